@@ -1,0 +1,225 @@
+//! What the user typed.
+#![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+use shared::{Location, Settings};
+
+use crate::error::CliError;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Takes large file drops to Delta Lake: split into bounded chunks, loaded exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, styles = STYLES, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more to stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 done but with more rejected
+records than MAX_BAD_RECORDS allows, 130 stopped on request.
+
+Options that are not given are taken from the environment variables of the README's table of settings.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take a file to a Delta table: the whole line on this machine
+    Ingest(IngestArgs),
+    /// Split a file into Parquet chunks, and do no more
+    Split(SplitArgs),
+    /// Say how far a job has come
+    Status(StatusArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct IngestArgs {
+    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    pub(crate) source: String,
+    /// The Delta table: a path, or s3://bucket/prefix; made when it is not there [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    pub(crate) table: Option<String>,
+    /// Loads that run at once [default: one a core, 4 at most]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Where chunks and receipts are kept: a path, or s3://bucket/prefix [default: _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+    /// Load this very file once more, though it was loaded before
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// SQL that each chunk goes through; the chunk is the table "chunk" [env: TRANSFORM_SQL]
+    #[arg(long, value_name = "SQL")]
+    pub(crate) sql: Option<String>,
+    /// A file with that SQL
+    #[arg(long, value_name = "FILE", conflicts_with = "sql")]
+    pub(crate) sql_file: Option<PathBuf>,
+    /// Columns by which a new table is partitioned [env: PARTITION_BY]
+    #[arg(long, value_name = "A,B")]
+    pub(crate) partition_by: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SplitArgs {
+    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    pub(crate) source: String,
+    /// Where the job's folder with its chunks is made: a path, or s3://bucket/prefix
+    #[arg(long, value_name = "DIR_OR_S3_PREFIX")]
+    pub(crate) out: String,
+    /// Split this very file once more, into a folder of its own
+    #[arg(long)]
+    pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Name of a job, or the file that it is about
+    pub(crate) job_or_source: String,
+    /// The Delta table of the job [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    pub(crate) table: Option<String>,
+    /// Where chunks and receipts are kept [default: _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+}
+
+/// How a source is read and cut.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadingArgs {
+    /// Most MiB of a chunk as written [env: CHUNK_SIZE_MB] [default: 100]
+    #[arg(long, value_name = "N")]
+    chunk_size_mb: Option<String>,
+    /// Compression of chunks: snappy, zstd, lz4 or none [env: CHUNK_CODEC] [default: snappy]
+    #[arg(long, value_name = "CODEC")]
+    chunk_codec: Option<String>,
+    /// How column types are found: sample, full or none [env: INFER] [default: sample]
+    #[arg(long, value_name = "HOW")]
+    infer: Option<String>,
+    /// How columns are named: lower, snake or keep [env: COLUMN_NAMES] [default: lower]
+    #[arg(long, value_name = "HOW")]
+    column_names: Option<String>,
+    /// Field separator of a CSV, one character, or "tab" [env: CSV_DELIMITER] [default: ,]
+    #[arg(long, value_name = "CHAR")]
+    csv_delimiter: Option<String>,
+    /// Quote character of a CSV [env: CSV_QUOTE] [default: "]
+    #[arg(long, value_name = "CHAR")]
+    csv_quote: Option<String>,
+    /// Words that mean null in every column [env: NULL_WORDS]
+    #[arg(long, value_name = "A,B")]
+    null_words: Option<String>,
+    /// What becomes of a bad record: quarantine, fail or null [env: BAD_RECORDS] [default: quarantine]
+    #[arg(long, value_name = "HOW")]
+    bad_records: Option<String>,
+    /// Rejected records, as a number or a percentage, beyond which the exit status is 4 [env: MAX_BAD_RECORDS]
+    #[arg(long, value_name = "N_OR_%")]
+    max_bad_records: Option<String>,
+    /// Most MiB of one record [env: MAX_RECORD_MB] [default: 16]
+    #[arg(long, value_name = "N")]
+    max_record_mb: Option<String>,
+}
+
+impl ReadingArgs {
+    /// The variables that these options stand for.
+    fn variables(&self) -> [(&'static str, Option<&str>); 10] {
+        [
+            ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
+            ("CHUNK_CODEC", self.chunk_codec.as_deref()),
+            ("INFER", self.infer.as_deref()),
+            ("COLUMN_NAMES", self.column_names.as_deref()),
+            ("CSV_DELIMITER", self.csv_delimiter.as_deref()),
+            ("CSV_QUOTE", self.csv_quote.as_deref()),
+            ("NULL_WORDS", self.null_words.as_deref()),
+            ("BAD_RECORDS", self.bad_records.as_deref()),
+            ("MAX_BAD_RECORDS", self.max_bad_records.as_deref()),
+            ("MAX_RECORD_MB", self.max_record_mb.as_deref()),
+        ]
+    }
+}
+
+impl IngestArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        let sql = match &self.sql_file {
+            Some(file) => Some(std::fs::read_to_string(file).map_err(|source| CliError::SqlFile {
+                file: file.clone(),
+                source,
+            })?),
+            None => self.sql.clone(),
+        };
+        let own = [
+            ("TABLE_URI", self.table.as_deref()),
+            ("TRANSFORM_SQL", sql.as_deref()),
+            ("PARTITION_BY", self.partition_by.as_deref()),
+        ];
+        settings(own.into_iter().chain(self.reading.variables()))
+    }
+
+    /// Loads that run at once.
+    pub(crate) fn workers(&self) -> usize {
+        const MOST_BY_DEFAULT: usize = 4;
+        self.workers.map_or_else(|| cores().min(MOST_BY_DEFAULT), usize::from)
+    }
+}
+
+impl SplitArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings(self.reading.variables())
+    }
+}
+
+impl StatusArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings([("TABLE_URI", self.table.as_deref())])
+    }
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn settings<'a>(
+    options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
+) -> Result<Settings, CliError> {
+    let given: Vec<_> = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let lookup = |asked: &str| match given.iter().find(|(name, _)| *name == asked) {
+        Some((_, value)) => Some((*value).to_owned()),
+        None => std::env::var(asked).ok(),
+    };
+    Settings::from_lookup(lookup).map_err(CliError::Settings)
+}
+
+/// Where work areas are: as the option says, or `CHUNK_BUCKET`, or below the table, so that what was loaded in which way
+/// stays with the table that it was loaded into.
+pub(crate) fn work_prefix(option: Option<&str>, settings: &Settings) -> Result<Location, CliError> {
+    match (option, &settings.work_prefix, &settings.table) {
+        (Some(text), ..) => location(text),
+        (None, Some(prefix), _) => Ok(prefix.clone()),
+        (None, None, Some(table)) => Ok(table.join("_sluice")),
+        (None, None, None) => Err(CliError::NoTable),
+    }
+}
+
+/// A path or URI as the user wrote it.
+pub(crate) fn location(text: &str) -> Result<Location, CliError> {
+    text.parse().map_err(CliError::Location)
+}

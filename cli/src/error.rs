@@ -1,0 +1,90 @@
+//! Why a command did not do what it was asked for, and how it says so.
+
+use std::path::PathBuf;
+
+use shared::{LocationError, SettingsError, StorageError};
+use splitter::SplitError;
+use worker::LoadError;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Settings(SettingsError),
+    #[error(transparent)]
+    Location(LocationError),
+    #[error("no table is given")]
+    NoTable,
+    #[error("cannot read the SQL file {file}")]
+    SqlFile {
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Split(SplitError),
+    #[error("cannot look into the table")]
+    Table(#[source] LoadError),
+    #[error("cannot use the work area")]
+    WorkArea(#[source] StorageError),
+    #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
+    Chunks { count: usize, first: String, committed: u64 },
+    #[error("the receipt of job {job_id} says that all is loaded, but table {table} does not know the job")]
+    TableLost { job_id: String, table: String },
+    #[error("job {job_id} is not complete: {missing} of its chunks are not in the table")]
+    Incomplete { job_id: String, missing: usize },
+    #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; the others are loaded")]
+    TooManyBad { quarantined: u64, read: u64 },
+    #[error("stopped on request; {committed} of the chunks are in the table")]
+    Stopped { committed: u64 },
+    #[error("a task of this process failed")]
+    Bug(#[source] tokio::task::JoinError),
+    #[error("no job is known of '{asked}' in {prefix}")]
+    NoJob { asked: String, prefix: String },
+}
+
+impl CliError {
+    /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Location(_) | Self::NoTable | Self::SqlFile { .. } => 2,
+            Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } => 130,
+            Self::Split(error) if error.is_bad_input() => 3,
+            Self::NoJob { .. } => 3,
+            Self::TooManyBad { .. } => 4,
+            Self::Split(_)
+            | Self::Table(_)
+            | Self::WorkArea(_)
+            | Self::Chunks { .. }
+            | Self::TableLost { .. }
+            | Self::Incomplete { .. }
+            | Self::Bug(_) => 1,
+        }
+    }
+
+    /// What may help.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoTable => Some("say --table TABLE_URI or set TABLE_URI; or say --work-dir DIR"),
+            Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } => {
+                Some("run the same command again; it goes on where this one stopped")
+            }
+            Self::Split(error) => error.hint(),
+            Self::Chunks { committed: 0, .. } => Some(
+                "the job keeps the SQL and the settings that it was first seen with; to change them, run it with --again",
+            ),
+            Self::Chunks { .. } | Self::Incomplete { .. } => {
+                Some("mend the cause and run the same command again; chunks that are in the table stay as they are")
+            }
+            Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
+            Self::TooManyBad { .. } => Some("the rejected records are in the quarantine folder of the job"),
+            Self::NoJob { .. } => Some("say where it was loaded to with --table, or where its work area is with --work-dir"),
+            Self::Settings(_)
+            | Self::Location(_)
+            | Self::SqlFile { .. }
+            | Self::Table(_)
+            | Self::WorkArea(_)
+            | Self::Bug(_) => None,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `sluice split`: the splitter alone.
+
+use std::sync::Arc;
+
+use shared::{Progress, Stores};
+use splitter::SplitContext;
+
+use crate::Done;
+use crate::args::{self, SplitArgs};
+use crate::error::CliError;
+use crate::output::{Output, counted, grouped, mebibytes};
+use crate::progress::ProgressLine;
+use crate::stop;
+
+/// Runs the command.
+pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
+    let settings = args.settings()?;
+    let limit = settings.max_bad_records;
+    let context = SplitContext {
+        storage: Stores::from_env(),
+        queue: None,
+        work_prefix: args::location(&args.out)?,
+        table: None,
+        settings,
+        threads: args::cores(),
+        again: args.again,
+        announce_again: false,
+        progress: Arc::new(Progress::default()),
+        stop: stop::on_signal(),
+    };
+    let source = args::location(&args.source)?;
+    let shown = ProgressLine::show(Arc::clone(&context.progress));
+    let split = splitter::split(&context, &source).await;
+    drop(shown);
+    let outcome = split.map_err(CliError::Split)?;
+    let manifest = &outcome.manifest;
+    if output.json {
+        for chunk in &manifest.chunks {
+            Output::json_line(&chunk.task(&outcome.area, &outcome.job.job_id));
+        }
+    } else {
+        let head = if outcome.was_split_before { "was split already" } else { "is split" };
+        let chunks = counted(u64::try_from(manifest.chunks.len()).unwrap_or_default(), "chunk");
+        let mut lines = vec![format!("{} {head}: {chunks} in {}", outcome.job.job_id, outcome.area.root())];
+        lines.extend(manifest.chunks.iter().map(|chunk| {
+            format!("  {:05}  {:>12} rows  {:>11}", chunk.index, grouped(chunk.rows), mebibytes(chunk.bytes))
+        }));
+        let quarantined = grouped(manifest.quarantined);
+        lines.push(format!("  {} read, {quarantined} quarantined", counted(manifest.records, "record")));
+        output.result(manifest, &lines.join("\n"));
+    }
+    match limit {
+        Some(limit) if limit.is_exceeded(manifest.quarantined, manifest.records) => {
+            Err(CliError::TooManyBad { quarantined: manifest.quarantined, read: manifest.records })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,134 @@
+//! `sluice status`: how far a job has come.
+
+use serde::Serialize;
+use shared::{
+    Checkpoint, Job, JobId, Location, Manifest, Receipt, Rows, Storage, StorageError, Stores, WorkArea, get_json,
+    try_get_json,
+};
+
+use crate::Done;
+use crate::args::{StatusArgs, work_prefix};
+use crate::error::CliError;
+use crate::output::{Output, grouped};
+
+/// How far a job has come.
+#[derive(Debug, Serialize)]
+struct Status {
+    job_id: JobId,
+    source: Location,
+    table: Option<Location>,
+    work_area: Location,
+    state: State,
+    chunks: ChunkCounts,
+    /// Records read and rejected so far; the whole balance once there is a receipt.
+    rows: Rows,
+    receipt: Option<Receipt>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// Not all of the source is split.
+    Splitting,
+    /// All of it is split, not all of it is in the table.
+    Loading,
+    /// All of it is in the table.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct ChunkCounts {
+    split: usize,
+    committed: usize,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
+    let settings = args.settings()?;
+    let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
+    let storage = Stores::from_env();
+    let storage = storage.as_ref();
+    let jobs = find(storage, &prefix, &args.job_or_source).await.map_err(CliError::WorkArea)?;
+    if jobs.is_empty() {
+        let (asked, prefix) = (args.job_or_source.clone(), prefix.to_string());
+        return Err(CliError::NoJob { asked, prefix });
+    }
+    let mut all = Vec::new();
+    for job in jobs {
+        all.push(status(storage, &prefix, job).await.map_err(CliError::WorkArea)?);
+    }
+    let text: Vec<String> = all.iter().map(text).collect();
+    output.result(&all, &text.join("\n"));
+    Ok(())
+}
+
+/// The job of that name, or all jobs of that source, the oldest generation first.
+async fn find(storage: &dyn Storage, prefix: &Location, asked: &str) -> Result<Vec<Job>, StorageError> {
+    if !asked.contains('/') {
+        let area = WorkArea::new(prefix, &JobId::from(asked.to_owned()));
+        if let Some(job) = try_get_json(storage, &area.job(), "job").await? {
+            return Ok(vec![job]);
+        }
+    }
+    let Ok(source) = asked.parse::<Location>() else { return Ok(Vec::new()) };
+    let mut jobs = Vec::new();
+    for listed in storage.list(prefix).await? {
+        if listed.location.name() == "job.json" {
+            let job: Job = get_json(storage, &listed.location, "job").await?;
+            if job.source.uri == source {
+                jobs.push(job);
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {
+    let area = WorkArea::new(prefix, &job.job_id);
+    let receipt: Option<Receipt> = try_get_json(storage, &area.receipt(), "receipt").await?;
+    let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
+    let checkpoint: Checkpoint = try_get_json(storage, &area.checkpoint(), "checkpoint").await?.unwrap_or_default();
+    let committed = storage.list(&area.loaded()).await?.len();
+    let rejected = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
+    let so_far = Rows { read: checkpoint.records_before, quarantined: rejected, ..Rows::default() };
+    let (state, split, rows) = match (&receipt, &manifest) {
+        (Some(receipt), Some(manifest)) => (State::Done, manifest.chunks.len(), receipt.rows),
+        (_, Some(manifest)) => {
+            let rows = Rows { read: manifest.records, quarantined: manifest.quarantined, ..Rows::default() };
+            (State::Loading, manifest.chunks.len(), rows)
+        }
+        (_, None) => (State::Splitting, checkpoint.chunks.len(), so_far),
+    };
+    Ok(Status {
+        job_id: job.job_id,
+        source: job.source.uri,
+        table: job.table,
+        work_area: area.root().clone(),
+        state,
+        chunks: ChunkCounts { split, committed },
+        rows,
+        receipt,
+    })
+}
+
+fn text(status: &Status) -> String {
+    let state = match status.state {
+        State::Splitting => "being split",
+        State::Loading => "split, being loaded",
+        State::Done => "done",
+    };
+    let Status { chunks, rows, .. } = status;
+    let table = status.table.as_ref().map_or_else(|| "none".to_owned(), Location::to_string);
+    [
+        format!("{}: {state}", status.job_id),
+        format!("  source       {}", status.source),
+        format!("  table        {table}"),
+        format!("  work area    {}", status.work_area),
+        format!("  chunks       {} split, {} committed", chunks.split, chunks.committed),
+        format!("  read         {}", grouped(rows.read)),
+        format!("  committed    {}", grouped(rows.committed)),
+        format!("  filtered     {}", grouped(rows.filtered)),
+        format!("  quarantined  {}", grouped(rows.quarantined)),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,132 @@
+//! What is said of sources and settings that cannot be used.
+
+use crate::support::{Place, fixture};
+
+/// Status and stderr of an ingest.
+fn refused(place: &Place, args: &[&str]) -> (i32, String) {
+    let ran = place.run(&[&["ingest", "--table", "t"], args].concat());
+    assert!(!place.path("t/_delta_log").exists(), "no table is made: {ran:?}");
+    assert_eq!(ran.stdout, "");
+    (ran.status, ran.stderr)
+}
+
+#[test]
+fn a_missing_source() {
+    let (status, text) = refused(&Place::new(), &["no-such.csv"]);
+    assert_eq!(status, 3);
+    insta::assert_snapshot!(text, @r"
+    error: cannot read the source: [place]/no-such.csv does not exist
+    hint: check the path or the key; names are case-sensitive
+    ");
+}
+
+#[test]
+fn a_directory() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("dir.csv")).unwrap();
+    let (status, text) = refused(&place, &["dir.csv"]);
+    assert_eq!(status, 3);
+    insta::assert_snapshot!(text, @r"
+    error: cannot read the source: [place]/dir.csv is not a valid file: it is a directory
+    hint: name one file; a directory is not taken as a whole
+    ");
+}
+
+#[test]
+fn a_quote_that_is_never_closed() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2,\"b\n3,c\n");
+    let (status, text) = refused(&place, &["x.csv"]);
+    assert_eq!(status, 3);
+    insta::assert_snapshot!(text, @r"
+    error: [place]/x.csv, byte 12: the file ends inside a quoted field of the record that begins here
+    hint: the file was cut off, or a quote is missing; have it written again, or mend the quote
+    ");
+}
+
+#[test]
+fn a_record_that_is_too_long() {
+    let place = Place::new();
+    let long = "x".repeat(12 << 20);
+    place.write("x.csv", format!("id,name\n1,a\n2,\"{long}"));
+    let (status, text) = refused(&place, &["x.csv", "--max-record-mb", "1"]);
+    assert_eq!(status, 3);
+    insta::assert_snapshot!(text, @r"
+    error: [place]/x.csv, byte 12: the record that begins here is longer than MAX_RECORD_MB=1
+    hint: mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again
+    ");
+}
+
+#[test]
+fn not_a_table_at_all() {
+    let place = Place::new();
+    for (content, text) in [
+        (&b"\x89PNG\r\n\x1a\n"[..], "x.csv, byte 0: this is a PNG image, not CSV or Parquet"),
+        (b"\x1f\x8b\x08\0", "x.csv, byte 0: this is gzip data, not CSV or Parquet"),
+        (b"a,b\n\0,1\n", "x.csv, byte 4: a NUL byte, so this is neither CSV nor Parquet"),
+    ] {
+        place.write("x.csv", content);
+        let (status, stderr) = refused(&place, &["x.csv"]);
+        assert_eq!(status, 3);
+        assert!(stderr.contains(text) && stderr.contains("\nhint: "), "{stderr}");
+    }
+}
+
+#[test]
+fn a_truncated_parquet_file() {
+    let place = Place::new();
+    let (status, text) = refused(&place, &[fixture("hard/truncated.parquet").to_str().unwrap()]);
+    assert_eq!(status, 3);
+    assert!(text.contains("hard/truncated.parquet: Parquet error: Invalid Parquet file. Corrupt footer"), "{text}");
+    assert!(text.contains("hint: the file is damaged or was not written to its end"), "{text}");
+}
+
+#[test]
+fn bad_records_can_be_made_to_fail_the_job() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2\n3,c\n");
+    let (status, text) = refused(&place, &["x.csv", "--bad-records", "fail"]);
+    assert_eq!(status, 3);
+    insta::assert_snapshot!(text, @r"
+    error: [place]/x.csv, record 2, byte 12: 1 fields where 2 are expected
+    hint: BAD_RECORDS=quarantine with --again keeps such records beside the job and goes on
+    ");
+}
+
+#[test]
+fn too_many_bad_records_are_told_by_the_status() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2\n3,c\n");
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--max-bad-records", "0"]);
+    assert_eq!(ran.status, 4);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: 1 of 3 records were rejected, more than MAX_BAD_RECORDS allows; the others are loaded
+    hint: the rejected records are in the quarantine folder of the job
+    ");
+    assert_eq!(place.rows().num_rows(), 2);
+    let ran = place.run(&["ingest", "x.csv", "--table", "u", "--max-bad-records", "34%"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
+#[test]
+fn settings_that_cannot_be_used() {
+    let place = Place::new();
+    place.write("x.csv", "a\n1\n");
+    for (args, text) in [
+        (&["x.csv", "--chunk-size-mb", "0"][..], "CHUNK_SIZE_MB='0' cannot be used: it must be a whole number from 1 to 5120"),
+        (&["x.csv", "--bad-records", "drop"], "BAD_RECORDS='drop' cannot be used: it must be one of quarantine, fail, null"),
+        (&["gs://b/x.csv"], "'gs://b/x.csv' has the scheme 'gs'"),
+    ] {
+        let (status, stderr) = refused(&place, args);
+        assert_eq!(status, 2, "{stderr}");
+        assert!(stderr.contains(text), "{stderr}");
+    }
+    let ran = place.run(&["ingest", "x.csv"]);
+    assert_eq!((ran.status, ran.stderr.contains("no table is given")), (2, true));
+}
+
+#[test]
+fn errors_as_json() {
+    let ran = Place::new().run(&["ingest", "no-such.csv", "--table", "t", "--json"]);
+    insta::assert_snapshot!(ran.stdout, @r#"{"error":"cannot read the source: [place]/no-such.csv does not exist","hint":"check the path or the key; names are case-sensitive","exit_status":3}"#);
+}

@@ -1,0 +1,96 @@
+//! What the commands print.
+
+use serde_json::{Value, json};
+
+use crate::support::Place;
+
+#[test]
+fn a_summary_for_people() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2,b,c\n3,d\n");
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--sql", "select * from chunk where id < 3"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "quiet when stderr is no terminal");
+    let steady: Vec<&str> = ran.stdout.lines().filter(|line| !line.contains("commit attempt")).collect();
+    let text = steady.join("\n").replace(job_id(&place).as_str(), "[job]");
+    insta::assert_snapshot!(text, @r"
+    [job]: done
+      source       [place]/x.csv
+      table        [place]/t (version 1)
+      read         3
+      committed    1
+      filtered     1
+      quarantined  1
+      chunks       1 (0.0 MiB)
+      rejected records are in [place]/t/_sluice/[job]/quarantine
+    ");
+    let second = place.run(&["ingest", "x.csv", "--table", "t"]);
+    assert!(second.stdout.contains(": already done, nothing was added\n"), "{second:?}");
+}
+
+fn job_id(place: &Place) -> String {
+    let job = std::fs::read_dir(place.path("t/_sluice")).unwrap().next().unwrap().unwrap();
+    job.file_name().into_string().unwrap()
+}
+
+#[test]
+fn the_document_of_ingest() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id,name\n1,a\n2,b\n");
+    let mut report = place.ingest(&source, &[]);
+    let object = report.as_object_mut().unwrap();
+    assert!(object.remove("seconds").unwrap().as_f64().unwrap() > 0.0);
+    assert!(object.remove("peak_rss_bytes").unwrap().as_u64().unwrap() > 1 << 20);
+    let chunk = object["chunks"][0].clone();
+    let expected = json!({
+        "job_id": job_id(&place),
+        "source": "[place]/x.csv",
+        "already_done": false,
+        "rows": {"read": 2, "committed": 2, "filtered": 0, "quarantined": 0, "added": 0},
+        "chunks": [{"index": 0, "rows": 2, "bytes": chunk["bytes"]}],
+        "table": {"uri": "[place]/t", "version": 1},
+        "commits": {"attempts": 1, "conflicts": 0},
+        "quarantine": null,
+    });
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn split_alone_prints_a_task_a_chunk() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2,b\n");
+    let ran = place.run(&["split", "x.csv", "--out", "out", "--json"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let tasks: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks[0]["s3_bucket"], "file://");
+    let key = tasks[0]["s3_object_key"].as_str().unwrap();
+    let chunk = place.path(key.strip_prefix("[place]/").unwrap());
+    assert_eq!(Value::from(chunk.metadata().unwrap().len()), tasks[0]["chunk"]["bytes"]);
+    assert_eq!(crate::support::read(&chunk).num_rows(), 2);
+    let text = place.run(&["split", "x.csv", "--out", "out"]).stdout;
+    assert!(text.contains("was split already: 1 chunk in [place]/out/"), "{text}");
+}
+
+#[test]
+fn status_by_source_and_by_name() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id,name\n1,a\n2\n");
+    place.ingest(&source, &[]);
+    let by_source = place.run(&["status", "x.csv", "--table", "t", "--json"]).json();
+    let by_name = place.run(&["status", &job_id(&place), "--table", "t", "--json"]).json();
+    assert_eq!(by_source, by_name);
+    let status = &by_source[0];
+    assert_eq!((&status["state"], &status["chunks"]), (&json!("done"), &json!({"split": 1, "committed": 1})));
+    assert_eq!(status["rows"], status["receipt"]["rows"]);
+    let unknown = place.run(&["status", "y.csv", "--table", "t"]);
+    assert_eq!((unknown.status, unknown.stderr.contains("no job is known of 'y.csv'")), (3, true), "{unknown:?}");
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = Place::new().run(&["--help"]).stdout;
+    for command in ["ingest", "split", "status"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+    assert!(help.contains("Exit status: 0 done"), "{help}");
+}

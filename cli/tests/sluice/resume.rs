@@ -1,0 +1,158 @@
+//! What was begun is gone on with; nothing is lost, nothing comes twice.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
+use crate::support::{Place, rows};
+
+/// A CSV of `records` records of some 100 bytes, numbered from 1.
+fn numbered(place: &Place, records: u64) -> PathBuf {
+    let mut text = String::from("id,square,filler\n");
+    for id in 1..=records {
+        // Hardly compressible, so that there are several chunks of 1 MiB.
+        let filler = format!("{:032x}{:032x}", md(id), md(id + records));
+        text += &format!("{id},{},{filler}\n", id * id);
+    }
+    place.write("numbered.csv", text)
+}
+
+/// Bits that look like noise: the finaliser of splitmix64, twice.
+fn md(seed: u64) -> u128 {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (u128::from(mix(seed)) << 64) | u128::from(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+}
+
+fn assert_each_once(table: &Path, records: u64) {
+    let rows = rows(table);
+    let ids = rows.column_by_name("id").unwrap().as_primitive::<Int64Type>();
+    assert_eq!(u64::try_from(ids.len()).unwrap(), records);
+    let distinct: BTreeSet<i64> = ids.iter().flatten().collect();
+    assert_eq!(distinct.len(), ids.len(), "no id comes twice");
+    assert_eq!(distinct.last().copied(), i64::try_from(records).ok());
+}
+
+#[test]
+fn a_second_run_adds_nothing_whatever_its_settings() {
+    let place = Place::new();
+    let source = numbered(&place, 40_000);
+    let first = place.ingest(&source, &["--chunk-size-mb", "1"]);
+    assert!(first["chunks"].as_array().unwrap().len() > 2, "{first}");
+    assert!(first["chunks"].as_array().unwrap().iter().all(|chunk| chunk["bytes"].as_u64().unwrap() <= 1 << 20));
+    let second = place.ingest(&source, &["--chunk-size-mb", "7", "--sql", "select 1 as x from chunk", "--workers", "1"]);
+    assert_eq!((&second["already_done"], &second["chunks"]), (&true.into(), &first["chunks"]));
+    assert_eq!(second["rows"], first["rows"]);
+    assert_each_once(&place.path("t"), 40_000);
+}
+
+#[test]
+fn again_loads_again() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    let first = place.ingest(&source, &[]);
+    let again = place.ingest(&source, &["--again"]);
+    assert_ne!(first["job_id"], again["job_id"]);
+    assert_eq!(place.rows().num_rows(), 4);
+    let third = place.ingest(&source, &[]);
+    assert_eq!((&third["already_done"], &third["job_id"]), (&true.into(), &again["job_id"]));
+    assert_eq!(place.rows().num_rows(), 4);
+}
+
+#[test]
+fn another_work_area_does_not_load_another_cut_of_the_same_job() {
+    let place = Place::new();
+    let source = numbered(&place, 20_000);
+    place.ingest(&source, &["--chunk-size-mb", "1"]);
+    let source = source.to_str().unwrap();
+    let ran = place.run(&["ingest", source, "--table", "t", "--work-dir", "elsewhere", "--chunk-size-mb", "2"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.stderr.contains("was cut in another way before"), "{ran:?}");
+    assert_each_once(&place.path("t"), 20_000);
+}
+
+#[test]
+fn a_lost_table_is_told() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&source, &["--work-dir", "work"]);
+    std::fs::remove_dir_all(place.path("t")).unwrap();
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--work-dir", "work"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.stderr.contains("does not know the job"), "{ran:?}");
+    place.ingest(&source, &["--work-dir", "work", "--again"]);
+    assert_eq!(place.rows().num_rows(), 2);
+}
+
+#[test]
+fn a_changed_file_is_another_job() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    let first = place.ingest(&source, &[]);
+    let source = place.write("x.csv", "id\n1\n2\n3\n");
+    let second = place.ingest(&source, &[]);
+    assert_ne!(first["job_id"], second["job_id"]);
+    assert_eq!(place.rows().num_rows(), 5);
+}
+
+/// Ends a run by `signal` once `file` exists below the job's work area, or after its end.
+fn end_when(place: &Place, source: &Path, file: &str, signal: &str, more: &[&str]) -> Option<i32> {
+    let args = [&["ingest", source.to_str().unwrap(), "--table", "t"], more].concat();
+    let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    let seen = || {
+        let jobs = std::fs::read_dir(place.path("t/_sluice")).ok()?;
+        jobs.flatten().any(|job| job.path().join(file).exists()).then_some(())
+    };
+    while seen().is_none() && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{file} never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).output().unwrap();
+    drop(kill);
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_killed_run_is_gone_on_with_under_other_settings() {
+    for (file, more) in [
+        ("job.json", &["--chunk-size-mb", "5"][..]),
+        ("chunks/00000.parquet", &["--chunk-size-mb", "5"]),
+        ("checkpoint.json", &["--chunk-size-mb", "2", "--workers", "1"]),
+        ("chunks/00002.parquet", &[]),
+        ("loaded/00000.json", &["--chunk-size-mb", "5"]),
+        ("loaded/00002.json", &[]),
+        ("manifest.json", &["--chunk-size-mb", "5"]),
+    ] {
+        let place = Place::new();
+        let source = numbered(&place, 40_000);
+        end_when(&place, &source, file, "-KILL", &["--chunk-size-mb", "1"]);
+        let report = place.ingest(&source, more);
+        assert_eq!(report["rows"]["committed"], 40_000, "killed at {file}");
+        assert!(report["chunks"].as_array().unwrap().len() > 2, "the first cut holds");
+        assert_each_once(&place.path("t"), 40_000);
+    }
+}
+
+#[test]
+fn ctrl_c_finishes_what_is_in_hand() {
+    let place = Place::new();
+    let source = numbered(&place, 60_000);
+    let status = end_when(&place, &source, "checkpoint.json", "-INT", &["--chunk-size-mb", "1"]);
+    // On a quick machine it may have been done before the signal came.
+    assert!(matches!(status, Some(130 | 0)), "{status:?}");
+    let partial = |path: PathBuf| path.to_string_lossy().ends_with(".partial");
+    let job = std::fs::read_dir(place.path("t/_sluice")).unwrap().next().unwrap().unwrap().path();
+    let left = std::fs::read_dir(job.join("chunks")).unwrap().filter(|entry| partial(entry.as_ref().unwrap().path()));
+    assert_eq!(left.count(), 0, "nothing half-written is left");
+    let report = place.ingest(&source, &[]);
+    assert_eq!(report["rows"]["committed"], 60_000);
+    assert_each_once(&place.path("t"), 60_000);
+}

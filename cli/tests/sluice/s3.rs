@@ -1,0 +1,34 @@
+//! The same commands over S3.
+
+use shared::testing::Emulator;
+
+use crate::support::{Place, fixture};
+
+#[test]
+fn source_chunks_and_table_on_s3() {
+    let emulator = Emulator::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        emulator.create_bucket("drops").await;
+        emulator.create_bucket("lake").await;
+        let config = emulator.sdk_config().await;
+        let client = aws_sdk_s3::Client::from_conf(
+            aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build(),
+        );
+        let body = std::fs::read(fixture("flights.csv")).unwrap();
+        client.put_object().bucket("drops").key("in/my flights+é=1.csv").body(body.into()).send().await.unwrap();
+    });
+    let place = Place::with_env(emulator.env());
+    let args = ["ingest", "s3://drops/in/my flights+é=1.csv", "--table", "s3://lake/flights", "--json"];
+    let ran = place.run(&[&args[..], &["--chunk-size-mb", "1"]].concat());
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let report = ran.json();
+    assert_eq!(report["rows"]["committed"], 27_004);
+    let again = place.run(&args).json();
+    assert_eq!((&again["already_done"], &again["chunks"]), (&true.into(), &report["chunks"]));
+    let status = place.run(&["status", args[1], "--table", args[3], "--json"]).json();
+    assert_eq!(status[0]["state"], "done");
+    let missing = place.run(&["ingest", "s3://drops/no-such.csv", "--table", "s3://lake/flights"]);
+    assert_eq!(missing.status, 3, "{missing:?}");
+    assert!(missing.stderr.contains("s3://drops/no-such.csv does not exist"), "{missing:?}");
+}

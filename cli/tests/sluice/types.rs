@@ -1,0 +1,75 @@
+//! Tables that are there already: their types win, new columns are added, none is dropped.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Int64Type};
+
+use crate::support::Place;
+
+#[test]
+fn the_table_wins_and_what_does_not_fit_is_quarantined() {
+    let place = Place::new();
+    let first = place.write("first.csv", "id,qty\n1,10\n");
+    place.ingest(&first, &[]);
+    let second = place.write("second.csv", "id,qty\n2,20\n3,many\n4,40\n");
+    let report = place.ingest(&second, &[]);
+    assert_eq!((&report["rows"]["committed"], &report["rows"]["quarantined"]), (&2.into(), &1.into()));
+    let rows = place.rows();
+    assert_eq!(rows.column_by_name("qty").unwrap().data_type(), &DataType::Int64);
+    let sum: i64 = rows.column_by_name("qty").unwrap().as_primitive::<Int64Type>().iter().flatten().sum();
+    assert_eq!(sum, 70);
+    let folder = place.path("t/_sluice");
+    let job = report["job_id"].as_str().unwrap();
+    let rejected = crate::support::read(&folder.join(job).join("quarantine/load-00000.parquet"));
+    assert_eq!(rejected.column_by_name("column").unwrap().as_string::<i32>().value(0), "qty");
+    let raw = rejected.column_by_name("raw").unwrap().as_binary::<i32>().value(0).to_vec();
+    assert!(String::from_utf8(raw).unwrap().contains("many"));
+}
+
+#[test]
+fn new_columns_are_added_and_missing_ones_are_null() {
+    let place = Place::new();
+    let first = place.write("first.csv", "id,colour\n1,red\n");
+    place.ingest(&first, &[]);
+    let second = place.write("second.csv", "id,size\n2,7\n");
+    place.ingest(&second, &[]);
+    let files = place.files();
+    assert_eq!(files.len(), 2);
+    let second = files.iter().map(|file| crate::support::read(file)).find(|rows| rows.column_by_name("size").is_some());
+    let second = second.expect("a file with the new column");
+    assert_eq!(second.column_by_name("size").unwrap().as_primitive::<Int64Type>().value(0), 7);
+    assert!(second.column_by_name("colour").is_none_or(|colour| colour.null_count() == 1), "nothing is made up");
+}
+
+#[test]
+fn partitions() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id,day\n1,mon\n2,tue\n3,mon\n");
+    place.ingest(&source, &["--partition-by", "day"]);
+    let mut folders: Vec<String> = place
+        .files()
+        .iter()
+        .map(|file| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    folders.sort();
+    assert_eq!(folders, ["day=mon", "day=tue"]);
+    let ran = place.run(&["ingest", "x.csv", "--table", "u", "--partition-by", "month"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.stderr.contains("month"), "{ran:?}");
+}
+
+#[test]
+fn sql_that_would_not_give_the_same_rows_again_is_refused() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    for (sql, text) in [
+        ("select id, random() as r from chunk", "random"),
+        ("select id, now() as at from chunk", "now"),
+        ("drop table chunk", "DDL not supported"),
+        ("select no_such from chunk", "no_such"),
+    ] {
+        let ran = place.run(&["ingest", "x.csv", "--table", "t", "--again", "--sql", sql]);
+        assert_eq!(ran.status, 1, "{ran:?}");
+        assert!(ran.stderr.to_lowercase().contains(&text.to_lowercase()), "{sql}: {ran:?}");
+        assert!(!place.path("t/_delta_log").exists(), "{sql}: no table is made");
+    }
+}

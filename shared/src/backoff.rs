@@ -1,0 +1,95 @@
+//! Waiting between attempts: exponential with full jitter, by the `backoff` crate; nothing else in Sluice knows it.
+
+use std::time::Duration;
+
+use backoff::backoff::Backoff as _;
+use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
+
+/// How often and how long to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackoffSettings {
+    /// Attempts in all, the first included. 1 means no second attempt.
+    pub max_attempts: u32,
+    /// Mean of the first wait.
+    pub initial: Duration,
+    /// Upper bound for the mean of a wait; a single wait is at most twice as long.
+    pub max: Duration,
+    /// Time for all attempts together; `None` for no limit but the attempts'.
+    pub max_elapsed: Option<Duration>,
+}
+
+impl Default for BackoffSettings {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(5),
+            max_elapsed: None,
+        }
+    }
+}
+
+/// The waits between the attempts of one piece of work.
+///
+/// Each wait is drawn evenly from zero to twice its mean, the mean doubling from attempt to attempt: "full jitter" of
+/// Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+#[derive(Debug)]
+pub struct Backoff {
+    waits: ExponentialBackoff,
+    attempts_left: u32,
+}
+
+impl Backoff {
+    /// The first attempt is about to be made.
+    pub fn new(settings: &BackoffSettings) -> Self {
+        let waits = ExponentialBackoffBuilder::new()
+            .with_initial_interval(settings.initial)
+            .with_randomization_factor(1.0)
+            .with_multiplier(2.0)
+            .with_max_interval(settings.max)
+            .with_max_elapsed_time(settings.max_elapsed)
+            .build();
+        Self { waits, attempts_left: settings.max_attempts.saturating_sub(1) }
+    }
+
+    /// How long to wait before the next attempt; `None` when there is to be none.
+    pub fn next_wait(&mut self) -> Option<Duration> {
+        self.attempts_left = self.attempts_left.checked_sub(1)?;
+        self.waits.next_backoff()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_after_the_attempts_and_stays_within_bounds() {
+        let settings = BackoffSettings {
+            max_attempts: 8,
+            initial: Duration::from_millis(10),
+            max: Duration::from_millis(40),
+            max_elapsed: None,
+        };
+        let mut backoff = Backoff::new(&settings);
+        let waits: Vec<_> = std::iter::from_fn(|| backoff.next_wait()).collect();
+        assert_eq!(waits.len(), 7);
+        for (wait, mean) in waits.iter().zip([10, 20, 40, 40, 40, 40, 40]) {
+            assert!(*wait <= Duration::from_millis(2 * mean), "{waits:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_full() {
+        let settings = BackoffSettings { initial: Duration::from_secs(1), ..BackoffSettings::default() };
+        let first = || Backoff::new(&settings).next_wait().unwrap();
+        let waits: Vec<_> = (0..200).map(|_| first()).collect();
+        assert!(waits.iter().any(|wait| *wait < Duration::from_millis(300)));
+        assert!(waits.iter().any(|wait| *wait > Duration::from_millis(1700)));
+    }
+
+    #[test]
+    fn one_attempt_means_no_wait() {
+        assert_eq!(Backoff::new(&BackoffSettings { max_attempts: 1, ..BackoffSettings::default() }).next_wait(), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! The queue message that says where a chunk is and what it is: all that splitter and worker agree on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobId;
+use crate::storage::{Location, LocationError};
+
+/// One chunk to load.
+///
+/// `s3_bucket` and `s3_object_key` stand at the top level, so that a consumer which knows only these two works on our
+/// queue, and a message that has only these two is a chunk task too: it is bound for the worker's own table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkTask {
+    /// Version of this message; 1, also when it is not said.
+    #[serde(default = "first_version")]
+    pub version: u32,
+    /// Bucket of the chunk; `file://` on a local file system.
+    pub s3_bucket: String,
+    /// Key of the chunk; an absolute path on a local file system.
+    pub s3_object_key: String,
+    /// The job, the chunk belongs to, and what it must turn out to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<ChunkIdentity>,
+}
+
+/// What a chunk is: its place in its job, and what its bytes must turn out to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkIdentity {
+    /// The job.
+    pub job_id: JobId,
+    /// Position among the chunks of the job, from 0.
+    pub index: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Checksum of all bytes.
+    pub checksum: String,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+/// Why a message is no chunk task.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChunkTaskError {
+    /// Not the JSON that it should be.
+    #[error("the message is no chunk task")]
+    Malformed(#[source] serde_json::Error),
+    /// Made by a newer splitter.
+    #[error("the chunk task has version {0}, and this worker knows versions up to 1")]
+    Version(u32),
+    /// Bucket or key are no location.
+    #[error("the chunk task names no chunk")]
+    Location(#[source] LocationError),
+}
+
+impl ChunkTask {
+    /// The task for a chunk.
+    pub fn new(at: &Location, chunk: ChunkIdentity) -> Self {
+        Self {
+            version: 1,
+            s3_bucket: at.bucket().to_owned(),
+            s3_object_key: at.key().to_owned(),
+            chunk: Some(chunk),
+        }
+    }
+
+    /// Reads the body of a message.
+    pub fn parse(body: &str) -> Result<Self, ChunkTaskError> {
+        let task: Self = serde_json::from_str(body).map_err(ChunkTaskError::Malformed)?;
+        if task.version != 1 {
+            return Err(ChunkTaskError::Version(task.version));
+        }
+        task.location()?;
+        Ok(task)
+    }
+
+    /// The body of a message.
+    pub fn body(&self) -> Result<String, ChunkTaskError> {
+        serde_json::to_string(self).map_err(ChunkTaskError::Malformed)
+    }
+
+    /// Where the chunk lies.
+    pub fn location(&self) -> Result<Location, ChunkTaskError> {
+        Location::from_bucket_and_key(&self.s3_bucket, &self.s3_object_key).map_err(ChunkTaskError::Location)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> ChunkTask {
+        let at = "s3://b/p/j/chunks/00003.parquet".parse().unwrap();
+        let chunk = ChunkIdentity {
+            job_id: JobId::from("j".to_owned()),
+            index: 3,
+            rows: 10,
+            bytes: 1234,
+            checksum: "crc64nvme:00".to_owned(),
+        };
+        ChunkTask::new(&at, chunk)
+    }
+
+    #[test]
+    fn wire_format() {
+        insta::assert_snapshot!(task().body().unwrap(), @r#"{"version":1,"s3_bucket":"b","s3_object_key":"p/j/chunks/00003.parquet","chunk":{"job_id":"j","index":3,"rows":10,"bytes":1234,"checksum":"crc64nvme:00"}}"#);
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_what_others_write() {
+        assert_eq!(ChunkTask::parse(&task().body().unwrap()).unwrap(), task());
+        let bare = ChunkTask::parse(r#"{"s3_bucket":"b","s3_object_key":"k","written_by":"someone else"}"#).unwrap();
+        assert_eq!((bare.version, bare.chunk), (1, None));
+        for body in ["", "{}", "[]", r#"{"s3_bucket":"b"}"#, r#"{"s3_bucket":"b","s3_object_key":""}"#] {
+            assert!(ChunkTask::parse(body).is_err(), "{body}");
+        }
+        let newer = r#"{"version":2,"s3_bucket":"b","s3_object_key":"k"}"#;
+        assert!(matches!(ChunkTask::parse(newer), Err(ChunkTaskError::Version(2))));
+    }
+}

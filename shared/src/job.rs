@@ -1,0 +1,287 @@
+//! A job: one source object bound for one table, and how it is cut and read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::source_object::SourceObject;
+use crate::storage::Location;
+
+/// Name of a job: the stem of the source's name and a digest of source object and table.
+///
+/// Settings have no part in it, so the same drop is the same job whatever the settings are now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// The id of the `generation`-th job (from 1) for this source object and destination.
+    pub fn derive(source: &SourceObject, destination: &Location, generation: u32) -> Self {
+        let mut digest = Sha256::new();
+        for part in [source.uri.to_string(), source.version.0.clone(), source.size.to_string(), destination.to_string()]
+        {
+            // The length first, so that no two lists of parts read the same.
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        let name = source.uri.name();
+        let stem: String = name
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .take(40)
+            .collect();
+        let hash = hex(&digest.finalize(), 8);
+        Self(match generation {
+            0 | 1 => format!("{stem}-{hash}"),
+            n => format!("{stem}-{hash}-g{n}"),
+        })
+    }
+
+    /// The id as text, made of lower-case letters, digits and hyphens.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for JobId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+fn hex(bytes: &[u8], length: usize) -> String {
+    use fmt::Write;
+    bytes.iter().take(length).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A digest of the policy a job is cut by, recorded in the table with the job's first commit: chunks that were cut in
+/// another way, from a second work area say, are refused instead of being loaded beside the first ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seal(pub i64);
+
+/// What is being split, and how: `job.json`, written first, by put-if-absent, and adopted by every later attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Version of this document, 1.
+    pub version: u32,
+    /// Name of the job.
+    pub job_id: JobId,
+    /// 1, and one more each time the same drop is loaded again on purpose.
+    pub generation: u32,
+    /// The dropped file.
+    pub source: SourceObject,
+    /// The table it is bound for; none when the splitter is used alone.
+    pub table: Option<Location>,
+    /// How it is cut and read.
+    pub policy: Policy,
+    /// How it is put into the table.
+    pub load: LoadPolicy,
+    /// Digest of `policy` and `load`.
+    pub seal: Seal,
+}
+
+impl Job {
+    /// A job that was not seen before.
+    pub fn new(
+        source: SourceObject,
+        destination: &Location,
+        generation: u32,
+        table: Option<Location>,
+        policy: Policy,
+        load: LoadPolicy,
+    ) -> Self {
+        let job_id = JobId::derive(&source, destination, generation);
+        let mut digest = Sha256::new();
+        // Debug text rather than JSON: it cannot fail, and names every field.
+        digest.update(format!("{policy:?}{load:?}"));
+        let first: [u8; 8] = digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
+        let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
+        Self { version: 1, job_id, generation, source, table, policy, load, seal }
+    }
+}
+
+/// How a source is cut and read. Whatever decides the bytes of a chunk stands here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Most bytes of a chunk as written.
+    pub chunk_bytes: u64,
+    /// Text bytes of a block, and so, roughly, of the rows of one row group.
+    pub block_bytes: u64,
+    /// Most bytes of one record.
+    pub max_record_bytes: u64,
+    /// Compression of chunks: `snappy`, `zstd`, `lz4` or `none`.
+    pub codec: String,
+    /// What becomes of a record that cannot be taken as it is.
+    pub bad_records: BadRecords,
+    /// How the source is written.
+    pub format: Format,
+}
+
+/// How the rows of a chunk are put into the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadPolicy {
+    /// SQL that each chunk goes through; the chunk is the table `chunk`, or `source`.
+    pub sql: Option<String>,
+    /// Columns by which the table is partitioned when it is created.
+    pub partition_by: Vec<String>,
+}
+
+/// How a source is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Delimited text.
+    Csv(CsvPolicy),
+    /// Parquet.
+    Parquet {
+        /// Name of each top-level column in the chunks, in the order of the file.
+        column_names: Vec<String>,
+    },
+}
+
+/// Dialect, columns and null words of a CSV source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvPolicy {
+    /// Field separator, one byte.
+    pub delimiter: char,
+    /// Quote character, one byte, doubled to stand for itself.
+    pub quote: char,
+    /// Byte offset of the first record, behind byte order mark and header.
+    pub data_start: u64,
+    /// Columns in the order of the file.
+    pub columns: Vec<Column>,
+    /// Words that mean null, beside the empty field.
+    pub null_words: Vec<String>,
+    /// Whether the null words hold in text columns too; the empty field is null in all.
+    pub null_words_in_text: bool,
+}
+
+/// One column of a CSV source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name in the header.
+    pub source_name: String,
+    /// Its name in the chunks.
+    pub name: String,
+    /// Its type in the chunks.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+}
+
+/// Type of a CSV column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// `true` and `false`.
+    Boolean,
+    /// Signed 64-bit integer.
+    Int64,
+    /// Double-precision number.
+    Float64,
+    /// Calendar date.
+    Date32,
+    /// Date and time in microseconds, without a zone.
+    Timestamp,
+    /// Instant in microseconds.
+    TimestampUtc,
+    /// Text.
+    Utf8,
+}
+
+/// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRecords {
+    /// It is kept, with its place and the reason, beside the job.
+    #[default]
+    Quarantine,
+    /// The job fails.
+    Fail,
+    /// A value that does not fit its column becomes null; a record with too few or too many fields is quarantined.
+    Null,
+}
+
+/// How column types are found: `INFER`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Infer {
+    /// From samples that are spread over the file.
+    #[default]
+    Sample,
+    /// From the whole file, which is read twice.
+    Full,
+    /// Not at all: every column is text.
+    None,
+}
+
+/// How columns are named: `COLUMN_NAMES`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnNames {
+    /// In lower case.
+    #[default]
+    Lower,
+    /// As they are in the source.
+    Keep,
+    /// In lower case, words joined by `_`.
+    Snake,
+}
+
+macro_rules! words {
+    ($type:ident: $($word:literal => $variant:ident),*) => {
+        impl FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(format!("one of {}", [$($word),*].join(", "))),
+                }
+            }
+        }
+    };
+}
+
+words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
+words!(Infer: "sample" => Sample, "full" => Full, "none" => None);
+words!(ColumnNames: "lower" => Lower, "keep" => Keep, "snake" => Snake);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::ObjectVersion;
+
+    fn source(uri: &str, version: &str) -> SourceObject {
+        SourceObject { uri: uri.parse().unwrap(), size: 7, version: ObjectVersion(version.to_owned()) }
+    }
+
+    #[test]
+    fn id_depends_on_source_and_table_alone() {
+        let table: Location = "s3://lake/t".parse().unwrap();
+        let id = JobId::derive(&source("s3://in/My Flights.v2.csv", "a"), &table, 1);
+        assert_eq!(id.as_str(), "my-flights-5b88ac3a0ac34e13");
+        let others = [
+            JobId::derive(&source("s3://in/My Flights.v2.csv", "b"), &table, 1),
+            JobId::derive(&source("s3://in/My Flights.v3.csv", "a"), &table, 1),
+            JobId::derive(&source("s3://in/My Flights.v2.csv", "a"), &"s3://lake/u".parse().unwrap(), 1),
+            JobId::derive(&source("s3://in/My Flights.v2.csv", "a"), &table, 2),
+        ];
+        for other in others {
+            assert_ne!(other, id);
+        }
+    }
+}

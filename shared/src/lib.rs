@@ -1,0 +1,40 @@
+//! The terms that Sluice's splitter and worker share.
+//!
+//! A [`SourceObject`] bound for one table is a [`Job`]; its [`Policy`] says how it is cut. The splitter writes chunks into
+//! the job's [`WorkArea`] and sends a [`ChunkTask`] for each; workers answer every task with a [`Verdict`]. The
+//! [`Manifest`] says what was split, the [`Receipt`] that all of it is in the table.
+
+mod backoff;
+mod chunk_task;
+mod job;
+mod manifest;
+mod progress;
+mod queue;
+mod receipt;
+mod settings;
+mod source_object;
+mod storage;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod verdict;
+mod work_area;
+
+pub use backoff::{Backoff, BackoffSettings};
+pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use job::{
+    BadRecords, Column, ColumnNames, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Policy, Seal,
+};
+pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
+pub use progress::{Progress, ProgressSnapshot};
+pub use queue::{MemoryQueue, Message, Queue, QueueError, ReceiptHandle, SqsQueue};
+pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
+pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
+pub use source_object::SourceObject;
+pub use storage::{
+    Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
+    StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
+};
+pub use telemetry::{LogFormat, error_chain, init_logs};
+pub use verdict::Verdict;
+pub use work_area::WorkArea;

@@ -1,0 +1,78 @@
+//! What was split: the manifest at the end, the checkpoint on the way.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chunk_task::{ChunkIdentity, ChunkTask};
+use crate::job::JobId;
+use crate::work_area::WorkArea;
+
+/// One chunk as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkEntry {
+    /// Position among the chunks of the job, from 0.
+    pub index: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Checksum of all bytes.
+    pub checksum: String,
+}
+
+impl ChunkEntry {
+    /// The task that announces this chunk.
+    pub fn task(&self, area: &WorkArea, job_id: &JobId) -> ChunkTask {
+        let identity = ChunkIdentity {
+            job_id: job_id.clone(),
+            index: self.index,
+            rows: self.rows,
+            bytes: self.bytes,
+            checksum: self.checksum.clone(),
+        };
+        ChunkTask::new(&area.chunk(self.index), identity)
+    }
+}
+
+/// One object with rejected records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineEntry {
+    /// Key below the work area.
+    pub key: String,
+    /// Records in it.
+    pub records: u64,
+}
+
+/// Where a later attempt resumes. Written after the chunk and its task, so a chunk may be made and announced twice, and
+/// never be missed; the second making gives the same bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Version of this document, 1.
+    pub version: u32,
+    /// Where the block begins that the next chunk begins in: a byte offset, or for Parquet the number of a row group.
+    pub block_start: u64,
+    /// Row groups of that block which are in earlier chunks already.
+    pub row_groups_done: u64,
+    /// Records before that block.
+    pub records_before: u64,
+    /// Chunks that were stored and announced.
+    pub chunks: Vec<ChunkEntry>,
+    /// Rejected records that were stored.
+    pub quarantine: Vec<QuarantineEntry>,
+}
+
+/// What was split; its existence says that all of it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this document, 1.
+    pub version: u32,
+    /// The job.
+    pub job_id: JobId,
+    /// Records read from the source.
+    pub records: u64,
+    /// Records that the splitter rejected.
+    pub quarantined: u64,
+    /// All chunks.
+    pub chunks: Vec<ChunkEntry>,
+    /// All objects with records that the splitter rejected.
+    pub quarantine: Vec<QuarantineEntry>,
+}

@@ -1,0 +1,298 @@
+//! Settings: one list of variables, read by the Lambdas from their environment and by the command line as defaults.
+
+use std::time::Duration;
+
+use crate::backoff::BackoffSettings;
+use crate::job::{BadRecords, ColumnNames, Infer};
+use crate::storage::Location;
+
+/// One setting, as the README's table shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Name of the environment variable.
+    pub name: &'static str,
+    /// Value when it is not set, as text; empty for none.
+    pub default: &'static str,
+    /// What it is, with unit and bounds.
+    pub about: &'static str,
+}
+
+macro_rules! variables {
+    ($($name:literal = $default:literal : $about:literal;)*) => {
+        /// All settings there are.
+        pub const VARIABLES: &[Variable] = &[$(Variable { name: $name, default: $default, about: $about }),*];
+    };
+}
+
+variables! {
+    "CHUNK_SIZE_MB" = "100": "most MiB of a chunk as written, 1 to 5120";
+    "CHUNK_CODEC" = "snappy": "compression of chunks: `snappy`, `zstd`, `lz4` or `none`";
+    "CHUNK_BUCKET" = "": "bucket of the work areas; the command line keeps them below the table, in `_sluice`";
+    "CHUNK_PREFIX" = "sluice": "prefix of the work areas within `CHUNK_BUCKET`";
+    "CHUNK_QUEUE_URL" = "": "SQS queue that chunk tasks are sent to";
+    "SOURCE_QUEUE_URL" = "": "SQS queue that drops come from; the splitter hands a job that outlasts its function over to itself through it, so that no receives are used up";
+    "TABLE_URI" = "": "Delta table, `s3://bucket/prefix` or a path";
+    "TRANSFORM_SQL" = "": "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`";
+    "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
+    "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
+    "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
+    "CSV_DELIMITER" = ",": "field separator, one ASCII character, or `tab`";
+    "CSV_QUOTE" = "\"": "quote character, one ASCII character";
+    "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
+    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null";
+    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which the command ends with status 4; none for no limit";
+    "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
+    "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
+    "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
+    "COMMIT_BACKOFF_MAX_MS" = "5000": "bound for the mean wait, in milliseconds";
+    "SQL_MEMORY_MB" = "256": "memory that the SQL of one chunk may use, in MiB, from 16";
+}
+
+/// All settings, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `CHUNK_SIZE_MB`, in bytes.
+    pub chunk_bytes: u64,
+    /// `CHUNK_CODEC`.
+    pub chunk_codec: String,
+    /// `CHUNK_BUCKET` and `CHUNK_PREFIX`.
+    pub work_prefix: Option<Location>,
+    /// `CHUNK_QUEUE_URL`.
+    pub chunk_queue_url: Option<String>,
+    /// `SOURCE_QUEUE_URL`.
+    pub source_queue_url: Option<String>,
+    /// `TABLE_URI`.
+    pub table: Option<Location>,
+    /// `TRANSFORM_SQL`.
+    pub sql: Option<String>,
+    /// `PARTITION_BY`.
+    pub partition_by: Vec<String>,
+    /// `INFER`.
+    pub infer: Infer,
+    /// `COLUMN_NAMES`.
+    pub column_names: ColumnNames,
+    /// `CSV_DELIMITER`.
+    pub csv_delimiter: char,
+    /// `CSV_QUOTE`.
+    pub csv_quote: char,
+    /// `NULL_WORDS`; `None` when it is not set.
+    pub null_words: Option<Vec<String>>,
+    /// `BAD_RECORDS`.
+    pub bad_records: BadRecords,
+    /// `MAX_BAD_RECORDS`; `None` for no limit.
+    pub max_bad_records: Option<BadRecordLimit>,
+    /// `MAX_RECORD_MB`, in bytes.
+    pub max_record_bytes: u64,
+    /// `COMMIT_MAX_ATTEMPTS`, `COMMIT_BACKOFF_INITIAL_MS`, `COMMIT_BACKOFF_MAX_MS`.
+    pub commit: BackoffSettings,
+    /// `SQL_MEMORY_MB`, in bytes.
+    pub sql_memory_bytes: u64,
+}
+
+/// How many rejected records are too many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BadRecordLimit {
+    /// More than this many.
+    Count(u64),
+    /// More than this part of all, in percent.
+    Percent(f64),
+}
+
+impl BadRecordLimit {
+    /// Whether `bad` of `all` records are beyond the limit.
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a percentage needs no exactness beyond 2^53")]
+    pub fn is_exceeded(self, bad: u64, all: u64) -> bool {
+        match self {
+            Self::Count(limit) => bad > limit,
+            Self::Percent(limit) => bad as f64 * 100.0 > limit * all as f64,
+        }
+    }
+}
+
+/// A variable whose value cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name}='{value}' cannot be used: it must be {expected}")]
+pub struct SettingsError {
+    /// Name of the variable.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it should be.
+    pub expected: String,
+}
+
+impl Settings {
+    /// Settings from a source of variables, such as the environment; an empty value is one that is not set.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let read = Reader { lookup: |name: &str| lookup(name).filter(|value| !value.is_empty()) };
+        let mib = |count: u64| count << 20;
+        let work_prefix = match read.text("CHUNK_BUCKET") {
+            Some(bucket) => Some(read.parsed("CHUNK_BUCKET", "a bucket or a URI", |_| {
+                let root = if bucket.contains('/') { bucket.clone() } else { format!("s3://{bucket}") };
+                Some(root.parse::<Location>().ok()?.join(&read.or_default("CHUNK_PREFIX")))
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            chunk_bytes: mib(read.number("CHUNK_SIZE_MB", 1, 5120)?),
+            chunk_codec: read.one_of("CHUNK_CODEC", &["snappy", "zstd", "lz4", "none"])?,
+            work_prefix,
+            chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
+            source_queue_url: read.text("SOURCE_QUEUE_URL"),
+            table: match read.text("TABLE_URI") {
+                Some(_) => Some(read.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?),
+                None => None,
+            },
+            sql: read.text("TRANSFORM_SQL"),
+            partition_by: read.list("PARTITION_BY").unwrap_or_default(),
+            infer: read.word("INFER")?,
+            column_names: read.word("COLUMN_NAMES")?,
+            csv_delimiter: read.character("CSV_DELIMITER")?,
+            csv_quote: read.character("CSV_QUOTE")?,
+            null_words: read.list("NULL_WORDS"),
+            bad_records: read.word("BAD_RECORDS")?,
+            max_bad_records: match read.text("MAX_BAD_RECORDS") {
+                Some(_) => Some(read.parsed("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?),
+                None => None,
+            },
+            max_record_bytes: mib(read.number("MAX_RECORD_MB", 1, 1024)?),
+            commit: BackoffSettings {
+                max_attempts: u32::try_from(read.number("COMMIT_MAX_ATTEMPTS", 1, 10_000)?).unwrap_or(u32::MAX),
+                initial: Duration::from_millis(read.number("COMMIT_BACKOFF_INITIAL_MS", 1, 3_600_000)?),
+                max: Duration::from_millis(read.number("COMMIT_BACKOFF_MAX_MS", 1, 3_600_000)?),
+                max_elapsed: None,
+            },
+            sql_memory_bytes: mib(read.number("SQL_MEMORY_MB", 16, 1 << 20)?),
+        })
+    }
+
+    /// Settings from the environment.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+}
+
+fn bad_limit(text: &str) -> Option<BadRecordLimit> {
+    match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(BadRecordLimit::Percent),
+        None => text.parse().ok().map(BadRecordLimit::Count),
+    }
+}
+
+/// Reads variables, each with the default of [`VARIABLES`].
+struct Reader<L> {
+    lookup: L,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
+    fn or_default(&self, name: &str) -> String {
+        let default = VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.default);
+        self.text(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SettingsError> {
+        let value = self.or_default(name);
+        parse(&value).ok_or_else(|| SettingsError { name, value, expected: expected.to_owned() })
+    }
+
+    fn number(&self, name: &'static str, least: u64, most: u64) -> Result<u64, SettingsError> {
+        self.parsed(name, &format!("a whole number from {least} to {most}"), |text| {
+            text.parse().ok().filter(|number| (least..=most).contains(number))
+        })
+    }
+
+    fn one_of(&self, name: &'static str, words: &[&str]) -> Result<String, SettingsError> {
+        self.parsed(name, &format!("one of {}", words.join(", ")), |text| words.contains(&text).then(|| text.to_owned()))
+    }
+
+    fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
+        let value = self.or_default(name);
+        value.parse().map_err(|expected| SettingsError { name, value, expected })
+    }
+
+    fn character(&self, name: &'static str) -> Result<char, SettingsError> {
+        self.parsed(name, "one ASCII character, or 'tab'", |text| match text {
+            "tab" | "\\t" => Some('\t'),
+            _ => {
+                let mut characters = text.chars();
+                let first = characters.next().filter(char::is_ascii)?;
+                characters.next().is_none().then_some(first).filter(|c| !matches!(c, '\r' | '\n'))
+            }
+        })
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.text(name)?.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Result<Settings, SettingsError> {
+        Settings::from_lookup(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn defaults_are_usable() {
+        let settings = Settings::from_lookup(|_| None).unwrap();
+        assert_eq!(settings.chunk_bytes, 100 << 20);
+        assert_eq!(settings.work_prefix, None);
+        assert_eq!(settings.csv_quote, '"');
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_are_named() {
+        for (name, value) in [
+            ("CHUNK_SIZE_MB", "0"),
+            ("CHUNK_SIZE_MB", "5121"),
+            ("CHUNK_SIZE_MB", "1.5"),
+            ("CHUNK_SIZE_MB", "ten"),
+            ("CHUNK_CODEC", "rar"),
+            ("INFER", "maybe"),
+            ("BAD_RECORDS", "drop"),
+            ("MAX_BAD_RECORDS", "101%"),
+            ("MAX_BAD_RECORDS", "-1"),
+            ("CSV_DELIMITER", "::"),
+            ("CSV_DELIMITER", "é"),
+            ("COMMIT_MAX_ATTEMPTS", "0"),
+            ("TABLE_URI", "gs://b/t"),
+        ] {
+            let error = with(name, value).unwrap_err();
+            assert_eq!((error.name, error.value.as_str()), (name, value));
+        }
+    }
+
+    #[test]
+    fn error_text() {
+        let error = with("CHUNK_SIZE_MB", "ten").unwrap_err();
+        insta::assert_snapshot!(error, @"CHUNK_SIZE_MB='ten' cannot be used: it must be a whole number from 1 to 5120");
+    }
+
+    #[test]
+    fn work_area_is_bucket_and_prefix() {
+        let work = |bucket: &str| with("CHUNK_BUCKET", bucket).unwrap().work_prefix.unwrap().to_string();
+        assert_eq!(work("chunks"), "s3://chunks/sluice");
+        assert_eq!(work("/no-such/dir"), "/no-such/dir/sluice");
+    }
+
+    #[test]
+    fn limits_of_bad_records() {
+        let limit = |text: &str| with("MAX_BAD_RECORDS", text).unwrap().max_bad_records.unwrap();
+        for (text, bad, all, exceeded) in
+            [("0", 0, 9, false), ("0", 1, 9, true), ("1%", 1, 100, false), ("1%", 2, 100, true), ("0.5%", 1, 100, true)]
+        {
+            assert_eq!(limit(text).is_exceeded(bad, all), exceeded, "{text} {bad}/{all}");
+        }
+    }
+}

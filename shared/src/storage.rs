@@ -1,0 +1,295 @@
+//! Objects at rest: one trait before S3 and the local file system.
+
+mod local;
+mod location;
+mod s3;
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+pub use local::LocalStorage;
+pub use location::{Location, LocationError};
+pub use s3::S3Storage;
+
+/// What identifies the content of an object: the eTag on S3, the time of modification in nanoseconds locally.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ObjectVersion(pub String);
+
+/// Size and version of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectStat {
+    /// Length in bytes.
+    pub size: u64,
+    /// Version, to be handed to [`Storage::get_range`].
+    pub version: ObjectVersion,
+}
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Where the object lies.
+    pub location: Location,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// Whether a put may replace an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// Replaces what is there.
+    Overwrite,
+    /// Fails with [`StorageError::AlreadyExists`] when the object is there; of many racers exactly one wins.
+    IfAbsent,
+}
+
+/// Why an object could not be read or written; variants are named for what the caller does next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// There is no such object.
+    #[error("{at} does not exist")]
+    NotFound {
+        /// The object.
+        at: Location,
+    },
+    /// A put with [`PutMode::IfAbsent`] found the object there.
+    #[error("{at} exists already")]
+    AlreadyExists {
+        /// The object.
+        at: Location,
+    },
+    /// The object is no longer the version that was asked for.
+    #[error("{at} changed while it was being read (version {version} is gone)")]
+    Changed {
+        /// The object.
+        at: Location,
+        /// The version that was expected.
+        version: String,
+    },
+    /// Access was refused.
+    #[error("access to {at} was denied")]
+    Denied {
+        /// The object.
+        at: Location,
+        /// What the store answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store did not do its work; the same call may succeed later.
+    #[error("could not {action} {at}")]
+    Unavailable {
+        /// The object.
+        at: Location,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the store answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object is there but is not what it should be.
+    #[error("{at} is not a valid {what}")]
+    Malformed {
+        /// The object.
+        at: Location,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A store of objects.
+///
+/// Contracts, which [`crate::testing::storage_contract`] holds every implementation to:
+/// a finished put or upload is durable and is seen by every later call; an object appears whole or not at all;
+/// [`PutMode::IfAbsent`] has exactly one winner.
+#[async_trait]
+pub trait Storage: Send + Sync + Debug {
+    /// Size and version of an object.
+    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError>;
+
+    /// A whole object; for small documents only, since all of it is held in memory.
+    async fn get(&self, at: &Location) -> Result<Bytes, StorageError>;
+
+    /// Exactly the bytes of `range`, of exactly this version; [`StorageError::Changed`] when the object is another by
+    /// now, or ends before the range does. An empty range gives no bytes and touches nothing.
+    async fn get_range(
+        &self,
+        at: &Location,
+        version: &ObjectVersion,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError>;
+
+    /// Writes a small object in one go.
+    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError>;
+
+    /// Starts an object that is written piece by piece and replaces what is there once it is finished.
+    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError>;
+
+    /// All objects below a prefix that ends at a `/`, sorted by key; a prefix with nothing below it gives none.
+    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError>;
+
+    /// Removes an object; one that is not there is removed already.
+    async fn delete(&self, at: &Location) -> Result<(), StorageError>;
+}
+
+/// An object that is being written; dropped without [`Upload::finish`] it leaves nothing that a reader could see.
+#[async_trait]
+pub trait Upload: Send + Debug {
+    /// Appends bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError>;
+
+    /// Makes the object durable and visible.
+    async fn finish(self: Box<Self>) -> Result<(), StorageError>;
+
+    /// Gives the object up and removes its parts.
+    async fn abort(self: Box<Self>) -> Result<(), StorageError>;
+}
+
+/// The store of every location: local paths and S3, the S3 client being made when it is first needed.
+#[derive(Debug, Default)]
+pub struct Stores {
+    local: LocalStorage,
+    s3: OnceCell<S3Storage>,
+}
+
+impl Stores {
+    /// A store of all locations, with AWS settings from the environment.
+    pub fn from_env() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    async fn of(&self, at: &Location) -> &dyn Storage {
+        match at {
+            Location::Local { .. } => &self.local,
+            Location::S3 { .. } => self.s3.get_or_init(S3Storage::from_env).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for Stores {
+    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError> {
+        self.of(at).await.stat(at).await
+    }
+
+    async fn get(&self, at: &Location) -> Result<Bytes, StorageError> {
+        self.of(at).await.get(at).await
+    }
+
+    async fn get_range(
+        &self,
+        at: &Location,
+        version: &ObjectVersion,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError> {
+        self.of(at).await.get_range(at, version, range).await
+    }
+
+    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
+        self.of(at).await.put(at, body, mode).await
+    }
+
+    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
+        self.of(at).await.create(at).await
+    }
+
+    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+        self.of(prefix).await.list(prefix).await
+    }
+
+    async fn delete(&self, at: &Location) -> Result<(), StorageError> {
+        self.of(at).await.delete(at).await
+    }
+}
+
+/// Reads a JSON document.
+pub async fn get_json<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    at: &Location,
+    what: &'static str,
+) -> Result<T, StorageError> {
+    let bytes = storage.get(at).await?;
+    serde_json::from_slice(&bytes).map_err(|source| StorageError::Malformed {
+        at: at.clone(),
+        what,
+        source: source.into(),
+    })
+}
+
+/// Reads a JSON document; `None` when there is none.
+pub async fn try_get_json<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    at: &Location,
+    what: &'static str,
+) -> Result<Option<T>, StorageError> {
+    match get_json(storage, at, what).await {
+        Ok(document) => Ok(Some(document)),
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a JSON document.
+pub async fn put_json<T: Serialize + Sync>(
+    storage: &dyn Storage,
+    at: &Location,
+    document: &T,
+    mode: PutMode,
+) -> Result<(), StorageError> {
+    let body = serde_json::to_vec_pretty(document).map_err(|source| StorageError::Unavailable {
+        at: at.clone(),
+        action: "encode",
+        source: source.into(),
+    })?;
+    storage.put(at, body.into(), mode).await
+}
+
+/// The checksum of chunks: CRC-64/NVME, the full-object checksum that S3 computes too.
+pub mod checksum {
+    use crc_fast::{CrcAlgorithm, Digest};
+
+    /// A checksum in the making; bytes are added in the order in which they stand in the object.
+    #[derive(Clone, Debug)]
+    pub struct Checksum(Digest);
+
+    impl Default for Checksum {
+        fn default() -> Self {
+            Self(Digest::new(CrcAlgorithm::Crc64Nvme))
+        }
+    }
+
+    impl Checksum {
+        /// Adds bytes.
+        pub fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        /// The checksum of all bytes so far, as `crc64nvme:` and sixteen hexadecimal digits.
+        pub fn text(&self) -> String {
+            format!("crc64nvme:{:016x}", self.0.finalize())
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::Checksum;
+
+        #[test]
+        fn check_value_of_the_catalogue() {
+            let mut checksum = Checksum::default();
+            checksum.update(b"1234");
+            checksum.update(b"56789");
+            assert_eq!(checksum.text(), "crc64nvme:ae8b14860a799888");
+        }
+    }
+}

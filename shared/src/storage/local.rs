@@ -1,0 +1,230 @@
+//! Objects as files.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+
+/// Files on a POSIX file system with hard links.
+///
+/// An object is written beside its place under a name that ends in [`PARTIAL`], made durable, and then given its name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalStorage;
+
+/// Ending of files that are being written; listings leave them out.
+const PARTIAL: &str = ".partial";
+
+#[async_trait]
+impl Storage for LocalStorage {
+    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError> {
+        blocking(at, "look up", |path| stat(&fs::metadata(path)?)).await
+    }
+
+    async fn get(&self, at: &Location) -> Result<Bytes, StorageError> {
+        blocking(at, "read", |path| fs::read(path).map(Bytes::from)).await
+    }
+
+    async fn get_range(
+        &self,
+        at: &Location,
+        version: &ObjectVersion,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let expected = version.clone();
+        let read = blocking(at, "read", move |path| read_range(path, &expected, range)).await?;
+        read.ok_or_else(|| StorageError::Changed { at: at.clone(), version: version.0.clone() })
+    }
+
+    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
+        let written = blocking(at, "write", move |path| {
+            let mut partial = PartialFile::create(path)?;
+            partial.file.write_all(&body)?;
+            match mode {
+                PutMode::Overwrite => partial.publish(),
+                PutMode::IfAbsent => partial.publish_if_absent(),
+            }
+        });
+        written.await
+    }
+
+    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
+        let partial = blocking(at, "create", PartialFile::create).await?;
+        Ok(Box::new(LocalUpload { at: at.clone(), partial }))
+    }
+
+    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+        let mut listed = blocking(prefix, "list", |path| {
+            let mut found = Vec::new();
+            walk(path, &mut found)?;
+            Ok(found)
+        })
+        .await?;
+        listed.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(listed)
+    }
+
+    async fn delete(&self, at: &Location) -> Result<(), StorageError> {
+        blocking(at, "delete", |path| match fs::remove_file(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+            result => result,
+        })
+        .await
+    }
+}
+
+/// Runs file work off the async threads and gives its error the name of the object.
+async fn blocking<T: Send + 'static>(
+    at: &Location,
+    action: &'static str,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, StorageError> {
+    let path = PathBuf::from(at.key());
+    let done =
+        tokio::task::spawn_blocking(move || work(&path)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    done.map_err(|source| {
+        let at = at.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StorageError::NotFound { at },
+            io::ErrorKind::AlreadyExists => StorageError::AlreadyExists { at },
+            io::ErrorKind::IsADirectory => StorageError::Malformed { at, what: "file", source: source.into() },
+            io::ErrorKind::PermissionDenied => StorageError::Denied { at, source: source.into() },
+            _ => StorageError::Unavailable { at, action, source: source.into() },
+        }
+    })
+}
+
+fn stat(metadata: &fs::Metadata) -> io::Result<ObjectStat> {
+    if metadata.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+    }
+    let nanoseconds = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    Ok(ObjectStat { size: metadata.len(), version: ObjectVersion(nanoseconds.to_string()) })
+}
+
+/// `None` when the file is not, or is no longer, the version asked for.
+fn read_range(path: &Path, version: &ObjectVersion, range: Range<u64>) -> io::Result<Option<Bytes>> {
+    let file = File::open(path)?;
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    match file.read_exact_at(&mut bytes, range.start) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        result => result?,
+    }
+    // Looked at after the read: a write that came in between has moved the time on.
+    let unchanged = stat(&file.metadata()?)?.version == *version;
+    Ok(unchanged.then(|| bytes.into()))
+}
+
+fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            walk(&path, found)?;
+        } else if let Some(text) = path.to_str().filter(|text| !text.ends_with(PARTIAL)) {
+            let size = match entry.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?.len(),
+            };
+            found.push(Listed { location: Location::Local { path: text.to_owned() }, size });
+        }
+    }
+    Ok(())
+}
+
+/// A file under its temporary name; removed when it is dropped before it was published.
+#[derive(Debug)]
+struct PartialFile {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl PartialFile {
+    fn create(target: &Path) -> io::Result<Self> {
+        let folder = folder_of(target)?;
+        // A file that stands where the folder should is no object that exists already.
+        fs::create_dir_all(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                io::Error::other(format!("{} cannot be made a folder: {error}", folder.display()))
+            }
+            _ => error,
+        })?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = folder.join(format!("{name}.{}{PARTIAL}", uuid::Uuid::new_v4().simple()));
+        Ok(Self { file: File::create_new(&temporary)?, temporary, target: target.to_owned() })
+    }
+
+    fn publish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.target)?;
+        self.sync_folder()
+    }
+
+    /// A hard link is the one file operation that both publishes whole content and fails when the name is taken.
+    fn publish_if_absent(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::hard_link(&self.temporary, &self.target)?;
+        self.sync_folder()
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        File::open(folder_of(&self.target)?)?.sync_all()
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // After a rename the temporary name is gone; nothing is left to do, and nothing could be done, on an error.
+        drop(fs::remove_file(&self.temporary));
+    }
+}
+
+fn folder_of(target: &Path) -> io::Result<&Path> {
+    target.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no folder"))
+}
+
+#[derive(Debug)]
+struct LocalUpload {
+    at: Location,
+    partial: PartialFile,
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        let file = self.partial.file.try_clone().map_err(|source| StorageError::Unavailable {
+            at: self.at.clone(),
+            action: "write",
+            source: source.into(),
+        })?;
+        blocking(&self.at, "write", move |_| (&file).write_all(&bytes)).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), StorageError> {
+        let Self { at, partial } = *self;
+        blocking(&at, "finish", move |_| partial.publish()).await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StorageError> {
+        let Self { at, partial } = *self;
+        blocking(&at, "give up", move |_| {
+            drop(partial);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,341 @@
+//! Objects on S3.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+use tokio::task::JoinSet;
+
+use super::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::backoff::{Backoff, BackoffSettings};
+
+/// Size of the parts of an upload, 8 MiB: above S3's minimum of 5, and 10,000 of them hold 78 GiB.
+const PART_BYTES: usize = 8 << 20;
+
+/// Parts that are on their way at once; with [`PART_BYTES`] it bounds what an upload holds in memory.
+const PARTS_IN_FLIGHT: usize = 3;
+
+/// How often a range whose body broke off is asked for again; the SDK retries requests, not bodies.
+const BODY_ATTEMPTS: u32 = 4;
+
+/// Objects on S3, or on a server that speaks its protocol.
+#[derive(Clone, Debug)]
+pub struct S3Storage {
+    client: Client,
+}
+
+impl S3Storage {
+    /// A store with the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`.
+    pub async fn from_env() -> Self {
+        Self::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
+    }
+
+    /// A store with these settings. A server of one's own is addressed by path (`http://host/bucket/key`), since its
+    /// buckets seldom have names in the DNS.
+    pub fn new(config: &SdkConfig) -> Self {
+        let own_server = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_server).build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    async fn get_range_once(
+        &self,
+        at: &Location,
+        version: &ObjectVersion,
+        range: &Range<u64>,
+    ) -> Result<Bytes, StorageError> {
+        let changed = || StorageError::Changed { at: at.clone(), version: version.0.clone() };
+        let output = self
+            .client
+            .get_object()
+            .bucket(at.bucket())
+            .key(at.key())
+            .if_match(&version.0)
+            .range(format!("bytes={}-{}", range.start, range.end - 1))
+            .send()
+            .await
+            .map_err(|error| match status(&error) {
+                Some(412 | 416) => changed(),
+                _ => failed(at, "read", error),
+            })?;
+        let expected = range.end - range.start;
+        // S3 answers a range that goes beyond the end with what there is of it.
+        if output.content_length().is_some_and(|length| u64::try_from(length).is_ok_and(|length| length < expected)) {
+            return Err(changed());
+        }
+        let bytes = output.body.collect().await.map_err(|source| unavailable(at, "read", source))?.into_bytes();
+        if u64::try_from(bytes.len()).ok() != Some(expected) {
+            let text = format!("{} bytes came where {expected} were asked for", bytes.len());
+            return Err(unavailable(at, "read", text));
+        }
+        Ok(bytes)
+    }
+
+    /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could tell; the
+    /// answer to a GET has.
+    async fn absence(&self, at: &Location) -> StorageError {
+        match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
+            Err(error) => failed(at, "look up", error),
+            Ok(_) => unavailable(at, "look up", "it came into being while it was looked up"),
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for S3Storage {
+    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError> {
+        let head = self.client.head_object().bucket(at.bucket()).key(at.key()).send().await;
+        let head = match head {
+            Err(error) if status(&error) == Some(404) => return Err(self.absence(at).await),
+            head => head.map_err(|error| failed(at, "look up", error))?,
+        };
+        let size = head
+            .content_length()
+            .and_then(|length| u64::try_from(length).ok())
+            .ok_or_else(|| unavailable(at, "look up", "the answer has no Content-Length"))?;
+        let tag = head.e_tag().ok_or_else(|| unavailable(at, "look up", "the answer has no ETag"))?;
+        Ok(ObjectStat { size, version: ObjectVersion(tag.to_owned()) })
+    }
+
+    async fn get(&self, at: &Location) -> Result<Bytes, StorageError> {
+        let output = self
+            .client
+            .get_object()
+            .bucket(at.bucket())
+            .key(at.key())
+            .send()
+            .await
+            .map_err(|error| failed(at, "read", error))?;
+        let body = output.body.collect().await.map_err(|source| unavailable(at, "read", source))?;
+        Ok(body.into_bytes())
+    }
+
+    async fn get_range(
+        &self,
+        at: &Location,
+        version: &ObjectVersion,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let mut backoff = Backoff::new(&BackoffSettings { max_attempts: BODY_ATTEMPTS, ..BackoffSettings::default() });
+        loop {
+            match self.get_range_once(at, version, &range).await {
+                Err(error @ StorageError::Unavailable { .. }) => match backoff.next_wait() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(error),
+                },
+                result => return result,
+            }
+        }
+    }
+
+    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
+        let condition = (mode == PutMode::IfAbsent).then(|| "*".to_owned());
+        let mut backoff = Backoff::new(&BackoffSettings::default());
+        loop {
+            let put = self.client.put_object().bucket(at.bucket()).key(at.key()).set_if_none_match(condition.clone());
+            let Err(error) = put.body(ByteStream::from(body.clone())).send().await else { return Ok(()) };
+            match (mode, status(&error)) {
+                (PutMode::IfAbsent, Some(412)) => return Err(StorageError::AlreadyExists { at: at.clone() }),
+                // Two puts met, and S3 wants to be asked again which of them won; the SDK leaves that to its caller.
+                (PutMode::IfAbsent, Some(409)) => match backoff.next_wait() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(failed(at, "write", error)),
+                },
+                _ => return Err(failed(at, "write", error)),
+            }
+        }
+    }
+
+    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
+        Ok(Box::new(S3Upload {
+            client: self.client.clone(),
+            at: at.clone(),
+            pending: BytesMut::new(),
+            multipart: None,
+        }))
+    }
+
+    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+        let folder = match prefix.key() {
+            "" => String::new(),
+            key => format!("{}/", key.trim_end_matches('/')),
+        };
+        let mut pages = self.client.list_objects_v2().bucket(prefix.bucket()).prefix(folder).into_paginator().send();
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(prefix, "list", error))?;
+            listed.extend(page.contents().iter().filter_map(|object| {
+                Some(Listed {
+                    location: Location::S3 { bucket: prefix.bucket().to_owned(), key: object.key()?.to_owned() },
+                    size: u64::try_from(object.size()?).ok()?,
+                })
+            }));
+        }
+        listed.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(listed)
+    }
+
+    async fn delete(&self, at: &Location) -> Result<(), StorageError> {
+        let delete = self.client.delete_object().bucket(at.bucket()).key(at.key());
+        delete.send().await.map(drop).map_err(|error| failed(at, "delete", error))
+    }
+}
+
+/// An upload; what fits one part goes as one put.
+#[derive(Debug)]
+struct S3Upload {
+    client: Client,
+    at: Location,
+    pending: BytesMut,
+    multipart: Option<Multipart>,
+}
+
+#[derive(Debug)]
+struct Multipart {
+    id: String,
+    next_part: i32,
+    in_flight: JoinSet<Result<CompletedPart, StorageError>>,
+    done: Vec<CompletedPart>,
+}
+
+impl S3Upload {
+    async fn send_part(&mut self, body: Bytes) -> Result<(), StorageError> {
+        if self.multipart.is_none() {
+            let created = self
+                .client
+                .create_multipart_upload()
+                .bucket(self.at.bucket())
+                .key(self.at.key())
+                .send()
+                .await
+                .map_err(|error| failed(&self.at, "start an upload to", error))?;
+            let id = created.upload_id().ok_or_else(|| unavailable(&self.at, "write", "the answer has no UploadId"))?;
+            self.multipart =
+                Some(Multipart { id: id.to_owned(), next_part: 1, in_flight: JoinSet::new(), done: Vec::new() });
+        }
+        let Some(multipart) = &mut self.multipart else { return Ok(()) };
+        while multipart.in_flight.len() >= PARTS_IN_FLIGHT {
+            multipart.collect_one(&self.at).await?;
+        }
+        let number = multipart.next_part;
+        multipart.next_part += 1;
+        let upload = self
+            .client
+            .upload_part()
+            .bucket(self.at.bucket())
+            .key(self.at.key())
+            .upload_id(&multipart.id)
+            .part_number(number)
+            .body(ByteStream::from(body));
+        let at = self.at.clone();
+        multipart.in_flight.spawn(async move {
+            let sent = upload.send().await.map_err(|error| failed(&at, "write", error))?;
+            Ok(CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(sent.e_tag)
+                .set_checksum_crc32(sent.checksum_crc32)
+                .build())
+        });
+        Ok(())
+    }
+}
+
+impl Multipart {
+    async fn collect_one(&mut self, at: &Location) -> Result<(), StorageError> {
+        if let Some(joined) = self.in_flight.join_next().await {
+            self.done.push(joined.map_err(|error| unavailable(at, "write", error))??);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upload for S3Upload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.pending.extend_from_slice(&bytes);
+        while self.pending.len() > PART_BYTES {
+            let part = self.pending.split_to(PART_BYTES).freeze();
+            self.send_part(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), StorageError> {
+        let rest = self.pending.split().freeze();
+        if self.multipart.is_none() {
+            let put = self.client.put_object().bucket(self.at.bucket()).key(self.at.key());
+            let sent = put.body(ByteStream::from(rest)).send().await;
+            return sent.map(drop).map_err(|error| failed(&self.at, "write", error));
+        }
+        self.send_part(rest).await?;
+        let Some(mut multipart) = self.multipart.take() else { return Ok(()) };
+        while !multipart.in_flight.is_empty() {
+            multipart.collect_one(&self.at).await?;
+        }
+        multipart.done.sort_by_key(CompletedPart::part_number);
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(multipart.done)).build();
+        self.client
+            .complete_multipart_upload()
+            .bucket(self.at.bucket())
+            .key(self.at.key())
+            .upload_id(&multipart.id)
+            .multipart_upload(parts)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed(&self.at, "finish the upload to", error))
+    }
+
+    async fn abort(mut self: Box<Self>) -> Result<(), StorageError> {
+        let Some(mut multipart) = self.multipart.take() else { return Ok(()) };
+        multipart.in_flight.shutdown().await;
+        self.client
+            .abort_multipart_upload()
+            .bucket(self.at.bucket())
+            .key(self.at.key())
+            .upload_id(&multipart.id)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed(&self.at, "give up the upload to", error))
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn failed<E>(at: &Location, action: &'static str, error: SdkError<E>) -> StorageError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    // A bucket that is not there is a mistake in the settings, not an absent object.
+    let no_bucket = error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchBucket");
+    if no_bucket {
+        return unavailable(at, action, format!("there is no bucket {}", at.bucket()));
+    }
+    match status(&error) {
+        Some(404) => StorageError::NotFound { at: at.clone() },
+        Some(401 | 403) => {
+            StorageError::Denied { at: at.clone(), source: DisplayErrorContext(error).to_string().into() }
+        }
+        _ => unavailable(at, action, DisplayErrorContext(error).to_string()),
+    }
+}
+
+fn unavailable(
+    at: &Location,
+    action: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StorageError {
+    StorageError::Unavailable { at: at.clone(), action, source: source.into() }
+}

@@ -1,0 +1,13 @@
+//! Test support: contract suites that hold every implementation to its trait, and the world that tests run in.
+
+mod buckets_on_disk;
+mod emulator;
+mod memory_storage;
+mod queue_contract;
+mod storage_contract;
+
+pub use buckets_on_disk::BucketsOnDisk;
+pub use emulator::Emulator;
+pub use memory_storage::MemoryStorage;
+pub use queue_contract::queue_contract;
+pub use storage_contract::storage_contract;

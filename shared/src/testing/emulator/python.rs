@@ -1,0 +1,66 @@
+//! The Python that the emulator runs in.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+/// What to do when there is no Python that could be used.
+const ADVICE: &str = "the AWS emulator of the tests needs Python 3.10 or newer with venv and pip \
+                      (on Debian and Ubuntu: apt-get install python3 python3-venv) \
+                      and, the first time, access to a Python package index";
+
+/// A file of `fixtures/emulator`.
+pub(super) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/emulator").join(name)
+}
+
+/// A Python that has everything of `requirements.txt`. The first call makes it, which takes a minute; processes that call
+/// at the same time wait for it.
+pub(super) fn with_requirements() -> PathBuf {
+    let requirements = fixture("requirements.txt");
+    let version = run(Command::new("python3").arg("--version"));
+    let needed = fs::read_to_string(&requirements).expect("fixtures/emulator/requirements.txt");
+    let digest = Sha256::digest(format!("{version}\n{needed}"));
+    let name = digest.iter().take(8).fold(0, |name, byte| name << 8 | u64::from(*byte));
+
+    let home = target_folder().join("sluice-emulator");
+    fs::create_dir_all(&home).expect("a folder for the emulator's Python");
+    let lock = File::create(home.join("lock")).expect("a lock for the emulator's Python");
+    // Held until the file is closed, at the end of this function or of this process.
+    lock.lock().expect("a lock for the emulator's Python");
+    let environment = home.join(format!("venv-{name:016x}"));
+    let python = environment.join("bin/python");
+    // Written last: without it an earlier attempt was cut short.
+    let complete = environment.join("complete");
+    if !complete.exists() {
+        if environment.exists() {
+            fs::remove_dir_all(&environment).expect("removal of an incomplete Python environment");
+        }
+        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
+        let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement"];
+        run(Command::new(&python).args(pip).arg(&requirements));
+        fs::write(&complete, "").expect("a mark for the emulator's Python");
+    }
+    python
+}
+
+/// Cargo's target folder, which this program lies in; it survives the program, and `cargo clean` removes it.
+fn target_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    let marked = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    marked.map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+/// What a command prints.
+fn run(command: &mut Command) -> String {
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("{ADVICE}; {command:?} could not be run: {error}"),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let (printed, complaint) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{ADVICE}; {command:?} ended with {}:\n{printed}\n{complaint}", output.status);
+    printed
+}

@@ -1,0 +1,97 @@
+//! Where a job keeps what it makes.
+
+use crate::job::JobId;
+use crate::storage::Location;
+
+/// The work area of one job, below the chunk prefix: the names of everything in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkArea {
+    root: Location,
+}
+
+impl WorkArea {
+    /// The work area of a job below a prefix.
+    pub fn new(prefix: &Location, job: &JobId) -> Self {
+        Self { root: prefix.join(job.as_str()) }
+    }
+
+    /// The work area that a chunk lies in; `None` when it lies in none.
+    pub fn of_chunk(chunk: &Location) -> Option<Self> {
+        let chunks = chunk.parent()?;
+        (chunks.name() == "chunks").then(|| chunks.parent()).flatten().map(|root| Self { root })
+    }
+
+    /// The whole area.
+    pub fn root(&self) -> &Location {
+        &self.root
+    }
+
+    /// What is being split, and how; written first.
+    pub fn job(&self) -> Location {
+        self.root.join("job.json")
+    }
+
+    /// A chunk.
+    pub fn chunk(&self, index: u32) -> Location {
+        self.root.join(&format!("chunks/{index:05}.parquet"))
+    }
+
+    /// Where a later attempt resumes.
+    pub fn checkpoint(&self) -> Location {
+        self.root.join("checkpoint.json")
+    }
+
+    /// All rejected records.
+    pub fn quarantine(&self) -> Location {
+        self.root.join("quarantine")
+    }
+
+    /// Records that the splitter rejected while it made a chunk.
+    pub fn split_quarantine(&self, chunk: u32, part: u32) -> Location {
+        self.root.join(&format!("quarantine/split-{chunk:05}-{part:03}.parquet"))
+    }
+
+    /// Rows of a chunk that the worker rejected.
+    pub fn load_quarantine(&self, chunk: u32) -> Location {
+        self.root.join(&format!("quarantine/load-{chunk:05}.parquet"))
+    }
+
+    /// What was split; written last by the splitter.
+    pub fn manifest(&self) -> Location {
+        self.root.join("manifest.json")
+    }
+
+    /// What became of the rows of a chunk, written before its commit: what the chunk receipt is made of when a worker dies
+    /// between the two.
+    pub fn staged(&self, index: u32) -> Location {
+        self.root.join(&format!("staged/{index:05}.json"))
+    }
+
+    /// All chunk receipts.
+    pub fn loaded(&self) -> Location {
+        self.root.join("loaded")
+    }
+
+    /// The receipt of one chunk; written after its commit.
+    pub fn chunk_receipt(&self, index: u32) -> Location {
+        self.root.join(&format!("loaded/{index:05}.json"))
+    }
+
+    /// Written once, when every chunk is committed.
+    pub fn receipt(&self) -> Location {
+        self.root.join("receipt.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_knows_its_area() {
+        let area = WorkArea::new(&"s3://b/p".parse().unwrap(), &JobId::from("j-1".to_owned()));
+        assert_eq!(area.chunk(7).to_string(), "s3://b/p/j-1/chunks/00007.parquet");
+        assert_eq!(WorkArea::of_chunk(&area.chunk(7)), Some(area));
+        assert_eq!(WorkArea::of_chunk(&"s3://b/x.parquet".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! Row groups become chunks: encoded bytes are appended as they are, and the footer is written anew.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData,
+};
+use parquet::schema::types::ColumnDescPtr;
+use shared::checksum::Checksum;
+use shared::{ChunkEntry, Location, SourceObject, Storage, Upload};
+
+use crate::encode::{ChunkSchema, Payload, RowGroup};
+use crate::error::SplitError;
+
+/// The four bytes that a Parquet file begins and ends with.
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// Bytes of a source's row group that are copied at once.
+const COPY_BYTES: u64 = 4 << 20;
+
+/// A chunk that is being written.
+#[derive(Debug)]
+pub(crate) struct ChunkWriter {
+    index: u32,
+    at: Location,
+    upload: Box<dyn Upload>,
+    /// Bytes so far.
+    position: u64,
+    checksum: Checksum,
+    schema: Arc<ChunkSchema>,
+    row_groups: Vec<RowGroupMetaData>,
+}
+
+impl ChunkWriter {
+    /// Begins a chunk.
+    pub(crate) async fn start(
+        storage: &dyn Storage,
+        at: Location,
+        index: u32,
+        schema: Arc<ChunkSchema>,
+    ) -> Result<Self, SplitError> {
+        let upload = storage.create(&at).await.map_err(SplitError::WorkArea)?;
+        let mut chunk =
+            Self { index, at, upload, position: 0, checksum: Checksum::default(), schema, row_groups: Vec::new() };
+        chunk.write(Bytes::from_static(MAGIC)).await?;
+        Ok(chunk)
+    }
+
+    /// Exact size in bytes that the chunk would have as a file with this row group as its last.
+    pub(crate) fn size_with(&self, row_group: &RowGroup) -> Result<u64, SplitError> {
+        let placed = self.place(row_group)?;
+        let end = self.position + payload_bytes(&placed);
+        let mut row_groups = self.row_groups.clone();
+        row_groups.push(placed);
+        let footer = footer(&self.schema, row_groups).map_err(|error| SplitError::internal(&self.at, error))?;
+        Ok(end + length(&footer))
+    }
+
+    /// Appends a row group.
+    pub(crate) async fn append(
+        &mut self,
+        row_group: &RowGroup,
+        storage: &dyn Storage,
+        source: &SourceObject,
+    ) -> Result<(), SplitError> {
+        let placed = self.place(row_group)?;
+        for column in row_group.metadata.columns() {
+            let range = byte_range(column);
+            match &row_group.payload {
+                Payload::Memory(file) => {
+                    let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                    let part = part.filter(|(_, end)| *end <= file.len()).map(|(start, end)| file.slice(start..end));
+                    let missing = || SplitError::internal(&self.at, "a column lies outside of its row group");
+                    let part = part.ok_or_else(missing)?;
+                    self.write(part).await?;
+                }
+                Payload::Source => {
+                    let mut start = range.start;
+                    while start < range.end {
+                        let end = range.end.min(start + COPY_BYTES);
+                        let piece = storage.get_range(&source.uri, &source.version, start..end).await;
+                        self.write(piece.map_err(SplitError::Source)?).await?;
+                        start = end;
+                    }
+                }
+            }
+        }
+        self.row_groups.push(placed);
+        Ok(())
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.row_groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
+    }
+
+    /// Makes the chunk durable.
+    pub(crate) async fn finish(mut self) -> Result<ChunkEntry, SplitError> {
+        let rows = self.rows();
+        let row_groups = std::mem::take(&mut self.row_groups);
+        let footer = footer(&self.schema, row_groups).map_err(|error| SplitError::internal(&self.at, error))?;
+        self.write(footer).await?;
+        self.upload.finish().await.map_err(SplitError::WorkArea)?;
+        Ok(ChunkEntry { index: self.index, rows, bytes: self.position, checksum: self.checksum.text() })
+    }
+
+    /// Gives the chunk up.
+    pub(crate) async fn abort(self) -> Result<(), SplitError> {
+        self.upload.abort().await.map_err(SplitError::WorkArea)
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), SplitError> {
+        self.checksum.update(&bytes);
+        self.position += length(&bytes);
+        self.upload.write(bytes).await.map_err(SplitError::WorkArea)
+    }
+
+    /// The metadata of a row group as it will stand in this chunk.
+    fn place(&self, row_group: &RowGroup) -> Result<RowGroupMetaData, SplitError> {
+        let mut position = self.position;
+        let columns: Result<Vec<_>, ParquetError> = row_group
+            .metadata
+            .columns()
+            .iter()
+            .zip(self.schema.columns.columns())
+            .map(|(column, described)| {
+                let placed = place_column(column, described, position);
+                let range = byte_range(column);
+                position += range.end - range.start;
+                placed
+            })
+            .collect();
+        let ordinal = i16::try_from(self.row_groups.len()).unwrap_or(i16::MAX);
+        let placed = columns.and_then(|columns| {
+            RowGroupMetaData::builder(Arc::clone(&self.schema.columns))
+                .set_num_rows(row_group.metadata.num_rows())
+                .set_total_byte_size(row_group.metadata.total_byte_size())
+                .set_sorting_columns(row_group.metadata.sorting_columns().cloned())
+                .set_file_offset(signed(self.position))
+                .set_ordinal(ordinal)
+                .set_column_metadata(columns)
+                .build()
+        });
+        placed.map_err(|error| SplitError::internal(&self.at, error))
+    }
+}
+
+/// Where a column chunk stands: from its dictionary, or its first data page, for its compressed size.
+pub(crate) fn byte_range(column: &ColumnChunkMetaData) -> std::ops::Range<u64> {
+    let data = column.data_page_offset();
+    // Some writers say 0 where there is no dictionary.
+    let start = column.dictionary_page_offset().filter(|offset| *offset > 0 && *offset < data).unwrap_or(data);
+    let start = u64::try_from(start).unwrap_or_default();
+    start..start + u64::try_from(column.compressed_size()).unwrap_or_default()
+}
+
+/// Size of the column chunks of a row group, in bytes.
+pub(crate) fn payload_bytes(row_group: &RowGroupMetaData) -> u64 {
+    row_group.columns().iter().map(byte_range).map(|range| range.end - range.start).sum()
+}
+
+/// Moves a column chunk to `position`. What lies outside of its pages, bloom filter and page index, is left behind.
+fn place_column(
+    column: &ColumnChunkMetaData,
+    described: &ColumnDescPtr,
+    position: u64,
+) -> Result<ColumnChunkMetaData, ParquetError> {
+    let start = byte_range(column).start;
+    let moved = |offset: i64| signed(u64::try_from(offset).unwrap_or_default().saturating_sub(start) + position);
+    let has_dictionary = signed(start) != column.data_page_offset();
+    let mut builder = ColumnChunkMetaData::builder(Arc::clone(described))
+        .set_encodings_mask(*column.encodings_mask())
+        .set_num_values(column.num_values())
+        .set_compression_codec(column.compression_codec())
+        .set_total_compressed_size(column.compressed_size())
+        .set_total_uncompressed_size(column.uncompressed_size())
+        .set_data_page_offset(moved(column.data_page_offset()))
+        .set_dictionary_page_offset(has_dictionary.then(|| signed(position)))
+        .set_unencoded_byte_array_data_bytes(column.unencoded_byte_array_data_bytes())
+        .set_repetition_level_histogram(column.repetition_level_histogram().cloned())
+        .set_definition_level_histogram(column.definition_level_histogram().cloned());
+    if let Some(statistics) = column.statistics() {
+        builder = builder.set_statistics(statistics.clone());
+    }
+    if let Some(pages) = column.page_encoding_stats() {
+        builder = builder.set_page_encoding_stats(pages.clone());
+    }
+    builder.build()
+}
+
+fn footer(schema: &ChunkSchema, row_groups: Vec<RowGroupMetaData>) -> Result<Bytes, ParquetError> {
+    let rows = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
+    let described = FileMetaData::new(
+        2,
+        rows,
+        Some("sluice".to_owned()),
+        schema.key_values.clone(),
+        Arc::clone(&schema.columns),
+        None,
+    );
+    let mut footer = Vec::new();
+    ParquetMetaDataWriter::new(&mut footer, &ParquetMetaData::new(described, row_groups)).finish()?;
+    Ok(BytesMut::from(footer.as_slice()).freeze())
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn signed(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,298 @@
+//! Blocks of text become typed columns; what does not fit is rejected, with its place and the reason.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use shared::{BadRecords, Column, ColumnType, CsvPolicy};
+
+use crate::quarantine::Reject;
+use crate::records::{Block, behind_line_ends, without_line_end};
+use crate::value;
+
+/// A block, decoded.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The rows that were taken, in the order of the source.
+    pub(crate) rows: RecordBatch,
+    /// Records that were read, rejected ones included.
+    pub(crate) records: u64,
+    /// Records that were rejected, numbered from 1 within the block.
+    pub(crate) rejects: Vec<Reject>,
+}
+
+/// Schema of the rows of a CSV source.
+pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
+    let field = |column: &Column| Field::new(&column.name, data_type(column.column_type), true);
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+fn data_type(column_type: ColumnType) -> DataType {
+    match column_type {
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::Int64 => DataType::Int64,
+        ColumnType::Float64 => DataType::Float64,
+        ColumnType::Date32 => DataType::Date32,
+        ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        ColumnType::TimestampUtc => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::Utf8 => DataType::Utf8,
+    }
+}
+
+/// Whether a field means null in a column of this type.
+pub(crate) fn is_null(text: &[u8], csv: &CsvPolicy, column_type: ColumnType) -> bool {
+    text.is_empty()
+        || ((csv.null_words_in_text || column_type != ColumnType::Utf8)
+            && csv.null_words.iter().any(|word| word.as_bytes() == text))
+}
+
+/// One record of a text.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    /// Its fields, unquoted.
+    pub(crate) fields: &'a csv::ByteRecord,
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+}
+
+/// The records of a text, with their places. Blank lines are no records.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    text: &'a [u8],
+    reader: csv::Reader<&'a [u8]>,
+    record: csv::ByteRecord,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn new(text: &'a [u8], csv: &CsvPolicy) -> Self {
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).delimiter(byte(csv.delimiter)).quote(byte(csv.quote));
+        Self { text, reader: builder.from_reader(text), record: csv::ByteRecord::new() }
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Record<'_>> {
+        let start = place(&self.reader);
+        // Reading from memory, and with any number of fields allowed, nothing can fail.
+        if !self.reader.read_byte_record(&mut self.record).ok()? {
+            return None;
+        }
+        Some(Record {
+            fields: &self.record,
+            start: behind_line_ends(self.text, start),
+            end: place(&self.reader),
+        })
+    }
+}
+
+fn place(reader: &csv::Reader<&[u8]>) -> usize {
+    usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
+}
+
+/// A delimiter or a quote, which settings and policies keep to ASCII.
+pub(crate) fn byte(character: char) -> u8 {
+    u8::try_from(character).unwrap_or(b',')
+}
+
+/// Decodes a block.
+pub(crate) fn decode(
+    block: &Block,
+    csv: &CsvPolicy,
+    schema: &SchemaRef,
+    bad_records: BadRecords,
+    max_record_bytes: u64,
+) -> Result<Decoded, ArrowError> {
+    let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
+    let mut fields = Fields::read(block, csv, max_record_bytes);
+    let mut misfits = Misfits { by_row: vec![None; fields.rows.len()], nulls_instead: bad_records == BadRecords::Null };
+    let columns: Vec<ArrayRef> = csv
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| decode_column(&fields, csv, index, column.column_type, &mut misfits))
+        .collect();
+    let rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    let rejects = misfits.by_row.iter().zip(&fields.rows).filter_map(|(misfit, row)| {
+        let misfit = misfit.as_ref()?;
+        let column = csv.columns.get(misfit.column).map(|column| column.name.clone());
+        Some(row.reject(block, column, misfit.reason.clone()))
+    });
+    let rejects: Vec<Reject> = rejects.collect();
+    let rows = if rejects.is_empty() {
+        rows
+    } else {
+        let taken: BooleanArray = misfits.by_row.iter().map(|misfit| Some(misfit.is_none())).collect();
+        filter_record_batch(&rows, &taken)?
+    };
+    fields.rejects.extend(rejects);
+    fields.rejects.sort_by_key(|reject| reject.record);
+    Ok(Decoded { rows, records: fields.records, rejects: fields.rejects })
+}
+
+/// The fields of all records of a block that have the right number of them.
+struct Fields {
+    /// The fields one behind the other, record by record.
+    text: Vec<u8>,
+    /// Where each field ends in `text`.
+    ends: Vec<usize>,
+    width: usize,
+    rows: Vec<Row>,
+    records: u64,
+    rejects: Vec<Reject>,
+}
+
+/// Where a record stands in its block.
+struct Row {
+    record: u64,
+    start: usize,
+    end: usize,
+}
+
+impl Row {
+    fn reject(&self, block: &Block, column: Option<String>, reason: String) -> Reject {
+        let raw = block.text.get(self.start..self.end).unwrap_or_default();
+        Reject {
+            record: self.record,
+            byte_offset: block.start + u64::try_from(self.start).unwrap_or_default(),
+            column,
+            reason,
+            raw: without_line_end(raw).to_vec(),
+        }
+    }
+}
+
+impl Fields {
+    fn read(block: &Block, csv: &CsvPolicy, max_record_bytes: usize) -> Self {
+        let width = csv.columns.len();
+        let mut fields = Self {
+            text: Vec::with_capacity(block.text.len()),
+            ends: Vec::new(),
+            width,
+            rows: Vec::new(),
+            records: 0,
+            rejects: Vec::new(),
+        };
+        let mut records = Records::new(&block.text, csv);
+        while let Some(record) = records.next() {
+            fields.records += 1;
+            let row = Row { record: fields.records, start: record.start, end: record.end };
+            let found = record.fields.len();
+            let reason = if found != width {
+                format!("{found} fields where {width} are expected")
+            } else if row.end - row.start > max_record_bytes {
+                format!("the record has {} bytes, more than MAX_RECORD_MB allows", row.end - row.start)
+            } else {
+                let before = fields.text.len();
+                fields.text.extend_from_slice(record.fields.as_slice());
+                fields.ends.extend(record.fields.iter().scan(before, |end, field| {
+                    *end += field.len();
+                    Some(*end)
+                }));
+                fields.rows.push(row);
+                continue;
+            };
+            fields.rejects.push(row.reject(block, None, reason));
+        }
+        fields
+    }
+
+    /// The fields of one column, row by row.
+    fn column(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        (0..self.rows.len()).map(move |row| {
+            let place = row * self.width + index;
+            let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+            self.ends.get(place).and_then(|end| self.text.get(start..*end)).unwrap_or_default()
+        })
+    }
+}
+
+/// Values that do not fit their column; of each row the first.
+struct Misfits {
+    by_row: Vec<Option<Misfit>>,
+    nulls_instead: bool,
+}
+
+#[derive(Clone)]
+struct Misfit {
+    column: usize,
+    reason: String,
+}
+
+impl Misfits {
+    fn note(&mut self, row: usize, column: usize, text: &[u8], column_type: ColumnType) {
+        if self.nulls_instead {
+            return;
+        }
+        if let Some(misfit @ None) = self.by_row.get_mut(row) {
+            *misfit = Some(Misfit { column, reason: reason(text, column_type) });
+        }
+    }
+}
+
+fn reason(text: &[u8], column_type: ColumnType) -> String {
+    const SHOWN: usize = 60;
+    let Ok(text) = std::str::from_utf8(text) else { return "the text is not valid UTF-8".to_owned() };
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    let what = match column_type {
+        ColumnType::Boolean => "neither true nor false",
+        ColumnType::Int64 => "not an integer of 64 bits",
+        ColumnType::Float64 => "not a number that double precision holds without loss",
+        ColumnType::Date32 => "not a date such as 2013-01-31",
+        ColumnType::Timestamp => "not a timestamp such as 2013-01-31 12:00:00",
+        ColumnType::TimestampUtc => "not a timestamp with zone such as 2013-01-31T12:00:00Z",
+        ColumnType::Utf8 => "not valid UTF-8",
+    };
+    format!("'{shown}' is {what}")
+}
+
+/// Decodes one column: a builder, and the function that reads one value.
+fn decode_column(
+    fields: &Fields,
+    csv: &CsvPolicy,
+    index: usize,
+    column_type: ColumnType,
+    misfits: &mut Misfits,
+) -> ArrayRef {
+    macro_rules! column {
+        ($builder:expr, $parse:expr) => {{
+            let mut builder = $builder;
+            for (row, text) in fields.column(index).enumerate() {
+                if is_null(text, csv, column_type) {
+                    builder.append_null();
+                } else if let Some(value) = $parse(text) {
+                    builder.append_value(value);
+                } else {
+                    misfits.note(row, index, text, column_type);
+                    builder.append_null();
+                }
+            }
+            Arc::new(builder.finish())
+        }};
+    }
+    let rows = fields.rows.len();
+    match column_type {
+        ColumnType::Boolean => column!(BooleanBuilder::with_capacity(rows), value::boolean),
+        ColumnType::Int64 => column!(Int64Builder::with_capacity(rows), value::int64),
+        ColumnType::Float64 => column!(Float64Builder::with_capacity(rows), value::float64),
+        ColumnType::Date32 => column!(Date32Builder::with_capacity(rows), value::date32),
+        ColumnType::Timestamp => column!(TimestampMicrosecondBuilder::with_capacity(rows), value::timestamp),
+        ColumnType::TimestampUtc => {
+            let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+            column!(builder, value::timestamp_utc)
+        }
+        ColumnType::Utf8 => {
+            let bytes = fields.column(index).map(<[u8]>::len).sum();
+            column!(StringBuilder::with_capacity(rows, bytes), |text| std::str::from_utf8(text).ok())
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Why a source could not be split.
+
+use std::fmt;
+
+use shared::{Location, QueueError, StorageError};
+
+/// Why a source could not be split; variants are named for what the caller does next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SplitError {
+    /// The source is not what it should be; the same bytes will never do.
+    #[error(transparent)]
+    BadInput(Box<BadInput>),
+    /// The source could not be read.
+    #[error("cannot read the source")]
+    Source(#[source] StorageError),
+    /// The work area could not be read or written.
+    #[error("cannot use the work area")]
+    WorkArea(#[source] StorageError),
+    /// A chunk could not be announced; it will be when the job resumes.
+    #[error("cannot announce a chunk")]
+    Queue(#[source] QueueError),
+    /// The job was asked to stop; it resumes from its checkpoint.
+    #[error("stopped on request; {chunks} chunks are stored and announced")]
+    Stopped {
+        /// Chunks so far.
+        chunks: usize,
+        /// Those of this attempt among them.
+        advanced: usize,
+    },
+    /// Something that cannot happen did.
+    #[error("a row group of {at} could not be made")]
+    Internal {
+        /// The source.
+        at: Location,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What is wrong with a source, and where.
+#[derive(Debug)]
+pub struct BadInput {
+    /// The source.
+    pub at: Location,
+    /// Byte offset, where it is known.
+    pub byte: Option<u64>,
+    /// Record number from 1, without the header, where it is known.
+    pub record: Option<u64>,
+    /// Name of the column, where it is known.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+    /// What may help.
+    pub hint: &'static str,
+}
+
+impl BadInput {
+    /// Something that is wrong with the source as a whole.
+    pub(crate) fn whole(at: &Location, reason: impl Into<String>, hint: &'static str) -> Self {
+        Self { at: at.clone(), byte: None, record: None, column: None, reason: reason.into(), hint }
+    }
+
+    /// Something that is wrong at a byte.
+    pub(crate) fn at_byte(at: &Location, byte: u64, reason: impl Into<String>, hint: &'static str) -> Self {
+        Self { byte: Some(byte), ..Self::whole(at, reason, hint) }
+    }
+}
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.at)?;
+        if let Some(record) = self.record {
+            write!(f, ", record {record}")?;
+        }
+        if let Some(byte) = self.byte {
+            write!(f, ", byte {byte}")?;
+        }
+        if let Some(column) = &self.column {
+            write!(f, ", column '{column}'")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+impl From<BadInput> for SplitError {
+    fn from(bad: BadInput) -> Self {
+        Self::BadInput(Box::new(bad))
+    }
+}
+
+impl SplitError {
+    /// What may help, for a person.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::BadInput(bad) => Some(bad.hint),
+            Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
+            Self::Source(StorageError::Malformed { .. }) => Some("name one file; a directory is not taken as a whole"),
+            Self::Source(StorageError::Changed { .. }) => {
+                Some("the file was written to while it was read; run the same command again once it is complete")
+            }
+            Self::Source(StorageError::Denied { .. }) | Self::WorkArea(StorageError::Denied { .. }) => {
+                Some("check the permissions of the user or role that runs this")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the source, rather than Sluice or its surroundings, is to blame.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            Self::BadInput(_)
+                | Self::Source(
+                    StorageError::NotFound { .. } | StorageError::Denied { .. } | StorageError::Malformed { .. }
+                )
+        )
+    }
+
+    pub(crate) fn internal(
+        at: &Location,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Internal { at: at.clone(), source: source.into() }
+    }
+}

@@ -1,0 +1,362 @@
+//! What messages that tell of dropped objects are answered, and the answer of the Lambda function.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::{Location, Message, Progress, Queue, Settings, SqsQueue, StorageError, Stores, Verdict, error_chain};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::error::{BadInput, SplitError};
+use crate::event::{DroppedObject, EventError, Notification, Payload, unquoted};
+use crate::split::{SplitContext, split};
+
+/// How long a message is left alone: after a failure that may pass, when permissions are to be mended, after a change of
+/// the source, whose new version may be complete any moment.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
+const RETRY_CHANGED_AFTER: Duration = Duration::from_secs(1);
+
+/// Most time that is kept for coming to a stop before the invocation's end.
+const STOP_MARGIN: Duration = Duration::from_mins(1);
+
+/// What messages are answered with the help of.
+#[derive(Clone, Debug)]
+pub struct HandlerContext {
+    /// What the splitter works with.
+    pub split: SplitContext,
+    /// The queue that the messages come from, for handing over a job that is not done when it is time to stop.
+    pub source_queue: Option<Arc<dyn Queue>>,
+}
+
+/// A variable that the splitter cannot do without is not set.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name} is not set: it must be {what}")]
+pub struct ContextError {
+    /// Name of the variable.
+    pub name: &'static str,
+    /// What it must be.
+    pub what: &'static str,
+}
+
+/// Why an invocation fails as a whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The payload cannot be answered message by message.
+    #[error("the payload cannot be answered")]
+    Payload(#[source] EventError),
+    /// What was asked for directly is not done; the caller is to try again or to look.
+    #[error("the objects of a direct invocation are not split: {reason}")]
+    Direct {
+        /// The whole cause, as text.
+        reason: String,
+    },
+}
+
+impl HandlerContext {
+    /// All that the settings ask for, with AWS from the environment.
+    pub async fn from_settings(settings: Settings) -> Result<Self, ContextError> {
+        let unset = |name, what| ContextError { name, what };
+        let work_prefix = settings.work_prefix.clone();
+        let work_prefix = work_prefix.ok_or_else(|| unset("CHUNK_BUCKET", "the bucket that chunks are kept in"))?;
+        let url = settings.chunk_queue_url.as_deref();
+        let url = url.ok_or_else(|| unset("CHUNK_QUEUE_URL", "the SQS queue that chunk tasks are sent to"))?;
+        let table = settings.table.clone();
+        let table = table.ok_or_else(|| unset("TABLE_URI", "the Delta table that drops are bound for"))?;
+        let source_queue: Option<Arc<dyn Queue>> = match &settings.source_queue_url {
+            Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
+            None => None,
+        };
+        let split = SplitContext {
+            storage: Stores::from_env(),
+            queue: Some(Arc::new(SqsQueue::from_env(url).await)),
+            work_prefix,
+            table: Some(table),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            again: false,
+            announce_again: false,
+            progress: Arc::new(Progress::default()),
+            stop: CancellationToken::new(),
+            settings,
+        };
+        Ok(Self { split, source_queue })
+    }
+}
+
+/// As [`handle`], but comes to a stop at a checkpoint ahead of the invocation's end, which is `left` from now.
+pub async fn handle_within(context: &HandlerContext, payload: Value, left: Duration) -> Result<Value, HandlerError> {
+    let stop = context.split.stop.child_token();
+    let split = SplitContext { stop: stop.clone(), ..context.split.clone() };
+    let context = HandlerContext { split, ..context.clone() };
+    let handled = handle(&context, payload);
+    tokio::pin!(handled);
+    tokio::select! {
+        answer = &mut handled => return answer,
+        () = tokio::time::sleep(time_to_work(left)) => stop.cancel(),
+    }
+    handled.await
+}
+
+/// Time from now on after which to stop.
+fn time_to_work(left: Duration) -> Duration {
+    left.saturating_sub(STOP_MARGIN.min(left / 5))
+}
+
+/// Answers what a Lambda function is handed.
+///
+/// The answer to a batch names the messages that are to come again, and leaves the others to be deleted; anything but a
+/// batch ends in an error unless all of it is done, so that Lambda tries again. Messages are taken one after the other,
+/// since each uses all threads there are.
+pub async fn handle(context: &HandlerContext, payload: Value) -> Result<Value, HandlerError> {
+    let payload = Payload::parse(&payload).inspect_err(|error| {
+        tracing::error!(reason = error_chain(error), "the payload cannot be answered");
+    });
+    let messages = match payload.map_err(HandlerError::Payload)? {
+        Payload::Batch(messages) => messages,
+        Payload::Direct(message) => match handle_message(context, &message).await {
+            Verdict::Done => Vec::new(),
+            Verdict::Retry { reason, .. } | Verdict::Reject { reason } => return Err(HandlerError::Direct { reason }),
+        },
+    };
+    let mut failures = Vec::new();
+    for message in messages {
+        if handle_message(context, &message).await != Verdict::Done {
+            failures.push(json!({"itemIdentifier": message.id}));
+        }
+    }
+    Ok(json!({"batchItemFailures": failures}))
+}
+
+/// Splits all objects that a message tells of, and says what the message is to be answered. A panic is this message's only.
+pub async fn handle_message(context: &HandlerContext, message: &Message) -> Verdict {
+    let (context, worked_on) = (context.clone(), message.clone());
+    let work = tokio::spawn(async move { work_on(&context, &worked_on).await }.in_current_span());
+    work.await.unwrap_or_else(|panic| {
+        let reason = error_chain(&panic);
+        tracing::error!(message_id = message.id, reason, "the splitter has a bug");
+        Verdict::Retry { reason, after: RETRY_AFTER }
+    })
+}
+
+async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
+    let message_id = message.id.as_str();
+    let notification = match Notification::parse(&message.body) {
+        Ok(notification) => notification,
+        Err(error) => {
+            let reason = error_chain(&error);
+            tracing::error!(message_id, reason, "the message cannot be read");
+            return Verdict::Reject { reason };
+        }
+    };
+    for skip in &notification.skipped {
+        tracing::info!(message_id, reason = %skip, "nothing to do");
+    }
+    let mut answer = Verdict::Done;
+    let mut advanced = false;
+    for object in &notification.dropped {
+        let result = split_object(context, object).await;
+        advanced |= has_advanced(&result);
+        let verdict = tell(message_id, object, &result);
+        if matches!(result, Err(SplitError::Stopped { .. })) {
+            return if advanced { hand_over(context, message, verdict).await } else { verdict };
+        }
+        answer = graver(answer, verdict);
+    }
+    answer
+}
+
+/// What became of an object.
+#[derive(Debug)]
+enum Ending {
+    /// All its chunks are announced.
+    Split {
+        /// Number of chunks.
+        chunks: usize,
+        /// Whether none of this was left to be done.
+        before: bool,
+    },
+    /// It was written to after the event; that has an event of its own.
+    Superseded,
+    /// It is no drop: the splitter wrote it.
+    Own,
+}
+
+async fn split_object(context: &HandlerContext, object: &DroppedObject) -> Result<Ending, SplitError> {
+    let at = object.location();
+    if context.split.stop.is_cancelled() {
+        return Err(SplitError::Stopped { chunks: 0, advanced: 0 });
+    }
+    if contains(&context.split.work_prefix, &at) {
+        return Ok(Ending::Own);
+    }
+    if context.split.table.as_ref().is_some_and(|table| contains(table, &at)) {
+        let hint =
+            "keep drops out of the table's prefix, and keep the bucket's notifications to the prefix of the drops";
+        return Err(BadInput::whole(&at, "the object lies within the table that it is bound for", hint).into());
+    }
+    if let Some(e_tag) = &object.e_tag {
+        let present = context.split.storage.stat(&at).await.map_err(SplitError::Source)?;
+        if unquoted(&present.version.0) != e_tag {
+            return Ok(Ending::Superseded);
+        }
+    }
+    let outcome = split(&context.split, &at).await?;
+    Ok(Ending::Split { chunks: outcome.manifest.chunks.len(), before: outcome.was_split_before })
+}
+
+fn contains(prefix: &Location, at: &Location) -> bool {
+    let below = at.key().strip_prefix(prefix.key());
+    prefix.bucket() == at.bucket() && below.is_some_and(|below| prefix.key().is_empty() || below.starts_with('/'))
+}
+
+/// Whether there are chunks now that were not announced before.
+fn has_advanced(result: &Result<Ending, SplitError>) -> bool {
+    match result {
+        Ok(Ending::Split { chunks, before }) => *chunks > 0 && !before,
+        Err(SplitError::Stopped { advanced, .. }) => *advanced > 0,
+        _ => false,
+    }
+}
+
+/// Logs what became of an object, this once, and says what its message is to be answered.
+fn tell(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitError>) -> Verdict {
+    let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
+    let error = match result {
+        Ok(Ending::Split { chunks, before }) => {
+            tracing::info!(message_id, bucket, key, chunks, before, "split");
+            return Verdict::Done;
+        }
+        Ok(Ending::Superseded) => {
+            let (e_tag, version_id, sequencer) = (&object.e_tag, &object.version_id, &object.sequencer);
+            tracing::info!(message_id, bucket, key, e_tag, version_id, sequencer, "superseded by a newer object");
+            return Verdict::Done;
+        }
+        Ok(Ending::Own) => {
+            let reason = "it lies in the work area; keep the bucket's notifications to the prefix of the drops";
+            tracing::warn!(message_id, bucket, key, reason, "not split");
+            return Verdict::Done;
+        }
+        Err(error) => error,
+    };
+    let verdict = verdict(error, object.e_tag.is_some());
+    let reason = reason(error);
+    match verdict {
+        Verdict::Done => tracing::warn!(message_id, bucket, key, reason, "the object was deleted before it was split"),
+        Verdict::Retry { .. } => tracing::warn!(message_id, bucket, key, reason, "not split for now"),
+        Verdict::Reject { .. } => tracing::error!(message_id, bucket, key, reason, "cannot be split"),
+    }
+    verdict
+}
+
+fn reason(error: &SplitError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{}; hint: {hint}", error_chain(error)),
+        None => error_chain(error),
+    }
+}
+
+/// What a message is to be answered whose object could not be split: the one place that tells what may pass from what a
+/// person has to look at. `announced` says that S3 itself told of the object, so that its absence is no mistake.
+fn verdict(error: &SplitError, announced: bool) -> Verdict {
+    let retry = |after| Verdict::Retry { reason: reason(error), after };
+    match error {
+        SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
+        SplitError::Source(StorageError::NotFound { .. })
+        | SplitError::BadInput(_)
+        | SplitError::WorkArea(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
+        SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
+        SplitError::Source(StorageError::Denied { .. }) | SplitError::WorkArea(StorageError::Denied { .. }) => {
+            retry(RETRY_DENIED_AFTER)
+        }
+        SplitError::Stopped { .. } => retry(Duration::ZERO),
+        SplitError::Source(_) | SplitError::WorkArea(_) | SplitError::Queue(_) | SplitError::Internal { .. } => {
+            retry(RETRY_AFTER)
+        }
+    }
+}
+
+/// The answer to a message with two objects: a retry comes before a reject, for the sake of the object that it may help.
+fn graver(one: Verdict, other: Verdict) -> Verdict {
+    match (&one, &other) {
+        (Verdict::Done, _) | (Verdict::Reject { .. }, Verdict::Retry { .. }) => other,
+        _ => one,
+    }
+}
+
+/// A message that comes back has used up one of its receives, and a job that takes more invocations than receives would
+/// end among the dead letters. So one that came further is sent anew, and the old message is done; each hand-over has
+/// announced a chunk, so there is an end to them. Without a queue to send to, `verdict` stands.
+async fn hand_over(context: &HandlerContext, message: &Message, verdict: Verdict) -> Verdict {
+    let Some(queue) = &context.source_queue else { return verdict };
+    let message_id = message.id.as_str();
+    match queue.send(std::slice::from_ref(&message.body)).await {
+        Ok(()) => {
+            tracing::info!(message_id, "handed over: sent again to the source queue");
+            Verdict::Done
+        }
+        Err(error) => {
+            tracing::warn!(message_id, reason = error_chain(&error), "not handed over; the message comes back");
+            verdict
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_a_minute_or_a_fifth_for_stopping() {
+        for (left, work) in [(900, 840), (300, 240), (100, 80), (5, 4), (0, 0)] {
+            assert_eq!(time_to_work(Duration::from_secs(left)), Duration::from_secs(work), "{left}");
+        }
+    }
+
+    #[test]
+    fn contains_whole_parts_of_keys_only() {
+        for (prefix, at, contained) in [
+            ("s3://b/p", "s3://b/p/x", true),
+            ("s3://b/p", "s3://b/px", false),
+            ("s3://b/p", "s3://c/p/x", false),
+            ("s3://b", "s3://b/x", true),
+            ("s3://b/p", "s3://b/p", false),
+        ] {
+            assert_eq!(contains(&prefix.parse().unwrap(), &at.parse().unwrap()), contained, "{prefix} {at}");
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_verdict() {
+        let at: Location = "s3://b/k".parse().unwrap();
+        let not_found = || StorageError::NotFound { at: at.clone() };
+        let denied = || StorageError::Denied { at: at.clone(), source: "no".into() };
+        let unavailable = || StorageError::Unavailable { at: at.clone(), action: "read", source: "503".into() };
+        let changed = StorageError::Changed { at: at.clone(), version: "v".to_owned() };
+        let damaged = StorageError::Malformed { at: at.clone(), what: "job", source: "EOF".into() };
+        let queue = shared::QueueError::Unavailable { queue: "q".to_owned(), action: "send to", source: "503".into() };
+        for (error, expected) in [
+            (SplitError::Source(not_found()), "done"),
+            (SplitError::WorkArea(not_found()), "retry 10"),
+            (SplitError::Source(denied()), "retry 60"),
+            (SplitError::WorkArea(denied()), "retry 60"),
+            (SplitError::Source(unavailable()), "retry 10"),
+            (SplitError::WorkArea(unavailable()), "retry 10"),
+            (SplitError::Source(changed), "retry 1"),
+            (SplitError::WorkArea(damaged), "reject"),
+            (SplitError::Queue(queue), "retry 10"),
+            (SplitError::Stopped { chunks: 2, advanced: 1 }, "retry 0"),
+            (SplitError::internal(&at, "?"), "retry 10"),
+            (BadInput::whole(&at, "no CSV", "").into(), "reject"),
+        ] {
+            let told = match verdict(&error, true) {
+                Verdict::Done => "done".to_owned(),
+                Verdict::Retry { after, .. } => format!("retry {}", after.as_secs()),
+                Verdict::Reject { .. } => "reject".to_owned(),
+            };
+            assert_eq!(told, expected, "{error:?}");
+        }
+        assert!(matches!(verdict(&SplitError::Source(not_found()), false), Verdict::Reject { .. }));
+    }
+}

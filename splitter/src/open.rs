@@ -1,0 +1,170 @@
+//! Which job is this, and how is its source written: read from `job.json`, or found out and pinned there.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use shared::{
+    Column, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Location, Policy, PutMode, SourceObject,
+    StorageError, WorkArea, put_json, try_get_json,
+};
+
+use crate::decode::byte;
+use crate::error::SplitError;
+use crate::infer::{Evidence, observe};
+use crate::names::column_names;
+use crate::records::behind_first_line_end;
+use crate::row_groups::ParquetSource;
+use crate::split::{SplitContext, blocks};
+use crate::{header, value};
+
+/// Bytes of the sample from the head of the file; the header must end within it.
+const HEAD_BYTES: u64 = 1 << 20;
+
+/// Samples from further places of the file, evenly spread, and the most bytes of each; together at most a quarter of it.
+const SAMPLES: u64 = 8;
+const SAMPLE_BYTES: u64 = 256 << 10;
+
+/// Most text bytes of a block.
+const BLOCK_BYTES: u64 = 8 << 20;
+
+/// Blocks that a chunk has room for, at least, so that little of it is left unused.
+const BLOCKS_IN_CHUNK: u64 = 8;
+
+/// The job for a source, as it was pinned when the job was first seen, or as it is pinned now.
+pub(crate) async fn open(
+    context: &SplitContext,
+    source: &SourceObject,
+    destination: &Location,
+) -> Result<(Job, WorkArea), SplitError> {
+    let storage = context.storage.as_ref();
+    let mut latest = None;
+    let mut generation = 1;
+    loop {
+        let area = WorkArea::new(&context.work_prefix, &JobId::derive(source, destination, generation));
+        match try_get_json::<Job>(storage, &area.job(), "job").await.map_err(SplitError::WorkArea)? {
+            Some(job) => latest = Some((job, area)),
+            None => break,
+        }
+        generation += 1;
+    }
+    if let Some(known) = latest.filter(|_| !context.again) {
+        return Ok(known);
+    }
+    let policy = policy(context, source).await?;
+    let load = LoadPolicy { sql: context.settings.sql.clone(), partition_by: context.settings.partition_by.clone() };
+    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
+    let area = WorkArea::new(&context.work_prefix, &job.job_id);
+    match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
+        Ok(()) => Ok((job, area)),
+        // Another attempt was quicker: its policy is the job's.
+        Err(StorageError::AlreadyExists { .. }) => {
+            let job = shared::get_json(storage, &area.job(), "job").await.map_err(SplitError::WorkArea)?;
+            Ok((job, area))
+        }
+        Err(error) => Err(SplitError::WorkArea(error)),
+    }
+}
+
+async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy, SplitError> {
+    let settings = &context.settings;
+    let mut policy = Policy {
+        chunk_bytes: settings.chunk_bytes,
+        block_bytes: (settings.chunk_bytes / BLOCKS_IN_CHUNK).clamp(1, BLOCK_BYTES),
+        max_record_bytes: settings.max_record_bytes,
+        codec: settings.chunk_codec.clone(),
+        bad_records: settings.bad_records,
+        format: Format::Parquet { column_names: Vec::new() },
+    };
+    let head = sample(context, source, 0..HEAD_BYTES.min(source.size)).await?;
+    if head.starts_with(b"PAR1") {
+        let parquet = ParquetSource::open(context, source).await?;
+        let names = parquet.column_names();
+        let names = column_names(names.iter().map(String::as_str), settings.column_names);
+        policy.format = Format::Parquet { column_names: names };
+        return Ok(policy);
+    }
+    let whole = u64::try_from(head.len()).ok() == Some(source.size);
+    let (delimiter, quote) = (settings.csv_delimiter, settings.csv_quote);
+    let header = header::read(&source.uri, &head, whole, byte(delimiter), byte(quote))?;
+    let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
+    let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8 };
+    let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
+    let mut csv = CsvPolicy {
+        delimiter,
+        quote,
+        data_start: header.data_start,
+        columns: header.names.into_iter().zip(names).map(column).collect(),
+        null_words: settings.null_words.clone().unwrap_or_else(default_words),
+        null_words_in_text: settings.null_words.is_some(),
+    };
+    let evidence = match settings.infer {
+        Infer::None => None,
+        Infer::Sample => Some(from_samples(context, source, &csv, &head, whole).await?),
+        Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
+    };
+    for (column, evidence) in csv.columns.iter_mut().zip(evidence.unwrap_or_default()) {
+        column.column_type = evidence.column_type();
+    }
+    policy.format = Format::Csv(csv);
+    Ok(policy)
+}
+
+async fn sample(
+    context: &SplitContext,
+    source: &SourceObject,
+    range: std::ops::Range<u64>,
+) -> Result<bytes::Bytes, SplitError> {
+    context.storage.get_range(&source.uri, &source.version, range).await.map_err(SplitError::Source)
+}
+
+/// Evidence from the head of the file and from samples that are spread over the rest.
+async fn from_samples(
+    context: &SplitContext,
+    source: &SourceObject,
+    csv: &CsvPolicy,
+    head: &[u8],
+    whole: bool,
+) -> Result<Vec<Evidence>, SplitError> {
+    let data_start = usize::try_from(csv.data_start).unwrap_or(usize::MAX);
+    let mut evidence = observe(head.get(data_start..).unwrap_or_default(), csv, !whole, false);
+    let first = HEAD_BYTES.min(source.size);
+    let step = (source.size - first) / SAMPLES;
+    if step == 0 {
+        return Ok(evidence);
+    }
+    for number in 1..=SAMPLES {
+        let end = first + step * number;
+        let start = end - SAMPLE_BYTES.min(step / 4);
+        let text = sample(context, source, start..end).await?;
+        merge(&mut evidence, &observe(behind_first_line_end(&text), csv, end < source.size, true));
+    }
+    Ok(evidence)
+}
+
+/// Evidence from every record.
+async fn from_all(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    csv: &CsvPolicy,
+) -> Result<Vec<Evidence>, SplitError> {
+    let observed = blocks(context, source, policy, csv, csv.data_start, &Arc::default()).map(|block| async {
+        let (block, csv) = (block?, csv.clone());
+        let observed = tokio::task::spawn_blocking(move || observe(&block.text, &csv, false, false));
+        observed.await.map_err(|error| SplitError::internal(&source.uri, error))
+    });
+    let evidence = vec![Evidence::default(); csv.columns.len()];
+    observed
+        .buffered(context.threads)
+        .try_fold(evidence, |mut evidence, more| async move {
+            merge(&mut evidence, &more);
+            Ok(evidence)
+        })
+        .await
+}
+
+fn merge(evidence: &mut [Evidence], more: &[Evidence]) {
+    for (evidence, more) in evidence.iter_mut().zip(more) {
+        evidence.merge(more);
+    }
+}

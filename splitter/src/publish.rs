@@ -1,0 +1,233 @@
+//! Chunks are stored, then announced, then noted in the checkpoint; the manifest comes last.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use shared::{Checkpoint, ChunkEntry, Job, Manifest, PutMode, QuarantineEntry, WorkArea, put_json};
+
+use crate::assemble::{ChunkWriter, payload_bytes};
+use crate::encode::{Payload, RowGroup};
+use crate::error::{BadInput, SplitError};
+use crate::quarantine::{Quarantine, Reject};
+use crate::split::{Encoded, SplitContext};
+
+/// Takes row groups in the order of the source, and leaves chunks.
+pub(crate) struct Publisher<'a> {
+    context: &'a SplitContext,
+    job: &'a Job,
+    area: &'a WorkArea,
+    chunk: Option<ChunkWriter>,
+    quarantine: Quarantine,
+    chunks: Vec<ChunkEntry>,
+    /// Chunks that earlier attempts announced.
+    chunks_before: usize,
+    quarantined: Vec<QuarantineEntry>,
+    place: Place,
+    /// Row groups at the start of the block in hand that are in earlier chunks already.
+    to_skip: u64,
+}
+
+/// How far the source was taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    block_start: u64,
+    /// Row groups of the block in hand that were taken.
+    row_groups: u64,
+    /// Records before the block in hand.
+    records_before: u64,
+    /// Records of the block in hand.
+    records: u64,
+}
+
+impl<'a> Publisher<'a> {
+    /// Goes on where the checkpoint says.
+    pub(crate) fn resume(
+        context: &'a SplitContext,
+        job: &'a Job,
+        area: &'a WorkArea,
+        checkpoint: &Checkpoint,
+    ) -> Self {
+        let place = Place {
+            block_start: checkpoint.block_start,
+            records_before: checkpoint.records_before,
+            ..Place::default()
+        };
+        let progress = &context.progress;
+        progress.chunks_split.add(u64::try_from(checkpoint.chunks.len()).unwrap_or_default());
+        progress.rows_read.add(checkpoint.records_before);
+        progress.rows_quarantined.add(checkpoint.quarantine.iter().map(|entry| entry.records).sum());
+        Self {
+            context,
+            job,
+            area,
+            chunk: None,
+            quarantine: Quarantine::default(),
+            chunks: checkpoint.chunks.clone(),
+            chunks_before: checkpoint.chunks.len(),
+            quarantined: checkpoint.quarantine.clone(),
+            place,
+            to_skip: checkpoint.row_groups_done,
+        }
+    }
+
+    /// Number of the chunk in hand.
+    fn index(&self) -> u32 {
+        u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How far it came, as the error of a job that is asked to stop.
+    pub(crate) fn stopped(&self) -> SplitError {
+        let chunks = self.chunks.len();
+        SplitError::Stopped { chunks, advanced: chunks - self.chunks_before }
+    }
+
+    /// Takes what came of the next block, or of the next piece of it.
+    ///
+    /// Rejects go with the chunk that the first row group of their block goes into, so that an attempt which resumes at a
+    /// row group knows whether they are stored.
+    pub(crate) async fn take(&mut self, encoded: Encoded) -> Result<(), SplitError> {
+        if encoded.block_start != self.place.block_start {
+            let records_before = self.place.records_before + self.place.records;
+            self.place = Place { block_start: encoded.block_start, records_before, ..Place::default() };
+            self.to_skip = 0;
+        }
+        let Encoded { records, row_groups, rejects, .. } = encoded;
+        let records_before = self.place.records_before + self.place.records;
+        self.place.records += records;
+        self.context.progress.rows_read.add(records);
+        let mut rejects = Some(rejects).filter(|_| self.to_skip == 0);
+        for row_group in &row_groups {
+            if self.place.row_groups >= self.to_skip {
+                self.take_row_group(row_group).await?;
+            }
+            self.place.row_groups += 1;
+            self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
+        }
+        self.take_rejects(rejects.take().unwrap_or_default(), records_before).await
+    }
+
+    async fn take_rejects(&mut self, mut rejects: Vec<Reject>, records_before: u64) -> Result<(), SplitError> {
+        for reject in &mut rejects {
+            reject.record += records_before;
+        }
+        if self.job.policy.bad_records == shared::BadRecords::Fail
+            && let Some(first) = rejects.first()
+        {
+            let bad = BadInput {
+                at: self.job.source.uri.clone(),
+                byte: Some(first.byte_offset),
+                record: Some(first.record),
+                column: first.column.clone(),
+                reason: first.reason.clone(),
+                hint: "BAD_RECORDS=quarantine with --again keeps such records beside the job and goes on",
+            };
+            return Err(bad.into());
+        }
+        self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
+        let (storage, index) = (self.context.storage.as_ref(), self.index());
+        let stored = self.quarantine.add(rejects, storage, self.area, index).await;
+        self.quarantined.extend(stored.map_err(SplitError::WorkArea)?);
+        Ok(())
+    }
+
+    async fn take_row_group(&mut self, row_group: &RowGroup) -> Result<(), SplitError> {
+        if let Some(chunk) = &self.chunk
+            && chunk.size_with(row_group)? > self.job.policy.chunk_bytes
+        {
+            self.end_chunk().await?;
+        }
+        let storage = self.context.storage.as_ref();
+        if self.chunk.is_none() {
+            let index = self.index();
+            let schema = Arc::clone(&row_group.schema);
+            self.chunk = Some(ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?);
+        }
+        if let Some(chunk) = &mut self.chunk {
+            chunk.append(row_group, storage, &self.job.source).await?;
+            if matches!(row_group.payload, Payload::Source) {
+                self.context.progress.bytes_read.add(payload_bytes(&row_group.metadata));
+            }
+        }
+        Ok(())
+    }
+
+    /// Chunk, then task, then checkpoint: who sees the later finds the earlier.
+    async fn end_chunk(&mut self) -> Result<(), SplitError> {
+        let storage = self.context.storage.as_ref();
+        let index = self.index();
+        let rejected = self.quarantine.end_chunk(storage, self.area, index).await;
+        self.quarantined.extend(rejected.map_err(SplitError::WorkArea)?);
+        let Some(chunk) = self.chunk.take() else { return Ok(()) };
+        let entry = chunk.finish().await?;
+        announce(self.context, self.job, self.area, [&entry]).await?;
+        tracing::info!(job = %self.job.job_id, chunk = index, rows = entry.rows, bytes = entry.bytes, "chunk announced");
+        self.chunks.push(entry);
+        let checkpoint = Checkpoint {
+            version: 1,
+            block_start: self.place.block_start,
+            row_groups_done: self.place.row_groups,
+            records_before: self.place.records_before,
+            chunks: self.chunks.clone(),
+            quarantine: self.quarantined.clone(),
+        };
+        let noted = put_json(storage, &self.area.checkpoint(), &checkpoint, PutMode::Overwrite).await;
+        noted.map_err(SplitError::WorkArea)?;
+        self.context.progress.chunks_split.add(1);
+        Ok(())
+    }
+
+    /// The source is at its end: announces the last chunk and writes the manifest.
+    pub(crate) async fn finish(mut self) -> Result<Manifest, SplitError> {
+        self.end_chunk().await?;
+        let manifest = Manifest {
+            version: 1,
+            job_id: self.job.job_id.clone(),
+            records: self.place.records_before + self.place.records,
+            quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
+            chunks: self.chunks,
+            quarantine: self.quarantined,
+        };
+        let storage = self.context.storage.as_ref();
+        let written = put_json(storage, &self.area.manifest(), &manifest, PutMode::Overwrite).await;
+        written.map_err(SplitError::WorkArea)?;
+        Ok(manifest)
+    }
+
+    /// Gives up the chunk in hand; what is in the checkpoint stays.
+    pub(crate) async fn abandon(self) -> Result<(), SplitError> {
+        match self.chunk {
+            Some(chunk) => chunk.abort().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sends the tasks of chunks.
+async fn announce(
+    context: &SplitContext,
+    job: &Job,
+    area: &WorkArea,
+    chunks: impl IntoIterator<Item = &ChunkEntry>,
+) -> Result<(), SplitError> {
+    let Some(queue) = &context.queue else { return Ok(()) };
+    let bodies: Result<Vec<String>, _> =
+        chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
+    let bodies = bodies.map_err(|error| SplitError::internal(&job.source.uri, error))?;
+    queue.send(&bodies).await.map_err(SplitError::Queue)
+}
+
+/// Sends the tasks of those chunks of earlier attempts once more that are not in the table yet, if that is wanted.
+pub(crate) async fn announce_again(
+    context: &SplitContext,
+    job: &Job,
+    area: &WorkArea,
+    chunks: &[ChunkEntry],
+) -> Result<(), SplitError> {
+    if !context.announce_again || chunks.is_empty() {
+        return Ok(());
+    }
+    let loaded = context.storage.list(&area.loaded()).await.map_err(SplitError::WorkArea)?;
+    let loaded: HashSet<_> = loaded.into_iter().map(|listed| listed.location).collect();
+    let missing = chunks.iter().filter(|chunk| !loaded.contains(&area.chunk_receipt(chunk.index)));
+    announce(context, job, area, missing).await
+}

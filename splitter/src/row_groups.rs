@@ -1,0 +1,311 @@
+//! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatchReader;
+use bytes::{Buf, Bytes};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::{SchemaDescriptor, Type};
+use shared::{Policy, Progress, SourceObject, Storage, StorageError};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::assemble::{byte_range, payload_bytes};
+use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
+use crate::error::{BadInput, SplitError};
+use crate::split::{Encoded, SplitContext};
+
+const HINT: &str = "the file is damaged or was not written to its end; have it written again";
+
+/// Bytes that are fetched at once for the decoder.
+const READ_BYTES: u64 = 1 << 20;
+
+/// Text bytes of a row group's worth of rows, when a source's row group is cut into smaller ones.
+const PIECE_BYTES: i64 = 16 << 20;
+
+/// Room for the footer of a chunk with one row group, beside its pages.
+const FOOTER_ROOM: u64 = 64 << 10;
+
+/// A Parquet source whose footer was read.
+#[derive(Clone, Debug)]
+pub(crate) struct ParquetSource {
+    file: RangedFile,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetSource {
+    /// Reads and checks the footer.
+    pub(crate) async fn open(context: &SplitContext, source: &SourceObject) -> Result<Self, SplitError> {
+        let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
+        let file = RangedFile { storage, source: source.clone(), progress, runtime: Handle::current() };
+        let reader = file.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            ArrowReaderMetadata::load(&reader, ArrowReaderOptions::new())
+        });
+        let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
+        let metadata = loaded.map_err(|error| file.blame(error))?;
+        let opened = Self { file, metadata };
+        opened.check_places()?;
+        Ok(opened)
+    }
+
+    /// Names of the top-level columns.
+    pub(crate) fn column_names(&self) -> Vec<String> {
+        self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    fn parquet(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    /// Pages must lie within the file, and in it only.
+    fn check_places(&self) -> Result<(), SplitError> {
+        let at = &self.file.source.uri;
+        for (number, group) in self.parquet().row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() != 0) {
+            for column in group.columns() {
+                let range = byte_range(column);
+                if column.data_page_offset() < 4 || range.end > self.file.source.size {
+                    let path = column.column_path().string();
+                    let reason = format!("column '{path}' of row group {number} lies outside of the file");
+                    return Err(BadInput::at_byte(at, range.start, reason, HINT).into());
+                }
+                if column.file_path().is_some() {
+                    let reason = format!("row group {number} keeps its pages in another file");
+                    return Err(BadInput::whole(at, reason, "merge the files first").into());
+                }
+            }
+            if group.num_rows() < 0 {
+                let reason = format!("row group {number} says it has {} rows", group.num_rows());
+                return Err(BadInput::whole(at, reason, HINT).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The row groups from number `from` on, each as often as it takes. Runs until all were sent or nobody listens.
+    pub(crate) fn send(
+        self,
+        from: u64,
+        policy: &Policy,
+        column_names: &[String],
+    ) -> mpsc::Receiver<Result<Encoded, SplitError>> {
+        let (sender, receiver) = mpsc::channel(2);
+        let (policy, column_names) = (policy.clone(), column_names.to_vec());
+        tokio::task::spawn_blocking(move || {
+            let sent = self.send_all(from, &policy, &column_names, &sender);
+            if let Err(Some(error)) = sent {
+                // Nobody listening means that nobody wants to know.
+                drop(sender.blocking_send(Err(error)));
+            }
+        });
+        receiver
+    }
+
+    /// The error is `None` when nobody listens.
+    fn send_all(
+        &self,
+        from: u64,
+        policy: &Policy,
+        column_names: &[String],
+        sender: &mpsc::Sender<Result<Encoded, SplitError>>,
+    ) -> Result<(), Option<SplitError>> {
+        let all = self.parquet().row_groups();
+        let fits = |bytes: u64| bytes + FOOTER_ROOM <= policy.chunk_bytes;
+        // All or none, so that every chunk of the job has the same schema.
+        let copied = all.iter().all(|group| fits(payload_bytes(group)));
+        let schema = Arc::new(self.chunk_schema(column_names).map_err(|error| Some(self.file.blame(error)))?);
+        for (number, group) in (0_u64..).zip(all).filter(|(number, _)| *number >= from) {
+            if group.num_rows() == 0 {
+                continue;
+            }
+            if copied {
+                let row_group =
+                    RowGroup { metadata: group.clone(), payload: Payload::Source, schema: Arc::clone(&schema) };
+                send(sender, number, group.num_rows(), vec![row_group])?;
+            } else {
+                self.send_pieces(number, policy, column_names, sender)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes a row group, and encodes it again as several.
+    fn send_pieces(
+        &self,
+        number: u64,
+        policy: &Policy,
+        column_names: &[String],
+        sender: &mpsc::Sender<Result<Encoded, SplitError>>,
+    ) -> Result<(), Option<SplitError>> {
+        let blame = |error: ParquetError| Some(self.file.blame(error));
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        let group = self.parquet().row_group(place);
+        let pieces = (group.total_byte_size() / PIECE_BYTES.min(signed(policy.block_bytes)) + 1).max(1);
+        let rows_at_once = usize::try_from(group.num_rows() / pieces).unwrap_or(usize::MAX).max(1);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
+            .with_row_groups(vec![place])
+            .with_batch_size(rows_at_once)
+            .build()
+            .map_err(blame)?;
+        let schema = renamed_arrow(&reader.schema(), column_names);
+        let properties = properties(&policy.codec);
+        for rows in reader {
+            let rows = rows.map_err(|error| blame(error.into()))?;
+            let rows = RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec());
+            let rows = rows.map_err(|error| blame(error.into()))?;
+            let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
+            let encoded = encode(&rows, &properties, policy.chunk_bytes).map_err(|error| match error {
+                EncodeError::Parquet(error) => blame(error),
+                EncodeError::RowTooLarge(_) => {
+                    let reason = format!("a row of row group {number} is larger than a chunk");
+                    Some(BadInput::whole(&self.file.source.uri, reason, "run with a higher CHUNK_SIZE_MB and --again").into())
+                }
+            })?;
+            send(sender, number, count, encoded)?;
+        }
+        Ok(())
+    }
+
+    fn chunk_schema(&self, column_names: &[String]) -> Result<ChunkSchema, ParquetError> {
+        let described = self.parquet().file_metadata();
+        let root = described.schema();
+        let fields = root.get_fields().iter().zip(column_names).map(|(field, name)| renamed(field, name).map(Arc::new));
+        let fields: Result<Vec<_>, ParquetError> = fields.collect();
+        let root = Type::group_type_builder(root.name()).with_fields(fields?).build()?;
+        let key_values = described.key_value_metadata().map(|pairs| {
+            let kept = |pair: &KeyValue| match pair.key.as_str() {
+                ARROW_SCHEMA_META_KEY => {
+                    let schema = renamed_arrow(self.metadata.schema(), column_names);
+                    Some(KeyValue::new(pair.key.clone(), encode_arrow_schema(&schema)))
+                }
+                // Other keys may speak of columns by their old names (pandas does).
+                _ => None,
+            };
+            pairs.iter().filter_map(kept).collect()
+        });
+        Ok(ChunkSchema { columns: Arc::new(SchemaDescriptor::new(Arc::new(root))), key_values })
+    }
+}
+
+fn send(
+    sender: &mpsc::Sender<Result<Encoded, SplitError>>,
+    block_start: u64,
+    records: i64,
+    row_groups: Vec<RowGroup>,
+) -> Result<(), Option<SplitError>> {
+    let records = u64::try_from(records).unwrap_or_default();
+    let encoded = Encoded { block_start, records, rejects: Vec::new(), row_groups };
+    sender.blocking_send(Ok(encoded)).map_err(|_| None)
+}
+
+fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {
+    let fields = schema.fields().iter().zip(column_names);
+    let fields: Vec<Field> = fields.map(|(field, name)| field.as_ref().clone().with_name(name)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
+    let info = field.get_basic_info();
+    let id = info.has_id().then(|| info.id());
+    match field {
+        Type::PrimitiveType { physical_type, type_length, scale, precision, .. } => {
+            Type::primitive_type_builder(name, *physical_type)
+                .with_repetition(info.repetition())
+                .with_converted_type(info.converted_type())
+                .with_logical_type(info.logical_type_ref().cloned())
+                .with_length(*type_length)
+                .with_precision(*precision)
+                .with_scale(*scale)
+                .with_id(id)
+                .build()
+        }
+        Type::GroupType { fields, .. } => Type::group_type_builder(name)
+            .with_repetition(info.repetition())
+            .with_converted_type(info.converted_type())
+            .with_logical_type(info.logical_type_ref().cloned())
+            .with_fields(fields.clone())
+            .with_id(id)
+            .build(),
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The source as the Parquet reader wants it: blocking reads of ranges. To be used off the async threads only.
+#[derive(Clone, Debug)]
+struct RangedFile {
+    storage: Arc<dyn Storage>,
+    source: SourceObject,
+    progress: Arc<Progress>,
+    runtime: Handle,
+}
+
+impl RangedFile {
+    fn range(&self, start: u64, end: u64) -> Result<Bytes, StorageError> {
+        self.progress.bytes_read.add(end - start);
+        self.runtime.block_on(self.storage.get_range(&self.source.uri, &self.source.version, start..end))
+    }
+
+    /// What the Parquet reader complains of is the source's fault, but for the store's own errors, which it carries.
+    fn blame(&self, error: ParquetError) -> SplitError {
+        match error {
+            ParquetError::External(source) => match source.downcast::<StorageError>() {
+                Ok(error) => SplitError::Source(*error),
+                Err(error) => BadInput::whole(&self.source.uri, error.to_string(), HINT).into(),
+            },
+            error => BadInput::whole(&self.source.uri, error.to_string(), HINT).into(),
+        }
+    }
+}
+
+impl Length for RangedFile {
+    fn len(&self) -> u64 {
+        self.source.size
+    }
+}
+
+impl ChunkReader for RangedFile {
+    type T = RangedRead;
+
+    fn get_read(&self, start: u64) -> Result<RangedRead, ParquetError> {
+        Ok(RangedRead { file: self.clone(), position: start, ahead: Bytes::new() })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let end = start.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if end > self.source.size {
+            return Err(ParquetError::EOF(format!("bytes {start} to {end} of {} are asked for", self.source.size)));
+        }
+        self.range(start, end).map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}
+
+/// Reads on from a place, some way ahead.
+#[derive(Debug)]
+struct RangedRead {
+    file: RangedFile,
+    position: u64,
+    ahead: Bytes,
+}
+
+impl Read for RangedRead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ahead.is_empty() {
+            let end = self.file.source.size.min(self.position + READ_BYTES);
+            self.ahead = self.file.range(self.position, end).map_err(io::Error::other)?;
+            self.position = end;
+        }
+        let count = buffer.len().min(self.ahead.len());
+        self.ahead.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
+        Ok(count)
+    }
+}

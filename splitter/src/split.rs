@@ -1,0 +1,245 @@
+//! The straight line from a source to its chunks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use shared::{
+    Checkpoint, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Settings, SourceObject,
+    Storage, WorkArea, complete, try_get_json,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::decode::{Records, byte, decode, schema};
+use crate::encode::{EncodeError, RowGroup, encode, properties};
+use crate::error::{BadInput, SplitError};
+use crate::open::open;
+use crate::publish::{Publisher, announce_again};
+use crate::quarantine::Reject;
+use crate::read;
+use crate::records::{Block, FrameError, Framer};
+use crate::row_groups::ParquetSource;
+
+/// What the splitter works with.
+#[derive(Clone, Debug)]
+pub struct SplitContext {
+    /// Store of source and work area.
+    pub storage: Arc<dyn Storage>,
+    /// Where chunk tasks go; none when nobody is to be told.
+    pub queue: Option<Arc<dyn Queue>>,
+    /// Prefix below which each job has its work area.
+    pub work_prefix: Location,
+    /// The table that the source is bound for; none when the splitter is used alone.
+    pub table: Option<Location>,
+    /// Settings; of a job that was seen before only its pinned policy counts.
+    pub settings: Settings,
+    /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.
+    pub threads: usize,
+    /// Whether a drop that was loaded before is to be loaded once more, as a new generation of its job.
+    pub again: bool,
+    /// Whether chunks that an earlier attempt announced, and that are not in the table yet, are announced once more: for
+    /// a queue that did not outlive that attempt.
+    pub announce_again: bool,
+    /// Counters to raise.
+    pub progress: Arc<Progress>,
+    /// Cancelled when the splitter is to stop.
+    pub stop: CancellationToken,
+}
+
+/// What came of a split.
+#[derive(Clone, Debug)]
+pub struct SplitOutcome {
+    /// The job.
+    pub job: Job,
+    /// Where its chunks are.
+    pub area: WorkArea,
+    /// What was split.
+    pub manifest: Manifest,
+    /// Whether all of it had been split before.
+    pub was_split_before: bool,
+    /// Proof that it is in the table, when it is.
+    pub receipt: Option<Receipt>,
+}
+
+/// What came of a block, or of a piece of one, in the order of the source.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    /// Where the block begins: a byte offset, or for Parquet the number of a row group.
+    pub(crate) block_start: u64,
+    /// Records in it.
+    pub(crate) records: u64,
+    /// Records that were rejected, numbered from 1 within it.
+    pub(crate) rejects: Vec<Reject>,
+    /// The rest.
+    pub(crate) row_groups: Vec<RowGroup>,
+}
+
+type EncodedStream<'a> = Pin<Box<dyn Stream<Item = Result<Encoded, SplitError>> + Send + 'a>>;
+
+/// Splits a source into chunks and announces each.
+///
+/// Safe to repeat, and to run twice at once: the same source and table give the same chunks. After a stop or a crash it
+/// goes on behind the last chunk that the checkpoint names. Never acknowledges anything.
+pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcome, SplitError> {
+    let storage = context.storage.as_ref();
+    let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
+    let destination = context.table.clone().unwrap_or_else(|| context.work_prefix.clone());
+    let (job, area) = open(context, &source, &destination).await?;
+    let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
+    let was_split_before = manifest.is_some();
+    let manifest = match manifest {
+        Some(manifest) => {
+            announce_again(context, &job, &area, &manifest.chunks).await?;
+            manifest
+        }
+        None => split_job(context, &job, &area).await?,
+    };
+    let receipt = match &context.table {
+        Some(_) => complete(storage, &area).await.map_err(SplitError::WorkArea)?,
+        None => None,
+    };
+    Ok(SplitOutcome { job, area, manifest, was_split_before, receipt })
+}
+
+async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result<Manifest, SplitError> {
+    let checkpoint = try_get_json(context.storage.as_ref(), &area.checkpoint(), "checkpoint").await;
+    let checkpoint: Checkpoint = checkpoint.map_err(SplitError::WorkArea)?.unwrap_or_default();
+    announce_again(context, job, area, &checkpoint.chunks).await?;
+    context.progress.bytes_total.add(job.source.size);
+    let mut publisher = Publisher::resume(context, job, area, &checkpoint);
+    let row_groups = match &job.policy.format {
+        Format::Csv(csv) => {
+            let from = checkpoint.block_start.max(csv.data_start);
+            context.progress.bytes_read.add(from);
+            csv_row_groups(context, job, csv, from)
+        }
+        Format::Parquet { column_names } => parquet_row_groups(context, job, column_names, checkpoint.block_start).await?,
+    };
+    match publish_all(context, &mut publisher, row_groups).await {
+        Ok(()) => publisher.finish().await,
+        Err(error) => {
+            if let Err(second) = publisher.abandon().await {
+                tracing::warn!(error = %shared::error_chain(&second), "the chunk in hand could not be removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn publish_all(
+    context: &SplitContext,
+    publisher: &mut Publisher<'_>,
+    mut row_groups: EncodedStream<'_>,
+) -> Result<(), SplitError> {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return Err(publisher.stopped()),
+            next = row_groups.try_next() => next?,
+        };
+        match next {
+            Some(encoded) => publisher.take(encoded).await?,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Blocks are decoded and encoded side by side, and come out in the order of the source.
+fn csv_row_groups<'a>(context: &'a SplitContext, job: &'a Job, csv: &'a CsvPolicy, from: u64) -> EncodedStream<'a> {
+    let work = Arc::new((csv.clone(), job.policy.clone(), schema(&csv.columns), job.source.uri.clone()));
+    let blocks = blocks(context, &job.source, &job.policy, csv, from, &context.progress);
+    let encoded = blocks.map(move |block| {
+        let work = Arc::clone(&work);
+        async move {
+            let block = block?;
+            let encoding = tokio::task::spawn_blocking(move || {
+                let (csv, policy, schema, at) = &*work;
+                encode_block(&block, csv, policy, schema, at)
+            });
+            encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
+        }
+    });
+    Box::pin(encoded.buffered(context.threads.max(1)))
+}
+
+fn encode_block(
+    block: &Block,
+    csv: &CsvPolicy,
+    policy: &Policy,
+    schema: &arrow::datatypes::SchemaRef,
+    at: &Location,
+) -> Result<Encoded, SplitError> {
+    let decoded = decode(block, csv, schema, policy.bad_records, policy.max_record_bytes);
+    let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
+    let row_groups = encode(&decoded.rows, &properties(&policy.codec), policy.chunk_bytes);
+    let row_groups = row_groups.map_err(|error| match error {
+        EncodeError::Parquet(error) => SplitError::internal(at, error),
+        EncodeError::RowTooLarge(_) => {
+            let reason = "a record in the block that begins here is larger than a chunk once encoded";
+            BadInput::at_byte(at, block.start, reason, "run with a higher CHUNK_SIZE_MB and --again").into()
+        }
+    })?;
+    Ok(Encoded { block_start: block.start, records: decoded.records, rejects: decoded.rejects, row_groups })
+}
+
+async fn parquet_row_groups<'a>(
+    context: &'a SplitContext,
+    job: &'a Job,
+    column_names: &'a [String],
+    from: u64,
+) -> Result<EncodedStream<'a>, SplitError> {
+    let parquet = ParquetSource::open(context, &job.source).await?;
+    let mut row_groups = parquet.send(from, &job.policy, column_names);
+    Ok(Box::pin(stream::poll_fn(move |task| row_groups.poll_recv(task))))
+}
+
+/// The blocks of a CSV source from byte `from` on, which must be where a block begins.
+pub(crate) fn blocks<'a>(
+    context: &SplitContext,
+    source: &'a SourceObject,
+    policy: &'a Policy,
+    csv: &'a CsvPolicy,
+    from: u64,
+    progress: &Arc<Progress>,
+) -> impl Stream<Item = Result<Block, SplitError>> + Send + 'a {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
+    let framer = Framer::new(byte(csv.delimiter), byte(csv.quote), block_bytes, max_record_bytes, from);
+    let bytes = read::bytes(Arc::clone(&context.storage), source.clone(), from, Arc::clone(progress));
+    stream::try_unfold((Box::pin(bytes), framer), move |(mut bytes, mut framer)| async move {
+        let blame = |error| SplitError::from(bad_frame(&source.uri, csv, policy.max_record_bytes, error));
+        loop {
+            if let Some(block) = framer.next_block().map_err(blame)? {
+                return Ok(Some((block, (bytes, framer))));
+            }
+            match bytes.try_next().await? {
+                Some(piece) => framer.push(&piece),
+                None => break,
+            }
+        }
+        let block = framer.last_block().map_err(blame)?;
+        Ok(block.map(|block| (block, (bytes, framer))))
+    })
+}
+
+/// Finds the record that a block could not be cut behind.
+fn bad_frame(at: &Location, csv: &CsvPolicy, max_record_bytes: u64, error: FrameError) -> BadInput {
+    let (block, reason, hint) = match error {
+        FrameError::OpenQuote(block) => {
+            let reason = "the file ends inside a quoted field of the record that begins here";
+            let hint = "the file was cut off, or a quote is missing; have it written again, or mend the quote";
+            (block, reason.to_owned(), hint)
+        }
+        FrameError::TooLong(block) => {
+            let reason = format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20);
+            let hint = "mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
+            (block, reason, hint)
+        }
+    };
+    let mut start = 0;
+    let mut records = Records::new(&block.text, csv);
+    while let Some(record) = records.next() {
+        start = record.start;
+    }
+    BadInput::at_byte(at, block.start + u64::try_from(start).unwrap_or_default(), reason, hint)
+}

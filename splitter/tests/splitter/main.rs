@@ -1,0 +1,6 @@
+//! Integration tests of the splitter.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod events;
+mod properties;

@@ -1,0 +1,198 @@
+//! What must hold of every split, whatever the source, the settings, the threads and the interruptions.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use async_trait::async_trait;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
+use shared::testing::MemoryStorage;
+use shared::{
+    Listed, Location, ObjectStat, ObjectVersion, Progress, PutMode, Settings, Storage, StorageError, Upload,
+};
+use splitter::{SplitContext, SplitError, SplitOutcome, split};
+
+/// A store whose calls fail once so many of them were made, as if the process had died there.
+#[derive(Debug)]
+struct Mortal {
+    objects: MemoryStorage,
+    calls_left: AtomicU64,
+}
+
+impl Mortal {
+    fn call(&self, at: &Location) -> Result<(), StorageError> {
+        let left = self.calls_left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| StorageError::Unavailable { at: at.clone(), action: "reach", source: "dead".into() })
+    }
+}
+
+#[async_trait]
+impl Storage for Mortal {
+    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError> {
+        self.call(at)?;
+        self.objects.stat(at).await
+    }
+
+    async fn get(&self, at: &Location) -> Result<Bytes, StorageError> {
+        self.call(at)?;
+        self.objects.get(at).await
+    }
+
+    async fn get_range(&self, at: &Location, version: &ObjectVersion, range: Range<u64>) -> Result<Bytes, StorageError> {
+        self.call(at)?;
+        self.objects.get_range(at, version, range).await
+    }
+
+    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
+        self.call(at)?;
+        self.objects.put(at, body, mode).await
+    }
+
+    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
+        self.call(at)?;
+        self.objects.create(at).await
+    }
+
+    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+        self.call(prefix)?;
+        self.objects.list(prefix).await
+    }
+
+    async fn delete(&self, at: &Location) -> Result<(), StorageError> {
+        self.call(at)?;
+        self.objects.delete(at).await
+    }
+}
+
+/// One way to split.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    chunk_bytes: u64,
+    threads: usize,
+    calls: u64,
+}
+
+async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitOutcome, SplitError> {
+    let mut settings = Settings::from_lookup(|_| None).unwrap();
+    settings.chunk_bytes = how.chunk_bytes;
+    let context = SplitContext {
+        storage: Arc::new(Mortal { objects: objects.clone(), calls_left: AtomicU64::new(how.calls) }),
+        queue: None,
+        work_prefix: at(out),
+        table: None,
+        settings,
+        threads: how.threads,
+        again: false,
+        announce_again: false,
+        progress: Arc::new(Progress::default()),
+        stop: tokio_util::sync::CancellationToken::new(),
+    };
+    split(&context, &at("source.csv")).await
+}
+
+fn at(name: &str) -> Location {
+    Location::S3 { bucket: "b".to_owned(), key: name.to_owned() }
+}
+
+/// Everything below a prefix, by its name within the job: the job's own name differs from destination to destination.
+fn tree(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
+    let within = |location: &Location| {
+        let (_, name) = location.key().strip_prefix(out)?.strip_prefix('/')?.split_once('/')?;
+        Some(name.to_owned())
+    };
+    objects.objects().into_iter().filter_map(|(location, body)| Some((within(&location)?, body))).collect()
+}
+
+/// Chunks and rejects, the bytes that must be the same however they came to be.
+fn product(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
+    let mut files = tree(objects, out);
+    files.retain(|name, _| name.starts_with("chunks/") || name.starts_with("quarantine/"));
+    files
+}
+
+fn rows(chunk: Bytes) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(chunk).unwrap();
+    reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+/// Records with a number, a text that may need quotes, and now and then one that is to be rejected.
+fn source_text(records: &[(String, bool)]) -> String {
+    let mut text = String::from("id,note\n");
+    for (id, (note, good)) in records.iter().enumerate() {
+        let quoted = note.replace('"', "\"\"");
+        text += &if *good { format!("{id},\"{quoted}\"\n") } else { format!("{id},\"{quoted}\",surplus\r\n") };
+    }
+    text
+}
+
+fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
+    let objects = MemoryStorage::default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let run = |out: &str, how: How| runtime.block_on(split_to(&objects, out, how));
+    runtime.block_on(objects.put(&at("source.csv"), source_text(records).into(), PutMode::Overwrite)).unwrap();
+    let whole = How { chunk_bytes, threads: 1, calls: u64::MAX };
+    let outcome = run("one", whole).unwrap();
+    let product_of_one = product(&objects, "one");
+
+    // At any parallelism the bytes are the same.
+    for threads in [2, 8] {
+        let out = threads.to_string();
+        run(&out, How { threads, ..whole }).unwrap();
+        assert_eq!(product(&objects, &out), product_of_one, "{threads} threads");
+    }
+    // After any number of deaths, and with another chunk size at each attempt, they are the same too.
+    let known = || !tree(&objects, "dead").is_empty();
+    let next = || if known() { How { chunk_bytes: 1 << 20, ..whole } } else { whole };
+    for calls in deaths {
+        drop(run("dead", How { calls: *calls, ..next() }));
+    }
+    let resumed = run("dead", next()).unwrap();
+    assert_eq!(product(&objects, "dead"), product_of_one, "after deaths");
+    assert_eq!((&resumed.manifest.chunks, resumed.manifest.records), (&outcome.manifest.chunks, outcome.manifest.records));
+
+    // No chunk is over the limit, and together they are the source.
+    let mut found = Vec::new();
+    for (name, bytes) in product_of_one {
+        if name.starts_with("chunks/") {
+            assert!(u64::try_from(bytes.len()).unwrap() <= chunk_bytes, "{name} has {} bytes", bytes.len());
+            for batch in rows(bytes) {
+                let ids = batch.column(0).as_primitive::<Int64Type>();
+                let notes = batch.column(1).as_string::<i32>();
+                let note = |row| if notes.is_valid(row) { notes.value(row).to_owned() } else { String::new() };
+                found.extend((0..batch.num_rows()).map(|row| (ids.value(row), note(row))));
+            }
+        }
+    }
+    let good = records.iter().enumerate().filter(|(_, (_, good))| *good);
+    let expected: Vec<(i64, String)> = good.map(|(id, (note, _))| (i64::try_from(id).unwrap(), note.clone())).collect();
+    assert_eq!(found, expected);
+    assert_eq!(outcome.manifest.records, u64::try_from(records.len()).unwrap());
+    assert_eq!(outcome.manifest.quarantined, u64::try_from(records.len() - expected.len()).unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunks_are_the_source_whatever_happens(
+        records in proptest::collection::vec(("[a-zé,\"\n\r ]{0,40}", proptest::bool::weighted(0.9)), 1..400),
+        chunk_bytes in 3_000_u64..12_000,
+        deaths in proptest::collection::vec(3_u64..40, 0..5),
+    ) {
+        check(&records, chunk_bytes, &deaths);
+    }
+}
+
+#[test]
+fn every_point_of_death() {
+    // Deaths at each call of a run: the same schedule that a crash could follow.
+    let records: Vec<(String, bool)> = (0..600).map(|id| (format!("note {}", id * 7919 % 1009), id % 13 != 0)).collect();
+    for calls in 3..60 {
+        check(&records, 4_000, &[calls]);
+    }
+}

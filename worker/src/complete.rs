@@ -1,0 +1,51 @@
+//! Receipts: what became of the rows of a chunk, and whether its job is complete.
+
+use shared::{ChunkReceipt, PutMode, Rows, Storage, StorageError, put_json, try_get_json};
+
+use crate::error::LoadError;
+use crate::route::{Origin, RoutedChunk};
+
+/// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
+/// receipt: its worker died between the two.
+pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows) -> Result<(), LoadError> {
+    if let Some(Origin { identity, area, .. }) = &chunk.origin {
+        let receipt = ChunkReceipt { index: identity.index, rows, table_version: None };
+        put_json(storage, &area.staged(identity.index), &receipt, PutMode::Overwrite).await?;
+    }
+    Ok(())
+}
+
+/// Writes the receipt of a chunk that this worker committed, and that of its job when it is the last one.
+pub(crate) async fn committed(
+    storage: &dyn Storage,
+    chunk: &RoutedChunk,
+    rows: Rows,
+    version: u64,
+) -> Result<(), LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
+    let receipt = ChunkReceipt { index: identity.index, rows, table_version: Some(version) };
+    put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?;
+    shared::complete(storage, area).await?;
+    Ok(())
+}
+
+/// Makes sure of the receipts of a chunk that was found in the table.
+pub(crate) async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
+    let at = area.chunk_receipt(identity.index);
+    if try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await?.is_none() {
+        let staged = area.staged(identity.index);
+        let receipt: Option<ChunkReceipt> = try_get_json(storage, &staged, "chunk receipt").await?;
+        let receipt = receipt.ok_or_else(|| LoadError::Damaged {
+            chunk: chunk.at.clone(),
+            reason: format!("it is in the table, and {staged}, which says what became of its rows, is gone"),
+        })?;
+        // If absent: the worker that committed it may be about to write a receipt that knows the version too.
+        match put_json(storage, &at, &receipt, PutMode::IfAbsent).await {
+            Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    shared::complete(storage, area).await?;
+    Ok(())
+}

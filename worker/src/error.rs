@@ -1,0 +1,247 @@
+//! Why a chunk is not in its table, and what follows from it.
+
+use std::time::Duration;
+
+use deltalake::kernel::transaction::TransactionError;
+use deltalake::{DeltaTableError, ObjectStoreError};
+use parquet::errors::ParquetError;
+use shared::{ChunkTaskError, JobId, Location, StorageError, Verdict, error_chain};
+
+/// How long a chunk that could not be loaded for the time being is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The message is no chunk task.
+    #[error("message {message} cannot be used")]
+    Message {
+        /// Name of the message.
+        message: String,
+        /// What is wrong with it.
+        #[source]
+        source: ChunkTaskError,
+    },
+    /// The chunk does not lie where chunks of a job lie.
+    #[error("chunk {chunk} is in no work area")]
+    Stray {
+        /// The chunk.
+        chunk: Location,
+    },
+    /// Nothing says which table the chunk is bound for.
+    #[error("chunk {chunk} is bound for no table")]
+    NoTable {
+        /// The chunk.
+        chunk: Location,
+    },
+    /// The chunk, or its job, is not there.
+    #[error("cannot load {chunk}")]
+    Missing {
+        /// The chunk, or the document of its job.
+        chunk: Location,
+        /// What the store answered.
+        #[source]
+        source: Box<StorageError>,
+    },
+    /// The store of chunks and receipts did not do its work.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The chunk is not what its task says.
+    #[error("chunk {chunk} is damaged: {reason}")]
+    Damaged {
+        /// The chunk.
+        chunk: Location,
+        /// What differs.
+        reason: String,
+    },
+    /// The chunk is no Parquet that can be read.
+    #[error("chunk {chunk} is no Parquet file that can be read")]
+    Undecodable {
+        /// The chunk.
+        chunk: Location,
+        /// What the decoder said.
+        #[source]
+        source: ParquetError,
+    },
+    /// The SQL cannot be run on the chunk.
+    #[error("the SQL cannot be run on chunk {chunk}: {reason}")]
+    Sql {
+        /// The chunk.
+        chunk: Location,
+        /// What is wrong with it.
+        reason: String,
+        /// Names of the columns of the chunk.
+        columns: Vec<String>,
+    },
+    /// The columns of the chunk have no place in the table.
+    #[error("chunk {chunk} does not fit table {table}: {reason}")]
+    Unfit {
+        /// The chunk.
+        chunk: Location,
+        /// The table.
+        table: Box<Location>,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A row was to be rejected, and rejected rows are not allowed or have no place.
+    #[error("row {row} of chunk {chunk} cannot be taken: column '{column}': {reason}")]
+    BadRow {
+        /// The chunk.
+        chunk: Location,
+        /// Number of the row, from 1.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What is wrong with the value.
+        reason: String,
+    },
+    /// The table is one that this worker must not write to.
+    #[error("table {table} cannot be written to: {reason}")]
+    Unsupported {
+        /// The table.
+        table: Location,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The table holds rows of this job that were cut in another way.
+    #[error("job {job} is in table {table} already, cut in another way")]
+    Sealed {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+    },
+    /// Other writers, or changes of the table, left no room for the commit.
+    #[error("could not commit to table {table} in {attempts} attempts")]
+    Contention {
+        /// The table.
+        table: Location,
+        /// Attempts that were made.
+        attempts: u32,
+        /// What the last attempt ended with.
+        #[source]
+        source: Option<Box<Self>>,
+    },
+    /// The table could not be read or written.
+    #[error("could not {action} table {table}")]
+    Table {
+        /// The table.
+        table: Location,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the table's store or log answered.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// The program failed.
+    #[error("loading {what} stopped on a bug of the worker: {reason}")]
+    Bug {
+        /// What was being loaded.
+        what: String,
+        /// What the program said.
+        reason: String,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn table(table: &Location, action: &'static str, source: impl Into<DeltaTableError>) -> Self {
+        Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
+    }
+
+    /// A storage error met on the way to a chunk; an object that is gone gets its own advice.
+    pub(crate) fn reading(chunk: &Location, source: StorageError) -> Self {
+        match source {
+            StorageError::NotFound { .. } => Self::Missing { chunk: chunk.clone(), source: Box::new(source) },
+            source => Self::Storage(source),
+        }
+    }
+
+    /// What whoever reads the error can do, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoTable { .. } => "set TABLE_URI, or ingest with --table",
+            Self::Stray { .. } => {
+                "chunks of a job lie in <work area>/chunks; a message with nothing but bucket and key may name any Parquet file"
+            }
+            Self::Missing { .. } => {
+                "it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again"
+            }
+            Self::Damaged { .. } => "delete it and split the source again: the same bytes will be made",
+            Self::Sql { columns, .. } => return Some(format!("the columns of chunk are {}", columns.join(", "))),
+            Self::Sealed { .. } => {
+                "give the work area of the first run with --work-dir, or load the file a second time on purpose with --again"
+            }
+            Self::BadRow { .. } => {
+                "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The whole error as text: what, why, and what to do about it.
+    pub fn reason(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{}; hint: {hint}", error_chain(self)),
+            None => error_chain(self),
+        }
+    }
+
+    /// What a driver is to do: the one place that tells what may pass from what a person has to look at.
+    pub fn verdict(&self) -> Verdict {
+        if self.may_pass() {
+            Verdict::Retry { reason: self.reason(), after: RETRY_AFTER }
+        } else {
+            Verdict::Reject { reason: self.reason() }
+        }
+    }
+
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Storage(error) => matches!(error, StorageError::Unavailable { .. } | StorageError::Changed { .. }),
+            Self::Table { source, .. } => delta_may_pass(source),
+            Self::Contention { .. } | Self::Bug { .. } => true,
+            Self::Message { .. }
+            | Self::Stray { .. }
+            | Self::NoTable { .. }
+            | Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::Undecodable { .. }
+            | Self::Sql { .. }
+            | Self::Unfit { .. }
+            | Self::BadRow { .. }
+            | Self::Unsupported { .. }
+            | Self::Sealed { .. } => false,
+        }
+    }
+}
+
+/// Whether the same call on the table may succeed later.
+fn delta_may_pass(error: &DeltaTableError) -> bool {
+    use DeltaTableError as E;
+    match error {
+        E::ObjectStore { source } => !matches!(
+            source,
+            ObjectStoreError::PermissionDenied { .. }
+                | ObjectStoreError::Unauthenticated { .. }
+                | ObjectStoreError::NotSupported { .. }
+                | ObjectStoreError::NotImplemented { .. }
+        ),
+        E::Transaction { source } => !matches!(
+            source,
+            TransactionError::UnsupportedTableFeatures(_)
+                | TransactionError::TableFeaturesRequired(_)
+                | TransactionError::DeltaTableAppendOnly
+        ),
+        E::Arrow { .. }
+        | E::InvalidData { .. }
+        | E::InvalidTableLocation(_)
+        | E::MetadataError(_)
+        | E::MissingFeature { .. }
+        | E::NotATable(_)
+        | E::SchemaMismatch { .. }
+        | E::UnsupportedColumnMapping { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,349 @@
+//! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::{Buf, Bytes};
+use futures::stream::{self, BoxStream, StreamExt};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use shared::checksum::Checksum;
+use shared::{Location, ObjectStat, Storage};
+use tokio::sync::mpsc;
+
+use crate::error::LoadError;
+use crate::route::RoutedChunk;
+
+/// Rows of a decoded batch.
+const BATCH_ROWS: usize = 8192;
+
+/// Decoded batches that wait for whoever consumes them.
+const BATCHES_AHEAD: usize = 2;
+
+/// Bytes that are read at once where nothing but the checksum needs them.
+const PIECE_BYTES: u64 = 8 << 20;
+
+/// Bytes read from the end of a chunk at first; they hold the footer of all but very wide files.
+const FOOTER_GUESS: u64 = 64 << 10;
+
+/// A chunk that is open for reading: one version of one object.
+#[derive(Debug)]
+pub(crate) struct ChunkFile {
+    storage: Arc<dyn Storage>,
+    at: Location,
+    stat: ObjectStat,
+    /// Checksum that the bytes must have; none for a file that no splitter made.
+    checksum: Option<String>,
+    /// The last bytes, and where they begin.
+    footer: Bytes,
+    footer_start: u64,
+    metadata: ArrowReaderMetadata,
+    schema: SchemaRef,
+    rows: u64,
+    scan: Mutex<ScanState>,
+}
+
+/// What scans have found so far.
+#[derive(Debug, Default)]
+struct ScanState {
+    verified: bool,
+    failure: Option<LoadError>,
+}
+
+impl ChunkFile {
+    /// Opens a chunk: its length and its footer are as the task says.
+    pub(crate) async fn open(storage: &Arc<dyn Storage>, chunk: &RoutedChunk) -> Result<Arc<Self>, LoadError> {
+        let at = chunk.at.clone();
+        let damaged = |reason: String| LoadError::Damaged { chunk: at.clone(), reason };
+        let stat = match &chunk.stat {
+            Some(stat) => stat.clone(),
+            None => storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?,
+        };
+        let identity = chunk.origin.as_ref().map(|origin| &origin.identity);
+        if let Some(identity) = identity.filter(|identity| identity.bytes != stat.size) {
+            return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
+        }
+        let (footer_start, footer) = read_footer(storage.as_ref(), &at, &stat).await?;
+        let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
+        let length = footer.len().saturating_sub(FOOTER_TAIL);
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]).map_err(undecodable)?;
+        let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
+        let metadata =
+            ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(undecodable)?;
+        if let Some(identity) = identity.filter(|identity| identity.rows != rows) {
+            return Err(damaged(format!("it has {rows} rows instead of {}", identity.rows)));
+        }
+        Ok(Arc::new(Self {
+            storage: Arc::clone(storage),
+            stat,
+            checksum: identity.map(|identity| identity.checksum.clone()),
+            footer,
+            footer_start,
+            schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
+            metadata,
+            rows,
+            scan: Mutex::default(),
+            at,
+        }))
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows by the footer.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
+    /// reads it to its end has a verified chunk. Each call reads the chunk anew.
+    pub(crate) fn batches(self: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let file = Arc::clone(self);
+        let scan = tokio::spawn(async move { file.scan(sender).await });
+        let at = self.at.clone();
+        let batches = stream::unfold((receiver, Some(scan)), move |(mut receiver, mut scan)| {
+            let at = at.clone();
+            async move {
+                if let Some(batch) = receiver.recv().await {
+                    return Some((Ok(batch), (receiver, scan)));
+                }
+                let ended = scan.take()?.await;
+                let result = ended.unwrap_or_else(|error| Err(bug(&at, &error)));
+                result.err().map(|error| (Err(error), (receiver, scan)))
+            }
+        });
+        batches.boxed()
+    }
+
+    /// Makes sure that the whole chunk was verified, which a reader that stopped early has not done.
+    pub(crate) async fn ensure_verified(&self) -> Result<(), LoadError> {
+        if self.state().verified || self.checksum.is_none() {
+            return Ok(());
+        }
+        let mut check = Check { file: self, checksum: Checksum::default(), done: 0 };
+        check.finish().await
+    }
+
+    /// Keeps the error that a stream was ended with, for streams whose reader passes on only its text.
+    pub(crate) fn keep_failure(&self, error: LoadError) {
+        self.state().failure.get_or_insert(error);
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<LoadError> {
+        self.state().failure.take()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, ScanState> {
+        self.scan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decodes one row group while the next is being read.
+    async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
+        let groups = self.metadata.metadata().num_row_groups();
+        let mut check = Check { file: &self, checksum: Checksum::default(), done: 0 };
+        let mut read = 0;
+        let mut next = match groups {
+            0 => None,
+            _ => Some(check.read_row_group(0).await?),
+        };
+        for group in 0..groups {
+            let Some(bytes) = next.take() else { break };
+            let decoding = self.decode(group, bytes, sender.clone());
+            let reading =
+                async { if group + 1 < groups { check.read_row_group(group + 1).await.map(Some) } else { Ok(None) } };
+            let (decoded, bytes) = tokio::try_join!(decoding, reading)?;
+            let Some(rows) = decoded else { return Ok(()) };
+            read += rows;
+            next = bytes;
+        }
+        if read != self.rows {
+            return Err(self.damaged(format!("{read} rows of {} could be read", self.rows)));
+        }
+        check.finish().await
+    }
+
+    /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
+    async fn decode(
+        &self,
+        group: usize,
+        bytes: RowGroupBytes,
+        sender: mpsc::Sender<RecordBatch>,
+    ) -> Result<Option<u64>, LoadError> {
+        let (metadata, schema) = (self.metadata.clone(), Arc::clone(&self.schema));
+        let work = move || -> Result<Option<u64>, ParquetError> {
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+                .with_row_groups(vec![group])
+                .with_batch_size(BATCH_ROWS)
+                .build()?;
+            let mut rows = 0;
+            for batch in reader {
+                let batch = batch?;
+                rows += u64::try_from(batch.num_rows()).unwrap_or(0);
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)?;
+                if sender.blocking_send(batch).is_err() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(rows))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(source)) => Err(LoadError::Undecodable { chunk: self.at.clone(), source }),
+            Err(error) => Err(bug(&self.at, &error)),
+        }
+    }
+
+    fn damaged(&self, reason: String) -> LoadError {
+        LoadError::Damaged { chunk: self.at.clone(), reason }
+    }
+
+    async fn read(&self, start: u64, end: u64) -> Result<Bytes, LoadError> {
+        let read = self.storage.get_range(&self.at, &self.stat.version, start..end).await;
+        read.map_err(|source| LoadError::reading(&self.at, source))
+    }
+
+    /// First byte of a row group, and the byte behind its last.
+    fn extent(&self, group: &RowGroupMetaData) -> Result<(u64, u64), LoadError> {
+        let extents = group.columns().iter().map(|column| {
+            let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+            let end = start.checked_add(column.compressed_size())?;
+            Some((u64::try_from(start).ok()?, u64::try_from(end).ok()?))
+        });
+        let whole: Option<Vec<_>> = extents.collect();
+        let whole =
+            whole.filter(|extents| extents.iter().all(|(start, end)| start <= end && *end <= self.footer_start));
+        let whole = whole.ok_or_else(|| self.damaged("its footer points outside of it".to_owned()))?;
+        let start = whole.iter().map(|(start, _)| *start).min().unwrap_or(0);
+        Ok((start, whole.iter().map(|(_, end)| *end).max().unwrap_or(start)))
+    }
+}
+
+fn bug(at: &Location, error: &tokio::task::JoinError) -> LoadError {
+    LoadError::Bug { what: at.to_string(), reason: error.to_string() }
+}
+
+/// Length of the end of a footer: four bytes of length and the word `PAR1`.
+const FOOTER_TAIL: usize = 8;
+
+/// The footer with its tail, and where it begins.
+async fn read_footer(storage: &dyn Storage, at: &Location, stat: &ObjectStat) -> Result<(u64, Bytes), LoadError> {
+    let damaged = |reason: &str| LoadError::Damaged { chunk: at.clone(), reason: reason.to_owned() };
+    let read = |start: u64| async move {
+        let read = storage.get_range(at, &stat.version, start..stat.size).await;
+        read.map_err(|source| LoadError::reading(at, source))
+    };
+    let mut begin = stat.size.saturating_sub(FOOTER_GUESS);
+    let mut bytes = read(begin).await?;
+    let end = bytes.len().checked_sub(FOOTER_TAIL).map(|end| bytes.slice(end..));
+    let Some([a, b, c, d, b'P', b'A', b'R', b'1']) = end.as_deref() else {
+        return Err(damaged("it does not end as Parquet does"));
+    };
+    let length = u64::from(u32::from_le_bytes([*a, *b, *c, *d])) + 8;
+    let footer_start = stat.size.checked_sub(length).ok_or_else(|| damaged("its footer is longer than the file"))?;
+    if footer_start < begin {
+        begin = footer_start;
+        bytes = read(begin).await?;
+    }
+    let skip = usize::try_from(footer_start - begin).unwrap_or(usize::MAX);
+    Ok((footer_start, bytes.slice(skip..)))
+}
+
+/// The checksum of a chunk in the making. Bytes are added in the order of the file, each once, whatever order they are
+/// asked for in: what lies between is read for the checksum alone.
+struct Check<'a> {
+    file: &'a ChunkFile,
+    checksum: Checksum,
+    /// Bytes from the beginning that are in the checksum.
+    done: u64,
+}
+
+impl Check<'_> {
+    async fn read_row_group(&mut self, group: usize) -> Result<RowGroupBytes, LoadError> {
+        let (start, end) = self.file.extent(self.file.metadata.metadata().row_group(group))?;
+        let bytes = self.file.read(start, end).await?;
+        self.add(start, &bytes).await?;
+        Ok(RowGroupBytes { start, bytes, length: self.file.stat.size })
+    }
+
+    async fn add(&mut self, start: u64, bytes: &Bytes) -> Result<(), LoadError> {
+        if self.file.checksum.is_none() {
+            return Ok(());
+        }
+        self.fill(start).await?;
+        let known = usize::try_from(self.done - start).unwrap_or(usize::MAX).min(bytes.len());
+        self.checksum.update(&bytes[known..]);
+        self.done += u64::try_from(bytes.len() - known).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Adds what lies before `end`.
+    async fn fill(&mut self, end: u64) -> Result<(), LoadError> {
+        while self.done < end {
+            let piece_end = end.min(self.done + PIECE_BYTES);
+            let piece = self.file.read(self.done, piece_end).await?;
+            self.checksum.update(&piece);
+            self.done = piece_end;
+        }
+        Ok(())
+    }
+
+    /// Adds what is missing and compares.
+    async fn finish(&mut self) -> Result<(), LoadError> {
+        let file = self.file;
+        if let Some(expected) = &file.checksum {
+            self.add(file.footer_start, &file.footer).await?;
+            let found = self.checksum.text();
+            if found != *expected {
+                return Err(file.damaged(format!("its checksum is {found} instead of {expected}")));
+            }
+        }
+        file.state().verified = true;
+        Ok(())
+    }
+}
+
+/// The bytes of one row group, addressed as in the whole file.
+struct RowGroupBytes {
+    start: u64,
+    bytes: Bytes,
+    length: u64,
+}
+
+impl RowGroupBytes {
+    fn from(&self, start: u64) -> ParquetResult<Bytes> {
+        let outside = || ParquetError::EOF(format!("byte {start} is outside of its row group"));
+        let skip = start.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok()).ok_or_else(outside)?;
+        if skip > self.bytes.len() {
+            return Err(outside());
+        }
+        Ok(self.bytes.slice(skip..))
+    }
+}
+
+impl Length for RowGroupBytes {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for RowGroupBytes {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let bytes = self.from(start)?;
+        if length > bytes.len() {
+            return Err(ParquetError::EOF(format!("{length} bytes from {start} reach beyond the row group")));
+        }
+        Ok(bytes.slice(..length))
+    }
+}

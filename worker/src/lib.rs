@@ -1,0 +1,22 @@
+//! Sluice's worker: takes the chunks that messages tell of, and appends each to its Delta table exactly once.
+//!
+//! The straight line of a batch of messages is [`load`]; everything else is one of its stages. It only gives verdicts: who
+//! called it acknowledges.
+
+mod batch;
+mod commit;
+mod complete;
+mod conform;
+mod error;
+mod fetch;
+mod load;
+mod plan;
+mod quarantine;
+mod route;
+mod table;
+mod transform;
+mod write;
+
+pub use error::LoadError;
+pub use load::{LoadContext, has_job, load, table_version};
+pub use table::DeltaOptions;

@@ -1,0 +1,249 @@
+//! The straight line: messages, chunks, rows, data files, one commit, receipts.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use deltalake::kernel::Add;
+use deltalake::table::state::DeltaTableState;
+use futures::{FutureExt, StreamExt};
+use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Verdict};
+
+use crate::batch::{Answers, by_table, read_tasks};
+use crate::commit::{Outcome, Prepared, commit};
+use crate::complete;
+use crate::conform::Conform;
+use crate::error::LoadError;
+use crate::fetch::ChunkFile;
+use crate::plan::{Plan, Sources};
+use crate::quarantine::Quarantine;
+use crate::route::{RoutedChunk, job_app_id, route};
+use crate::table::{DeltaOptions, Table};
+use crate::transform::transform;
+use crate::write::DataFiles;
+
+/// How often the chunks of a batch are written anew because their table changed under them.
+const MAX_PLANS: usize = 5;
+
+/// What loading needs.
+#[derive(Clone, Debug)]
+pub struct LoadContext {
+    /// Where chunks and work areas are.
+    pub storage: Arc<dyn Storage>,
+    /// What jobs do not say themselves.
+    pub settings: Settings,
+    /// Counters that loading raises.
+    pub progress: Arc<Progress>,
+    /// How tables are reached.
+    pub delta: DeltaOptions,
+}
+
+/// Loads the chunks that messages tell of; gives one verdict a message, in their order.
+///
+/// A chunk is in its table at most once, however often and wherever it is loaded. What fails, or panics, in one chunk fails
+/// that chunk alone. Nothing is acknowledged here. Chunks are taken one after the other: memory is that of one.
+pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
+    let mut answers = Answers::new(messages.len());
+    let tasks = read_tasks(messages, &mut answers);
+    let chunks = route(context, tasks, &mut answers).await;
+    for (table, chunks) in by_table(chunks) {
+        load_table(context, &table, chunks, &mut answers).await;
+    }
+    answers.into_verdicts()
+}
+
+/// Latest version of a table; `None` when there is none.
+pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Option<u64>, LoadError> {
+    Ok(open(context, table).await?.and_then(|table| table.state().map(DeltaTableState::version)))
+}
+
+/// The seal that a table holds of a job; `None` when no chunk of the job is in the table, or when there is no table.
+pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
+    match open(context, table).await? {
+        Some(table) => Ok(table.transaction(&job_app_id(job)).await?.map(Seal)),
+        None => Ok(None),
+    }
+}
+
+/// Opens a table to look into it, without making its directory.
+async fn open(context: &LoadContext, table: &Location) -> Result<Option<Table>, LoadError> {
+    match table {
+        Location::Local { path } if !std::path::Path::new(path).exists() => Ok(None),
+        _ => Table::open(table, &context.delta).await.map(Some),
+    }
+}
+
+/// Loads the chunks of one table. When the table changes so that data files no longer fit it, they are written anew.
+async fn load_table(context: &LoadContext, uri: &Location, chunks: Vec<RoutedChunk>, answers: &mut Answers) {
+    let all: Vec<usize> = chunks.iter().flat_map(|chunk| chunk.messages.clone()).collect();
+    let mut outstanding = chunks;
+    for _ in 0..MAX_PLANS {
+        let attempt = AssertUnwindSafe(attempt(context, uri, outstanding, answers)).catch_unwind().await;
+        match attempt {
+            Ok(Ok(outdated)) if outdated.is_empty() => return,
+            Ok(Ok(outdated)) => outstanding = outdated,
+            Ok(Err(error)) => return answers.give(&all, &error.verdict()),
+            Err(panic) => return answers.give(&all, &bug(uri, panic.as_ref()).verdict()),
+        }
+    }
+    let attempts = u32::try_from(MAX_PLANS).unwrap_or(u32::MAX);
+    let error = LoadError::Contention { table: uri.clone(), attempts, source: None };
+    answers.give(&all, &error.verdict());
+}
+
+/// Loads the chunks that are not in the table yet; gives those that the table changed under.
+async fn attempt(
+    context: &LoadContext,
+    uri: &Location,
+    chunks: Vec<RoutedChunk>,
+    answers: &mut Answers,
+) -> Result<Vec<RoutedChunk>, LoadError> {
+    let mut table = Table::open(uri, &context.delta).await?;
+    let chunks = skip_what_is_there(context, &table, chunks, answers).await?;
+    let prepared = prepare_all(context, &table, chunks, answers).await?;
+    let outcome = commit(context, &mut table, prepared).await;
+    Ok(conclude(context, outcome, answers).await)
+}
+
+async fn skip_what_is_there(
+    context: &LoadContext,
+    table: &Table,
+    chunks: Vec<RoutedChunk>,
+    answers: &mut Answers,
+) -> Result<Vec<RoutedChunk>, LoadError> {
+    let mut absent = Vec::new();
+    for chunk in chunks {
+        if table.transaction(&chunk.app_id).await?.is_some() {
+            let concluded = complete::found(context.storage.as_ref(), &chunk).await;
+            answers.give(&chunk.messages, &verdict(concluded));
+        } else {
+            absent.push(chunk);
+        }
+    }
+    Ok(absent)
+}
+
+/// Writes the data files of each chunk. What one chunk adds to the table's columns, the next ones find.
+async fn prepare_all(
+    context: &LoadContext,
+    table: &Table,
+    chunks: Vec<RoutedChunk>,
+    answers: &mut Answers,
+) -> Result<Vec<Prepared>, LoadError> {
+    let mut plan = match table.state() {
+        Some(state) => {
+            Some(Plan::of(state).map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?)
+        }
+        None => None,
+    };
+    let mut prepared = Vec::new();
+    for chunk in chunks {
+        let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
+        let result = AssertUnwindSafe(prepare(context, table, &before, &chunk)).catch_unwind().await;
+        match result.unwrap_or_else(|panic| Err(bug(&chunk.at, panic.as_ref()))) {
+            Ok((plan_after, files, rows)) => {
+                plan = Some(plan_after.clone());
+                prepared.push(Prepared { chunk, plan: plan_after, files, rows });
+            }
+            Err(error) => answers.give(&chunk.messages, &error.verdict()),
+        }
+    }
+    Ok(prepared)
+}
+
+/// One chunk, from its bytes to data files that nobody sees yet.
+async fn prepare(
+    context: &LoadContext,
+    table: &Table,
+    plan: &Plan,
+    chunk: &RoutedChunk,
+) -> Result<(Plan, Vec<Add>, Rows), LoadError> {
+    let file = ChunkFile::open(&context.storage, chunk).await?;
+    let rows = transform(&file, chunk, context.settings.sql_memory_bytes).await?;
+    let accommodated = plan.accommodate(&rows.schema);
+    let (plan, sources) = accommodated.map_err(|reason| {
+        let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
+        LoadError::Unfit { chunk, table, reason }
+    })?;
+    let mut files = DataFiles::new(table, &plan);
+    let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
+    let counted = match written {
+        Ok((came, quarantined)) => file.ensure_verified().await.map(|()| account(file.rows(), came, quarantined)),
+        Err(error) => Err(error),
+    };
+    let rows = match counted {
+        Ok(rows) => rows,
+        Err(error) => {
+            files.abort().await;
+            return Err(error);
+        }
+    };
+    let files = files.finish().await?;
+    complete::stage(context.storage.as_ref(), chunk, rows).await?;
+    Ok((plan, files, rows))
+}
+
+/// Writes rows, and keeps those that do not fit; gives the numbers of rows that came and of those that were kept back.
+async fn write(
+    context: &LoadContext,
+    chunk: &RoutedChunk,
+    plan: &Plan,
+    sources: &Sources,
+    mut rows: crate::transform::Rows,
+    files: &mut DataFiles<'_>,
+) -> Result<(u64, u64), LoadError> {
+    let mut conform = Conform { chunk, plan, sources, rows: 0 };
+    let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
+    while let Some(batch) = rows.batches.next().await {
+        let (taken, rejected) = conform.conform(&batch?)?;
+        files.write(&taken).await?;
+        quarantine.add(rejected).await?;
+    }
+    let quarantined = quarantine.finish().await?;
+    context.progress.rows_quarantined.add(quarantined);
+    Ok((conform.rows, quarantined))
+}
+
+/// The account of a chunk: `read` rows were in it, `came` out of its SQL, and of these some were quarantined.
+fn account(read: u64, came: u64, quarantined: u64) -> Rows {
+    Rows {
+        read,
+        committed: came - quarantined,
+        filtered: read.saturating_sub(came),
+        quarantined,
+        added: came.saturating_sub(read),
+    }
+}
+
+/// Receipts and verdicts by the outcome of a commit; gives the chunks that have to be written anew.
+async fn conclude(context: &LoadContext, outcome: Outcome, answers: &mut Answers) -> Vec<RoutedChunk> {
+    let storage = context.storage.as_ref();
+    for (chunk, version) in outcome.committed {
+        context.progress.chunks_committed.add(1);
+        context.progress.rows_committed.add(chunk.rows.committed);
+        let concluded = complete::committed(storage, &chunk.chunk, chunk.rows, version).await;
+        answers.give(&chunk.chunk.messages, &verdict(concluded));
+    }
+    for chunk in outcome.found {
+        let concluded = complete::found(storage, &chunk.chunk).await;
+        answers.give(&chunk.chunk.messages, &verdict(concluded));
+    }
+    for (chunk, error) in outcome.refused {
+        answers.give(&chunk.chunk.messages, &error.verdict());
+    }
+    if let Some((chunks, error)) = outcome.given_up {
+        let verdict = error.verdict();
+        for chunk in chunks {
+            answers.give(&chunk.chunk.messages, &verdict);
+        }
+    }
+    outcome.outdated.into_iter().map(|chunk| chunk.chunk).collect()
+}
+
+fn verdict(result: Result<(), LoadError>) -> Verdict {
+    result.map_or_else(|error| error.verdict(), |()| Verdict::Done)
+}
+
+fn bug(what: &Location, panic: &(dyn std::any::Any + Send)) -> LoadError {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    LoadError::Bug { what: what.to_string(), reason: said.unwrap_or("a panic").to_owned() }
+}

@@ -1,0 +1,326 @@
+//! Which column of the table each column of a chunk goes to, and what the table becomes by it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use deltalake::DeltaTableError;
+use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
+use deltalake::kernel::{DataType as DeltaType, StructField, StructType};
+use deltalake::table::state::DeltaTableState;
+
+/// Most digits of a Delta decimal.
+const MAX_PRECISION: u8 = 38;
+
+/// Characters that a column name must not have, since no reader takes them without column mapping.
+const FORBIDDEN: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
+
+/// The columns of a table, as it is or as it will be once the chunks in hand are in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    fields: Vec<StructField>,
+    partition_by: Vec<String>,
+    arrow: SchemaRef,
+    /// Whether the table is there; its partitioning is settled then.
+    exists: bool,
+}
+
+/// Where the values of each column of the table come from: the position among the columns of the chunk, if there is one.
+pub(crate) type Sources = Vec<Option<usize>>;
+
+impl Plan {
+    /// The table as it is.
+    pub(crate) fn of(state: &DeltaTableState) -> Result<Self, DeltaTableError> {
+        let fields: Vec<StructField> = state.schema().fields().cloned().collect();
+        let partition_by = state.metadata().partition_columns().to_vec();
+        Ok(Self { arrow: arrow_schema(&fields)?, fields, partition_by, exists: true })
+    }
+
+    /// A table that is yet to be created.
+    pub(crate) fn new(partition_by: &[String]) -> Self {
+        let arrow = Arc::new(Schema::empty());
+        Self { fields: Vec::new(), partition_by: partition_by.to_vec(), arrow, exists: false }
+    }
+
+    /// The columns, as data for the table must have them.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.arrow
+    }
+
+    pub(crate) fn fields(&self) -> &[StructField] {
+        &self.fields
+    }
+
+    pub(crate) fn partition_by(&self) -> &[String] {
+        &self.partition_by
+    }
+
+    /// This plan with a place for every column of a chunk. Names are matched without regard to case; columns that the table
+    /// lacks are added. The error says what does not fit.
+    pub(crate) fn accommodate(&self, chunk: &Schema) -> Result<(Self, Sources), String> {
+        let mut fields = self.fields.clone();
+        let mut sources: Sources = vec![None; fields.len()];
+        if chunk.fields().is_empty() {
+            return Err("it has no columns".to_owned());
+        }
+        for (position, column) in chunk.fields().iter().enumerate() {
+            let Some(place) = find(&fields, column.name()) else {
+                fields.push(new_field(column)?);
+                sources.push(Some(position));
+                continue;
+            };
+            if let Some(taken) = sources.get_mut(place).and_then(|source| source.replace(position)) {
+                let other = chunk.field(taken).name();
+                return Err(format!("columns '{other}' and '{}' have one name", column.name()));
+            }
+        }
+        let partition_by = self.partitioning(&fields, &sources)?;
+        let arrow = arrow_schema(&fields).map_err(|error| shared::error_chain(&error))?;
+        for (field, source) in arrow.fields().iter().zip(&sources) {
+            if let Some(source) = source {
+                check_types(chunk.field(*source), field)?;
+            }
+        }
+        Ok((Self { fields, partition_by, arrow, exists: self.exists }, sources))
+    }
+
+    /// The partition columns by their names in the table.
+    fn partitioning(&self, fields: &[StructField], sources: &Sources) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        for name in &self.partition_by {
+            let place = find(fields, name);
+            let field = place
+                .filter(|place| sources.get(*place).is_some_and(Option::is_some))
+                .and_then(|place| fields.get(place));
+            let field = field.ok_or_else(|| format!("it lacks the partition column '{name}'"))?;
+            if !matches!(field.data_type(), DeltaType::Primitive(_)) {
+                return Err(format!("a table cannot be partitioned by '{name}', which is a {}", field.data_type()));
+            }
+            names.push(field.name().clone());
+        }
+        if !self.exists && names.len() == fields.len() {
+            return Err("a table needs a column besides those it is partitioned by".to_owned());
+        }
+        Ok(names)
+    }
+
+    /// What must happen to a table before files that were written by this plan can be added to it.
+    pub(crate) fn compare(&self, state: &DeltaTableState) -> Result<Comparison, DeltaTableError> {
+        let now = Self::of(state)?;
+        if now.partition_by != self.partition_by {
+            return Ok(Comparison::Outdated);
+        }
+        let mut missing = Vec::new();
+        for (field, written) in self.fields.iter().zip(self.arrow.fields()) {
+            match find(&now.fields, field.name()) {
+                None => missing.push(field.clone()),
+                Some(place) => {
+                    let there = now.arrow.field(place);
+                    let same = there.name() == written.name() && there.data_type() == written.data_type();
+                    if !same || (written.is_nullable() && !there.is_nullable()) {
+                        return Ok(Comparison::Outdated);
+                    }
+                }
+            }
+        }
+        let unwritten = |field: &&StructField| find(&self.fields, field.name()).is_none();
+        if now.fields.iter().filter(unwritten).any(|field| !field.is_nullable()) {
+            return Ok(Comparison::Outdated);
+        }
+        Ok(if missing.is_empty() { Comparison::Fits } else { Comparison::Lacks(missing) })
+    }
+}
+
+/// What a plan is to a table that may have changed since.
+#[derive(Debug)]
+pub(crate) enum Comparison {
+    /// Files can be added.
+    Fits,
+    /// Files can be added once the table has these columns.
+    Lacks(Vec<StructField>),
+    /// Files have to be written again.
+    Outdated,
+}
+
+fn find(fields: &[StructField], name: &str) -> Option<usize> {
+    let exact = fields.iter().position(|field| field.name() == name);
+    let lower = || name.to_lowercase();
+    exact.or_else(|| fields.iter().position(|field| field.name().to_lowercase() == lower()))
+}
+
+fn arrow_schema(fields: &[StructField]) -> Result<SchemaRef, DeltaTableError> {
+    let schema: Schema = (&StructType::try_new(fields.iter().cloned())?).try_into_arrow()?;
+    Ok(Arc::new(schema))
+}
+
+/// A new column of the table: as the chunk has it, in a type that Delta knows.
+fn new_field(column: &Field) -> Result<StructField, String> {
+    let name = column.name();
+    check_name(name)?;
+    let data_type = delta_type(column.data_type()).map_err(|reason| format!("column '{name}' {reason}"))?;
+    let field = Field::new(name, data_type, true);
+    (&field).try_into_kernel().map_err(|error| format!("column '{name}': {error}"))
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("a column has no name".to_owned());
+    }
+    if name.contains(FORBIDDEN) {
+        return Err(format!("column name '{name}' has a character that Delta refuses; in SQL, AS gives another name"));
+    }
+    Ok(())
+}
+
+/// The type that values of `from` have in a new table: the same where Delta has it, else the next that loses nothing, and
+/// text where there is none. Fractions of microseconds are cut off timestamps.
+fn delta_type(from: &DataType) -> Result<DataType, String> {
+    use DataType as T;
+    Ok(match from {
+        T::Boolean
+        | T::Int8
+        | T::Int16
+        | T::Int32
+        | T::Int64
+        | T::Float32
+        | T::Float64
+        | T::Utf8
+        | T::Binary
+        | T::Date32 => from.clone(),
+        T::UInt8 => T::Int16,
+        T::UInt16 => T::Int32,
+        T::UInt32 => T::Int64,
+        T::UInt64 => T::Decimal128(20, 0),
+        T::Float16 => T::Float32,
+        T::Date64 => T::Date32,
+        T::Timestamp(_, None) => T::Timestamp(TimeUnit::Microsecond, None),
+        T::Timestamp(_, Some(_)) => T::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        T::Decimal32(precision, scale)
+        | T::Decimal64(precision, scale)
+        | T::Decimal128(precision, scale)
+        | T::Decimal256(precision, scale) => decimal(*precision, *scale),
+        T::Null | T::LargeUtf8 | T::Utf8View | T::Time32(_) | T::Time64(_) | T::Duration(_) | T::Interval(_) => T::Utf8,
+        T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => T::Binary,
+        T::Dictionary(_, values) => delta_type(values)?,
+        T::RunEndEncoded(_, values) => delta_type(values.data_type())?,
+        T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) | T::ListView(item) | T::LargeListView(item) => {
+            T::List(Arc::new(Field::new("element", delta_type(item.data_type())?, true)))
+        }
+        T::Struct(fields) => T::Struct(struct_fields(fields)?),
+        T::Map(entries, _) => map(entries)?,
+        T::Union(..) => return Err(format!("has the type {from}, which Delta has no place for")),
+    })
+}
+
+fn decimal(precision: u8, scale: i8) -> DataType {
+    let (precision, scale) = match u8::try_from(scale) {
+        // A scale beyond the precision means zeros behind the point.
+        Ok(scale) => (precision.max(scale), scale),
+        // A scale below zero means zeros before it.
+        Err(_) => (precision.saturating_add(scale.unsigned_abs()), 0),
+    };
+    match i8::try_from(scale) {
+        Ok(scale) if precision <= MAX_PRECISION => DataType::Decimal128(precision, scale),
+        _ => DataType::Utf8,
+    }
+}
+
+fn struct_fields(fields: &Fields) -> Result<Fields, String> {
+    let convert = |field: &FieldRef| {
+        check_name(field.name())?;
+        Ok(Field::new(field.name(), delta_type(field.data_type())?, true))
+    };
+    fields.iter().map(convert).collect::<Result<Vec<_>, String>>().map(Fields::from)
+}
+
+fn map(entries: &Field) -> Result<DataType, String> {
+    let DataType::Struct(pair) = entries.data_type() else {
+        return Err("is a map without keys".to_owned());
+    };
+    let [key, value] = pair.as_ref() else {
+        return Err("is a map without keys".to_owned());
+    };
+    let key = Field::new("key", delta_type(key.data_type())?, false);
+    let value = Field::new("value", delta_type(value.data_type())?, true);
+    let entries = Field::new("key_value", DataType::Struct(vec![key, value].into()), false);
+    Ok(DataType::Map(Arc::new(entries), false))
+}
+
+/// Kinds of types between which values can be carried over one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Number,
+    Text,
+    Time,
+    Clock,
+    Bytes,
+    List,
+    Struct,
+    Map,
+    Other,
+}
+
+fn kind(data_type: &DataType) -> Kind {
+    use DataType as T;
+    match data_type {
+        T::Null => Kind::Nothing,
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => Kind::Text,
+        T::Date32 | T::Date64 | T::Timestamp(..) => Kind::Time,
+        T::Time32(_) | T::Time64(_) | T::Duration(_) | T::Interval(_) => Kind::Clock,
+        T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => Kind::Bytes,
+        T::Dictionary(_, values) => kind(values),
+        T::RunEndEncoded(_, values) => kind(values.data_type()),
+        T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::ListView(_) | T::LargeListView(_) => Kind::List,
+        T::Struct(_) => Kind::Struct,
+        T::Map(..) => Kind::Map,
+        T::Boolean => Kind::Number,
+        _ if data_type.is_numeric() => Kind::Number,
+        _ => Kind::Other,
+    }
+}
+
+/// Whether values of one type can be values of another at all; each single value is looked at when it is carried over.
+fn check_types(from: &Field, to: &Field) -> Result<(), String> {
+    if fits(from.data_type(), to.data_type()) {
+        return Ok(());
+    }
+    let (name, there) = (to.name(), from.data_type());
+    Err(format!("column '{name}' is a {} in the table, and values of type {there} cannot be that", to.data_type()))
+}
+
+fn fits(from: &DataType, to: &DataType) -> bool {
+    match (kind(from), kind(to)) {
+        (Kind::Nothing, _)
+        | (Kind::Text, Kind::Number | Kind::Time | Kind::Bytes)
+        | (Kind::Number | Kind::Time | Kind::Clock | Kind::Bytes, Kind::Text) => true,
+        (Kind::List, Kind::List) => inner(from).zip(inner(to)).is_some_and(|(from, to)| fits(from, to)),
+        (Kind::Struct, Kind::Struct) => structs_fit(from, to),
+        (Kind::Map, Kind::Map) => match (from, to) {
+            (DataType::Map(from, _), DataType::Map(to, _)) => pairs_fit(from.data_type(), to.data_type()),
+            _ => false,
+        },
+        (one, other) => one == other && !matches!(one, Kind::Clock | Kind::Other),
+    }
+}
+
+fn inner(list: &DataType) -> Option<&DataType> {
+    use DataType as T;
+    match list {
+        T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) | T::ListView(item) | T::LargeListView(item) => {
+            Some(item.data_type())
+        }
+        _ => None,
+    }
+}
+
+/// Fields are found by name, so both must have the very same ones: a field too many would be lost.
+fn structs_fit(from: &DataType, to: &DataType) -> bool {
+    let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return false };
+    from.len() == to.len()
+        && to.iter().all(|to| from.find(to.name()).is_some_and(|(_, from)| fits(from.data_type(), to.data_type())))
+}
+
+fn pairs_fit(from: &DataType, to: &DataType) -> bool {
+    let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return false };
+    from.len() == to.len() && from.iter().zip(to).all(|(from, to)| fits(from.data_type(), to.data_type()))
+}

@@ -1,0 +1,159 @@
+//! Where a chunk goes: its table, its SQL, and the name it is known by in the table.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+use shared::{
+    BadRecords, ChunkIdentity, ChunkTask, Job, JobId, Location, ObjectStat, Seal, Storage, WorkArea, get_json,
+};
+
+use crate::LoadContext;
+use crate::batch::{Answers, ReceivedTask};
+use crate::error::LoadError;
+
+/// A chunk and all that is known of its way.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutedChunk {
+    pub(crate) at: Location,
+    /// What the splitter said it is; none for a file that someone else put there.
+    pub(crate) origin: Option<Origin>,
+    /// The version of the object that is meant, where that was looked up already.
+    pub(crate) stat: Option<ObjectStat>,
+    /// Application id of the transaction that the chunk is committed with.
+    pub(crate) app_id: String,
+    pub(crate) table: Location,
+    pub(crate) sql: Option<String>,
+    /// Columns by which the table is partitioned when it is created.
+    pub(crate) partition_by: Vec<String>,
+    pub(crate) bad_records: BadRecords,
+    /// Where rejected rows go.
+    pub(crate) quarantine: Option<Location>,
+    pub(crate) messages: Vec<usize>,
+}
+
+/// The job that a chunk belongs to, and its place in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) identity: ChunkIdentity,
+    pub(crate) area: WorkArea,
+    pub(crate) seal: Seal,
+}
+
+impl Origin {
+    /// Application id of the transaction that says by which policy the job was cut.
+    pub(crate) fn seal_id(&self) -> String {
+        job_app_id(&self.identity.job_id)
+    }
+}
+
+/// Application id of the transaction whose version is a job's seal.
+pub(crate) fn job_app_id(job: &JobId) -> String {
+    format!("sluice/{job}")
+}
+
+/// Routes tasks; one that cannot be routed is answered and left out.
+pub(crate) async fn route(context: &LoadContext, tasks: Vec<ReceivedTask>, answers: &mut Answers) -> Vec<RoutedChunk> {
+    let mut jobs = Jobs::default();
+    let mut routed = Vec::new();
+    for ReceivedTask { task, messages } in tasks {
+        match route_task(context, &mut jobs, task, &messages).await {
+            Ok(chunk) => routed.push(chunk),
+            Err(error) => answers.give(&messages, &error.verdict()),
+        }
+    }
+    routed
+}
+
+async fn route_task(
+    context: &LoadContext,
+    jobs: &mut Jobs,
+    task: ChunkTask,
+    messages: &[usize],
+) -> Result<RoutedChunk, LoadError> {
+    let no_task = |source| LoadError::Message { message: task.s3_object_key.clone(), source };
+    let at = task.location().map_err(no_task)?;
+    match task.chunk {
+        Some(identity) => route_chunk(context, jobs, at, identity, messages).await,
+        None => route_bare(context, at, messages).await,
+    }
+}
+
+async fn route_chunk(
+    context: &LoadContext,
+    jobs: &mut Jobs,
+    at: Location,
+    identity: ChunkIdentity,
+    messages: &[usize],
+) -> Result<RoutedChunk, LoadError> {
+    let area = WorkArea::of_chunk(&at).ok_or_else(|| LoadError::Stray { chunk: at.clone() })?;
+    let job = jobs.get(context.storage.as_ref(), &area).await?;
+    if job.job_id != identity.job_id {
+        let reason = format!("its task names job {}, its work area is that of job {}", identity.job_id, job.job_id);
+        return Err(LoadError::Damaged { chunk: at, reason });
+    }
+    let table = job.table.clone().or_else(|| context.settings.table.clone());
+    Ok(RoutedChunk {
+        table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
+        stat: None,
+        app_id: format!("{}/{}", job_app_id(&identity.job_id), identity.index),
+        sql: job.load.sql.clone(),
+        partition_by: job.load.partition_by.clone(),
+        bad_records: job.policy.bad_records,
+        quarantine: Some(area.load_quarantine(identity.index)),
+        messages: messages.to_vec(),
+        origin: Some(Origin { identity, area, seal: job.seal }),
+        at,
+    })
+}
+
+/// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object
+/// from another, so that a second message about it is known as such, and a file written anew is another one.
+async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> Result<RoutedChunk, LoadError> {
+    let settings = &context.settings;
+    let table = settings.table.clone().ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?;
+    let stat = context.storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?;
+    let name = digest(&[at.bucket(), at.key(), &stat.version.0, &stat.size.to_string()]);
+    let quarantine = |prefix: &Location| WorkArea::new(prefix, &JobId::from(format!("bare-{name}"))).load_quarantine(0);
+    Ok(RoutedChunk {
+        table,
+        origin: None,
+        stat: Some(stat),
+        sql: settings.sql.clone(),
+        partition_by: settings.partition_by.clone(),
+        bad_records: settings.bad_records,
+        quarantine: settings.work_prefix.as_ref().map(quarantine),
+        app_id: format!("sluice/{name}"),
+        messages: messages.to_vec(),
+        at,
+    })
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        // The length first, so that no two lists of parts read the same.
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The jobs of one call, each read once.
+#[derive(Debug, Default)]
+struct Jobs(HashMap<Location, Job>);
+
+impl Jobs {
+    async fn get(&mut self, storage: &dyn Storage, area: &WorkArea) -> Result<&Job, LoadError> {
+        let at = area.job();
+        if !self.0.contains_key(&at) {
+            let job = get_json(storage, &at, "job").await.map_err(|source| LoadError::reading(&at, source))?;
+            self.0.insert(at.clone(), job);
+        }
+        self.0.get(&at).ok_or_else(|| LoadError::Bug { what: at.to_string(), reason: "a job was lost".to_owned() })
+    }
+}

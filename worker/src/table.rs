@@ -1,0 +1,261 @@
+//! The Delta table: opened, looked into, created, widened.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use deltalake::kernel::transaction::{CommitProperties, PROTOCOL, TransactionError};
+use deltalake::kernel::{Action, Add, StructField};
+use deltalake::logstore::object_store::ObjectStoreExt;
+use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef, get_actions};
+use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
+use shared::Location;
+use url::Url;
+
+use crate::error::LoadError;
+use crate::plan::Plan;
+
+/// Commits between two checkpoints of a table that Sluice creates.
+const CHECKPOINT_INTERVAL: &str = "100";
+
+/// How tables are reached, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct DeltaOptions {
+    /// Options of the table's object store, by their names in `object_store`; what is not here is taken from the `AWS_*`
+    /// variables of the environment.
+    pub storage: HashMap<String, String>,
+    /// A store to use in place of the one that the table's URI names; its root is the root of the URI. For tests.
+    pub object_store: Option<ObjectStoreRef>,
+    /// When to stop trying to commit; `None` for as long as the attempts last.
+    pub deadline: Option<Instant>,
+}
+
+impl DeltaOptions {
+    /// Options by the usual AWS variables.
+    pub fn from_env() -> Self {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// The object store reads most variables itself. It does not know the endpoint of S3 alone, it wants to be told that an
+    /// endpoint speaks plain HTTP, and with an endpoint it looks into no profile unless it is told to.
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let mut storage = HashMap::new();
+        if let Some(endpoint) = lookup("AWS_ENDPOINT_URL_S3").or_else(|| lookup("AWS_ENDPOINT_URL")) {
+            if endpoint.starts_with("http://") {
+                storage.insert("aws_allow_http".to_owned(), "true".to_owned());
+            }
+            storage.insert("aws_endpoint".to_owned(), endpoint);
+            if lookup("AWS_ACCESS_KEY_ID").is_none() {
+                storage.insert("AWS_FORCE_CREDENTIAL_LOAD".to_owned(), "true".to_owned());
+            }
+        }
+        Self { storage, ..Self::default() }
+    }
+}
+
+/// A table, or the place where one is to be.
+pub(crate) struct Table {
+    uri: Location,
+    handle: DeltaTable,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("uri", &self.uri).field("version", &self.handle.version()).finish()
+    }
+}
+
+impl Table {
+    /// Opens a table at its latest version. That there is none is no error; that it cannot be read is one.
+    pub(crate) async fn open(uri: &Location, options: &DeltaOptions) -> Result<Self, LoadError> {
+        let failed = |error| LoadError::table(uri, "open", error);
+        if let Location::Local { path } = uri {
+            let made = tokio::fs::create_dir_all(path).await;
+            made.map_err(|source| LoadError::table(uri, "make a directory for", DeltaTableError::Io { source }))?;
+        }
+        let url = url(uri)?;
+        let mut builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?;
+        if let Some(store) = &options.object_store {
+            builder = builder.with_storage_backend(Arc::clone(store), url);
+        }
+        let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
+        let mut table = Self { uri: uri.clone(), handle };
+        table.refresh().await?;
+        Ok(table)
+    }
+
+    pub(crate) fn uri(&self) -> &Location {
+        &self.uri
+    }
+
+    /// The latest version that was seen; `None` while there is no table.
+    pub(crate) fn state(&self) -> Option<&DeltaTableState> {
+        self.handle.state.as_ref()
+    }
+
+    pub(crate) fn log_store(&self) -> LogStoreRef {
+        self.handle.log_store()
+    }
+
+    pub(crate) fn object_store(&self) -> ObjectStoreRef {
+        self.handle.object_store()
+    }
+
+    /// Goes to the latest version.
+    pub(crate) async fn refresh(&mut self) -> Result<(), LoadError> {
+        let failed = |error| LoadError::table(&self.uri, "open", error);
+        let mut updated = self.handle.update_incremental(None).await;
+        if matches!(updated, Err(DeltaTableError::NotATable(_))) {
+            // There is no log, or it came to be just now, or it cannot be read: the last is no reason to begin a table.
+            if !self.handle.verify_deltatable_existence().await.map_err(failed)? {
+                return Ok(());
+            }
+            updated = self.handle.update_incremental(None).await;
+        }
+        updated.map_err(failed)?;
+        match self.state() {
+            Some(state) => check_writable(&self.uri, state),
+            None => Ok(()),
+        }
+    }
+
+    /// Version of a transaction in the state that [`Table::state`] gives; `None` when it is not in the table.
+    pub(crate) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LoadError> {
+        let Some(state) = self.state() else { return Ok(None) };
+        let version = state.transaction_version(&self.log_store(), app_id).await;
+        version.map_err(|error| LoadError::table(&self.uri, "read the log of", error))
+    }
+
+    /// Creates the table by a plan, unless another writer has done so by now, and opens what is there.
+    ///
+    /// The first version of the log is made in memory and put only if there is none: of many creators one wins, and the
+    /// others find its table.
+    pub(crate) async fn create(&mut self, plan: &Plan) -> Result<(), LoadError> {
+        let failed = |error: DeltaTableError| LoadError::table(&self.uri, "create", error);
+        let configuration = [("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL))];
+        let draft = DeltaTable::new_in_memory().create().with_columns(plan.fields().to_vec());
+        let draft = draft.with_configuration(configuration).with_partition_columns(plan.partition_by().to_vec());
+        let draft = draft.await.map_err(failed)?;
+        let first = draft.log_store().read_commit_entry(0).await.map_err(failed)?;
+        let first = first.ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let id = uuid::Uuid::new_v4();
+        match self.log_store().write_commit_entry(0, CommitOrBytes::LogBytes(first), id).await {
+            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => self.refresh().await,
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// Adds nullable columns, in one attempt.
+    pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), DeltaTableError> {
+        let added = self.handle.clone().add_columns().with_fields(fields).with_commit_properties(quiet());
+        self.handle = added.await?;
+        Ok(())
+    }
+
+    /// Deletes data files that no version of the table names. One that cannot be deleted is left for vacuum.
+    pub(crate) async fn delete_files(&self, files: &[Add]) {
+        let store = self.object_store();
+        for file in files {
+            let deleted = match Path::parse(&file.path) {
+                Ok(path) => store.delete(&path).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = deleted {
+                tracing::debug!(table = %self.uri, file = file.path, %error, "data file left for vacuum");
+            }
+        }
+    }
+
+    /// The version, later than `base`, that names one of these files or this transaction; `Err` when the log does not tell.
+    pub(crate) async fn find_commit(&self, base: u64, files: &[Add], app_id: &str) -> Result<Option<u64>, LoadError> {
+        let failed = |error| LoadError::table(&self.uri, "read the log of", error);
+        let newest = self.state().map_or(base, DeltaTableState::version);
+        for version in base + 1..=newest {
+            let entry = self.log_store().read_commit_entry(version).await.map_err(failed)?;
+            let entry = entry.ok_or_else(|| failed(DeltaTableError::InvalidVersion(version)))?;
+            let actions = get_actions(version, &entry).map_err(failed)?;
+            let ours = |action: &Action| match action {
+                Action::Add(add) => files.iter().any(|file| file.path == add.path),
+                Action::Txn(txn) => files.is_empty() && txn.app_id == app_id,
+                _ => false,
+            };
+            if actions.iter().any(ours) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// One attempt, and no housekeeping, which one place does for all.
+pub(crate) fn quiet() -> CommitProperties {
+    let properties = CommitProperties::default().with_max_retries(0);
+    properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false))
+}
+
+fn url(uri: &Location) -> Result<Url, LoadError> {
+    let invalid = || {
+        let source = DeltaTableError::InvalidTableLocation(uri.to_string());
+        LoadError::table(uri, "open", source)
+    };
+    match uri {
+        Location::Local { path } => Url::from_directory_path(path).map_err(|()| invalid()),
+        Location::S3 { bucket, key } => {
+            let mut url = Url::parse(&format!("s3://{bucket}")).map_err(|_| invalid())?;
+            // Segment by segment, so that characters such as `#` and `%` in a key are escaped.
+            url.path_segments_mut().map_err(|()| invalid())?.extend(key.split('/').filter(|part| !part.is_empty()));
+            Ok(url)
+        }
+    }
+}
+
+/// Refuses tables that ask something of their writers which this one does not do.
+fn check_writable(uri: &Location, state: &DeltaTableState) -> Result<(), LoadError> {
+    let refuse = |reason: String| Err(LoadError::Unsupported { table: uri.clone(), reason });
+    if let Err(error) = PROTOCOL.can_write_to(state) {
+        return refuse(format!("it asks for what this worker does not do: {error}"));
+    }
+    for (key, value) in state.metadata().configuration() {
+        if key.starts_with("delta.constraints.") {
+            return refuse(format!("it has the CHECK constraint {key}, which this worker does not enforce"));
+        }
+        if key == "delta.columnMapping.mode" && value != "none" {
+            return refuse("it maps column names".to_owned());
+        }
+    }
+    for field in state.schema().fields() {
+        let asks = ["delta.invariants", "delta.generationExpression", "delta.identity.start"];
+        if let Some(key) = asks.into_iter().find(|key| field.metadata().contains_key(*key)) {
+            return refuse(format!("column '{}' has {key}, which this worker does not heed", field.name()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (uri, expected) in [
+            ("s3://b/lake/t", "s3://b/lake/t"),
+            ("s3://b/a b#c%20/t", "s3://b/a%20b%23c%2520/t"),
+            ("/no-such/a b", "file:///no-such/a%20b/"),
+        ] {
+            assert_eq!(url(&uri.parse().unwrap()).unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_plain_endpoint_is_allowed() {
+        let options =
+            DeltaOptions::from_lookup(|name| (name == "AWS_ENDPOINT_URL").then(|| "http://localhost:1".to_owned()));
+        assert_eq!(options.storage["aws_allow_http"], "true");
+        assert_eq!(options.storage["aws_endpoint"], "http://localhost:1");
+        assert_eq!(options.storage["AWS_FORCE_CREDENTIAL_LOAD"], "true");
+        assert!(DeltaOptions::from_lookup(|_| None).storage.is_empty());
+    }
+}

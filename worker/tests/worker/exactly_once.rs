@@ -1,0 +1,139 @@
+//! Each chunk is in the table once, whatever is delivered again, raced or crashed.
+
+use std::sync::Arc;
+
+use shared::{PutMode, Rows, Verdict, put_json};
+use worker::{has_job, load, table_version};
+
+use crate::support::{Load, World, expected, job, message, numbered, world};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loads_a_job_and_completes_it() {
+    let world = world().await;
+    let mut entries = Vec::new();
+    for index in 0..3 {
+        let first = i64::from(index) * 250;
+        entries.push(world.store(index, &numbered(first..first + 250)).await);
+    }
+    world.manifest(entries.clone()).await;
+    let tasks: Vec<_> =
+        entries.iter().map(|entry| message(&entry.task(&world.area, &world.job.job_id).body().unwrap())).collect();
+    world.load_done(&tasks[..2]).await;
+    assert_eq!(world.receipt().await, None);
+    world.load_done(&tasks[2..]).await;
+    assert_eq!(world.rows().await, expected(0..750));
+    let receipt = world.receipt().await.unwrap();
+    assert_eq!(receipt.rows, Rows { read: 750, committed: 750, ..Rows::default() });
+    assert_eq!(table_version(&world.context, &world.table).await.unwrap(), receipt.table_version);
+    assert_eq!(has_job(&world.context, &world.table, &world.job.job_id).await.unwrap(), Some(world.job.seal));
+    // Two chunks in one call are one commit, beside the one that made the table.
+    assert_eq!(world.log().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_known_of_a_table_that_is_not_there() {
+    let world = world().await;
+    assert_eq!(table_version(&world.context, &world.table).await.unwrap(), None);
+    assert_eq!(has_job(&world.context, &world.table, &world.job.job_id).await.unwrap(), None);
+    assert!(!std::path::Path::new(world.table.key()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redelivery_adds_nothing() {
+    let world = world().await;
+    let task = world.chunk(0, &numbered(0..10)).await;
+    world.load_done(&[task.clone(), task.clone()]).await;
+    let version = table_version(&world.context, &world.table).await.unwrap();
+    world.load_done(&[task]).await;
+    assert_eq!(world.rows().await, expected(0..10));
+    assert_eq!(table_version(&world.context, &world.table).await.unwrap(), version);
+    assert_eq!(world.files_on_disk(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_is_loaded_may_be_gone() {
+    let world = world().await;
+    let task = world.chunk(0, &numbered(0..10)).await;
+    world.load_done(std::slice::from_ref(&task)).await;
+    world.context.storage.delete(&world.area.chunk(0)).await.unwrap();
+    world.load_done(&[task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_loads_of_the_same_chunks_add_each_once() {
+    let world = Arc::new(world().await);
+    let mut tasks = Vec::new();
+    for index in 0..4 {
+        let first = i64::from(index) * 10;
+        tasks.push(world.chunk(index, &numbered(first..first + 10)).await);
+    }
+    let racers = (0..6).map(|racer| {
+        let (world, mut tasks) = (Arc::clone(&world), tasks.clone());
+        tokio::spawn(async move {
+            tasks.rotate_left(racer % 4);
+            for task in tasks {
+                assert_eq!(load(&world.context, &[task]).await, [Verdict::Done]);
+            }
+        })
+    });
+    for racer in racers.collect::<Vec<_>>() {
+        racer.await.unwrap();
+    }
+    assert_eq!(world.rows().await, expected(0..40));
+    assert_eq!(world.files_on_disk(), 4, "losers clear up their files");
+    for index in 0..4 {
+        assert_eq!(world.chunk_receipt(index).await.rows, Rows { read: 10, committed: 10, ..Rows::default() });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_creators_one_wins() {
+    let world = Arc::new(world().await);
+    let mut racers = Vec::new();
+    for index in 0..8 {
+        let first = i64::from(index) * 10;
+        let task = world.chunk(index, &numbered(first..first + 10)).await;
+        let world = Arc::clone(&world);
+        racers.push(tokio::spawn(async move { load(&world.context, &[task]).await }));
+    }
+    for racer in racers {
+        assert_eq!(racer.await.unwrap(), [Verdict::Done]);
+    }
+    assert_eq!(world.rows().await, expected(0..80));
+    let created = world.log().iter().filter(|commit| commit.contains(r#"{"metaData":"#)).count();
+    assert_eq!(created, 1);
+    let seals = world.log().concat().matches(&format!(r#""appId":"sluice/{}","#, world.job.job_id)).count();
+    assert_eq!(seals, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_between_commit_and_receipt_is_healed() {
+    let world = World::new(Load { sql: Some("select * from chunk where id >= 4"), ..Load::default() }).await;
+    let entry = world.store(0, &numbered(0..10)).await;
+    world.manifest(vec![entry.clone()]).await;
+    let task = message(&entry.task(&world.area, &world.job.job_id).body().unwrap());
+    world.load_done(std::slice::from_ref(&task)).await;
+    let (chunk, whole) = (world.chunk_receipt(0).await, world.receipt().await.unwrap());
+    for at in [world.area.chunk_receipt(0), world.area.receipt()] {
+        world.context.storage.delete(&at).await.unwrap();
+    }
+    world.load_done(&[task]).await;
+    assert_eq!(world.chunk_receipt(0).await.rows, chunk.rows);
+    assert_eq!(world.receipt().await.unwrap().rows, whole.rows);
+    assert_eq!(whole.rows, Rows { read: 10, committed: 6, filtered: 4, ..Rows::default() });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_was_cut_in_another_way_is_refused() {
+    let world = world().await;
+    let task = world.chunk(0, &numbered(0..10)).await;
+    world.load_done(&[task]).await;
+    let other = job(&world.job.source.uri, &world.table, 2 << 20, &Load::default());
+    assert_eq!(other.job_id, world.job.job_id);
+    put_json(world.context.storage.as_ref(), &world.area.job(), &other, PutMode::Overwrite).await.unwrap();
+    let task = world.chunk(1, &numbered(10..20)).await;
+    let reason = world.rejected(task).await;
+    assert!(reason.contains("cut in another way") && reason.contains("--work-dir"), "{reason}");
+    assert_eq!(world.rows().await, expected(0..10));
+    assert_eq!(world.files_on_disk(), 1);
+}

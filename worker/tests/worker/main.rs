@@ -1,0 +1,9 @@
+//! Loading as its callers see it: real chunks, real tables, messages in and verdicts out.
+
+#![expect(clippy::unwrap_used, clippy::as_conversions, reason = "a test fails by panicking, and its numbers are small")]
+
+mod exactly_once;
+mod faults;
+mod refusals;
+mod rows;
+mod support;
