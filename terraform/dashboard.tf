@@ -1,0 +1,131 @@
+# One page, read from top to bottom as data flows: what waits, what is lost, how the functions do.
+
+resource "aws_cloudwatch_dashboard" "sluice" {
+  dashboard_name = var.name
+
+  dashboard_body = jsonencode({
+    widgets = [
+      {
+        type   = "metric"
+        x      = 0
+        y      = 0
+        width  = 8
+        height = 6
+        properties = {
+          title  = "Messages waiting and in work"
+          region = local.region
+          view   = "timeSeries"
+          stat   = "Maximum"
+          period = 60
+          metrics = concat(
+            [for queue in values(local.queues) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = "${queue} waiting" }]],
+            [for queue in values(local.queues) : ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", queue, { label = "${queue} in work" }]],
+          )
+        }
+      },
+      {
+        type   = "metric"
+        x      = 8
+        y      = 0
+        width  = 8
+        height = 6
+        properties = {
+          title       = "Age of the oldest message, seconds"
+          region      = local.region
+          view        = "timeSeries"
+          stat        = "Maximum"
+          period      = 60
+          metrics     = [for queue in values(local.queues) : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue, { label = queue }]]
+          annotations = { horizontal = [{ label = "alarm", value = var.queue_age_alarm_seconds }] }
+        }
+      },
+      {
+        type   = "metric"
+        x      = 16
+        y      = 0
+        width  = 8
+        height = 6
+        properties = {
+          title   = "Dead letters"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 60
+          metrics = [for queue in values(local.dead_letter_queues) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue }]]
+        }
+      },
+      {
+        type   = "metric"
+        x      = 0
+        y      = 6
+        width  = 8
+        height = 6
+        properties = {
+          title  = "Calls, errors and throttles"
+          region = local.region
+          view   = "timeSeries"
+          stat   = "Sum"
+          period = 60
+          metrics = concat(
+            [for function in values(local.functions) : ["AWS/Lambda", "Invocations", "FunctionName", function, { label = "${function} calls" }]],
+            [for function in values(local.functions) : ["AWS/Lambda", "Errors", "FunctionName", function, { label = "${function} errors" }]],
+            [for function in values(local.functions) : ["AWS/Lambda", "Throttles", "FunctionName", function, { label = "${function} throttles" }]],
+          )
+        }
+      },
+      {
+        type   = "metric"
+        x      = 8
+        y      = 6
+        width  = 8
+        height = 6
+        properties = {
+          title   = "Longest call, milliseconds"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 60
+          metrics = [for function in values(local.functions) : ["AWS/Lambda", "Duration", "FunctionName", function, { label = function }]]
+          annotations = {
+            horizontal = [for name, function in local.functions : { label = "${function} alarm", value = local.timeouts[name] * 10 * var.duration_alarm_percent }]
+          }
+        }
+      },
+      {
+        type   = "metric"
+        x      = 16
+        y      = 6
+        width  = 8
+        height = 6
+        properties = {
+          title   = "Calls at once"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 60
+          metrics = [for function in values(local.functions) : ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", function, { label = function }]]
+        }
+      },
+      {
+        type   = "log"
+        x      = 0
+        y      = 12
+        width  = 24
+        height = 6
+        properties = {
+          title  = "Latest warnings and errors"
+          region = local.region
+          view   = "table"
+          query = join(" | ", [
+            "SOURCE '${aws_cloudwatch_log_group.splitter.name}'",
+            "SOURCE '${aws_cloudwatch_log_group.worker.name}'",
+            "fields @timestamp, @log, @message",
+            "filter level in ['WARN', 'ERROR']",
+            "sort @timestamp desc",
+            "limit 50",
+          ])
+        }
+      },
+    ]
+  })
+}

@@ -1,0 +1,11 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+  default     = "sluice-trial"
+}
+
+variable "region" {
+  description = "Region to deploy to."
+  type        = string
+  default     = "eu-central-1"
+}

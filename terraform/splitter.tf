@@ -1,0 +1,257 @@
+# The splitter: takes one drop, writes its chunks and sends a task for each.
+
+locals {
+  splitter_name = "${var.name}-splitter"
+  splitter_zip  = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
+
+  # What a job is and how it is cut: the splitter pins these when it first sees a drop.
+  splitter_environment = {
+    CHUNK_SIZE_MB   = var.chunk_size_mb
+    CHUNK_BUCKET    = local.chunk_bucket
+    CHUNK_PREFIX    = var.chunk_prefix
+    CHUNK_QUEUE_URL = aws_sqs_queue.chunks.url
+    # Where to send a continuation; absent, the splitter hands nothing over.
+    SOURCE_QUEUE_URL = var.splitter_hand_over ? aws_sqs_queue.events.url : null
+    TABLE_URI        = var.table_uri
+    TRANSFORM_SQL    = var.transform_sql
+    PARTITION_BY     = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
+    ROUTES_URI       = var.routes_uri
+    BAD_RECORDS      = var.bad_records
+    MAX_BAD_RECORDS  = var.max_bad_records
+    MAX_RECORD_MB    = var.max_record_mb
+    INFER            = var.infer
+    COLUMN_NAMES     = var.column_names
+    CHUNK_CODEC      = var.chunk_codec
+    CSV_DELIMITER    = var.csv_delimiter
+    CSV_QUOTE        = var.csv_quote
+    NULL_WORDS       = length(var.null_words) == 0 ? null : join(",", var.null_words)
+    RUST_LOG         = local.log_filter
+  }
+
+  # Libraries stay silent; what goes wrong in them is told by whoever called them.
+  log_filter = "off,splitter=${var.log_level},worker=${var.log_level},shared=${var.log_level}"
+
+  # What Lambda needs to attach a function to a VPC; both functions' roles get it.
+  vpc_actions = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+}
+
+resource "aws_lambda_function" "splitter" {
+  #checkov:skip=CKV_AWS_50:traces would need a permission on every resource; logs and metrics name job and chunk
+  #checkov:skip=CKV_AWS_115:reserved concurrency throttles and so eats receives; the event source mapping bounds it instead
+  #checkov:skip=CKV_AWS_116:called by a queue only, whose dead letters have a queue of their own
+  #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
+  #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
+  #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
+  function_name    = local.splitter_name
+  description      = "Splits a dropped file into Parquet chunks"
+  role             = aws_iam_role.splitter.arn
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+  filename         = local.splitter_zip
+  source_code_hash = filebase64sha256(local.splitter_zip)
+  timeout          = var.splitter_timeout_seconds
+  memory_size      = var.splitter_memory_mb
+  kms_key_arn      = var.kms_key_arn
+  tags             = var.tags
+
+  environment {
+    variables = merge(var.extra_environment, { for key, value in local.splitter_environment : key => tostring(value) if value != null })
+  }
+
+  ephemeral_storage {
+    size = var.splitter_ephemeral_storage_mb
+  }
+
+  logging_config {
+    log_group        = aws_cloudwatch_log_group.splitter.name
+    log_format       = "JSON"
+    system_log_level = "INFO"
+  }
+
+  dynamic "vpc_config" {
+    for_each = length(var.subnet_ids) > 0 ? [true] : []
+
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = var.security_group_ids
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(local.splitter_zip)
+      error_message = "No splitter at ${local.splitter_zip}: build it with cargo lambda build --release --output-format zip, or set splitter_zip."
+    }
+  }
+
+  # Lambda checks the role when it makes function and mapping.
+  depends_on = [aws_iam_role_policy.splitter, aws_iam_role_policy.splitter_vpc]
+}
+
+resource "aws_lambda_event_source_mapping" "splitter" {
+  event_source_arn        = aws_sqs_queue.events.arn
+  function_name           = aws_lambda_function.splitter.arn
+  function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
+
+  # A drop may take all the time there is; nothing shares it.
+  batch_size                         = 1
+  maximum_batching_window_in_seconds = 0
+
+  # Unlike reserved concurrency, this never throttles, so no receive is spent in vain.
+  scaling_config {
+    maximum_concurrency = var.splitter_max_concurrency
+  }
+}
+
+# Lambda stops what it takes for a loop; a continuation in the splitter's own queue looks like one.
+resource "aws_lambda_function_recursion_config" "splitter" {
+  count = var.splitter_hand_over ? 1 : 0
+
+  function_name  = aws_lambda_function.splitter.function_name
+  recursive_loop = "Allow"
+}
+
+# Made before the function, or Lambda makes one that is kept for ever.
+resource "aws_cloudwatch_log_group" "splitter" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts anyway; kms_key_arn makes it use a key of yours
+  #checkov:skip=CKV_AWS_338:log_retention_days goes up to ten years; manifests and receipts are the record, not logs
+  name              = "/aws/lambda/${local.splitter_name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "splitter" {
+  name                 = local.splitter_name
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "splitter" {
+  name = "splitter"
+  role = aws_iam_role.splitter.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "ReadSource"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+          Resource = "${local.source_bucket_arn}/${var.source_prefix}*"
+        },
+        {
+          # Without it a deleted object answers 403, which cannot be told from a missing permission.
+          Sid       = "ListSource"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = local.source_bucket_arn
+          Condition = { StringLike = { "s3:prefix" = "${var.source_prefix}*" } }
+        },
+        {
+          Sid      = "WriteChunks"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+          Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
+        },
+        {
+          Sid       = "ListChunks"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = local.chunk_bucket_arn
+          Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
+        },
+        {
+          Sid      = "ReceiveEvents"
+          Effect   = "Allow"
+          Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+          Resource = aws_sqs_queue.events.arn
+        },
+        {
+          Sid      = "SendChunkTasks"
+          Effect   = "Allow"
+          Action   = "sqs:SendMessage"
+          Resource = aws_sqs_queue.chunks.arn
+        },
+        {
+          Sid      = "WriteLogs"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.splitter.arn}:*"
+        },
+      ],
+      !var.splitter_hand_over ? [] : [{
+        Sid      = "HandOver"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.events.arn
+      }],
+      var.routes_uri == null ? [] : [{
+        Sid      = "ReadRoutes"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "arn:${local.partition}:s3:::${trimprefix(var.routes_uri, "s3://")}"
+      }],
+      var.kms_key_arn == null ? [] : [{
+        Sid      = "UseKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      }],
+      var.source_kms_key_arn == null ? [] : [{
+        Sid      = "UseSourceKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.source_kms_key_arn
+      }],
+    )
+  })
+}
+
+# Lambda makes the network interfaces with the function's role; the function itself may not.
+resource "aws_iam_role_policy" "splitter_vpc" {
+  #checkov:skip=CKV_AWS_290:EC2 knows no narrower resource for what Lambda needs here, and the function itself is denied
+  #checkov:skip=CKV_AWS_355:as above
+  count = length(var.subnet_ids) > 0 ? 1 : 0
+
+  name = "vpc"
+  role = aws_iam_role.splitter.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "AttachToVpc"
+        Effect   = "Allow"
+        Action   = local.vpc_actions
+        Resource = "*"
+      },
+      {
+        Sid       = "NotByTheFunction"
+        Effect    = "Deny"
+        Action    = local.vpc_actions
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.splitter_name}" } }
+      },
+    ]
+  })
+}

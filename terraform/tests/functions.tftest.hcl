@@ -1,0 +1,249 @@
+# The functions, what they are told, and what watches them.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  source_bucket_name = "example-drops"
+  table_uri          = "s3://example-lake/tables/orders"
+  splitter_zip       = "tests/code.zip"
+  worker_zip         = "tests/code.zip"
+}
+
+# What the emulated deployment is built from, too.
+run "deployment" {
+  assert {
+    condition = alltrue([
+      for function in [aws_lambda_function.splitter, aws_lambda_function.worker] : (
+        function.runtime == "provided.al2023" && function.handler == "bootstrap" && function.architectures == tolist(["arm64"]) &&
+        function.memory_size == 1769 && function.ephemeral_storage[0].size == 512 &&
+        function.source_code_hash == filebase64sha256("tests/code.zip")
+      )
+    ])
+    error_message = "Both functions must be Rust binaries on provided.al2023, arm64 by default."
+  }
+
+  assert {
+    condition     = aws_lambda_function.splitter.timeout == 900 && aws_lambda_function.worker.timeout == 300
+    error_message = "Default timeouts are 900 s and 300 s."
+  }
+
+  assert {
+    condition = aws_lambda_function.splitter.environment[0].variables == tomap({
+      CHUNK_SIZE_MB    = "100"
+      CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
+      CHUNK_PREFIX     = "sluice"
+      CHUNK_QUEUE_URL  = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-chunks"
+      SOURCE_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-events"
+      RUST_LOG         = "off,splitter=info,worker=info,shared=info"
+      TABLE_URI        = "s3://example-lake/tables/orders"
+    })
+    error_message = "The splitter must be told this and, unless asked, nothing else."
+  }
+
+  assert {
+    condition = aws_lambda_function.worker.environment[0].variables == tomap({
+      CHUNK_BUCKET    = "sluice-chunks-000000000000-eu-central-1"
+      CHUNK_PREFIX    = "sluice"
+      CHUNK_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-chunks"
+      RUST_LOG        = "off,splitter=info,worker=info,shared=info"
+      TABLE_URI       = "s3://example-lake/tables/orders"
+    })
+    error_message = "The worker must be told this and, unless asked, nothing else."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, pair in { splitter = [aws_lambda_function.splitter, aws_cloudwatch_log_group.splitter], worker = [aws_lambda_function.worker, aws_cloudwatch_log_group.worker] } : (
+        pair[1].name == "/aws/lambda/${pair[0].function_name}" && pair[1].retention_in_days == 30 && pair[0].logging_config[0].log_group == pair[1].name && pair[0].logging_config[0].log_format == "JSON"
+      )
+    ])
+    error_message = "Each function must log to its own group, which forgets."
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.dead_letters : key => [alarm.metric_name, alarm.dimensions.QueueName, alarm.comparison_operator, alarm.threshold] } == {
+      events = ["ApproximateNumberOfMessagesVisible", "sluice-events-dead", "GreaterThanThreshold", 0]
+      chunks = ["ApproximateNumberOfMessagesVisible", "sluice-chunks-dead", "GreaterThanThreshold", 0]
+    }
+    error_message = "One dead letter must raise an alarm."
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.oldest_message : key => [alarm.metric_name, alarm.dimensions.QueueName, alarm.threshold] } == {
+      events = ["ApproximateAgeOfOldestMessage", "sluice-events", 3600]
+      chunks = ["ApproximateAgeOfOldestMessage", "sluice-chunks", 3600]
+    }
+    error_message = "Messages that wait too long must raise an alarm."
+  }
+
+  assert {
+    condition = alltrue([
+      for metric, alarms in { Errors = aws_cloudwatch_metric_alarm.errors, Throttles = aws_cloudwatch_metric_alarm.throttles } : { for key, alarm in alarms : key => [alarm.metric_name, alarm.dimensions.FunctionName, alarm.statistic, alarm.threshold] } == {
+        splitter                     = [metric, "sluice-splitter", "Sum", 0]
+        worker                       = [metric, "sluice-worker", "Sum", 0]
+      }
+    ])
+    error_message = "Errors and throttles of both functions must raise alarms."
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.duration : key => [alarm.dimensions.FunctionName, alarm.statistic, alarm.threshold] } == {
+      splitter = ["sluice-splitter", "Maximum", 720000]
+      worker   = ["sluice-worker", "Maximum", 240000]
+    }
+    error_message = "A call that takes 80 % of its timeout must raise an alarm."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["sluice-events", "sluice-chunks", "sluice-events-dead", "sluice-chunks-dead", "sluice-splitter", "sluice-worker"] :
+      strcontains(aws_cloudwatch_dashboard.sluice.dashboard_body, "\"${name}\"")
+    ])
+    error_message = "The dashboard must show every queue and function."
+  }
+
+  assert {
+    condition = alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.sluice.dashboard_body).widgets : widget.x + widget.width <= 24 && widget.properties.region == "eu-central-1"
+    ])
+    error_message = "Widgets must fit the dashboard and look at this region."
+  }
+}
+
+run "all_settings" {
+  variables {
+    architecture                  = "x86_64"
+    chunk_size_mb                 = 64
+    chunk_prefix                  = "team/jobs"
+    transform_sql                 = "SELECT * FROM chunk"
+    partition_by                  = ["day", "country"]
+    routes_uri                    = "s3://example-config/routes.toml"
+    bad_records                   = "null"
+    max_bad_records               = "0.5%"
+    chunk_codec                   = "zstd"
+    csv_delimiter                 = "tab"
+    csv_quote                     = "'"
+    null_words                    = ["-", "n/a"]
+    sql_memory_mb                 = 512
+    log_level                     = "debug"
+    max_record_mb                 = 16
+    infer                         = "full"
+    column_names                  = "snake"
+    commit_max_attempts           = 20
+    commit_backoff_initial_ms     = 50
+    commit_backoff_max_ms         = 5000
+    extra_environment             = { DELTA_EXTRA = "1", TABLE_URI = "s3://elsewhere/table" }
+    splitter_memory_mb            = 3538
+    worker_memory_mb              = 2048
+    splitter_ephemeral_storage_mb = 1024
+    worker_ephemeral_storage_mb   = 2048
+    log_retention_days            = 365
+    alarm_topic_arns              = ["arn:aws:sns:eu-central-1:000000000000:on-call"]
+    queue_age_alarm_seconds       = 600
+    duration_alarm_percent        = 50
+    tags                          = { team = "data" }
+  }
+
+  assert {
+    condition = aws_lambda_function.splitter.environment[0].variables == tomap({
+      DELTA_EXTRA      = "1"
+      RUST_LOG         = "off,splitter=debug,worker=debug,shared=debug"
+      CHUNK_SIZE_MB    = "64"
+      CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
+      CHUNK_PREFIX     = "team/jobs"
+      CHUNK_QUEUE_URL  = aws_sqs_queue.chunks.url
+      SOURCE_QUEUE_URL = aws_sqs_queue.events.url
+      TABLE_URI        = "s3://example-lake/tables/orders"
+      TRANSFORM_SQL    = "SELECT * FROM chunk"
+      PARTITION_BY     = "day,country"
+      ROUTES_URI       = "s3://example-config/routes.toml"
+      BAD_RECORDS      = "null"
+      MAX_BAD_RECORDS  = "0.5%"
+      MAX_RECORD_MB    = "16"
+      INFER            = "full"
+      COLUMN_NAMES     = "snake"
+      CHUNK_CODEC      = "zstd"
+      CSV_DELIMITER    = "tab"
+      CSV_QUOTE        = "'"
+      NULL_WORDS       = "-,n/a"
+    })
+    error_message = "Every setting of the splitter must reach it, and extra ones replace none."
+  }
+
+  assert {
+    condition = aws_lambda_function.worker.environment[0].variables == tomap({
+      DELTA_EXTRA               = "1"
+      RUST_LOG                  = "off,splitter=debug,worker=debug,shared=debug"
+      CHUNK_BUCKET              = "sluice-chunks-000000000000-eu-central-1"
+      CHUNK_PREFIX              = "team/jobs"
+      CHUNK_QUEUE_URL           = aws_sqs_queue.chunks.url
+      TABLE_URI                 = "s3://example-lake/tables/orders"
+      TRANSFORM_SQL             = "SELECT * FROM chunk"
+      PARTITION_BY              = "day,country"
+      ROUTES_URI                = "s3://example-config/routes.toml"
+      COMMIT_MAX_ATTEMPTS       = "20"
+      COMMIT_BACKOFF_INITIAL_MS = "50"
+      COMMIT_BACKOFF_MAX_MS     = "5000"
+      BAD_RECORDS               = "null"
+      MAX_BAD_RECORDS           = "0.5%"
+      SQL_MEMORY_MB             = "512"
+    })
+    error_message = "Every setting of the worker must reach it, and extra ones replace none."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.splitter.architectures == tolist(["x86_64"]) && aws_lambda_function.worker.architectures == tolist(["x86_64"]) &&
+      aws_lambda_function.splitter.memory_size == 3538 && aws_lambda_function.worker.memory_size == 2048 &&
+      aws_lambda_function.splitter.ephemeral_storage[0].size == 1024 && aws_lambda_function.worker.ephemeral_storage[0].size == 2048 &&
+      aws_cloudwatch_log_group.splitter.retention_in_days == 365 && aws_cloudwatch_log_group.worker.retention_in_days == 365
+    )
+    error_message = "Sizes, architecture and retention must reach the functions."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letters), values(aws_cloudwatch_metric_alarm.oldest_message), values(aws_cloudwatch_metric_alarm.errors), values(aws_cloudwatch_metric_alarm.throttles), values(aws_cloudwatch_metric_alarm.duration)) :
+      alarm.alarm_actions == toset(var.alarm_topic_arns) && alarm.ok_actions == toset(var.alarm_topic_arns)
+    ])
+    error_message = "Every alarm must tell the topics, of its end as well."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.oldest_message["chunks"].threshold == 600 && aws_cloudwatch_metric_alarm.duration["worker"].threshold == 150000
+    error_message = "Thresholds must follow the variables."
+  }
+
+  assert {
+    condition     = aws_lambda_function.splitter.tags == tomap({ team = "data" }) && aws_sqs_queue.chunks.tags == tomap({ team = "data" }) && aws_s3_bucket.created["chunks"].tags == tomap({ team = "data" })
+    error_message = "Tags must reach the resources."
+  }
+}
+
+run "other_name" {
+  variables {
+    name = "orders"
+  }
+
+  assert {
+    condition = [
+      aws_sqs_queue.events.name, aws_sqs_queue.events_dead.name, aws_sqs_queue.chunks.name, aws_sqs_queue.chunks_dead.name,
+      aws_lambda_function.splitter.function_name, aws_lambda_function.worker.function_name, aws_iam_role.splitter.name, aws_iam_role.worker.name,
+      aws_cloudwatch_dashboard.sluice.dashboard_name, aws_s3_bucket.created["chunks"].bucket,
+    ] == ["orders-events", "orders-events-dead", "orders-chunks", "orders-chunks-dead", "orders-splitter", "orders-worker", "orders-splitter", "orders-worker", "orders", "orders-chunks-000000000000-eu-central-1"]
+    error_message = "Every name must start with the deployment's, so that several can live in one account."
+  }
+}
+
+run "no_zip" {
+  command = plan
+
+  variables {
+    splitter_zip = "tests/missing.zip"
+    worker_zip   = "tests/missing.zip"
+  }
+
+  expect_failures = [aws_lambda_function.splitter, aws_lambda_function.worker]
+}

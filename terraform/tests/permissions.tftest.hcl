@@ -1,0 +1,187 @@
+# Least privilege: what each role may do, spelled out, and what it must not.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  source_bucket_name = "example-drops"
+  source_prefix      = "in/"
+  table_uri          = "s3://example-lake/tables/orders"
+  splitter_zip       = "tests/code.zip"
+  worker_zip         = "tests/code.zip"
+}
+
+run "defaults" {
+  # The whole list, so that a permission that is added has to be added here, too.
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.splitter.policy).Statement : statement.Sid => [flatten([statement.Action]), flatten([statement.Resource])] } == {
+      ReadSource     = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::example-drops/in/*"]]
+      ListSource     = [["s3:ListBucket"], ["arn:aws:s3:::example-drops"]]
+      WriteChunks    = [["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice/*"]]
+      ListChunks     = [["s3:ListBucket"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1"]]
+      ReceiveEvents  = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:000000000000:sluice-events"]]
+      SendChunkTasks = [["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:000000000000:sluice-chunks"]]
+      HandOver       = [["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:000000000000:sluice-events"]]
+      WriteLogs      = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/sluice-splitter:*"]]
+    }
+    error_message = "The splitter's role must allow this and nothing else."
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Sid => [flatten([statement.Action]), flatten([statement.Resource])] } == {
+      ReadChunksWriteReceipts = [["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice/*"]]
+      ListChunks              = [["s3:ListBucket"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1"]]
+      WriteTable              = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::example-lake/tables/orders/*"]]
+      ListTable0              = [["s3:ListBucket"], ["arn:aws:s3:::example-lake"]]
+      ReceiveChunkTasks       = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:000000000000:sluice-chunks"]]
+      WriteLogs               = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/sluice-worker:*"]]
+    }
+    error_message = "The worker's role must allow this and nothing else."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
+        for statement in jsondecode(policy.policy).Statement : [
+          statement.Effect == "Allow",
+          [for action in flatten([statement.Action]) : !strcontains(action, "*")],
+          # A wildcard only at the end, after a prefix of our own.
+          [for resource in flatten([statement.Resource]) : resource != "*" && !strcontains(trimsuffix(resource, "*"), "*") && !endswith(resource, ":::*")],
+        ]
+      ]
+    ]))
+    error_message = "No wildcard in an action, and none in a resource but after its prefix."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.splitter.policy, "example-lake") && !strcontains(aws_iam_role_policy.splitter.policy, "s3:DeleteObject")
+    error_message = "The splitter must not reach the table, nor delete anything."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.worker.policy, "example-drops") && !strcontains(aws_iam_role_policy.worker.policy, "sluice-events") && !strcontains(aws_iam_role_policy.worker.policy, "sqs:SendMessage")
+    error_message = "The worker must not reach the source bucket or the events queue, nor send anything."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
+        for statement in jsondecode(policy.policy).Statement : can(regex("^(in|sluice|tables/orders)/\\*$", statement.Condition.StringLike["s3:prefix"])) if contains(flatten([statement.Action]), "s3:ListBucket")
+      ]
+    ]))
+    error_message = "A bucket may be listed below our prefixes only."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : !strcontains(policy.policy, "kms:") && !strcontains(policy.policy, "ec2:")
+    ])
+    error_message = "No permissions for keys and networks unless asked."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.splitter, aws_iam_role.worker] : [for statement in jsondecode(role.assume_role_policy).Statement : [statement.Principal, statement.Action]] == [[{ Service = "lambda.amazonaws.com" }, "sts:AssumeRole"]]
+    ])
+    error_message = "Only Lambda may take the roles."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.splitter.role == aws_iam_role.splitter.name && aws_iam_role_policy.worker.role == aws_iam_role.worker.name && aws_lambda_function.splitter.role == aws_iam_role.splitter.arn && aws_lambda_function.worker.role == aws_iam_role.worker.arn
+    error_message = "Each function has its own role with its own policy."
+  }
+
+  assert {
+    condition     = length(aws_lambda_function_recursion_config.splitter) == 1 && aws_lambda_function_recursion_config.splitter[0].recursive_loop == "Allow" && aws_lambda_function_recursion_config.splitter[0].function_name == "sluice-splitter"
+    error_message = "A splitter that hands over must not be stopped as a loop."
+  }
+}
+
+run "no_hand_over" {
+  variables {
+    splitter_hand_over = false
+  }
+
+  assert {
+    condition     = length(aws_lambda_function_recursion_config.splitter) == 0 && !contains(jsondecode(aws_iam_role_policy.splitter.policy).Statement[*].Sid, "HandOver") && !contains(keys(aws_lambda_function.splitter.environment[0].variables), "SOURCE_QUEUE_URL")
+    error_message = "Without hand-over the splitter must not send to its own queue, and loops stay forbidden."
+  }
+}
+
+run "routes" {
+  variables {
+    routes_uri       = "s3://example-config/sluice/routes.toml"
+    route_table_uris = ["s3://example-lake/tables/customers", "s3://example-other/people"]
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
+        for statement in jsondecode(policy.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "ReadRoutes"
+      ] == [["s3:GetObject", "arn:aws:s3:::example-config/sluice/routes.toml"]]
+    ])
+    error_message = "Both may read the routes file, and nothing beside it."
+  }
+
+  assert {
+    condition = flatten([for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Resource if statement.Sid == "WriteTable"]) == [
+      "arn:aws:s3:::example-lake/tables/orders/*",
+      "arn:aws:s3:::example-lake/tables/customers/*",
+      "arn:aws:s3:::example-other/people/*",
+    ]
+    error_message = "The worker may write to the tables that routes lead to."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : [statement.Resource, statement.Condition.StringLike["s3:prefix"]] if startswith(statement.Sid, "ListTable")] == [
+      ["arn:aws:s3:::example-lake", "tables/orders/*"],
+      ["arn:aws:s3:::example-lake", "tables/customers/*"],
+      ["arn:aws:s3:::example-other", "people/*"],
+    ]
+    error_message = "Each table's bucket may be listed below that table only."
+  }
+}
+
+run "vpc" {
+  variables {
+    subnet_ids         = ["subnet-1", "subnet-2"]
+    security_group_ids = ["sg-1"]
+  }
+
+  assert {
+    condition = alltrue([
+      for function in [aws_lambda_function.splitter, aws_lambda_function.worker] :
+      function.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && function.vpc_config[0].security_group_ids == toset(["sg-1"])
+    ])
+    error_message = "Both functions must run in the subnets."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, policy in { splitter = aws_iam_role_policy.splitter_vpc[0], worker = aws_iam_role_policy.worker_vpc[0] } : (
+        alltrue([for statement in jsondecode(policy.policy).Statement : alltrue([for action in statement.Action : startswith(action, "ec2:") && !strcontains(action, "*")])]) &&
+        jsondecode(policy.policy).Statement[*].Effect == ["Allow", "Deny"] &&
+        jsondecode(policy.policy).Statement[0].Action == jsondecode(policy.policy).Statement[1].Action &&
+        jsondecode(policy.policy).Statement[1].Condition.ArnEquals["lambda:SourceFunctionArn"] == "arn:aws:lambda:eu-central-1:000000000000:function:sluice-${name}"
+      )
+    ])
+    error_message = "What Lambda may do in the VPC, the function's own code must not."
+  }
+}
+
+run "no_vpc" {
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::000000000000:policy/boundary"
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.splitter_vpc) == 0 && length(aws_iam_role_policy.worker_vpc) == 0 && length(aws_lambda_function.splitter.vpc_config) == 0 && length(aws_lambda_function.worker.vpc_config) == 0
+    error_message = "Outside a VPC there must be nothing of it."
+  }
+
+  assert {
+    condition     = aws_iam_role.splitter.permissions_boundary == var.permissions_boundary_arn && aws_iam_role.worker.permissions_boundary == var.permissions_boundary_arn
+    error_message = "Both roles must have the boundary."
+  }
+}

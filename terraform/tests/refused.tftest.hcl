@@ -1,0 +1,328 @@
+# What must be refused: loops, which would cost money without end, and values that cannot be right.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  source_bucket_name = "example-drops"
+  table_uri          = "s3://example-lake/tables/orders"
+  splitter_zip       = "tests/code.zip"
+  worker_zip         = "tests/code.zip"
+}
+
+run "chunks_in_the_source_bucket" {
+  command = plan
+
+  variables {
+    create_source_bucket = false
+    source_bucket_name   = "example-all"
+    chunk_bucket_name    = "example-all"
+    source_prefix        = ""
+  }
+
+  expect_failures = [var.chunk_prefix]
+}
+
+run "chunks_below_the_source_prefix" {
+  command = plan
+
+  variables {
+    create_source_bucket = false
+    source_bucket_name   = "example-all"
+    chunk_bucket_name    = "example-all"
+    source_prefix        = "drops/"
+    chunk_prefix         = "drops/jobs"
+  }
+
+  expect_failures = [var.chunk_prefix]
+}
+
+run "chunk_prefix_cut_by_the_source_prefix" {
+  command = plan
+
+  variables {
+    create_source_bucket = false
+    source_bucket_name   = "example-all"
+    chunk_bucket_name    = "example-all"
+    source_prefix        = "sl"
+  }
+
+  expect_failures = [var.chunk_prefix]
+}
+
+run "table_in_the_source_bucket" {
+  command = plan
+
+  variables {
+    table_uri = "s3://example-drops/tables/orders"
+  }
+
+  expect_failures = [var.table_uri]
+}
+
+run "source_prefix_in_the_table" {
+  command = plan
+
+  variables {
+    table_uri     = "s3://example-drops/tables"
+    source_prefix = "tables/drops/"
+  }
+
+  expect_failures = [var.table_uri]
+}
+
+run "route_table_in_the_source_bucket" {
+  command = plan
+
+  variables {
+    route_table_uris = ["s3://example-drops/tables/orders"]
+  }
+
+  expect_failures = [var.route_table_uris]
+}
+
+run "table_among_chunks" {
+  command = plan
+
+  variables {
+    chunk_bucket_name = "example-lake"
+    chunk_prefix      = "tables"
+  }
+
+  expect_failures = [var.table_uri]
+}
+
+run "route_table_among_chunks" {
+  command = plan
+
+  variables {
+    chunk_bucket_name = "example-chunks"
+    route_table_uris  = ["s3://example-chunks/sluice/orders"]
+  }
+
+  expect_failures = [var.route_table_uris]
+}
+
+run "source_bucket_made_twice" {
+  command = plan
+
+  variables {
+    chunk_bucket_name = "example-drops"
+    source_prefix     = "drops/"
+  }
+
+  expect_failures = [var.create_source_bucket]
+}
+
+run "table_bucket_made_twice" {
+  command = plan
+
+  variables {
+    create_table_bucket = true
+    source_prefix       = "drops/"
+    table_uri           = "s3://example-drops/tables/orders"
+  }
+
+  expect_failures = [var.create_table_bucket]
+}
+
+# Each of these is wrong by itself, and refused.
+run "names_and_watching" {
+  command = plan
+
+  variables {
+    name                          = "Sluice"
+    tags                          = { "aws:owner" = "me" }
+    source_bucket_name            = "s3://example-drops"
+    source_prefix                 = "in/*"
+    source_suffixes               = [".csv", "orders.csv"]
+    chunk_bucket_name             = "Chunks"
+    chunk_expiration_days         = 14
+    abort_incomplete_uploads_days = 8
+    noncurrent_version_days       = 0
+    routes_uri                    = "s3://example-config/routes/*"
+    log_retention_days            = 31
+    log_level                     = "DEBUG"
+    alarm_topic_arns              = ["on-call"]
+    queue_age_alarm_seconds       = 59
+    duration_alarm_percent        = 101
+  }
+
+  expect_failures = [
+    var.name,
+    var.tags,
+    var.source_bucket_name,
+    var.source_prefix,
+    var.source_suffixes,
+    var.chunk_bucket_name,
+    var.chunk_expiration_days,
+    var.abort_incomplete_uploads_days,
+    var.noncurrent_version_days,
+    var.routes_uri,
+    var.log_retention_days,
+    var.log_level,
+    var.alarm_topic_arns,
+    var.queue_age_alarm_seconds,
+    var.duration_alarm_percent,
+  ]
+}
+
+# As above.
+run "tables_and_rows" {
+  command = plan
+
+  variables {
+    chunk_size_mb         = 0
+    transform_sql         = ""
+    partition_by          = ["day,country"]
+    bad_records           = "ignore"
+    max_bad_records       = "-1"
+    max_record_mb         = 0.5
+    infer                 = "guess"
+    chunk_codec           = "gzip"
+    csv_delimiter         = ";;"
+    csv_quote             = "quote"
+    null_words            = ["a,b"]
+    sql_memory_mb         = 8
+    column_names          = "upper"
+    commit_max_attempts   = 0
+    commit_backoff_max_ms = 0
+    extra_environment     = { AWS_LAMBDA_RUNTIME_API = "x" }
+    table_uri             = "s3://example-lake"
+    route_table_uris      = ["example-lake/orders"]
+  }
+
+  expect_failures = [
+    var.chunk_size_mb,
+    var.transform_sql,
+    var.partition_by,
+    var.bad_records,
+    var.max_bad_records,
+    var.max_record_mb,
+    var.infer,
+    var.chunk_codec,
+    var.csv_delimiter,
+    var.csv_quote,
+    var.null_words,
+    var.sql_memory_mb,
+    var.column_names,
+    var.commit_max_attempts,
+    var.commit_backoff_max_ms,
+    var.extra_environment,
+    var.table_uri,
+    var.route_table_uris,
+  ]
+}
+
+# As above.
+run "functions_and_queues" {
+  command = plan
+
+  variables {
+    architecture                  = "amd64"
+    splitter_zip                  = "tests"
+    worker_zip                    = "tests"
+    splitter_timeout_seconds      = 901
+    worker_timeout_seconds        = 5
+    splitter_memory_mb            = 100
+    worker_memory_mb              = 20000
+    splitter_ephemeral_storage_mb = 511
+    worker_ephemeral_storage_mb   = 10241
+    splitter_max_concurrency      = 1
+    worker_max_concurrency        = 1001
+    worker_batch_size             = 0
+    max_receive_count             = 4
+    queue_retention_days          = 3
+    kms_key_arn                   = "alias/sluice"
+    source_kms_key_arn            = "arn:aws:kms:eu-central-1:000000000000:alias/sluice"
+    table_kms_key_arn             = "key"
+    permissions_boundary_arn      = "boundary"
+    subnet_ids                    = ["vpc-1"]
+    chunk_prefix                  = "/jobs/"
+  }
+
+  expect_failures = [
+    var.architecture,
+    var.splitter_zip,
+    var.worker_zip,
+    var.splitter_timeout_seconds,
+    var.worker_timeout_seconds,
+    var.splitter_memory_mb,
+    var.worker_memory_mb,
+    var.splitter_ephemeral_storage_mb,
+    var.worker_ephemeral_storage_mb,
+    var.splitter_max_concurrency,
+    var.worker_max_concurrency,
+    var.worker_batch_size,
+    var.max_receive_count,
+    var.queue_retention_days,
+    var.kms_key_arn,
+    var.source_kms_key_arn,
+    var.table_kms_key_arn,
+    var.permissions_boundary_arn,
+    var.subnet_ids,
+    var.chunk_prefix,
+  ]
+}
+
+# The other ends of ranges, and other mistakes.
+run "other_ends" {
+  command = plan
+
+  variables {
+    name                          = "a-name-of-more-than-twenty-four-letters"
+    source_prefix                 = "/in/"
+    source_suffixes               = [""]
+    chunk_expiration_days         = 20.5
+    abort_incomplete_uploads_days = 0
+    splitter_max_concurrency      = 1001
+    worker_max_concurrency        = 1
+    queue_retention_days          = 15
+    worker_timeout_seconds        = 901
+    max_receive_count             = 5.5
+    commit_backoff_initial_ms     = 0
+    worker_batch_window_seconds   = 301
+    security_group_ids            = ["subnet-1"]
+    subnet_ids                    = ["subnet-1"]
+  }
+
+  expect_failures = [
+    var.name,
+    var.source_prefix,
+    var.source_suffixes,
+    var.chunk_expiration_days,
+    var.abort_incomplete_uploads_days,
+    var.splitter_max_concurrency,
+    var.worker_max_concurrency,
+    var.queue_retention_days,
+    var.worker_timeout_seconds,
+    var.max_receive_count,
+    var.commit_backoff_initial_ms,
+    var.worker_batch_window_seconds,
+    var.security_group_ids,
+  ]
+}
+
+# Mostly right by themselves, but not together.
+run "do_not_fit" {
+  command = plan
+
+  variables {
+    sql_memory_mb               = 1769
+    commit_backoff_initial_ms   = 100
+    commit_backoff_max_ms       = 50
+    worker_batch_size           = 11
+    worker_batch_window_seconds = 0
+    subnet_ids                  = ["subnet-1"]
+    table_uri                   = "s3://example-lake/orders/"
+  }
+
+  expect_failures = [
+    var.commit_backoff_max_ms,
+    var.sql_memory_mb,
+    var.worker_batch_window_seconds,
+    var.security_group_ids,
+    var.table_uri,
+  ]
+}

@@ -1,0 +1,222 @@
+# The worker: takes chunk tasks, transforms their rows and appends them to the table.
+
+locals {
+  worker_name = "${var.name}-worker"
+  worker_zip  = coalesce(var.worker_zip, "${path.module}/../target/lambda/worker/bootstrap.zip")
+
+  # Settings that a chunk task carries none of, since it may hold nothing but bucket and key.
+  worker_environment = {
+    CHUNK_BUCKET              = local.chunk_bucket
+    CHUNK_PREFIX              = var.chunk_prefix
+    CHUNK_QUEUE_URL           = aws_sqs_queue.chunks.url
+    TABLE_URI                 = var.table_uri
+    TRANSFORM_SQL             = var.transform_sql
+    PARTITION_BY              = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
+    ROUTES_URI                = var.routes_uri
+    COMMIT_MAX_ATTEMPTS       = var.commit_max_attempts
+    COMMIT_BACKOFF_INITIAL_MS = var.commit_backoff_initial_ms
+    COMMIT_BACKOFF_MAX_MS     = var.commit_backoff_max_ms
+    BAD_RECORDS               = var.bad_records
+    MAX_BAD_RECORDS           = var.max_bad_records
+    SQL_MEMORY_MB             = var.sql_memory_mb
+    RUST_LOG                  = local.log_filter
+  }
+
+  table_uris = distinct(concat([var.table_uri], var.route_table_uris))
+}
+
+resource "aws_lambda_function" "worker" {
+  #checkov:skip=CKV_AWS_50:traces would need a permission on every resource; logs and metrics name job and chunk
+  #checkov:skip=CKV_AWS_115:reserved concurrency throttles and so eats receives; the event source mapping bounds it instead
+  #checkov:skip=CKV_AWS_116:called by a queue only, whose dead letters have a queue of their own
+  #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
+  #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
+  #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
+  function_name    = local.worker_name
+  description      = "Appends Parquet chunks to a Delta table"
+  role             = aws_iam_role.worker.arn
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+  filename         = local.worker_zip
+  source_code_hash = filebase64sha256(local.worker_zip)
+  timeout          = var.worker_timeout_seconds
+  memory_size      = var.worker_memory_mb
+  kms_key_arn      = var.kms_key_arn
+  tags             = var.tags
+
+  environment {
+    variables = merge(var.extra_environment, { for key, value in local.worker_environment : key => tostring(value) if value != null })
+  }
+
+  ephemeral_storage {
+    size = var.worker_ephemeral_storage_mb
+  }
+
+  logging_config {
+    log_group        = aws_cloudwatch_log_group.worker.name
+    log_format       = "JSON"
+    system_log_level = "INFO"
+  }
+
+  dynamic "vpc_config" {
+    for_each = length(var.subnet_ids) > 0 ? [true] : []
+
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = var.security_group_ids
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(local.worker_zip)
+      error_message = "No worker at ${local.worker_zip}: build it with cargo lambda build --release --output-format zip, or set worker_zip."
+    }
+  }
+
+  # Lambda checks the role when it makes function and mapping.
+  depends_on = [aws_iam_role_policy.worker, aws_iam_role_policy.worker_vpc]
+}
+
+resource "aws_lambda_event_source_mapping" "worker" {
+  event_source_arn                   = aws_sqs_queue.chunks.arn
+  function_name                      = aws_lambda_function.worker.arn
+  function_response_types            = ["ReportBatchItemFailures"]
+  batch_size                         = var.worker_batch_size
+  maximum_batching_window_in_seconds = var.worker_batch_window_seconds
+  tags                               = var.tags
+
+  # Unlike reserved concurrency, this never throttles, so no receive is spent in vain.
+  scaling_config {
+    maximum_concurrency = var.worker_max_concurrency
+  }
+}
+
+# Made before the function, or Lambda makes one that is kept for ever.
+resource "aws_cloudwatch_log_group" "worker" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts anyway; kms_key_arn makes it use a key of yours
+  #checkov:skip=CKV_AWS_338:log_retention_days goes up to ten years; manifests and receipts are the record, not logs
+  name              = "/aws/lambda/${local.worker_name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "worker" {
+  name                 = local.worker_name
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "worker" {
+  name = "worker"
+  role = aws_iam_role.worker.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          # Reads chunks and manifests, writes receipts and quarantine.
+          Sid      = "ReadChunksWriteReceipts"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+          Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
+        },
+        {
+          # Without it what is not written yet answers 403, which cannot be told from a missing permission.
+          Sid       = "ListChunks"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = local.chunk_bucket_arn
+          Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
+        },
+        {
+          Sid      = "WriteTable"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+          Resource = [for uri in local.table_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/*"]
+        },
+        {
+          Sid      = "ReceiveChunkTasks"
+          Effect   = "Allow"
+          Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+          Resource = aws_sqs_queue.chunks.arn
+        },
+        {
+          Sid      = "WriteLogs"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.worker.arn}:*"
+        },
+      ],
+      # One statement for each table, so that one table's prefix opens no other bucket.
+      [
+        for i, uri in local.table_uris : {
+          Sid       = "ListTable${i}"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = "arn:${local.partition}:s3:::${regex("^s3://([^/]+)/", uri)[0]}"
+          Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/*" } }
+        }
+      ],
+      var.routes_uri == null ? [] : [{
+        Sid      = "ReadRoutes"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "arn:${local.partition}:s3:::${trimprefix(var.routes_uri, "s3://")}"
+      }],
+      var.kms_key_arn == null ? [] : [{
+        Sid      = "UseKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      }],
+      var.table_kms_key_arn == null ? [] : [{
+        Sid      = "UseTableKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.table_kms_key_arn
+      }],
+    )
+  })
+}
+
+# Lambda makes the network interfaces with the function's role; the function itself may not.
+resource "aws_iam_role_policy" "worker_vpc" {
+  #checkov:skip=CKV_AWS_290:EC2 knows no narrower resource for what Lambda needs here, and the function itself is denied
+  #checkov:skip=CKV_AWS_355:as above
+  count = length(var.subnet_ids) > 0 ? 1 : 0
+
+  name = "vpc"
+  role = aws_iam_role.worker.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "AttachToVpc"
+        Effect   = "Allow"
+        Action   = local.vpc_actions
+        Resource = "*"
+      },
+      {
+        Sid       = "NotByTheFunction"
+        Effect    = "Deny"
+        Action    = local.vpc_actions
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.worker_name}" } }
+      },
+    ]
+  })
+}
