@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
@@ -43,6 +44,10 @@ pub(crate) enum Command {
     Split(SplitArgs),
     /// Say how far a job has come
     Status(StatusArgs),
+    /// Work on a queue until asked to stop: the worker, or the splitter, in a container
+    Work(WorkArgs),
+    /// Look into dead letters, or send them back
+    Dlq(DlqArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,6 +104,82 @@ pub(crate) struct StatusArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = WORK_HELP)]
+pub(crate) struct WorkArgs {
+    /// The SQS queue: of chunk tasks, or with --splitter of news of dropped files
+    #[arg(long, value_name = "URL", value_parser = queue_url)]
+    pub(crate) queue_url: String,
+    /// Split what is dropped, rather than load chunks
+    #[arg(long)]
+    pub(crate) splitter: bool,
+    /// Batches that are worked on at once [default: one a core, 4 at most; with --splitter 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Most messages of a batch; the chunks of a batch go into one commit
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) batch: u8,
+}
+
+const WORK_HELP: &str = "\
+All else comes from the environment variables of the README's table of settings: the worker needs TABLE_URI only for \
+messages that name no job; the splitter needs CHUNK_BUCKET, CHUNK_QUEUE_URL and TABLE_URI.
+
+The first SIGTERM or Ctrl-C lets it finish what is in hand, hand back what it has not begun, and end with status 0. The \
+log is on stderr, with --json as JSON lines; with --json a last document on stdout counts the messages.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DlqArgs {
+    #[command(subcommand)]
+    pub(crate) command: DlqCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Show what is among the dead letters, and leave it there; with -v or --json its bodies too
+    List(DlqListArgs),
+    /// Send dead letters back to where they came from
+    Replay(DlqReplayArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DlqListArgs {
+    /// The SQS queue of dead letters
+    #[arg(long, value_name = "DLQ_URL", value_parser = queue_url)]
+    pub(crate) queue_url: String,
+    /// Most messages to show
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) most: u32,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct DlqReplayArgs {
+    /// The SQS queue of dead letters
+    #[arg(long, value_name = "DLQ_URL", value_parser = queue_url)]
+    pub(crate) queue_url: String,
+    /// The queue to send them to [default: the one that they came from]
+    #[arg(long, value_name = "QUEUE_URL", value_parser = queue_url)]
+    pub(crate) to: Option<String>,
+    /// Only chunk tasks of this job
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Only messages that were first sent this long ago or longer, as 90s, 15m, 1h or 2d
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
+    pub(crate) older_than: Option<Duration>,
+    /// Say what would be sent back, and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Most messages a second [default: as fast as it goes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) rate: Option<u16>,
+}
+
+const REPLAY_HELP: &str = "\
+Mend the cause first. Without --job and --older-than all is moved by SQS itself; with them, each message is deleted only \
+once it is sent. Ctrl-C stops either way, what is not sent back by then stays, and the same command goes on from there. \
+A message may come twice, which loads nothing twice.";
 
 /// How a source is read and cut.
 #[derive(Debug, clap::Args)]
@@ -157,10 +238,9 @@ impl IngestArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
         let sql = match &self.sql_file {
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|source| CliError::SqlFile {
-                file: file.clone(),
-                source,
-            })?),
+            Some(file) => {
+                Some(std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })?)
+            }
             None => self.sql.clone(),
         };
         let own = [
@@ -173,8 +253,7 @@ impl IngestArgs {
 
     /// Loads that run at once.
     pub(crate) fn workers(&self) -> usize {
-        const MOST_BY_DEFAULT: usize = 4;
-        self.workers.map_or_else(|| cores().min(MOST_BY_DEFAULT), usize::from)
+        self.workers.map_or_else(default_workers, usize::from)
     }
 }
 
@@ -185,6 +264,14 @@ impl SplitArgs {
     }
 }
 
+impl WorkArgs {
+    /// Batches that are worked on at once. One splitter uses all cores there are.
+    pub(crate) fn workers(&self) -> usize {
+        let default = if self.splitter { 1 } else { default_workers() };
+        self.workers.map_or(default, usize::from)
+    }
+}
+
 impl StatusArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
@@ -192,14 +279,37 @@ impl StatusArgs {
     }
 }
 
+/// Loads that run at once when nobody says how many.
+fn default_workers() -> usize {
+    const MOST: usize = 4;
+    cores().min(MOST)
+}
+
+/// The URL of a queue, as far as that can be told from its looks.
+fn queue_url(text: &str) -> Result<String, String> {
+    if text.starts_with("https://") || text.starts_with("http://") {
+        Ok(text.to_owned())
+    } else {
+        Err("a queue is named by its URL, as https://sqs.eu-central-1.amazonaws.com/123456789012/name".to_owned())
+    }
+}
+
+/// A time as `90s`, `15m`, `1h` or `2d`.
+fn time_span(text: &str) -> Result<Duration, String> {
+    let known = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let span = known.into_iter().find_map(|(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(Duration::from_secs(count.checked_mul(seconds)?))
+    });
+    span.ok_or_else(|| "a time is a whole number and s, m, h or d, as 90s or 2d".to_owned())
+}
+
 /// Cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn settings<'a>(
-    options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
-) -> Result<Settings, CliError> {
+fn settings<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Result<Settings, CliError> {
     let given: Vec<_> = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let lookup = |asked: &str| match given.iter().find(|(name, _)| *name == asked) {
         Some((_, value)) => Some((*value).to_owned()),
@@ -222,4 +332,16 @@ pub(crate) fn work_prefix(option: Option<&str>, settings: &Settings) -> Result<L
 /// A path or URI as the user wrote it.
 pub(crate) fn location(text: &str) -> Result<Location, CliError> {
     text.parse().map_err(CliError::Location)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_spans() {
+        let seconds = |text| time_span(text).ok().map(|span| span.as_secs());
+        assert_eq!(["90s", "15m", "1h", "2d", "0s"].map(seconds), [90, 900, 3600, 172_800, 0].map(Some));
+        assert_eq!(["", "1", "h", "1.5h", "-1h", "1w", "99999999999999999999d"].map(seconds), [None; 7]);
+    }
 }

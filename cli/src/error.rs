@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use shared::{LocationError, SettingsError, StorageError};
-use splitter::SplitError;
+use shared::{LocationError, QueueError, SettingsError, StorageError};
+use splitter::{ContextError, SplitError};
 use worker::LoadError;
 
 /// Why a command did not do what it was asked for.
@@ -33,7 +33,7 @@ pub(crate) enum CliError {
     TableLost { job_id: String, table: String },
     #[error("job {job_id} is not complete: {missing} of its chunks are not in the table")]
     Incomplete { job_id: String, missing: usize },
-    #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; the others are loaded")]
+    #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; all others are there")]
     TooManyBad { quarantined: u64, read: u64 },
     #[error("stopped on request; {committed} of the chunks are in the table")]
     Stopped { committed: u64 },
@@ -41,14 +41,41 @@ pub(crate) enum CliError {
     Bug(#[source] tokio::task::JoinError),
     #[error("no job is known of '{asked}' in {prefix}")]
     NoJob { asked: String, prefix: String },
+    #[error(transparent)]
+    Context(ContextError),
+    #[error(transparent)]
+    Queue(QueueError),
+    #[error("{}", no_single_source(.queue, .sources))]
+    NoSingleSource { queue: String, sources: Vec<String> },
+    #[error("SQS gave up moving messages, {moved} of which are moved: {reason}")]
+    MoveFailed { moved: u64, reason: String },
+    #[error("stopped on request; {replayed} of the messages are sent back")]
+    ReplayStopped { replayed: u64 },
+    #[error("stopped on request")]
+    ListStopped,
+}
+
+fn no_single_source(queue: &str, sources: &[String]) -> String {
+    match sources {
+        [] => format!("no queue has {queue} as its queue of dead letters"),
+        _ => format!("dead letters of several queues come to {queue}: {}", sources.join(", ")),
+    }
 }
 
 impl CliError {
     /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Location(_) | Self::NoTable | Self::SqlFile { .. } => 2,
-            Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } => 130,
+            Self::Settings(_)
+            | Self::Location(_)
+            | Self::NoTable
+            | Self::SqlFile { .. }
+            | Self::Context(_)
+            | Self::NoSingleSource { .. } => 2,
+            Self::Split(SplitError::Stopped { .. })
+            | Self::Stopped { .. }
+            | Self::ReplayStopped { .. }
+            | Self::ListStopped => 130,
             Self::Split(error) if error.is_bad_input() => 3,
             Self::NoJob { .. } => 3,
             Self::TooManyBad { .. } => 4,
@@ -58,6 +85,8 @@ impl CliError {
             | Self::Chunks { .. }
             | Self::TableLost { .. }
             | Self::Incomplete { .. }
+            | Self::Queue(_)
+            | Self::MoveFailed { .. }
             | Self::Bug(_) => 1,
         }
     }
@@ -66,7 +95,7 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoTable => Some("say --table TABLE_URI or set TABLE_URI; or say --work-dir DIR"),
-            Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } => {
+            Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } | Self::ReplayStopped { .. } => {
                 Some("run the same command again; it goes on where this one stopped")
             }
             Self::Split(error) => error.hint(),
@@ -78,10 +107,18 @@ impl CliError {
             }
             Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
             Self::TooManyBad { .. } => Some("the rejected records are in the quarantine folder of the job"),
-            Self::NoJob { .. } => Some("say where it was loaded to with --table, or where its work area is with --work-dir"),
+            Self::NoJob { .. } => {
+                Some("say where it was loaded to with --table, or where its work area is with --work-dir")
+            }
+            Self::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
+            Self::MoveFailed { .. } => Some("where a message came from is not known of all; say --to QUEUE_URL"),
+            Self::Queue(QueueError::Missing { .. }) => Some("AWS_REGION has to be the region of the queue"),
             Self::Settings(_)
             | Self::Location(_)
             | Self::SqlFile { .. }
+            | Self::Context(_)
+            | Self::Queue(_)
+            | Self::ListStopped
             | Self::Table(_)
             | Self::WorkArea(_)
             | Self::Bug(_) => None,

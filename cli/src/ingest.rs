@@ -1,6 +1,6 @@
 //! `sluice ingest`: splitter and workers in one process, with a queue in memory between them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -94,45 +94,60 @@ impl Line {
         Ok(Self { split, load, queue, source: args::location(&args.source)?, table, workers: args.workers() })
     }
 
-    /// Splits, and loads what was split so far; ends when every chunk is loaded or has failed for good.
+    /// Splits, then loads. A file that cannot be read to its end so leaves the table as it was.
     async fn run(&self) -> Result<SplitOutcome, CliError> {
+        let outcome = splitter::split(&self.split, &self.source).await.map_err(CliError::Split)?;
+        let loaded = self.loaded(&outcome).await?;
+        if loaded > 0 {
+            self.check_table(&outcome).await?;
+        }
+        let failed = self.load().await?;
+        let dead = self.queue.dead_letters().len();
+        match failed.first() {
+            Some(first) => {
+                let committed = self.loaded(&outcome).await?;
+                Err(CliError::Chunks { count: failed.len() + dead, first: first.clone(), committed })
+            }
+            None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
+                Err(CliError::Stopped { committed: self.loaded(&outcome).await? })
+            }
+            None => Ok(outcome),
+        }
+    }
+
+    /// Loads what is in the queue; gives the reasons for which chunks were rejected.
+    async fn load(&self) -> Result<Vec<String>, CliError> {
         let finished = CancellationToken::new();
-        let pollers = Arc::new(Pollers {
-            queue: self.queue.clone(),
-            context: self.load.clone(),
-            visibility: VISIBILITY,
-            rejected: Mutex::default(),
-        });
+        let pollers = Arc::new(Pollers::embedded(self.queue.clone(), self.load.clone(), VISIBILITY));
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let (pollers, finished) = (Arc::clone(&pollers), finished.clone());
             workers.spawn(async move { pollers.poll(&finished).await });
         }
-        let split = splitter::split(&self.split, &self.source).await;
-        if split.is_ok() {
-            tokio::select! {
-                () = self.split.stop.cancelled() => {}
-                () = self.queue.emptied() => {}
-            }
+        tokio::select! {
+            () = self.split.stop.cancelled() => {}
+            () = self.queue.emptied() => {}
         }
         finished.cancel();
         while let Some(worker) = workers.join_next().await {
             // A queue in memory does not fail.
             drop(worker.map_err(CliError::Bug)?);
         }
-        let outcome = split.map_err(CliError::Split)?;
-        let rejected = std::mem::take(&mut *pollers.rejected.lock().unwrap_or_else(PoisonError::into_inner));
-        let dead = self.queue.dead_letters().len();
-        match rejected.first() {
-            Some(first) => {
-                let loaded = self.split.storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
-                let committed = u64::try_from(loaded.len()).unwrap_or_default();
-                Err(CliError::Chunks { count: rejected.len() + dead, first: first.clone(), committed })
-            }
-            None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
-                Err(CliError::Stopped { committed: self.split.progress.chunks_committed.get() })
-            }
-            None => Ok(outcome),
+        Ok(pollers.take_reasons())
+    }
+
+    /// Chunks that have a receipt.
+    async fn loaded(&self, outcome: &SplitOutcome) -> Result<u64, CliError> {
+        let loaded = self.split.storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
+        Ok(u64::try_from(loaded.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Receipts are believed only if the table knows the job.
+    async fn check_table(&self, outcome: &SplitOutcome) -> Result<(), CliError> {
+        let job_id = &outcome.job.job_id;
+        match worker::has_job(&self.load, &self.table, job_id).await.map_err(CliError::Table)? {
+            Some(_) => Ok(()),
+            None => Err(CliError::TableLost { job_id: job_id.to_string(), table: self.table.to_string() }),
         }
     }
 }
@@ -159,18 +174,11 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     }
 }
 
-/// The receipt of the job; an old one is believed only if the table knows the job.
+/// The receipt of the job.
 async fn proof(line: &Line, outcome: &SplitOutcome) -> Result<Receipt, CliError> {
     let job = &outcome.job;
     if let Some(receipt) = &outcome.receipt {
-        let known = worker::has_job(&line.load, &line.table, &job.job_id).await.map_err(CliError::Table)?;
-        return match known {
-            None if receipt.chunks > 0 => Err(CliError::TableLost {
-                job_id: job.job_id.to_string(),
-                table: line.table.to_string(),
-            }),
-            _ => Ok(receipt.clone()),
-        };
+        return Ok(receipt.clone());
     }
     let storage = line.split.storage.as_ref();
     if let Some(receipt) = complete(storage, &outcome.area).await.map_err(CliError::WorkArea)? {

@@ -1,6 +1,7 @@
 //! `sluice`: the whole line on one machine, and the operator's tool.
 
 mod args;
+mod dlq;
 mod error;
 mod ingest;
 mod output;
@@ -9,30 +10,37 @@ mod progress;
 mod split;
 mod status;
 mod stop;
+mod work;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use shared::{LogFormat, init_logs};
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, DlqArgs, DlqCommand};
 use crate::error::CliError;
 use crate::output::Output;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let level = match args.verbose {
+    // What runs for long and prints nothing of its own is followed by its log.
+    let is_service = matches!(args.command, Command::Work(_));
+    let level = match args.verbose.saturating_add(u8::from(is_service)) {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
-    init_logs(LogFormat::Text, level);
+    let format = if is_service && args.json { LogFormat::Json } else { LogFormat::Text };
+    init_logs(format, level);
     let output = Output { json: args.json };
     let done = match &args.command {
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Split(args) => split::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Work(args) => work::run(args, output).await,
+        Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,
+        Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

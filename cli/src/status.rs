@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, Job, JobId, Location, Manifest, Receipt, Rows, Storage, StorageError, Stores, WorkArea, get_json,
-    try_get_json,
+    Checkpoint, ChunkReceipt, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError, Stores,
+    WorkArea, get_json, try_get_json,
 };
 
 use crate::Done;
@@ -88,16 +88,16 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
     let receipt: Option<Receipt> = try_get_json(storage, &area.receipt(), "receipt").await?;
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
     let checkpoint: Checkpoint = try_get_json(storage, &area.checkpoint(), "checkpoint").await?.unwrap_or_default();
-    let committed = storage.list(&area.loaded()).await?.len();
+    let loaded = storage.list(&area.loaded()).await?;
     let rejected = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
     let so_far = Rows { read: checkpoint.records_before, quarantined: rejected, ..Rows::default() };
     let (state, split, rows) = match (&receipt, &manifest) {
         (Some(receipt), Some(manifest)) => (State::Done, manifest.chunks.len(), receipt.rows),
         (_, Some(manifest)) => {
-            let rows = Rows { read: manifest.records, quarantined: manifest.quarantined, ..Rows::default() };
-            (State::Loading, manifest.chunks.len(), rows)
+            let split = Rows { read: manifest.records, quarantined: manifest.quarantined, ..Rows::default() };
+            (State::Loading, manifest.chunks.len(), with_loaded(storage, &loaded, split).await?)
         }
-        (_, None) => (State::Splitting, checkpoint.chunks.len(), so_far),
+        (_, None) => (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far).await?),
     };
     Ok(Status {
         job_id: job.job_id,
@@ -105,10 +105,20 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
         table: job.table,
         work_area: area.root().clone(),
         state,
-        chunks: ChunkCounts { split, committed },
+        chunks: ChunkCounts { split, committed: loaded.len() },
         rows,
         receipt,
     })
+}
+
+/// What the receipts of chunks add to what the splitter knows.
+async fn with_loaded(storage: &dyn Storage, loaded: &[Listed], split: Rows) -> Result<Rows, StorageError> {
+    let mut rows = split;
+    for listed in loaded {
+        let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
+        rows += Rows { read: 0, ..receipt.rows };
+    }
+    Ok(rows)
 }
 
 fn text(status: &Status) -> String {

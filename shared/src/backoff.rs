@@ -20,12 +20,7 @@ pub struct BackoffSettings {
 
 impl Default for BackoffSettings {
     fn default() -> Self {
-        Self {
-            max_attempts: 10,
-            initial: Duration::from_millis(100),
-            max: Duration::from_secs(5),
-            max_elapsed: None,
-        }
+        Self { max_attempts: 10, initial: Duration::from_millis(100), max: Duration::from_secs(5), max_elapsed: None }
     }
 }
 

@@ -60,12 +60,7 @@ pub enum ChunkTaskError {
 impl ChunkTask {
     /// The task for a chunk.
     pub fn new(at: &Location, chunk: ChunkIdentity) -> Self {
-        Self {
-            version: 1,
-            s3_bucket: at.bucket().to_owned(),
-            s3_object_key: at.key().to_owned(),
-            chunk: Some(chunk),
-        }
+        Self { version: 1, s3_bucket: at.bucket().to_owned(), s3_object_key: at.key().to_owned(), chunk: Some(chunk) }
     }
 
     /// Reads the body of a message.

@@ -4,6 +4,7 @@
 //! the job's [`WorkArea`] and sends a [`ChunkTask`] for each; workers answer every task with a [`Verdict`]. The
 //! [`Manifest`] says what was split, the [`Receipt`] that all of it is in the table.
 
+mod arrow_metadata;
 mod backoff;
 mod chunk_task;
 mod job;
@@ -20,6 +21,7 @@ pub mod testing;
 mod verdict;
 mod work_area;
 
+pub use arrow_metadata::arrow_metadata;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use job::{
@@ -27,7 +29,10 @@ pub use job::{
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use progress::{Progress, ProgressSnapshot};
-pub use queue::{MemoryQueue, Message, Queue, QueueError, ReceiptHandle, SqsQueue};
+pub use queue::{
+    DeadLetter, DeadLetters, MemoryQueue, Message, Move, MoveState, Queue, QueueAttributes, QueueError, ReceiptHandle,
+    SqsQueue,
+};
 pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;

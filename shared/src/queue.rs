@@ -1,5 +1,6 @@
 //! Messages on their way: one trait before SQS and a queue in memory that behaves as SQS does.
 
+mod dead_letters;
 mod memory;
 mod sqs;
 
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use dead_letters::{DeadLetter, DeadLetters, Move, MoveState};
 pub use memory::MemoryQueue;
-pub use sqs::SqsQueue;
+pub use sqs::{QueueAttributes, SqsQueue};
 
 /// What a received message is acknowledged by; another one at each receive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +34,26 @@ pub struct Message {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
+    /// There is no such queue.
+    #[error("queue {queue} does not exist")]
+    Missing {
+        /// The queue.
+        queue: String,
+        /// What was answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Who asks is not known, or not allowed to do this.
+    #[error("not allowed to {action} queue {queue}")]
+    Denied {
+        /// The queue.
+        queue: String,
+        /// What was tried, as a verb and a preposition.
+        action: &'static str,
+        /// What was answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The queue could not be reached, or refused.
     #[error("could not {action} queue {queue}")]
     Unavailable {
@@ -55,6 +77,13 @@ pub enum QueueError {
         /// What was said of the first.
         first: String,
     },
+}
+
+impl QueueError {
+    /// Whether the same call ends in the same way until a person changes something.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Denied { .. })
+    }
 }
 
 /// A queue with the promises of SQS: a message is delivered at least once, in any order, and again when it is neither

@@ -27,7 +27,7 @@ macro_rules! variables {
 variables! {
     "CHUNK_SIZE_MB" = "100": "most MiB of a chunk as written, 1 to 5120";
     "CHUNK_CODEC" = "snappy": "compression of chunks: `snappy`, `zstd`, `lz4` or `none`";
-    "CHUNK_BUCKET" = "": "bucket of the work areas; the command line keeps them below the table, in `_sluice`";
+    "CHUNK_BUCKET" = "": "bucket of the work areas; the command line, when this is not set, keeps them below the table, in `_sluice`";
     "CHUNK_PREFIX" = "sluice": "prefix of the work areas within `CHUNK_BUCKET`";
     "CHUNK_QUEUE_URL" = "": "SQS queue that chunk tasks are sent to";
     "SOURCE_QUEUE_URL" = "": "SQS queue that drops come from; the splitter hands a job that outlasts its function over to itself through it, so that no receives are used up";
@@ -40,7 +40,7 @@ variables! {
     "CSV_QUOTE" = "\"": "quote character, one ASCII character";
     "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
     "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null";
-    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which the command ends with status 4; none for no limit";
+    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which `sluice` ends with status 4; none for no limit";
     "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
     "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
@@ -100,7 +100,11 @@ pub enum BadRecordLimit {
 
 impl BadRecordLimit {
     /// Whether `bad` of `all` records are beyond the limit.
-    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a percentage needs no exactness beyond 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::as_conversions,
+        reason = "a percentage needs no exactness beyond 2^53"
+    )]
     pub fn is_exceeded(self, bad: u64, all: u64) -> bool {
         match self {
             Self::Count(limit) => bad > limit,
@@ -211,7 +215,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn one_of(&self, name: &'static str, words: &[&str]) -> Result<String, SettingsError> {
-        self.parsed(name, &format!("one of {}", words.join(", ")), |text| words.contains(&text).then(|| text.to_owned()))
+        self.parsed(name, &format!("one of {}", words.join(", ")), |text| {
+            words.contains(&text).then(|| text.to_owned())
+        })
     }
 
     fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {

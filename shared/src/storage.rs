@@ -18,7 +18,7 @@ pub use local::LocalStorage;
 pub use location::{Location, LocationError};
 pub use s3::S3Storage;
 
-/// What identifies the content of an object: the eTag on S3, the time of modification in nanoseconds locally.
+/// What identifies the content of an object: the eTag on S3, the time of modification in nanoseconds and the size locally.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct ObjectVersion(pub String);
@@ -122,12 +122,8 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Exactly the bytes of `range`, of exactly this version; [`StorageError::Changed`] when the object is another by
     /// now, or ends before the range does. An empty range gives no bytes and touches nothing.
-    async fn get_range(
-        &self,
-        at: &Location,
-        version: &ObjectVersion,
-        range: Range<u64>,
-    ) -> Result<Bytes, StorageError>;
+    async fn get_range(&self, at: &Location, version: &ObjectVersion, range: Range<u64>)
+    -> Result<Bytes, StorageError>;
 
     /// Writes a small object in one go.
     async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError>;

@@ -20,6 +20,9 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// Bytes of a source's row group that are copied at once.
 const COPY_BYTES: u64 = 4 << 20;
 
+/// What moving a column to another place can add to its part of a footer: three offsets of ten bytes at most.
+const MOVED_COLUMN_BYTES: u64 = 30;
+
 /// A chunk that is being written.
 #[derive(Debug)]
 pub(crate) struct ChunkWriter {
@@ -31,6 +34,8 @@ pub(crate) struct ChunkWriter {
     checksum: Checksum,
     schema: Arc<ChunkSchema>,
     row_groups: Vec<RowGroupMetaData>,
+    /// What the footer has at most.
+    footer_bound: u64,
 }
 
 impl ChunkWriter {
@@ -42,20 +47,35 @@ impl ChunkWriter {
         schema: Arc<ChunkSchema>,
     ) -> Result<Self, SplitError> {
         let upload = storage.create(&at).await.map_err(SplitError::WorkArea)?;
-        let mut chunk =
-            Self { index, at, upload, position: 0, checksum: Checksum::default(), schema, row_groups: Vec::new() };
+        let footer_bound = length(&footer(&schema, Vec::new()).map_err(|error| SplitError::internal(&at, error))?);
+        let mut chunk = Self {
+            index,
+            at,
+            upload,
+            position: 0,
+            checksum: Checksum::default(),
+            schema,
+            row_groups: Vec::new(),
+            footer_bound,
+        };
         chunk.write(Bytes::from_static(MAGIC)).await?;
         Ok(chunk)
     }
 
-    /// Exact size in bytes that the chunk would have as a file with this row group as its last.
-    pub(crate) fn size_with(&self, row_group: &RowGroup) -> Result<u64, SplitError> {
-        let placed = self.place(row_group)?;
-        let end = self.position + payload_bytes(&placed);
+    /// Whether the chunk, as a file with this row group as its last, would have at most so many bytes.
+    ///
+    /// That is counted on the footer itself, unless a bound that is quick to come by says that there is room for sure:
+    /// a file may have thousands of row groups.
+    pub(crate) fn has_room_for(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<bool, SplitError> {
+        let internal = |error| SplitError::internal(&self.at, error);
+        let end = self.position + payload_bytes(&row_group.metadata);
+        let bound = self.footer_bound + footer_part(row_group).map_err(internal)?;
+        if end + bound <= chunk_bytes {
+            return Ok(true);
+        }
         let mut row_groups = self.row_groups.clone();
-        row_groups.push(placed);
-        let footer = footer(&self.schema, row_groups).map_err(|error| SplitError::internal(&self.at, error))?;
-        Ok(end + length(&footer))
+        row_groups.push(self.place(row_group)?);
+        Ok(end + length(&footer(&self.schema, row_groups).map_err(internal)?) <= chunk_bytes)
     }
 
     /// Appends a row group.
@@ -88,6 +108,7 @@ impl ChunkWriter {
             }
         }
         self.row_groups.push(placed);
+        self.footer_bound += footer_part(row_group).map_err(|error| SplitError::internal(&self.at, error))?;
         Ok(())
     }
 
@@ -119,32 +140,51 @@ impl ChunkWriter {
 
     /// The metadata of a row group as it will stand in this chunk.
     fn place(&self, row_group: &RowGroup) -> Result<RowGroupMetaData, SplitError> {
-        let mut position = self.position;
-        let columns: Result<Vec<_>, ParquetError> = row_group
-            .metadata
-            .columns()
-            .iter()
-            .zip(self.schema.columns.columns())
-            .map(|(column, described)| {
-                let placed = place_column(column, described, position);
-                let range = byte_range(column);
-                position += range.end - range.start;
-                placed
-            })
-            .collect();
-        let ordinal = i16::try_from(self.row_groups.len()).unwrap_or(i16::MAX);
-        let placed = columns.and_then(|columns| {
-            RowGroupMetaData::builder(Arc::clone(&self.schema.columns))
-                .set_num_rows(row_group.metadata.num_rows())
-                .set_total_byte_size(row_group.metadata.total_byte_size())
-                .set_sorting_columns(row_group.metadata.sorting_columns().cloned())
-                .set_file_offset(signed(self.position))
-                .set_ordinal(ordinal)
-                .set_column_metadata(columns)
-                .build()
-        });
-        placed.map_err(|error| SplitError::internal(&self.at, error))
+        place(row_group, self.position, self.row_groups.len()).map_err(|error| SplitError::internal(&self.at, error))
     }
+}
+
+/// Moves a row group to `position`, as the `ordinal`-th of its file.
+fn place(row_group: &RowGroup, position: u64, ordinal: usize) -> Result<RowGroupMetaData, ParquetError> {
+    let schema = &row_group.schema.columns;
+    let mut next = position;
+    let columns: Result<Vec<_>, ParquetError> = row_group
+        .metadata
+        .columns()
+        .iter()
+        .zip(schema.columns())
+        .map(|(column, described)| {
+            let placed = place_column(column, described, next);
+            let range = byte_range(column);
+            next += range.end - range.start;
+            placed
+        })
+        .collect();
+    let mut placed = RowGroupMetaData::builder(Arc::clone(schema))
+        .set_num_rows(row_group.metadata.num_rows())
+        .set_total_byte_size(row_group.metadata.total_byte_size())
+        .set_sorting_columns(row_group.metadata.sorting_columns().cloned())
+        .set_file_offset(signed(position))
+        .set_column_metadata(columns?);
+    // The format has 16 bits for it, and readers do without.
+    if let Ok(ordinal) = i16::try_from(ordinal) {
+        placed = placed.set_ordinal(ordinal);
+    }
+    placed.build()
+}
+
+/// Size in bytes of a file with this row group alone.
+pub(crate) fn file_bytes(row_group: &RowGroup) -> Result<u64, ParquetError> {
+    let start = u64::try_from(MAGIC.len()).unwrap_or_default();
+    let placed = place(row_group, start, 0)?;
+    Ok(start + payload_bytes(&placed) + length(&footer(&row_group.schema, vec![placed])?))
+}
+
+/// What a row group adds to a footer at most, in bytes.
+fn footer_part(row_group: &RowGroup) -> Result<u64, ParquetError> {
+    let columns = u64::try_from(row_group.metadata.num_columns()).unwrap_or_default();
+    let alone = length(&footer(&row_group.schema, vec![place(row_group, 0, 0)?])?);
+    Ok(alone + MOVED_COLUMN_BYTES * (columns + 1) - length(&footer(&row_group.schema, Vec::new())?))
 }
 
 /// Where a column chunk stands: from its dictionary, or its first data page, for its compressed size.

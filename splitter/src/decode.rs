@@ -1,5 +1,6 @@
 //! Blocks of text become typed columns; what does not fit is rejected, with its place and the reason.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -44,11 +45,9 @@ fn data_type(column_type: ColumnType) -> DataType {
     }
 }
 
-/// Whether a field means null in a column of this type.
-pub(crate) fn is_null(text: &[u8], csv: &CsvPolicy, column_type: ColumnType) -> bool {
-    text.is_empty()
-        || ((csv.null_words_in_text || column_type != ColumnType::Utf8)
-            && csv.null_words.iter().any(|word| word.as_bytes() == text))
+/// Whether a field means null in a column.
+pub(crate) fn is_null(text: &[u8], csv: &CsvPolicy, column: &Column) -> bool {
+    text.is_empty() || (column.null_words && csv.null_words.iter().any(|word| word.as_bytes() == text))
 }
 
 /// One record of a text.
@@ -84,11 +83,7 @@ impl<'a> Records<'a> {
         if !self.reader.read_byte_record(&mut self.record).ok()? {
             return None;
         }
-        Some(Record {
-            fields: &self.record,
-            start: behind_line_ends(self.text, start),
-            end: place(&self.reader),
-        })
+        Some(Record { fields: &self.record, start: behind_line_ends(self.text, start), end: place(&self.reader) })
     }
 }
 
@@ -111,25 +106,24 @@ pub(crate) fn decode(
 ) -> Result<Decoded, ArrowError> {
     let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
     let mut fields = Fields::read(block, csv, max_record_bytes);
-    let mut misfits = Misfits { by_row: vec![None; fields.rows.len()], nulls_instead: bad_records == BadRecords::Null };
+    let mut misfits = Misfits { by_row: BTreeMap::new(), nulls_instead: bad_records == BadRecords::Null };
     let columns: Vec<ArrayRef> = csv
         .columns
         .iter()
         .enumerate()
-        .map(|(index, column)| decode_column(&fields, csv, index, column.column_type, &mut misfits))
+        .map(|(index, column)| decode_column(&fields, csv, index, column, &mut misfits))
         .collect();
     let rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
-    let rejects = misfits.by_row.iter().zip(&fields.rows).filter_map(|(misfit, row)| {
-        let misfit = misfit.as_ref()?;
+    let rejects = misfits.by_row.iter().filter_map(|(row, misfit)| {
         let column = csv.columns.get(misfit.column).map(|column| column.name.clone());
-        Some(row.reject(block, column, misfit.reason.clone()))
+        Some(fields.rows.get(*row)?.reject(block, column, misfit.reason.clone()))
     });
     let rejects: Vec<Reject> = rejects.collect();
     let rows = if rejects.is_empty() {
         rows
     } else {
-        let taken: BooleanArray = misfits.by_row.iter().map(|misfit| Some(misfit.is_none())).collect();
-        filter_record_batch(&rows, &taken)?
+        let taken = (0..fields.rows.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
+        filter_record_batch(&rows, &taken.collect::<BooleanArray>())?
     };
     fields.rejects.extend(rejects);
     fields.rejects.sort_by_key(|reject| reject.record);
@@ -215,11 +209,10 @@ impl Fields {
 
 /// Values that do not fit their column; of each row the first.
 struct Misfits {
-    by_row: Vec<Option<Misfit>>,
+    by_row: BTreeMap<usize, Misfit>,
     nulls_instead: bool,
 }
 
-#[derive(Clone)]
 struct Misfit {
     column: usize,
     reason: String,
@@ -230,9 +223,7 @@ impl Misfits {
         if self.nulls_instead {
             return;
         }
-        if let Some(misfit @ None) = self.by_row.get_mut(row) {
-            *misfit = Some(Misfit { column, reason: reason(text, column_type) });
-        }
+        self.by_row.entry(row).or_insert_with(|| Misfit { column, reason: reason(text, column_type) });
     }
 }
 
@@ -256,18 +247,13 @@ fn reason(text: &[u8], column_type: ColumnType) -> String {
 }
 
 /// Decodes one column: a builder, and the function that reads one value.
-fn decode_column(
-    fields: &Fields,
-    csv: &CsvPolicy,
-    index: usize,
-    column_type: ColumnType,
-    misfits: &mut Misfits,
-) -> ArrayRef {
+fn decode_column(fields: &Fields, csv: &CsvPolicy, index: usize, column: &Column, misfits: &mut Misfits) -> ArrayRef {
+    let column_type = column.column_type;
     macro_rules! column {
         ($builder:expr, $parse:expr) => {{
             let mut builder = $builder;
             for (row, text) in fields.column(index).enumerate() {
-                if is_null(text, csv, column_type) {
+                if is_null(text, csv, column) {
                     builder.append_null();
                 } else if let Some(value) = $parse(text) {
                     builder.append_value(value);

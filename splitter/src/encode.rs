@@ -43,8 +43,8 @@ pub(crate) struct ChunkSchema {
 /// Why rows could not be encoded.
 #[derive(Debug)]
 pub(crate) enum EncodeError {
-    /// One row alone is larger than a chunk; its place in the batch from 0.
-    RowTooLarge(usize),
+    /// One row alone is larger than a chunk.
+    RowTooLarge,
     /// The encoder failed.
     Parquet(ParquetError),
 }
@@ -81,13 +81,12 @@ pub(crate) fn encode(
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    encode_from(rows, 0, properties, limit, &mut encoded)?;
+    encode_from(rows, properties, limit, &mut encoded)?;
     Ok(encoded)
 }
 
 fn encode_from(
     rows: &RecordBatch,
-    first: usize,
     properties: &WriterProperties,
     limit: u64,
     encoded: &mut Vec<RowGroup>,
@@ -105,18 +104,16 @@ fn encode_from(
     }
     let half = rows.num_rows() / 2;
     if half == 0 {
-        return Err(EncodeError::RowTooLarge(first));
+        return Err(EncodeError::RowTooLarge);
     }
-    encode_from(&rows.slice(0, half), first, properties, limit, encoded)?;
-    encode_from(&rows.slice(half, rows.num_rows() - half), first + half, properties, limit, encoded)
+    encode_from(&rows.slice(0, half), properties, limit, encoded)?;
+    encode_from(&rows.slice(half, rows.num_rows() - half), properties, limit, encoded)
 }
 
 fn row_group(metadata: &ParquetMetaData, file: Bytes) -> Option<RowGroup> {
     let described = metadata.file_metadata();
-    let schema = ChunkSchema {
-        columns: described.schema_descr_ptr(),
-        key_values: described.key_value_metadata().cloned(),
-    };
+    let schema =
+        ChunkSchema { columns: described.schema_descr_ptr(), key_values: described.key_value_metadata().cloned() };
     let metadata = metadata.row_groups().first()?.clone();
     Some(RowGroup { metadata, payload: Payload::Memory(file), schema: Arc::new(schema) })
 }

@@ -120,10 +120,7 @@ impl SplitError {
         )
     }
 
-    pub(crate) fn internal(
-        at: &Location,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn internal(at: &Location, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal { at: at.clone(), source: source.into() }
     }
 }

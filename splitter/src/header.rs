@@ -17,22 +17,12 @@ pub(crate) struct Header {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the header from the first bytes of a source; `whole` when these are all there are.
-pub(crate) fn read(
-    at: &Location,
-    head: &[u8],
-    whole: bool,
-    delimiter: u8,
-    quote: u8,
-) -> Result<Header, SplitError> {
+pub(crate) fn read(at: &Location, head: &[u8], whole: bool, delimiter: u8, quote: u8) -> Result<Header, SplitError> {
     refuse_what_is_no_text(at, head)?;
     let mark = if head.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let text = head.get(mark..).unwrap_or_default();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .quote(quote)
-        .from_reader(text);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).quote(quote).from_reader(text);
     let mut record = csv::ByteRecord::new();
     let found = reader.read_byte_record(&mut record).unwrap_or_default();
     let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
@@ -54,16 +44,14 @@ pub(crate) fn read(
 const OTHER_FORMATS: &[(&[u8], &str, &str)] = &[
     (b"\x1f\x8b", "gzip data", DECOMPRESS),
     (b"\x28\xb5\x2f\xfd", "zstd data", DECOMPRESS),
-    (b"BZh", "bzip2 data", DECOMPRESS),
     (b"\xfd7zXZ\0", "xz data", DECOMPRESS),
     (b"\x04\x22\x4d\x18", "lz4 data", DECOMPRESS),
     (b"PK\x03\x04", "a zip archive, which Excel workbooks are too", "unpack it, or save the sheet as CSV"),
     (b"\xff\xfe", "UTF-16 text", CONVERT),
     (b"\xfe\xff", "UTF-16 text", CONVERT),
     (b"\x89PNG", "a PNG image", NOT_A_TABLE),
-    (b"%PDF", "a PDF document", NOT_A_TABLE),
+    (b"%PDF-", "a PDF document", NOT_A_TABLE),
     (b"\xd0\xcf\x11\xe0", "an old Office document", "save the sheet as CSV"),
-    (b"ORC", "an ORC file", "convert it to Parquet"),
     (b"Obj\x01", "an Avro file", "convert it to Parquet"),
 ];
 

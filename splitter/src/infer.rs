@@ -36,6 +36,16 @@ impl Evidence {
         }
     }
 
+    /// Evidence of values that are text and nothing else.
+    pub(crate) fn of_text() -> Self {
+        Self { possible: [false; TYPES.len()], values: 1 }
+    }
+
+    /// Whether there are values that no type but text has. A column of nulls alone is not known to be text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.values > 0 && self.column_type() == ColumnType::Utf8
+    }
+
     /// What both allow.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.values += other.values;
@@ -71,9 +81,9 @@ pub(crate) fn observe(text: &[u8], csv: &CsvPolicy, ends_open: bool, strict: boo
         if std::str::from_utf8(record.fields.as_slice()).is_err() {
             continue;
         }
-        for (evidence, field) in evidence.iter_mut().zip(record.fields) {
-            // As for a column that is not text: a null word says nothing about the other values.
-            if !is_null(field, csv, ColumnType::Int64) {
+        for ((evidence, column), field) in evidence.iter_mut().zip(&csv.columns).zip(record.fields) {
+            // A null word says nothing about the other values.
+            if !is_null(field, csv, column) {
                 evidence.observe(field);
             }
         }
@@ -101,7 +111,7 @@ mod tests {
             (&["1", "2.5"], ColumnType::Float64),
             (&["1", "00123"], ColumnType::Utf8),
             (&["1", "9223372036854775808"], ColumnType::Utf8),
-            (&["1234567890123456", "2.5"], ColumnType::Utf8),
+            (&["9007199254740993", "2.5"], ColumnType::Utf8),
             (&["true", "FALSE"], ColumnType::Boolean),
             (&["true", "1"], ColumnType::Utf8),
             (&["2013-01-01"], ColumnType::Date32),

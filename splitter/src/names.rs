@@ -1,6 +1,6 @@
 //! Names of columns: as the settings want them, such that Delta takes them, and unique.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use shared::ColumnNames;
 
@@ -13,6 +13,8 @@ const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\r', '\t', 
 /// case being the same to Delta, the first keeps it and the others get `_2`, `_3`, …
 pub(crate) fn column_names<'a>(source_names: impl IntoIterator<Item = &'a str>, style: ColumnNames) -> Vec<String> {
     let mut taken = HashSet::new();
+    // The number that comes next for a name that is taken, so that a thousand columns of one name are no million tries.
+    let mut next: HashMap<String, u32> = HashMap::new();
     let name = |(index, source_name): (usize, &str)| {
         let trimmed = source_name.trim();
         let styled = match style {
@@ -22,9 +24,17 @@ pub(crate) fn column_names<'a>(source_names: impl IntoIterator<Item = &'a str>, 
         };
         let legal = styled.replace(REFUSED, "_");
         let legal = if legal.is_empty() { format!("column_{}", index + 1) } else { legal };
-        let numbered = (2..).map(|number| format!("{legal}_{number}"));
-        let mut candidates = std::iter::once(legal.clone()).chain(numbered);
-        candidates.find(|candidate| taken.insert(candidate.to_lowercase())).unwrap_or(legal)
+        if taken.insert(legal.to_lowercase()) {
+            return legal;
+        }
+        let number = next.entry(legal.to_lowercase()).or_insert(2);
+        loop {
+            let numbered = format!("{legal}_{number}");
+            *number += 1;
+            if taken.insert(numbered.to_lowercase()) {
+                return numbered;
+            }
+        }
     };
     source_names.into_iter().enumerate().map(name).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use shared::{
     Column, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Location, Policy, PutMode, SourceObject,
-    StorageError, WorkArea, put_json, try_get_json,
+    Storage, StorageError, WorkArea, put_json, try_get_json,
 };
 
 use crate::decode::byte;
@@ -47,8 +47,10 @@ pub(crate) async fn open(
         }
         generation += 1;
     }
-    if let Some(known) = latest.filter(|_| !context.again) {
-        return Ok(known);
+    if let Some((job, area)) = latest
+        && (!context.again || is_under_way(storage, &area).await.map_err(SplitError::WorkArea)?)
+    {
+        return Ok((job, area));
     }
     let policy = policy(context, source).await?;
     let load = LoadPolicy { sql: context.settings.sql.clone(), partition_by: context.settings.partition_by.clone() };
@@ -65,6 +67,16 @@ pub(crate) async fn open(
     }
 }
 
+/// Whether some of a job is in its table, and not all of it: then it is gone on with, and not begun anew beside it.
+async fn is_under_way(storage: &dyn Storage, area: &WorkArea) -> Result<bool, StorageError> {
+    let is_done = match storage.stat(&area.receipt()).await {
+        Ok(_) => true,
+        Err(StorageError::NotFound { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(!is_done && !storage.list(&area.loaded()).await?.is_empty())
+}
+
 async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy, SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
@@ -76,7 +88,8 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         format: Format::Parquet { column_names: Vec::new() },
     };
     let head = sample(context, source, 0..HEAD_BYTES.min(source.size)).await?;
-    if head.starts_with(b"PAR1") {
+    // A header of a CSV may begin with these letters too, but has no NUL byte.
+    if head.starts_with(b"PAR1") && memchr::memchr(0, &head).is_some() {
         let parquet = ParquetSource::open(context, source).await?;
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
@@ -87,7 +100,7 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     let (delimiter, quote) = (settings.csv_delimiter, settings.csv_quote);
     let header = header::read(&source.uri, &head, whole, byte(delimiter), byte(quote))?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
-    let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8 };
+    let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8, null_words: true };
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         delimiter,
@@ -95,15 +108,16 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         data_start: header.data_start,
         columns: header.names.into_iter().zip(names).map(column).collect(),
         null_words: settings.null_words.clone().unwrap_or_else(default_words),
-        null_words_in_text: settings.null_words.is_some(),
     };
     let evidence = match settings.infer {
         Infer::None => None,
         Infer::Sample => Some(from_samples(context, source, &csv, &head, whole).await?),
         Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
     };
-    for (column, evidence) in csv.columns.iter_mut().zip(evidence.unwrap_or_default()) {
+    let evidence = evidence.unwrap_or_else(|| vec![Evidence::of_text(); csv.columns.len()]);
+    for (column, evidence) in csv.columns.iter_mut().zip(evidence) {
         column.column_type = evidence.column_type();
+        column.null_words = settings.null_words.is_some() || !evidence.is_text();
     }
     policy.format = Format::Csv(csv);
     Ok(policy)

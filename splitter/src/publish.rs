@@ -41,12 +41,7 @@ struct Place {
 
 impl<'a> Publisher<'a> {
     /// Goes on where the checkpoint says.
-    pub(crate) fn resume(
-        context: &'a SplitContext,
-        job: &'a Job,
-        area: &'a WorkArea,
-        checkpoint: &Checkpoint,
-    ) -> Self {
+    pub(crate) fn resume(context: &'a SplitContext, job: &'a Job, area: &'a WorkArea, checkpoint: &Checkpoint) -> Self {
         let place = Place {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
@@ -73,6 +68,11 @@ impl<'a> Publisher<'a> {
     /// Number of the chunk in hand.
     fn index(&self) -> u32 {
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Records that were taken so far, those of earlier attempts included.
+    pub(crate) fn records(&self) -> u64 {
+        self.place.records_before + self.place.records
     }
 
     /// How far it came, as the error of a job that is asked to stop.
@@ -132,15 +132,23 @@ impl<'a> Publisher<'a> {
 
     async fn take_row_group(&mut self, row_group: &RowGroup) -> Result<(), SplitError> {
         if let Some(chunk) = &self.chunk
-            && chunk.size_with(row_group)? > self.job.policy.chunk_bytes
+            && !chunk.has_room_for(row_group, self.job.policy.chunk_bytes)?
         {
             self.end_chunk().await?;
+            self.note().await?;
         }
         let storage = self.context.storage.as_ref();
         if self.chunk.is_none() {
             let index = self.index();
             let schema = Arc::clone(&row_group.schema);
-            self.chunk = Some(ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?);
+            let chunk = ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?;
+            let has_room = chunk.has_room_for(row_group, self.job.policy.chunk_bytes)?;
+            self.chunk = Some(chunk);
+            if !has_room {
+                let reason = "one row group with its footer is larger than a chunk";
+                let hint = "run with a higher CHUNK_SIZE_MB and --again";
+                return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
+            }
         }
         if let Some(chunk) = &mut self.chunk {
             chunk.append(row_group, storage, &self.job.source).await?;
@@ -151,7 +159,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Chunk, then task, then checkpoint: who sees the later finds the earlier.
+    /// Chunk, then task; the checkpoint, or the manifest, comes after: who sees the later finds the earlier.
     async fn end_chunk(&mut self) -> Result<(), SplitError> {
         let storage = self.context.storage.as_ref();
         let index = self.index();
@@ -162,6 +170,12 @@ impl<'a> Publisher<'a> {
         announce(self.context, self.job, self.area, [&entry]).await?;
         tracing::info!(job = %self.job.job_id, chunk = index, rows = entry.rows, bytes = entry.bytes, "chunk announced");
         self.chunks.push(entry);
+        self.context.progress.chunks_split.add(1);
+        Ok(())
+    }
+
+    /// Writes the checkpoint; the row group that comes next is the first of its chunk.
+    async fn note(&mut self) -> Result<(), SplitError> {
         let checkpoint = Checkpoint {
             version: 1,
             block_start: self.place.block_start,
@@ -170,10 +184,8 @@ impl<'a> Publisher<'a> {
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
         };
-        let noted = put_json(storage, &self.area.checkpoint(), &checkpoint, PutMode::Overwrite).await;
-        noted.map_err(SplitError::WorkArea)?;
-        self.context.progress.chunks_split.add(1);
-        Ok(())
+        let (storage, at) = (self.context.storage.as_ref(), self.area.checkpoint());
+        put_json(storage, &at, &checkpoint, PutMode::Overwrite).await.map_err(SplitError::WorkArea)
     }
 
     /// The source is at its end: announces the last chunk and writes the manifest.
@@ -182,7 +194,7 @@ impl<'a> Publisher<'a> {
         let manifest = Manifest {
             version: 1,
             job_id: self.job.job_id.clone(),
-            records: self.place.records_before + self.place.records,
+            records: self.records(),
             quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
             chunks: self.chunks,
             quarantine: self.quarantined,
@@ -210,8 +222,7 @@ async fn announce(
     chunks: impl IntoIterator<Item = &ChunkEntry>,
 ) -> Result<(), SplitError> {
     let Some(queue) = &context.queue else { return Ok(()) };
-    let bodies: Result<Vec<String>, _> =
-        chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
+    let bodies: Result<Vec<String>, _> = chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
     let bodies = bodies.map_err(|error| SplitError::internal(&job.source.uri, error))?;
     queue.send(&bodies).await.map_err(SplitError::Queue)
 }

@@ -30,11 +30,11 @@ pub(crate) fn bytes(
             let at = source.uri.clone();
             let range = start..size.min(start + RANGE_BYTES);
             // A task of its own, so that it goes on while nobody asks for its result.
-            let read =
-                tokio::spawn(async move { storage.get_range(&source.uri, &source.version, range).await });
+            let read = tokio::spawn(async move { storage.get_range(&source.uri, &source.version, range).await });
             let progress = Arc::clone(&progress);
             async move {
-                let bytes = read.await.map_err(|error| SplitError::internal(&at, error))?.map_err(SplitError::Source)?;
+                let bytes =
+                    read.await.map_err(|error| SplitError::internal(&at, error))?.map_err(SplitError::Source)?;
                 progress.bytes_read.add(u64::try_from(bytes.len()).unwrap_or_default());
                 Ok(bytes)
             }

@@ -56,12 +56,12 @@ impl Framer {
 
     /// The next block, if one is complete.
     pub(crate) fn next_block(&mut self) -> Result<Option<Block>, FrameError> {
+        let most = self.block_bytes + self.max_record_bytes;
         match self.block_end(false) {
-            Some(end) => Ok(Some(self.cut(end))),
-            None if self.text.len() > self.block_bytes + self.max_record_bytes => {
-                Err(FrameError::TooLong(self.cut(self.text.len())))
-            }
-            None => Ok(None),
+            Some(end) if end <= most => Ok(Some(self.cut(end))),
+            // Not the end of the text, which depends on the pieces in which it came.
+            _ if self.text.len() > most => Err(FrameError::TooLong(self.cut(most))),
+            _ => Ok(None),
         }
     }
 
@@ -70,8 +70,11 @@ impl Framer {
         if self.text.is_empty() {
             return Ok(None);
         }
-        if let Some(end) = self.block_end(true) {
-            return Ok(Some(self.cut(end)));
+        let most = self.block_bytes + self.max_record_bytes;
+        match self.block_end(true) {
+            Some(end) if end <= most => return Ok(Some(self.cut(end))),
+            _ if self.text.len() > most => return Err(FrameError::TooLong(self.cut(most))),
+            _ => {}
         }
         let in_quotes = self.in_quotes;
         let rest = self.cut(self.text.len());

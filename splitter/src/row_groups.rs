@@ -7,31 +7,31 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchReader;
 use bytes::{Buf, Bytes};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{SchemaDescriptor, Type};
 use shared::{Policy, Progress, SourceObject, Storage, StorageError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::assemble::{byte_range, payload_bytes};
+use crate::assemble::{byte_range, file_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::split::{Encoded, SplitContext};
 
 const HINT: &str = "the file is damaged or was not written to its end; have it written again";
 
-/// Bytes that are fetched at once for the decoder.
-const READ_BYTES: u64 = 1 << 20;
+/// Bytes that are fetched at once where the decoder does not say how many it wants: it is after the header of a page.
+const READ_BYTES: u64 = 16 << 10;
 
 /// Text bytes of a row group's worth of rows, when a source's row group is cut into smaller ones.
 const PIECE_BYTES: i64 = 16 << 20;
 
-/// Room for the footer of a chunk with one row group, beside its pages.
-const FOOTER_ROOM: u64 = 64 << 10;
+/// Most rows of such a piece: how large rows are once decoded, the footer does not tell.
+const MOST_ROWS: usize = 64 << 10;
 
 /// A Parquet source whose footer was read.
 #[derive(Clone, Debug)]
@@ -46,9 +46,7 @@ impl ParquetSource {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
         let file = RangedFile { storage, source: source.clone(), progress, runtime: Handle::current() };
         let reader = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
-            ArrowReaderMetadata::load(&reader, ArrowReaderOptions::new())
-        });
+        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
         let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
         let metadata = loaded.map_err(|error| file.blame(error))?;
         let opened = Self { file, metadata };
@@ -61,6 +59,11 @@ impl ParquetSource {
         self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect()
     }
 
+    /// Rows of the whole source.
+    pub(crate) fn rows(&self) -> u64 {
+        self.parquet().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
+    }
+
     fn parquet(&self) -> &ParquetMetaData {
         self.metadata.metadata()
     }
@@ -68,10 +71,13 @@ impl ParquetSource {
     /// Pages must lie within the file, and in it only.
     fn check_places(&self) -> Result<(), SplitError> {
         let at = &self.file.source.uri;
-        for (number, group) in self.parquet().row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() != 0) {
+        for (number, group) in self.parquet().row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() != 0)
+        {
             for column in group.columns() {
                 let range = byte_range(column);
-                if column.data_page_offset() < 4 || range.end > self.file.source.size {
+                let is_negative =
+                    column.compressed_size() < 0 || column.dictionary_page_offset().is_some_and(|at| at < 0);
+                if is_negative || column.data_page_offset() < 4 || range.end > self.file.source.size {
                     let path = column.column_path().string();
                     let reason = format!("column '{path}' of row group {number} lies outside of the file");
                     return Err(BadInput::at_byte(at, range.start, reason, HINT).into());
@@ -98,11 +104,18 @@ impl ParquetSource {
     ) -> mpsc::Receiver<Result<Encoded, SplitError>> {
         let (sender, receiver) = mpsc::channel(2);
         let (policy, column_names) = (policy.clone(), column_names.to_vec());
-        tokio::task::spawn_blocking(move || {
+        let (at, of_panic) = (self.file.source.uri.clone(), sender.clone());
+        let work = tokio::task::spawn_blocking(move || {
             let sent = self.send_all(from, &policy, &column_names, &sender);
             if let Err(Some(error)) = sent {
                 // Nobody listening means that nobody wants to know.
                 drop(sender.blocking_send(Err(error)));
+            }
+        });
+        // The end of the channel means the end of the source, so a panic must not look like one.
+        tokio::spawn(async move {
+            if let Err(panic) = work.await {
+                drop(of_panic.send(Err(SplitError::internal(&at, panic))).await);
             }
         });
         receiver
@@ -117,18 +130,24 @@ impl ParquetSource {
         sender: &mpsc::Sender<Result<Encoded, SplitError>>,
     ) -> Result<(), Option<SplitError>> {
         let all = self.parquet().row_groups();
-        let fits = |bytes: u64| bytes + FOOTER_ROOM <= policy.chunk_bytes;
-        // All or none, so that every chunk of the job has the same schema.
-        let copied = all.iter().all(|group| fits(payload_bytes(group)));
         let schema = Arc::new(self.chunk_schema(column_names).map_err(|error| Some(self.file.blame(error)))?);
+        let copy = |group: &RowGroupMetaData| RowGroup {
+            metadata: group.clone(),
+            payload: Payload::Source,
+            schema: Arc::clone(&schema),
+        };
+        // All or none, so that every chunk of the job has the same schema.
+        let mut copied = true;
+        for group in all {
+            let bytes = file_bytes(&copy(group)).map_err(|error| Some(self.file.blame(error)))?;
+            copied = copied && bytes <= policy.chunk_bytes;
+        }
         for (number, group) in (0_u64..).zip(all).filter(|(number, _)| *number >= from) {
             if group.num_rows() == 0 {
                 continue;
             }
             if copied {
-                let row_group =
-                    RowGroup { metadata: group.clone(), payload: Payload::Source, schema: Arc::clone(&schema) };
-                send(sender, number, group.num_rows(), vec![row_group])?;
+                send(sender, number, group.num_rows(), vec![copy(group)])?;
             } else {
                 self.send_pieces(number, policy, column_names, sender)?;
             }
@@ -148,7 +167,7 @@ impl ParquetSource {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         let group = self.parquet().row_group(place);
         let pieces = (group.total_byte_size() / PIECE_BYTES.min(signed(policy.block_bytes)) + 1).max(1);
-        let rows_at_once = usize::try_from(group.num_rows() / pieces).unwrap_or(usize::MAX).max(1);
+        let rows_at_once = usize::try_from(group.num_rows() / pieces).unwrap_or(usize::MAX).clamp(1, MOST_ROWS);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
             .with_row_groups(vec![place])
             .with_batch_size(rows_at_once)
@@ -163,9 +182,12 @@ impl ParquetSource {
             let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
             let encoded = encode(&rows, &properties, policy.chunk_bytes).map_err(|error| match error {
                 EncodeError::Parquet(error) => blame(error),
-                EncodeError::RowTooLarge(_) => {
+                EncodeError::RowTooLarge => {
                     let reason = format!("a row of row group {number} is larger than a chunk");
-                    Some(BadInput::whole(&self.file.source.uri, reason, "run with a higher CHUNK_SIZE_MB and --again").into())
+                    Some(
+                        BadInput::whole(&self.file.source.uri, reason, "run with a higher CHUNK_SIZE_MB and --again")
+                            .into(),
+                    )
                 }
             })?;
             send(sender, number, count, encoded)?;
@@ -192,6 +214,11 @@ impl ParquetSource {
         });
         Ok(ChunkSchema { columns: Arc::new(SchemaDescriptor::new(Arc::new(root))), key_values })
     }
+}
+
+/// Reads and decodes the footer.
+fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, ParquetError> {
+    shared::arrow_metadata(Arc::new(ParquetMetaDataReader::new().parse_and_finish(file)?))
 }
 
 fn send(
@@ -300,7 +327,7 @@ struct RangedRead {
 impl Read for RangedRead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.ahead.is_empty() {
-            let end = self.file.source.size.min(self.position + READ_BYTES);
+            let end = self.file.source.size.min(self.position.saturating_add(READ_BYTES)).max(self.position);
             self.ahead = self.file.range(self.position, end).map_err(io::Error::other)?;
             self.position = end;
         }

@@ -85,7 +85,8 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
     let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
     let destination = context.table.clone().unwrap_or_else(|| context.work_prefix.clone());
     let (job, area) = open(context, &source, &destination).await?;
-    let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
+    let manifest: Option<Manifest> =
+        try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
     let was_split_before = manifest.is_some();
     let manifest = match manifest {
         Some(manifest) => {
@@ -107,15 +108,27 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     announce_again(context, job, area, &checkpoint.chunks).await?;
     context.progress.bytes_total.add(job.source.size);
     let mut publisher = Publisher::resume(context, job, area, &checkpoint);
-    let row_groups = match &job.policy.format {
+    let (row_groups, rows) = match &job.policy.format {
         Format::Csv(csv) => {
             let from = checkpoint.block_start.max(csv.data_start);
             context.progress.bytes_read.add(from);
-            csv_row_groups(context, job, csv, from)
+            (csv_row_groups(context, job, csv, from), None)
         }
-        Format::Parquet { column_names } => parquet_row_groups(context, job, column_names, checkpoint.block_start).await?,
+        Format::Parquet { column_names } => {
+            let parquet = ParquetSource::open(context, &job.source).await?;
+            let rows = parquet.rows();
+            let mut row_groups = parquet.send(checkpoint.block_start, &job.policy, column_names);
+            let row_groups: EncodedStream<'_> = Box::pin(stream::poll_fn(move |task| row_groups.poll_recv(task)));
+            (row_groups, Some(rows))
+        }
     };
     match publish_all(context, &mut publisher, row_groups).await {
+        Ok(()) if rows.is_some_and(|rows| rows != publisher.records()) => {
+            let reason = format!("{} rows were read where the footer says {rows:?}", publisher.records());
+            let hint = "the file is damaged or was not written to its end; have it written again";
+            publisher.abandon().await?;
+            Err(BadInput::whole(&job.source.uri, reason, hint).into())
+        }
         Ok(()) => publisher.finish().await,
         Err(error) => {
             if let Err(second) = publisher.abandon().await {
@@ -174,23 +187,12 @@ fn encode_block(
     let row_groups = encode(&decoded.rows, &properties(&policy.codec), policy.chunk_bytes);
     let row_groups = row_groups.map_err(|error| match error {
         EncodeError::Parquet(error) => SplitError::internal(at, error),
-        EncodeError::RowTooLarge(_) => {
+        EncodeError::RowTooLarge => {
             let reason = "a record in the block that begins here is larger than a chunk once encoded";
             BadInput::at_byte(at, block.start, reason, "run with a higher CHUNK_SIZE_MB and --again").into()
         }
     })?;
     Ok(Encoded { block_start: block.start, records: decoded.records, rejects: decoded.rejects, row_groups })
-}
-
-async fn parquet_row_groups<'a>(
-    context: &'a SplitContext,
-    job: &'a Job,
-    column_names: &'a [String],
-    from: u64,
-) -> Result<EncodedStream<'a>, SplitError> {
-    let parquet = ParquetSource::open(context, &job.source).await?;
-    let mut row_groups = parquet.send(from, &job.policy, column_names);
-    Ok(Box::pin(stream::poll_fn(move |task| row_groups.poll_recv(task))))
 }
 
 /// The blocks of a CSV source from byte `from` on, which must be where a block begins.

@@ -9,7 +9,7 @@ use shared::ColumnType;
 /// Words that mean null in columns that are not text, unless `NULL_WORDS` says otherwise.
 pub(crate) const NULL_WORDS: &[&str] = &["NA", "N/A", "NULL", "null", "\\N"];
 
-/// Digits that a double-precision number carries whatever they are (`DBL_DIG`).
+/// Digits that a double-precision number carries whatever they are (`DBL_DIG`); more of them may or may not come back.
 const FLOAT_DIGITS: usize = 15;
 
 const MICROSECONDS: i64 = 1_000_000;
@@ -28,8 +28,8 @@ pub(crate) fn int64(text: &[u8]) -> Option<i64> {
     })
 }
 
-/// A decimal number that double precision holds exactly as it prints: at most 15 digits, and an exponent only behind a
-/// fraction, since `1e5` may as well be a name.
+/// A decimal number that double precision gives back as it was, and an exponent only behind a fraction, since `1e5` may as
+/// well be a name.
 pub(crate) fn float64(text: &[u8]) -> Option<f64> {
     let (_, unsigned) = sign(text);
     let (mantissa, exponent) = match unsigned.iter().position(|byte| matches!(byte, b'e' | b'E')) {
@@ -48,10 +48,18 @@ pub(crate) fn float64(text: &[u8]) -> Option<f64> {
         return None;
     }
     let significant = whole.iter().chain(fraction.unwrap_or_default()).skip_while(|digit| **digit == b'0').count();
-    if significant > FLOAT_DIGITS || (fraction.is_none() && text == b"-0") {
+    if fraction.is_none() && text == b"-0" {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
+    let text = std::str::from_utf8(text).ok()?;
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite())?;
+    (significant <= FLOAT_DIGITS || prints_as(value, text)).then_some(value)
+}
+
+/// Whether the number prints as the text, zeros at the end of its fraction aside.
+fn prints_as(value: f64, text: &str) -> bool {
+    let trimmed = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+    value.to_string() == trimmed
 }
 
 /// `true` and `false`, in small letters, capitals, or with a capital at the start.
@@ -96,7 +104,8 @@ pub(crate) fn timestamp_utc(text: &[u8]) -> Option<i64> {
         return timestamp(local);
     }
     let (local, sign, hours, minutes) = match text {
-        [local @ .., sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [local @ .., sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
+        [local @ .., sign @ (b'+' | b'-'), h1, h2, b':', m1, m2]
+        | [local @ .., sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
             (local, sign, number(&[*h1, *h2])?, number(&[*m1, *m2])?)
         }
         _ => return None,
@@ -174,8 +183,10 @@ mod tests {
             ("17", Some(17.0)),
             ("1.5e-3", Some(0.0015)),
             ("123456789012345", Some(123_456_789_012_345.0)),
-            ("1234567890123456", None),
-            ("0.1234567890123456", None),
+            ("1234567890123456", Some(1_234_567_890_123_456.0)),
+            ("9007199254740993", None),
+            ("0.30000000000000004", Some(0.300_000_000_000_000_04)),
+            ("0.12345678901234567", None),
             ("0.000000000000000000001", Some(1e-21)),
             ("1e5", None),
             (".5", None),
@@ -221,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_a_float_prints_as_it_was(text in "-?[0-9]{1,12}\\.[0-9]{1,12}") {
+        fn what_is_a_float_prints_as_it_was(text in "-?[0-9]{1,12}\\.[0-9]{1,18}") {
             if let Some(value) = float64(text.as_bytes()) {
                 let printed = value.to_string();
                 let without_zeros = text.trim_end_matches('0').trim_end_matches('.');

@@ -114,8 +114,8 @@ impl Commit<'_> {
             // The last plan has the columns of all before it.
             self.table.create(&last.plan).await?;
         }
-        self.settle_what_is_there().await?;
         self.refuse_other_seals().await?;
+        self.settle_what_is_there().await?;
         let missing = self.set_outdated_aside().await?;
         if self.open.is_empty() {
             return Ok(());

@@ -6,7 +6,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream, StreamExt};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -71,8 +71,7 @@ impl ChunkFile {
         let length = footer.len().saturating_sub(FOOTER_TAIL);
         let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]).map_err(undecodable)?;
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
-        let metadata =
-            ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(undecodable)?;
+        let metadata = shared::arrow_metadata(Arc::new(metadata)).map_err(undecodable)?;
         if let Some(identity) = identity.filter(|identity| identity.rows != rows) {
             return Err(damaged(format!("it has {rows} rows instead of {}", identity.rows)));
         }

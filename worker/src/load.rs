@@ -113,13 +113,24 @@ async fn skip_what_is_there(
     let mut absent = Vec::new();
     for chunk in chunks {
         if table.transaction(&chunk.app_id).await?.is_some() {
-            let concluded = complete::found(context.storage.as_ref(), &chunk).await;
+            let concluded = match sealed_otherwise(table, &chunk).await? {
+                Some(error) => Err(error),
+                None => complete::found(context.storage.as_ref(), &chunk).await,
+            };
             answers.give(&chunk.messages, &verdict(concluded));
         } else {
             absent.push(chunk);
         }
     }
     Ok(absent)
+}
+
+/// The error for a chunk whose job the table holds in another cut: then its place in the job says nothing about its rows.
+async fn sealed_otherwise(table: &Table, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
+    let Some(origin) = &chunk.origin else { return Ok(None) };
+    let seal = table.transaction(&origin.seal_id()).await?;
+    let other = seal.is_some_and(|seal| seal != origin.seal.0);
+    Ok(other.then(|| LoadError::Sealed { job: origin.identity.job_id.clone(), table: table.uri().clone() }))
 }
 
 /// Writes the data files of each chunk. What one chunk adds to the table's columns, the next ones find.

@@ -100,7 +100,7 @@ fn too_many_bad_records_are_told_by_the_status() {
     let ran = place.run(&["ingest", "x.csv", "--table", "t", "--max-bad-records", "0"]);
     assert_eq!(ran.status, 4);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: 1 of 3 records were rejected, more than MAX_BAD_RECORDS allows; the others are loaded
+    error: 1 of 3 records were rejected, more than MAX_BAD_RECORDS allows; all others are there
     hint: the rejected records are in the quarantine folder of the job
     ");
     assert_eq!(place.rows().num_rows(), 2);
@@ -113,8 +113,14 @@ fn settings_that_cannot_be_used() {
     let place = Place::new();
     place.write("x.csv", "a\n1\n");
     for (args, text) in [
-        (&["x.csv", "--chunk-size-mb", "0"][..], "CHUNK_SIZE_MB='0' cannot be used: it must be a whole number from 1 to 5120"),
-        (&["x.csv", "--bad-records", "drop"], "BAD_RECORDS='drop' cannot be used: it must be one of quarantine, fail, null"),
+        (
+            &["x.csv", "--chunk-size-mb", "0"][..],
+            "CHUNK_SIZE_MB='0' cannot be used: it must be a whole number from 1 to 5120",
+        ),
+        (
+            &["x.csv", "--bad-records", "drop"],
+            "BAD_RECORDS='drop' cannot be used: it must be one of quarantine, fail, null",
+        ),
         (&["gs://b/x.csv"], "'gs://b/x.csv' has the scheme 'gs'"),
     ] {
         let (status, stderr) = refused(&place, args);

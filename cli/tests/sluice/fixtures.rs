@@ -162,7 +162,8 @@ fn check_column(file: &str, expected: &ExpectedColumn, array: &ArrayRef) {
             let bytes = array.as_string::<i32>().iter().flatten().map(str::len).sum::<usize>();
             assert_eq!(Some(bytes), expected.text_bytes, "{at}: bytes of text");
             if let Some(values) = &expected.values {
-                let found: Vec<_> = array.as_string::<i32>().iter().map(|value| value.map(|text| json!(text))).collect();
+                let found: Vec<_> =
+                    array.as_string::<i32>().iter().map(|value| value.map(|text| json!(text))).collect();
                 assert_eq!(&found, values, "{at}: values");
             }
         }

@@ -1,10 +1,22 @@
 //! `sluice`, end to end: the real binary over real files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a test that cannot go on is to panic, and what it prints says where it was"
+)]
 
 mod bad_input;
 mod commands;
+mod deployed;
+mod dlq;
 mod fixtures;
+mod queues;
 mod readme;
 mod resume;
-mod support;
 mod s3;
+mod support;
 mod types;
+mod work;

@@ -18,7 +18,9 @@ fn the_table_of_settings_is_the_one_in_the_code() {
 
 #[test]
 fn the_two_commands_are_there() {
-    for command in ["cargo run --release -p sluice -- ingest fixtures/flights.csv --table lake/flights", "cargo test --workspace"] {
+    for command in
+        ["cargo run --release -p sluice -- ingest fixtures/flights.csv --table lake/flights", "cargo test --workspace"]
+    {
         assert!(readme().contains(command), "{command}");
     }
 }

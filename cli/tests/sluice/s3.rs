@@ -12,9 +12,8 @@ fn source_chunks_and_table_on_s3() {
         emulator.create_bucket("drops").await;
         emulator.create_bucket("lake").await;
         let config = emulator.sdk_config().await;
-        let client = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build(),
-        );
+        let client =
+            aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
         let body = std::fs::read(fixture("flights.csv")).unwrap();
         client.put_object().bucket("drops").key("in/my flights+é=1.csv").body(body.into()).send().await.unwrap();
     });

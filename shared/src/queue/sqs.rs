@@ -8,7 +8,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityError;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName, SendMessageBatchRequestEntry,
+    BatchResultErrorEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
 
 use super::{Message, Queue, QueueError, ReceiptHandle};
@@ -23,8 +24,23 @@ const BATCH_BYTES: usize = 240 << 10;
 /// A queue on SQS.
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
+}
+
+/// How a queue on SQS is set up, and how much is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueAttributes {
+    /// Name of the queue for policies and move tasks.
+    pub arn: String,
+    /// How long a message is hidden when it is received.
+    pub visibility: Duration,
+    /// Receives after which a message is a dead letter; none when there is no queue for dead letters.
+    pub max_receives: Option<u32>,
+    /// Messages that wait to be received, about.
+    pub visible: u64,
+    /// Messages that were received and are hidden, about.
+    pub in_flight: u64,
 }
 
 impl SqsQueue {
@@ -38,13 +54,47 @@ impl SqsQueue {
         Self { client: Client::new(config), url: url.to_owned() }
     }
 
-    fn unavailable<E: std::error::Error + Send + Sync + 'static>(
-        &self,
-        action: &'static str,
-        error: SdkError<E>,
-    ) -> QueueError {
-        let source = DisplayErrorContext(error).to_string().into();
-        QueueError::Unavailable { queue: self.url.clone(), action, source }
+    /// How it is set up, and how much is in it.
+    pub async fn attributes(&self) -> Result<QueueAttributes, QueueError> {
+        use QueueAttributeName as Name;
+        let asked = [
+            Name::QueueArn,
+            Name::VisibilityTimeout,
+            Name::RedrivePolicy,
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let get = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(asked.into()));
+        let answer = get.send().await.map_err(|error| self.failed("look into", error))?;
+        let known = answer.attributes.unwrap_or_default();
+        let text = |name| known.get(&name).map(String::as_str).unwrap_or_default();
+        let number = |name| text(name).parse().unwrap_or_default();
+        Ok(QueueAttributes {
+            arn: text(Name::QueueArn).to_owned(),
+            visibility: Duration::from_secs(number(Name::VisibilityTimeout)),
+            max_receives: max_receives(text(Name::RedrivePolicy)),
+            visible: number(Name::ApproximateNumberOfMessages),
+            in_flight: number(Name::ApproximateNumberOfMessagesNotVisible),
+        })
+    }
+
+    pub(super) fn failed<E>(&self, action: &'static str, error: SdkError<E>) -> QueueError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        // The same refusal has a name of its own in each protocol and each generation of SQS.
+        let code = error.code().unwrap_or_default().to_owned();
+        let (queue, source) = (self.url.clone(), DisplayErrorContext(error).to_string().into());
+        match code.rsplit('.').next().unwrap_or_default() {
+            "QueueDoesNotExist" | "NonExistentQueue" => QueueError::Missing { queue, source },
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "KmsAccessDenied"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch" => QueueError::Denied { queue, action, source },
+            _ => QueueError::Unavailable { queue, action, source },
+        }
     }
 
     /// Sends one batch, and again those entries that were refused for a reason that may pass.
@@ -58,7 +108,7 @@ impl SqsQueue {
             });
             let entries = Some(entries.collect());
             let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(entries).send().await;
-            let failed = answer.map_err(|error| self.unavailable("send to", error))?.failed;
+            let failed = answer.map_err(|error| self.failed("send to", error))?.failed;
             let Some(first) = failed.first() else { return Ok(()) };
             let partial = QueueError::Partial {
                 queue: self.url.clone(),
@@ -78,6 +128,25 @@ impl SqsQueue {
 
 fn describe(entry: &BatchResultErrorEntry) -> String {
     format!("{} {}", entry.code(), entry.message().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// A message as SQS hands it over; none without what it is answered by.
+pub(super) fn message(received: aws_sdk_sqs::types::Message) -> Option<Message> {
+    let count = received.attributes().and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
+    let receive_count = count.and_then(|text| text.parse().ok()).unwrap_or(1);
+    Some(Message {
+        id: received.message_id?,
+        receipt: ReceiptHandle(received.receipt_handle?),
+        body: received.body.unwrap_or_default(),
+        receive_count,
+    })
+}
+
+/// Receives that a redrive policy grants; written as a number or, by some tools, as text.
+fn max_receives(policy: &str) -> Option<u32> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let count = policy.get("maxReceiveCount")?;
+    count.as_str().map_or_else(|| u32::try_from(count.as_u64()?).ok(), |text| text.parse().ok())
 }
 
 /// Runs of bodies that fit one batch each.
@@ -117,19 +186,8 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
-            .map_err(|error| self.unavailable("receive from", error))?;
-        let messages = received.messages.unwrap_or_default().into_iter().filter_map(|message| {
-            let count =
-                message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
-            let receive_count = count.and_then(|text| text.parse().ok()).unwrap_or(1);
-            Some(Message {
-                id: message.message_id?,
-                receipt: ReceiptHandle(message.receipt_handle?),
-                body: message.body.unwrap_or_default(),
-                receive_count,
-            })
-        });
-        Ok(messages.collect())
+            .map_err(|error| self.failed("receive from", error))?;
+        Ok(received.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
     async fn acknowledge(&self, receipts: &[ReceiptHandle]) -> Result<(), QueueError> {
@@ -140,7 +198,7 @@ impl Queue for SqsQueue {
             });
             let entries = Some(entries.collect());
             let answer = self.client.delete_message_batch().queue_url(&self.url).set_entries(entries).send().await;
-            let failed = answer.map_err(|error| self.unavailable("acknowledge to", error))?.failed;
+            let failed = answer.map_err(|error| self.failed("acknowledge to", error))?.failed;
             // An expired receipt is the message's second delivery under way: its next reader will find the work done.
             let failed: Vec<_> = failed.iter().filter(|entry| entry.code() != "ReceiptHandleIsInvalid").collect();
             if let Some(first) = failed.first() {
@@ -168,7 +226,7 @@ impl Queue for SqsQueue {
             .await;
         match hidden {
             Err(error) if is_stale(&error) => Ok(()),
-            hidden => hidden.map(drop).map_err(|error| self.unavailable("extend visibility on", error)),
+            hidden => hidden.map(drop).map_err(|error| self.failed("extend visibility on", error)),
         }
     }
 }
@@ -186,6 +244,13 @@ fn is_stale(error: &SdkError<ChangeMessageVisibilityError>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redrive_policies_in_both_spellings() {
+        assert_eq!(max_receives(r#"{"deadLetterTargetArn":"a","maxReceiveCount":5}"#), Some(5));
+        assert_eq!(max_receives(r#"{"deadLetterTargetArn":"a","maxReceiveCount":"7"}"#), Some(7));
+        assert_eq!(max_receives(""), None);
+    }
 
     #[test]
     fn batches_keep_to_count_and_bytes() {

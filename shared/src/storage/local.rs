@@ -107,7 +107,7 @@ fn stat(metadata: &fs::Metadata) -> io::Result<ObjectStat> {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
     let nanoseconds = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    Ok(ObjectStat { size: metadata.len(), version: ObjectVersion(nanoseconds.to_string()) })
+    Ok(ObjectStat { size: metadata.len(), version: ObjectVersion(format!("{nanoseconds}-{}", metadata.len())) })
 }
 
 /// `None` when the file is not, or is no longer, the version asked for.

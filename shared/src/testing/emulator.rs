@@ -205,6 +205,20 @@ impl Emulator {
         made.queue_url().expect("its URL").to_owned()
     }
 
+    /// Runs a script of `fixtures/emulator` in the server's Python, as the account's owner; gives what it prints.
+    ///
+    /// # Panics
+    ///
+    /// When the script fails; the message is what it complained of.
+    pub fn run_script(&self, name: &str, args: &[&str]) -> String {
+        let mut command = Command::new(python::with_requirements());
+        command.arg("-B").arg(python::fixture(name)).args(args).env_clear().envs(self.env());
+        let output = command.output().expect("the emulator's Python");
+        let (printed, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name} ended with {}:\n{complaint}\n{}", output.status, self.log());
+        printed.into_owned()
+    }
+
     /// Sends a signal to the server and the functions that it runs.
     fn signal(&self, signal: &str) {
         // The shell has its own kill, so that no package has to be installed for it.

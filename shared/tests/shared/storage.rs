@@ -7,7 +7,7 @@ use std::thread;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use futures::{StreamExt, stream};
-use shared::testing::{Emulator, storage_contract};
+use shared::testing::{Emulator, MemoryStorage, storage_contract};
 use shared::{LocalStorage, Location, ObjectVersion, PutMode, S3Storage, Storage, StorageError, error_chain};
 
 fn at(text: &str) -> Location {
@@ -23,6 +23,11 @@ async fn local_keeps_the_contract() {
         assert!(!path.to_str().unwrap().ends_with(".partial"), "{} is left", path.display());
         left.extend(path.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()));
     }
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    storage_contract(&MemoryStorage::default(), &at("s3://memory/prefix")).await;
 }
 
 #[tokio::test]

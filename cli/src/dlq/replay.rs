@@ -1,0 +1,203 @@
+//! The way back: by SQS's own move task, or message by message where only some are to go.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use shared::{Backoff, BackoffSettings, DeadLetter, DeadLetters, Move, MoveState, Queue, QueueError, error_chain};
+use tokio_util::sync::CancellationToken;
+
+use super::Letter;
+use super::scan::Scan;
+use crate::Done;
+use crate::args::DlqReplayArgs;
+use crate::error::CliError;
+use crate::output::{Output, counted};
+use crate::stop;
+
+/// Messages that are sent at once.
+const BATCH: u16 = 10;
+
+/// How often a move task is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What was sent back, or would be.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    queue: &'a str,
+    /// Where messages went; none when each went to where it came from.
+    to: Option<String>,
+    dry_run: bool,
+    replayed: u64,
+    /// Messages that were asked to stay; none where SQS moved all.
+    left: Option<u64>,
+    /// What would be sent back, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<Letter>>,
+}
+
+/// Runs the command.
+pub(crate) async fn replay(args: &DlqReplayArgs, output: Output) -> Done {
+    let stop = stop::on_signal();
+    let letters = DeadLetters::from_env(&args.queue_url).await;
+    let report = if args.dry_run || args.has_filter() {
+        one_by_one(&letters, args, &stop).await?
+    } else {
+        let to = args.to.clone();
+        let moved = move_all(&letters, args, &stop).await?.moved;
+        Report { queue: &args.queue_url, to, dry_run: false, replayed: moved, left: None, messages: None }
+    };
+    output.result(&report, &report.text());
+    Ok(())
+}
+
+impl Report<'_> {
+    fn text(&self) -> String {
+        let verb = match (self.dry_run, self.replayed) {
+            (true, _) => "would be",
+            (false, 1) => "is",
+            (false, _) => "are",
+        };
+        let to = self.to.as_deref().unwrap_or("where each came from");
+        let left = self.left.map_or_else(String::new, |left| format!("; {} left", counted(left, "other")));
+        let mut lines = vec![format!("{} {verb} sent back to {to}{left}", counted(self.replayed, "message"))];
+        lines.extend(self.messages.iter().flatten().map(|letter| format!("  {}", letter.line())));
+        lines.join("\n")
+    }
+}
+
+impl DlqReplayArgs {
+    fn has_filter(&self) -> bool {
+        self.job.is_some() || self.older_than.is_some()
+    }
+
+    /// Whether a letter is to be sent back. One that was sent after the beginning has failed again since, and would go
+    /// round in circles.
+    fn takes(&self, letter: &DeadLetter, began: SystemTime) -> bool {
+        let shown = Letter::new(letter, began);
+        let is_of_job = self.job.is_none() || shown.job_id == self.job;
+        let is_old = self.older_than.is_none_or(|least| shown.age_seconds.is_some_and(|age| age >= least.as_secs()));
+        is_of_job && is_old && letter.sent.is_none_or(|sent| sent <= began)
+    }
+}
+
+/// Where messages are sent to: as asked, or the only queue whose dead letters these are.
+async fn destination(letters: &DeadLetters, args: &DlqReplayArgs) -> Result<Option<String>, CliError> {
+    if args.to.is_some() {
+        return Ok(args.to.clone());
+    }
+    let mut sources = letters.sources().await.map_err(CliError::Queue)?;
+    match (sources.len(), args.has_filter()) {
+        (1, _) => Ok(sources.pop()),
+        // SQS itself knows where each message came from, and is who would move them.
+        (_, false) => Ok(None),
+        (_, true) => Err(CliError::NoSingleSource { queue: args.queue_url.clone(), sources }),
+    }
+}
+
+async fn one_by_one<'a>(
+    letters: &DeadLetters,
+    args: &'a DlqReplayArgs,
+    stop: &CancellationToken,
+) -> Result<Report<'a>, CliError> {
+    let to = destination(letters, args).await?;
+    let messages = args.dry_run.then(Vec::new);
+    let mut report = Report { queue: &args.queue_url, to, dry_run: args.dry_run, replayed: 0, left: Some(0), messages };
+    let mut scan = Scan::new(letters);
+    let walked = walk(letters, args, stop, &mut scan, &mut report).await;
+    scan.give_back().await;
+    match walked {
+        Err(error) => {
+            tracing::warn!(sent_back = report.replayed, "not all messages are sent back");
+            Err(CliError::Queue(error))
+        }
+        Ok(()) if stop.is_cancelled() => Err(CliError::ReplayStopped { replayed: report.replayed }),
+        Ok(()) => Ok(report),
+    }
+}
+
+/// Sends each message that is to go, and only then deletes it: an end at any point loses none.
+async fn walk(
+    letters: &DeadLetters,
+    args: &DlqReplayArgs,
+    stop: &CancellationToken,
+    scan: &mut Scan<'_>,
+    report: &mut Report<'_>,
+) -> Result<(), QueueError> {
+    let began = SystemTime::now();
+    let most = usize::from(args.rate.unwrap_or(BATCH).min(BATCH));
+    while !stop.is_cancelled() {
+        let new = scan.next(most).await?;
+        if new.is_empty() {
+            break;
+        }
+        let (going, staying): (Vec<_>, Vec<_>) = new.into_iter().partition(|letter| args.takes(letter, began));
+        let count = |letters: &[DeadLetter]| u32::try_from(letters.len()).unwrap_or(u32::MAX);
+        *report.left.get_or_insert(0) += u64::from(count(&staying));
+        if let Some(messages) = &mut report.messages {
+            messages.extend(going.iter().map(|letter| Letter::new(letter, began)));
+        } else if let Some(to) = &report.to {
+            send(letters, to, &going).await?;
+            scan.forget(&going);
+            if let Some(rate) = args.rate {
+                pause(Duration::from_secs(1) * count(&going) / u32::from(rate), stop).await;
+            }
+        }
+        report.replayed += u64::from(count(&going));
+    }
+    Ok(())
+}
+
+async fn send(letters: &DeadLetters, to: &str, going: &[DeadLetter]) -> Result<(), QueueError> {
+    let bodies: Vec<_> = going.iter().map(|letter| letter.message.body.clone()).collect();
+    let receipts: Vec<_> = going.iter().map(|letter| letter.message.receipt.clone()).collect();
+    letters.other(to).send(&bodies).await?;
+    letters.queue().acknowledge(&receipts).await
+}
+
+/// Has SQS move all messages, and waits for the end of it; cancels on request.
+async fn move_all(letters: &DeadLetters, args: &DlqReplayArgs, stop: &CancellationToken) -> Result<Move, CliError> {
+    let arn = letters.queue().attributes().await.map_err(CliError::Queue)?.arn;
+    let to = match &args.to {
+        Some(url) => Some(letters.other(url).attributes().await.map_err(CliError::Queue)?.arn),
+        None => None,
+    };
+    let before = letters.last_move(&arn).await.map_err(CliError::Queue)?.map(|before| before.started);
+    let handle = letters.start_move(&arn, to.as_deref(), args.rate).await.map_err(CliError::Queue)?;
+    let mut failures = Backoff::new(&BackoffSettings::default());
+    let mut is_cancelled = false;
+    loop {
+        match letters.last_move(&arn).await {
+            Ok(Some(now)) if Some(now.started) != before => {
+                failures = Backoff::new(&BackoffSettings::default());
+                tracing::info!(moved = now.moved, to_move = now.to_move, "moving");
+                match now.state {
+                    MoveState::Running => {}
+                    MoveState::Completed => return Ok(now),
+                    MoveState::Cancelled => return Err(CliError::ReplayStopped { replayed: now.moved }),
+                    MoveState::Failed { reason } => return Err(CliError::MoveFailed { moved: now.moved, reason }),
+                }
+            }
+            // It is not listed yet.
+            Ok(_) => {}
+            Err(error) => match failures.next_wait() {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(CliError::Queue(error)),
+            },
+        }
+        if stop.is_cancelled() && !is_cancelled {
+            is_cancelled = true;
+            if let Err(error) = letters.cancel_move(&handle).await {
+                // That it has ended in the meantime is the usual reason; the next look tells.
+                tracing::warn!(reason = error_chain(&error), "the move could not be cancelled");
+            }
+        }
+        if is_cancelled { tokio::time::sleep(LOOK).await } else { pause(LOOK, stop).await }
+    }
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}
