@@ -5,6 +5,7 @@
 //! [`Manifest`] says what was split, the [`Receipt`] that all of it is in the table.
 
 mod arrow_metadata;
+mod aws;
 mod backoff;
 mod chunk_task;
 mod job;

@@ -136,3 +136,19 @@ fn errors_as_json() {
     let ran = Place::new().run(&["ingest", "no-such.csv", "--table", "t", "--json"]);
     insta::assert_snapshot!(ran.stdout, @r#"{"error":"cannot read the source: [place]/no-such.csv does not exist","hint":"check the path or the key; names are case-sensitive","exit_status":3}"#);
 }
+
+#[test]
+fn a_file_that_is_cut_off_leaves_the_table_as_it_was_however_many_chunks_it_has() {
+    let place = Place::new();
+    let mut text = String::from("id,noise\n");
+    for id in 0..60_000_u64 {
+        text +=
+            &format!("{id},{:x}{:x}\n", id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    }
+    place.write("x.csv", text + "60000,\"cut off h");
+    let (status, stderr) = refused(&place, &["x.csv", "--chunk-size-mb", "1"]);
+    assert_eq!(status, 3);
+    assert!(stderr.contains("the file ends inside a quoted field"), "{stderr}");
+    let job = std::fs::read_dir(place.path("t/_sluice")).unwrap().next().unwrap().unwrap().path();
+    assert!(job.join("chunks/00000.parquet").exists(), "a chunk was made before the end was seen");
+}

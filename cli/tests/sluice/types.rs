@@ -1,7 +1,12 @@
 //! Tables that are there already: their types win, new columns are added, none is dropped.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use parquet::data_type::{Int96, Int96Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 
 use crate::support::Place;
 
@@ -72,4 +77,33 @@ fn sql_that_would_not_give_the_same_rows_again_is_refused() {
         assert!(ran.stderr.to_lowercase().contains(&text.to_lowercase()), "{sql}: {ran:?}");
         assert!(!place.path("t/_delta_log").exists(), "{sql}: no table is made");
     }
+}
+
+/// A file as Spark writes timestamps: nanoseconds of the day and the Julian day.
+fn int96_file(place: &Place) -> std::path::PathBuf {
+    let schema = parse_message_type("message spark_schema { required int96 at; }").unwrap();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema.into(), Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values = [(0, 2_440_588), (1_000, 5_373_484), (0, 1_721_426)].map(|(nanoseconds, julian_day)| {
+        let mut value = Int96::new();
+        value.set_data(nanoseconds, 0, julian_day);
+        value
+    });
+    column.typed::<Int96Type>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    let file = writer.into_inner().unwrap();
+    place.write("spark.parquet", file)
+}
+
+#[test]
+fn timestamps_of_spark_do_not_wrap_around() {
+    let place = Place::new();
+    let source = int96_file(&place);
+    place.ingest(&source, &[]);
+    let rows = place.rows();
+    let at = rows.column(0).as_primitive::<TimestampMicrosecondType>();
+    // 1970-01-01, 9999-12-31 and a microsecond, 0001-01-01.
+    assert_eq!(at.values().to_vec(), [0, 253_402_214_400_000_001, -62_135_596_800_000_000]);
 }

@@ -90,7 +90,7 @@ impl DeadLetters {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|error| self.queue.failed("receive from", error))?;
+            .map_err(|error| self.queue.failed("receive from", &error))?;
         let letters = received.messages.unwrap_or_default().into_iter().filter_map(|received| {
             let sent = received.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
             let sent = sent.and_then(|text| text.parse().ok()).map(Duration::from_millis);
@@ -106,7 +106,7 @@ impl DeadLetters {
         let mut pages = list.into_paginator().send();
         let mut sources = Vec::new();
         while let Some(page) = pages.next().await {
-            sources.extend(page.map_err(|error| self.queue.failed("list the sources of", error))?.queue_urls);
+            sources.extend(page.map_err(|error| self.queue.failed("list the sources of", &error))?.queue_urls);
         }
         sources.sort();
         Ok(sources)
@@ -118,21 +118,21 @@ impl DeadLetters {
         let start = self.queue.client.start_message_move_task().source_arn(arn);
         let start = start.set_destination_arn(to.map(str::to_owned));
         let started = start.set_max_number_of_messages_per_second(per_second.map(i32::from)).send().await;
-        let started = started.map_err(|error| self.queue.failed("start to move the messages of", error))?;
+        let started = started.map_err(|error| self.queue.failed("start to move the messages of", &error))?;
         Ok(started.task_handle.unwrap_or_default())
     }
 
     /// The move that was started last from the queue `arn`.
     pub async fn last_move(&self, arn: &str) -> Result<Option<Move>, QueueError> {
         let list = self.queue.client.list_message_move_tasks().source_arn(arn).max_results(1);
-        let listed = list.send().await.map_err(|error| self.queue.failed("watch the move of messages from", error))?;
+        let listed = list.send().await.map_err(|error| self.queue.failed("watch the move of messages from", &error))?;
         Ok(listed.results().first().map(Move::new))
     }
 
     /// Asks a move to end; what is not moved by then stays where it is.
     pub async fn cancel_move(&self, handle: &str) -> Result<(), QueueError> {
         let cancel = self.queue.client.cancel_message_move_task().task_handle(handle).send().await;
-        cancel.map(drop).map_err(|error| self.queue.failed("cancel the move of messages from", error))
+        cancel.map(drop).map_err(|error| self.queue.failed("cancel the move of messages from", &error))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityError;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::{Message, Queue, QueueError, ReceiptHandle};
+use crate::aws::said;
 use crate::backoff::{Backoff, BackoffSettings};
 
 /// Entries that SQS takes in one batch.
@@ -65,7 +66,7 @@ impl SqsQueue {
             Name::ApproximateNumberOfMessagesNotVisible,
         ];
         let get = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(asked.into()));
-        let answer = get.send().await.map_err(|error| self.failed("look into", error))?;
+        let answer = get.send().await.map_err(|error| self.failed("look into", &error))?;
         let known = answer.attributes.unwrap_or_default();
         let text = |name| known.get(&name).map(String::as_str).unwrap_or_default();
         let number = |name| text(name).parse().unwrap_or_default();
@@ -78,13 +79,13 @@ impl SqsQueue {
         })
     }
 
-    pub(super) fn failed<E>(&self, action: &'static str, error: SdkError<E>) -> QueueError
+    pub(super) fn failed<E>(&self, action: &'static str, error: &SdkError<E>) -> QueueError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         // The same refusal has a name of its own in each protocol and each generation of SQS.
         let code = error.code().unwrap_or_default().to_owned();
-        let (queue, source) = (self.url.clone(), DisplayErrorContext(error).to_string().into());
+        let (queue, source) = (self.url.clone(), said(error).into());
         match code.rsplit('.').next().unwrap_or_default() {
             "QueueDoesNotExist" | "NonExistentQueue" => QueueError::Missing { queue, source },
             "AccessDenied"
@@ -108,7 +109,7 @@ impl SqsQueue {
             });
             let entries = Some(entries.collect());
             let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(entries).send().await;
-            let failed = answer.map_err(|error| self.failed("send to", error))?.failed;
+            let failed = answer.map_err(|error| self.failed("send to", &error))?.failed;
             let Some(first) = failed.first() else { return Ok(()) };
             let partial = QueueError::Partial {
                 queue: self.url.clone(),
@@ -186,7 +187,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
-            .map_err(|error| self.failed("receive from", error))?;
+            .map_err(|error| self.failed("receive from", &error))?;
         Ok(received.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
@@ -198,7 +199,7 @@ impl Queue for SqsQueue {
             });
             let entries = Some(entries.collect());
             let answer = self.client.delete_message_batch().queue_url(&self.url).set_entries(entries).send().await;
-            let failed = answer.map_err(|error| self.failed("acknowledge to", error))?.failed;
+            let failed = answer.map_err(|error| self.failed("acknowledge to", &error))?.failed;
             // An expired receipt is the message's second delivery under way: its next reader will find the work done.
             let failed: Vec<_> = failed.iter().filter(|entry| entry.code() != "ReceiptHandleIsInvalid").collect();
             if let Some(first) = failed.first() {
@@ -226,7 +227,7 @@ impl Queue for SqsQueue {
             .await;
         match hidden {
             Err(error) if is_stale(&error) => Ok(()),
-            hidden => hidden.map(drop).map_err(|error| self.failed("extend visibility on", error)),
+            hidden => hidden.map(drop).map_err(|error| self.failed("extend visibility on", &error)),
         }
     }
 }

@@ -6,13 +6,14 @@ use std::ops::Range;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
 
 use super::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::aws::said;
 use crate::backoff::{Backoff, BackoffSettings};
 
 /// Size of the parts of an upload, 8 MiB: above S3's minimum of 5, and 10,000 of them hold 78 GiB.
@@ -62,7 +63,7 @@ impl S3Storage {
             .await
             .map_err(|error| match status(&error) {
                 Some(412 | 416) => changed(),
-                _ => failed(at, "read", error),
+                _ => failed(at, "read", &error),
             })?;
         let expected = range.end - range.start;
         // S3 answers a range that goes beyond the end with what there is of it.
@@ -81,8 +82,9 @@ impl S3Storage {
     /// answer to a GET has.
     async fn absence(&self, at: &Location) -> StorageError {
         match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
-            Err(error) => failed(at, "look up", error),
-            Ok(_) => unavailable(at, "look up", "it came into being while it was looked up"),
+            Err(error) => failed(at, "look up", &error),
+            // It came into being in between: absent is what it was when it was asked for.
+            Ok(_) => StorageError::NotFound { at: at.clone() },
         }
     }
 }
@@ -93,7 +95,7 @@ impl Storage for S3Storage {
         let head = self.client.head_object().bucket(at.bucket()).key(at.key()).send().await;
         let head = match head {
             Err(error) if status(&error) == Some(404) => return Err(self.absence(at).await),
-            head => head.map_err(|error| failed(at, "look up", error))?,
+            head => head.map_err(|error| failed(at, "look up", &error))?,
         };
         let size = head
             .content_length()
@@ -111,7 +113,7 @@ impl Storage for S3Storage {
             .key(at.key())
             .send()
             .await
-            .map_err(|error| failed(at, "read", error))?;
+            .map_err(|error| failed(at, "read", &error))?;
         let body = output.body.collect().await.map_err(|source| unavailable(at, "read", source))?;
         Ok(body.into_bytes())
     }
@@ -148,9 +150,9 @@ impl Storage for S3Storage {
                 // Two puts met, and S3 wants to be asked again which of them won; the SDK leaves that to its caller.
                 (PutMode::IfAbsent, Some(409)) => match backoff.next_wait() {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(failed(at, "write", error)),
+                    None => return Err(failed(at, "write", &error)),
                 },
-                _ => return Err(failed(at, "write", error)),
+                _ => return Err(failed(at, "write", &error)),
             }
         }
     }
@@ -172,7 +174,7 @@ impl Storage for S3Storage {
         let mut pages = self.client.list_objects_v2().bucket(prefix.bucket()).prefix(folder).into_paginator().send();
         let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(prefix, "list", error))?;
+            let page = page.map_err(|error| failed(prefix, "list", &error))?;
             listed.extend(page.contents().iter().filter_map(|object| {
                 Some(Listed {
                     location: Location::S3 { bucket: prefix.bucket().to_owned(), key: object.key()?.to_owned() },
@@ -186,7 +188,7 @@ impl Storage for S3Storage {
 
     async fn delete(&self, at: &Location) -> Result<(), StorageError> {
         let delete = self.client.delete_object().bucket(at.bucket()).key(at.key());
-        delete.send().await.map(drop).map_err(|error| failed(at, "delete", error))
+        delete.send().await.map(drop).map_err(|error| failed(at, "delete", &error))
     }
 }
 
@@ -217,7 +219,7 @@ impl S3Upload {
                 .key(self.at.key())
                 .send()
                 .await
-                .map_err(|error| failed(&self.at, "start an upload to", error))?;
+                .map_err(|error| failed(&self.at, "start an upload to", &error))?;
             let id = created.upload_id().ok_or_else(|| unavailable(&self.at, "write", "the answer has no UploadId"))?;
             self.multipart =
                 Some(Multipart { id: id.to_owned(), next_part: 1, in_flight: JoinSet::new(), done: Vec::new() });
@@ -238,7 +240,7 @@ impl S3Upload {
             .body(ByteStream::from(body));
         let at = self.at.clone();
         multipart.in_flight.spawn(async move {
-            let sent = upload.send().await.map_err(|error| failed(&at, "write", error))?;
+            let sent = upload.send().await.map_err(|error| failed(&at, "write", &error))?;
             Ok(CompletedPart::builder()
                 .part_number(number)
                 .set_e_tag(sent.e_tag)
@@ -274,7 +276,7 @@ impl Upload for S3Upload {
         if self.multipart.is_none() {
             let put = self.client.put_object().bucket(self.at.bucket()).key(self.at.key());
             let sent = put.body(ByteStream::from(rest)).send().await;
-            return sent.map(drop).map_err(|error| failed(&self.at, "write", error));
+            return sent.map(drop).map_err(|error| failed(&self.at, "write", &error));
         }
         self.send_part(rest).await?;
         let Some(mut multipart) = self.multipart.take() else { return Ok(()) };
@@ -292,7 +294,7 @@ impl Upload for S3Upload {
             .send()
             .await
             .map(drop)
-            .map_err(|error| failed(&self.at, "finish the upload to", error))
+            .map_err(|error| failed(&self.at, "finish the upload to", &error))
     }
 
     async fn abort(mut self: Box<Self>) -> Result<(), StorageError> {
@@ -306,7 +308,7 @@ impl Upload for S3Upload {
             .send()
             .await
             .map(drop)
-            .map_err(|error| failed(&self.at, "give up the upload to", error))
+            .map_err(|error| failed(&self.at, "give up the upload to", &error))
     }
 }
 
@@ -314,7 +316,7 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-fn failed<E>(at: &Location, action: &'static str, error: SdkError<E>) -> StorageError
+fn failed<E>(at: &Location, action: &'static str, error: &SdkError<E>) -> StorageError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
@@ -323,12 +325,10 @@ where
     if no_bucket {
         return unavailable(at, action, format!("there is no bucket {}", at.bucket()));
     }
-    match status(&error) {
+    match status(error) {
         Some(404) => StorageError::NotFound { at: at.clone() },
-        Some(401 | 403) => {
-            StorageError::Denied { at: at.clone(), source: DisplayErrorContext(error).to_string().into() }
-        }
-        _ => unavailable(at, action, DisplayErrorContext(error).to_string()),
+        Some(401 | 403) => StorageError::Denied { at: at.clone(), source: said(error).into() },
+        _ => unavailable(at, action, said(error)),
     }
 }
 

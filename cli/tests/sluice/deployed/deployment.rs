@@ -103,8 +103,9 @@ impl Deployment {
         self.runtime.block_on(upload).unwrap();
     }
 
+    /// Whether a document is written.
     pub(crate) fn exists(&self, at: &Location) -> bool {
-        match self.runtime.block_on(self.storage.stat(at)) {
+        match self.runtime.block_on(self.storage.get(at)) {
             Ok(_) => true,
             Err(StorageError::NotFound { .. }) => false,
             Err(error) => panic!("{error:?}"),
