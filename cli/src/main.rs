@@ -21,11 +21,6 @@ use crate::args::{Args, Command, DlqArgs, DlqCommand};
 use crate::error::CliError;
 use crate::output::Output;
 
-/// Blocks of some megabytes come and go on every thread; the system's allocator keeps them per thread and more than doubles
-/// what the process holds.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();

@@ -7,11 +7,6 @@ use serde_json::Value;
 use shared::{LogFormat, Settings, error_chain, init_logs};
 use splitter::{HandlerContext, handle_within};
 
-/// Blocks of some megabytes come and go on every thread; the system's allocator keeps them per thread and more than doubles
-/// what the process holds.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     init_logs(LogFormat::Json, "info");

@@ -24,8 +24,8 @@ const HEAD_BYTES: u64 = 1 << 20;
 const SAMPLES: u64 = 8;
 const SAMPLE_BYTES: u64 = 256 << 10;
 
-/// Most text bytes of a block.
-const BLOCK_BYTES: u64 = 8 << 20;
+/// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
+const BLOCK_BYTES: u64 = 4 << 20;
 
 /// Blocks that a chunk has room for, at least, so that little of it is left unused.
 const BLOCKS_IN_CHUNK: u64 = 8;

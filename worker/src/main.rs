@@ -10,11 +10,6 @@ use worker::{DeltaOptions, LoadContext, load};
 /// Time before the function's own limit at which commits are no longer tried.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Blocks of some megabytes come and go on every thread; the system's allocator keeps them per thread and more than doubles
-/// what the process holds.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     init_logs(LogFormat::Json, "info");

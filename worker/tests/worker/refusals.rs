@@ -62,7 +62,7 @@ async fn a_missing_chunk() {
     let task = world.chunk(0, &numbered(0..10)).await;
     world.context.storage.delete(&world.area.chunk(0)).await.unwrap();
     let reason = tidy(&world, &world.rejected(task).await);
-    insta::assert_snapshot!(reason, @"cannot load /work/JOB/chunks/00000.parquet: /work/JOB/chunks/00000.parquet does not exist; hint: it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again");
+    insta::assert_snapshot!(reason, @"cannot load /area/JOB/chunks/00000.parquet: /area/JOB/chunks/00000.parquet does not exist; hint: it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again");
     assert!(world.no_table());
 }
 

@@ -54,7 +54,7 @@ impl World {
             progress: Arc::new(Progress::default()),
             delta: DeltaOptions::default(),
         };
-        let area = WorkArea::new(&root.join("work"), &job.job_id);
+        let area = WorkArea::new(&root.join("area"), &job.job_id);
         put_json(context.storage.as_ref(), &area.job(), &job, PutMode::Overwrite).await.unwrap();
         Self { folder, context, job, area, table }
     }
