@@ -54,26 +54,6 @@ fn a_splitter_that_is_stopped_hands_back_what_it_has_not_begun() {
 }
 
 #[test]
-fn what_is_worked_on_for_long_stays_in_one_hand() {
-    let queues = Queues::new();
-    let visibility = Duration::from_secs(3);
-    let short = queues.runtime.block_on(queues.emulator.create_queue("short", visibility, Some(("drops-dead", 2))));
-    let content = std::fs::read(numbered(&queues.place, 200_000)).unwrap();
-    let news = ["a", "b"].map(|name| queues.drop_file(&format!("in/{name}.csv"), content.clone()));
-    queues.send(&short, &news);
-    let splitter = queues.work("splitter", &short, &["--splitter", "--workers", "1", "--batch", "2"]);
-    queues.wait_until("a batch of two", || queues.messages(&short) == (0, 2));
-    let begun = Instant::now();
-    let other = queues.work("other", &short, &["--splitter"]);
-    queues.wait_until_empty(&short);
-    assert!(begun.elapsed() > visibility, "work that is over after {:?} proves nothing", begun.elapsed());
-    let (_, report, log) = queues.stop(splitter);
-    assert_eq!((&report["done"], &report["retried"]), (&2.into(), &0.into()), "{report} {log}");
-    let (_, report, log) = queues.stop(other);
-    assert_eq!(report["done"], 0, "it never got one: {report} {log}");
-}
-
-#[test]
 fn a_worker_that_is_stopped_finishes_what_it_has_in_hand() {
     let queues = Queues::new();
     let content = std::fs::read_to_string(numbered(&queues.place, 40_000)).unwrap();
