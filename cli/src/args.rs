@@ -151,6 +151,9 @@ pub(crate) struct DlqListArgs {
     /// Most messages to show
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) most: u32,
+    /// Where work areas are, and beside them the reasons of failures [default: CHUNK_PREFIX in CHUNK_BUCKET]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -165,6 +168,12 @@ pub(crate) struct DlqReplayArgs {
     /// Only chunk tasks of this job
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    /// Only messages with this text in their first or last error, in letters of either case
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Where work areas are, and beside them the reasons of failures [default: CHUNK_PREFIX in CHUNK_BUCKET]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
     /// Only messages that were first sent this long ago or longer, as 90s, 15m, 1h or 2d
     #[arg(long, value_name = "TIME", value_parser = time_span)]
     pub(crate) older_than: Option<Duration>,
@@ -177,7 +186,7 @@ pub(crate) struct DlqReplayArgs {
 }
 
 const REPLAY_HELP: &str = "\
-Mend the cause first. Without --job and --older-than all is moved by SQS itself; with them, each message is deleted only \
+Mend the cause first. Without --job, --reason and --older-than all is moved by SQS itself; with them, each message is deleted only \
 once it is sent. Ctrl-C stops either way, what is not sent back by then stays, and the same command goes on from there. \
 A message may come twice, which loads nothing twice.";
 

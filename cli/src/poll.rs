@@ -6,11 +6,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use shared::{Backoff, BackoffSettings, Message, Queue, QueueError, ReceiptHandle, Verdict, error_chain};
+use shared::{Backoff, BackoffSettings, Held, Message, PutBack, Queue, QueueError, Verdict, error_chain};
 use splitter::HandlerContext;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use worker::LoadContext;
 
 /// How long one receive waits for a message: in this process, and at SQS, which asks for whole seconds and charges every
@@ -20,14 +18,6 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// Mean of the longest wait between two receives that fail.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-
-/// How long a message that was rejected is left alone before its next receive, on its way to the dead letters.
-const REJECTED_AGAIN: Duration = Duration::from_secs(2);
-
-/// How much longer a message is left alone at each receive, and how long at most. It has but a few receives; a failure
-/// that lasts minutes is not to use them all up in seconds.
-const RETRY_FACTOR: u32 = 4;
-const LONGEST_RETRY: Duration = Duration::from_mins(15);
 
 /// What is done with messages.
 #[derive(Debug)]
@@ -47,8 +37,9 @@ pub(crate) struct Pollers {
     batch: usize,
     /// How long the queue hides a message that was received.
     visibility: Duration,
-    /// Whether queue and workers are of one process, which ends with the job.
-    is_embedded: bool,
+    /// What becomes of messages that are not done; none where queue and workers are of one process, which ends with the
+    /// job.
+    put_back: Option<PutBack>,
     answers: Answers,
 }
 
@@ -67,12 +58,17 @@ impl Pollers {
     /// Workers of a queue in this process, which hides a message for `visibility`.
     pub(crate) fn embedded(queue: Arc<dyn Queue>, context: LoadContext, visibility: Duration) -> Self {
         let (work, answers) = (Work::Load(Box::new(context)), Answers::default());
-        Self { queue, work, batch: 1, visibility, is_embedded: true, answers }
+        Self { queue, work, batch: 1, visibility, put_back: None, answers }
     }
 
     /// Workers of a queue that others work on too.
     pub(crate) fn new(queue: Arc<dyn Queue>, work: Work, batch: usize, visibility: Duration) -> Self {
-        Self { queue, work, batch, visibility, is_embedded: false, answers: Answers::default() }
+        let (storage, work_prefix) = match &work {
+            Work::Load(context) => (&context.storage, context.settings.work_prefix.clone()),
+            Work::Split(context) => (&context.split.storage, Some(context.split.work_prefix.clone())),
+        };
+        let put_back = Some(PutBack::new(Some(Arc::clone(&queue)), Arc::clone(storage), work_prefix));
+        Self { queue, work, batch, visibility, put_back, answers: Answers::default() }
     }
 
     /// How many messages were answered in which way so far.
@@ -91,10 +87,11 @@ impl Pollers {
         let mut failures = failures();
         let mut has_received = false;
         while !stop.is_cancelled() {
-            let wait = if self.is_embedded { EMBEDDED_WAIT } else { WAIT };
+            let is_embedded = self.put_back.is_none();
+            let wait = if is_embedded { EMBEDDED_WAIT } else { WAIT };
             let received = tokio::select! {
                 // A receive that is cut off may have taken messages, which would stay hidden; not so in this process.
-                () = stop.cancelled(), if self.is_embedded => break,
+                () = stop.cancelled(), if is_embedded => break,
                 received = self.queue.receive(self.batch, wait) => received,
             };
             match received {
@@ -138,22 +135,21 @@ impl Pollers {
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
         let is_load = matches!(self.work, Work::Load(_));
         let Answers { done, retried, rejected, reasons, .. } = &self.answers;
-        match verdict {
+        match &verdict {
             Verdict::Done => {
                 done.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(message_id, receives, "done");
-                self.acknowledge(message).await;
+                return self.acknowledge(message).await;
             }
-            Verdict::Retry { reason, after } => {
-                retried.fetch_add(1, Ordering::Relaxed);
-                let after = if self.is_embedded { after } else { later(after, receives) };
-                tracing::warn!(message_id, receives, reason, after_seconds = after.as_secs(), "to be tried again");
-                told(message, "left alone", self.queue.hide(&message.receipt, after)).await;
-            }
-            Verdict::Reject { reason } if self.is_embedded => {
+            Verdict::Reject { reason } if self.put_back.is_none() => {
                 // On one machine the one who ran the command is the one who looks into dead letters.
-                reasons.lock().unwrap_or_else(PoisonError::into_inner).push(reason);
-                self.acknowledge(message).await;
+                reasons.lock().unwrap_or_else(PoisonError::into_inner).push(reason.clone());
+                return self.acknowledge(message).await;
+            }
+            Verdict::Retry { reason, .. } => {
+                retried.fetch_add(1, Ordering::Relaxed);
+                let after_seconds = verdict.rest(receives).unwrap_or_default().as_secs();
+                tracing::warn!(message_id, receives, reason, after_seconds, "to be tried again");
             }
             Verdict::Reject { reason } => {
                 rejected.fetch_add(1, Ordering::Relaxed);
@@ -161,8 +157,14 @@ impl Pollers {
                 if is_load {
                     tracing::error!(message_id, receives, reason, "rejected, on its way to the dead letters");
                 }
-                told(message, "left alone", self.queue.hide(&message.receipt, REJECTED_AGAIN)).await;
             }
+        }
+        match (&self.put_back, verdict) {
+            (Some(put_back), verdict) => put_back.put_back(message, &verdict).await,
+            (None, Verdict::Retry { after, .. }) => {
+                told(message, "left alone", self.queue.hide(&message.receipt, after)).await;
+            }
+            (None, _) => {}
         }
     }
 
@@ -179,12 +181,6 @@ async fn told(message: &Message, what: &str, answer: impl Future<Output = Result
     }
 }
 
-/// When to try again what is received for the `receives`-th time.
-fn later(after: Duration, receives: u32) -> Duration {
-    let factor = RETRY_FACTOR.saturating_pow(receives.saturating_sub(1));
-    after.saturating_mul(factor).min(LONGEST_RETRY.max(after))
-}
-
 /// Waits between failures of a queue, without an end to them.
 pub(crate) fn failures() -> Backoff {
     Backoff::new(&BackoffSettings { max_attempts: u32::MAX, max: LONGEST_REST, ..BackoffSettings::default() })
@@ -197,75 +193,5 @@ pub(crate) async fn rest_after(error: &QueueError, failures: &mut Backoff, stop:
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(wait) => {}
-    }
-}
-
-/// Messages in hand, kept hidden until they are released.
-#[derive(Debug)]
-struct Held {
-    receipts: Arc<Mutex<Vec<ReceiptHandle>>>,
-    _keeper: AbortOnDropHandle<()>,
-}
-
-impl Held {
-    /// Extends the visibility of messages from now on, in a task of its own: work may keep its task busy for long.
-    fn new(queue: Arc<dyn Queue>, messages: &[Message], visibility: Duration) -> Self {
-        let receipts = Arc::new(Mutex::new(messages.iter().map(|message| message.receipt.clone()).collect()));
-        let keeper = tokio::spawn(keep_hidden(queue, Arc::clone(&receipts), visibility));
-        Self { receipts, _keeper: AbortOnDropHandle::new(keeper) }
-    }
-
-    /// From when this returns on, the visibility of the message is not touched.
-    async fn release(&self, receipt: &ReceiptHandle) {
-        self.receipts.lock().await.retain(|held| held != receipt);
-    }
-}
-
-async fn keep_hidden(queue: Arc<dyn Queue>, receipts: Arc<Mutex<Vec<ReceiptHandle>>>, visibility: Duration) {
-    // A queue that hides for less than a second has given the message to the next one anyway.
-    let visibility = visibility.max(Duration::from_secs(1));
-    loop {
-        tokio::time::sleep(visibility / 3).await;
-        // Locked until the queue has answered, so that no extension overtakes the answer to a message.
-        let receipts = receipts.lock().await;
-        let extensions = join_all(receipts.iter().map(|receipt| queue.hide(receipt, visibility)));
-        // And not for longer than that, so that a queue that hangs does not hold up who is done.
-        let extended = tokio::time::timeout(visibility / 3, extensions).await.unwrap_or_default();
-        for error in extended.into_iter().filter_map(Result::err) {
-            tracing::warn!(reason = error_chain(&error), "a message in hand may be received by others too");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use shared::MemoryQueue;
-
-    use super::*;
-
-    #[test]
-    fn a_failure_that_lasts_gets_its_time() {
-        let waits = |after| [1, 2, 3, 4, 9].map(|receives| later(Duration::from_secs(after), receives).as_secs());
-        assert_eq!(waits(10), [10, 40, 160, 640, 900]);
-        assert_eq!(waits(1000), [1000; 5]);
-        assert_eq!(waits(0), [0; 5], "what is handed back comes at once");
-    }
-
-    #[tokio::test]
-    async fn all_that_is_in_hand_stays_hidden_until_it_is_released() {
-        let visibility = Duration::from_secs(1);
-        let queue = Arc::new(MemoryQueue::new(visibility, 9));
-        queue.send(&["a", "b", "c"].map(str::to_owned)).await.unwrap();
-        let received = queue.receive(10, Duration::ZERO).await.unwrap();
-        let held = Held::new(queue.clone(), &received, visibility);
-        let mut ids = Vec::new();
-        for message in &received {
-            assert_eq!(queue.receive(10, visibility * 3 / 2).await.unwrap(), [], "{ids:?}");
-            held.release(&message.receipt).await;
-            let freed = queue.receive(10, visibility * 3 / 2).await.unwrap();
-            queue.acknowledge(&[freed[0].receipt.clone()]).await.unwrap();
-            ids.extend(freed.into_iter().map(|message| message.id));
-        }
-        assert_eq!(ids, received.iter().map(|message| message.id.clone()).collect::<Vec<_>>());
     }
 }

@@ -8,6 +8,7 @@ mod arrow_metadata;
 mod aws;
 mod backoff;
 mod chunk_task;
+mod failure;
 mod job;
 mod manifest;
 mod progress;
@@ -25,14 +26,15 @@ mod work_area;
 pub use arrow_metadata::arrow_metadata;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use failure::Failure;
 pub use job::{
     BadRecords, Column, ColumnNames, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{
-    DeadLetter, DeadLetters, MemoryQueue, Message, Move, MoveState, Queue, QueueAttributes, QueueError, ReceiptHandle,
-    SqsQueue,
+    DeadLetter, DeadLetters, Held, MemoryQueue, Message, Move, MoveState, PutBack, Queue, QueueAttributes, QueueError,
+    ReceiptHandle, SqsQueue,
 };
 pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};

@@ -1,7 +1,9 @@
 //! Messages on their way: one trait before SQS and a queue in memory that behaves as SQS does.
 
 mod dead_letters;
+mod held;
 mod memory;
+mod put_back;
 mod sqs;
 
 use std::fmt::Debug;
@@ -10,7 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use dead_letters::{DeadLetter, DeadLetters, Move, MoveState};
+pub use held::Held;
 pub use memory::MemoryQueue;
+pub use put_back::PutBack;
 pub use sqs::{QueueAttributes, SqsQueue};
 
 /// What a received message is acknowledged by; another one at each receive.
@@ -102,4 +106,7 @@ pub trait Queue: Send + Sync + Debug {
     /// Hides a message for this long from now on; zero gives it back at once. That the message was removed already, or
     /// was received again, is no error: it is another's by then.
     async fn hide(&self, receipt: &ReceiptHandle, visibility: Duration) -> Result<(), QueueError>;
+
+    /// For how long a message is hidden when it is received.
+    async fn visibility(&self) -> Result<Duration, QueueError>;
 }

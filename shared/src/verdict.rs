@@ -20,3 +20,50 @@ pub enum Verdict {
         reason: String,
     },
 }
+
+/// How long a message that cannot be done is left alone before its next receive, on its way to the dead letters.
+const REJECTED_AGAIN: Duration = Duration::from_secs(2);
+
+/// How much longer a message is left alone at each receive, and how long at most. It has but a few receives; a failure
+/// that lasts minutes is not to use them all up in seconds.
+const RETRY_FACTOR: u32 = 4;
+const LONGEST_RETRY: Duration = Duration::from_mins(15);
+
+impl Verdict {
+    /// How long to leave a message alone that was received for the `receives`-th time; none when it is done.
+    pub fn rest(&self, receives: u32) -> Option<Duration> {
+        match self {
+            Self::Done => None,
+            Self::Retry { after, .. } => {
+                let factor = RETRY_FACTOR.saturating_pow(receives.saturating_sub(1));
+                Some(after.saturating_mul(factor).min(LONGEST_RETRY.max(*after)))
+            }
+            Self::Reject { .. } => Some(REJECTED_AGAIN),
+        }
+    }
+
+    /// Why the message is not done; none when it is.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Done => None,
+            Self::Retry { reason, .. } | Self::Reject { reason } => Some(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_gets_its_time() {
+        let rests = |after| {
+            let verdict = Verdict::Retry { reason: String::new(), after: Duration::from_secs(after) };
+            [1, 2, 3, 4, 9].map(|receives| verdict.rest(receives).unwrap().as_secs())
+        };
+        assert_eq!(rests(10), [10, 40, 160, 640, 900]);
+        assert_eq!(rests(1000), [1000; 5]);
+        assert_eq!(rests(0), [0; 5], "what is handed back comes at once");
+        assert_eq!(Verdict::Done.rest(1), None);
+    }
+}

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::{Location, Message, Progress, Queue, Settings, SqsQueue, StorageError, Stores, Verdict, error_chain};
+use shared::{
+    Location, Message, Progress, PutBack, Queue, QueueError, Settings, SqsQueue, StorageError, Stores, Verdict,
+    error_chain,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -26,7 +29,8 @@ const STOP_MARGIN: Duration = Duration::from_mins(1);
 pub struct HandlerContext {
     /// What the splitter works with.
     pub split: SplitContext,
-    /// The queue that the messages come from, for handing over a job that is not done when it is time to stop.
+    /// The queue that the messages come from: for keeping them hidden, and for handing over a job that is not done when it
+    /// is time to stop.
     pub source_queue: Option<Arc<dyn Queue>>,
 }
 
@@ -120,9 +124,17 @@ pub async fn handle(context: &HandlerContext, payload: Value) -> Result<Value, H
             Verdict::Retry { reason, .. } | Verdict::Reject { reason } => return Err(HandlerError::Direct { reason }),
         },
     };
+    let (storage, work_prefix) = (Arc::clone(&context.split.storage), context.split.work_prefix.clone());
+    let put_back = PutBack::new(context.source_queue.clone(), storage, Some(work_prefix));
+    let held = put_back.hold(&messages);
     let mut failures = Vec::new();
     for message in messages {
-        if handle_message(context, &message).await != Verdict::Done {
+        let verdict = handle_message(context, &message).await;
+        if let Some(held) = &held {
+            held.release(&message.receipt).await;
+        }
+        if verdict != Verdict::Done {
+            put_back.put_back(&message, &verdict).await;
             failures.push(json!({"itemIdentifier": message.id}));
         }
     }
@@ -267,9 +279,9 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::BadInput(_)
         | SplitError::WorkArea(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
-        SplitError::Source(StorageError::Denied { .. }) | SplitError::WorkArea(StorageError::Denied { .. }) => {
-            retry(RETRY_DENIED_AFTER)
-        }
+        SplitError::Source(StorageError::Denied { .. })
+        | SplitError::WorkArea(StorageError::Denied { .. })
+        | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
         SplitError::Stopped { .. } => retry(Duration::ZERO),
         SplitError::Source(_) | SplitError::WorkArea(_) | SplitError::Queue(_) | SplitError::Internal { .. } => {
             retry(RETRY_AFTER)
@@ -336,6 +348,7 @@ mod tests {
         let changed = StorageError::Changed { at: at.clone(), version: "v".to_owned() };
         let damaged = StorageError::Malformed { at: at.clone(), what: "job", source: "EOF".into() };
         let queue = shared::QueueError::Unavailable { queue: "q".to_owned(), action: "send to", source: "503".into() };
+        let no_queue = QueueError::Missing { queue: "q".to_owned(), source: "no".into() };
         for (error, expected) in [
             (SplitError::Source(not_found()), "done"),
             (SplitError::WorkArea(not_found()), "retry 10"),
@@ -346,6 +359,7 @@ mod tests {
             (SplitError::Source(changed), "retry 1"),
             (SplitError::WorkArea(damaged), "reject"),
             (SplitError::Queue(queue), "retry 10"),
+            (SplitError::Queue(no_queue), "retry 60"),
             (SplitError::Stopped { chunks: 2, advanced: 1 }, "retry 0"),
             (SplitError::internal(&at, "?"), "retry 10"),
             (BadInput::whole(&at, "no CSV", "").into(), "reject"),

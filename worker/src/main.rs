@@ -1,10 +1,14 @@
 //! The worker as a Lambda function behind an SQS queue: answers with the messages that are to come again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
-use shared::{LogFormat, Message, Progress, ReceiptHandle, Settings, Stores, Verdict, init_logs};
+use shared::{
+    LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores, Verdict,
+    init_logs,
+};
 use worker::{DeltaOptions, LoadContext, load};
 
 /// Time before the function's own limit at which commits are no longer tried.
@@ -13,13 +17,21 @@ const MARGIN: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     init_logs(LogFormat::Json, "info");
-    let context = LoadContext {
-        storage: Stores::from_env(),
-        settings: Settings::from_env()?,
-        progress: std::sync::Arc::new(Progress::default()),
-        delta: DeltaOptions::from_env(),
+    let start = async { Ok::<_, Error>(start(Settings::from_env()?).await) };
+    let (context, put_back) =
+        start.await.inspect_err(|error| tracing::error!(reason = %error, "the worker cannot start"))?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Batch>| handle(&context, &put_back, event))).await
+}
+
+async fn start(settings: Settings) -> (LoadContext, PutBack) {
+    let queue: Option<Arc<dyn Queue>> = match &settings.chunk_queue_url {
+        Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
+        None => None,
     };
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Batch>| handle(&context, event))).await
+    let storage: Arc<dyn Storage> = Stores::from_env();
+    let put_back = PutBack::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
+    let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
+    (LoadContext { storage, settings, progress, delta }, put_back)
 }
 
 /// What SQS hands over; fields that are not named here are left alone.
@@ -60,28 +72,36 @@ struct Failure {
     item_identifier: String,
 }
 
-async fn handle(context: &LoadContext, event: LambdaEvent<Batch>) -> Result<Answer, Error> {
+async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Batch>) -> Result<Answer, Error> {
     let messages = event.payload.records.into_iter().map(message).collect::<Result<Vec<_>, Error>>()?;
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let mut context = context.clone();
     context.delta.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
+    let held = put_back.hold(&messages);
     let verdicts = load(&context, &messages).await;
     let mut failures = Vec::new();
     for (message, verdict) in messages.into_iter().zip(verdicts) {
-        let (message_id, receive_count) = (message.id, message.receive_count);
-        match verdict {
-            Verdict::Done => {
-                tracing::info!(message_id, receive_count, "chunk loaded");
-                continue;
-            }
-            Verdict::Retry { reason, .. } => {
-                tracing::warn!(message_id, receive_count, reason, "chunk not loaded for now");
-            }
-            Verdict::Reject { reason } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
+        if let Some(held) = &held {
+            held.release(&message.receipt).await;
         }
-        failures.push(Failure { item_identifier: message_id });
+        tell(&message, &verdict);
+        if verdict != Verdict::Done {
+            put_back.put_back(&message, &verdict).await;
+            failures.push(Failure { item_identifier: message.id });
+        }
     }
     Ok(Answer { batch_item_failures: failures })
+}
+
+fn tell(message: &Message, verdict: &Verdict) {
+    let (message_id, receive_count) = (message.id.as_str(), message.receive_count);
+    match verdict {
+        Verdict::Done => tracing::info!(message_id, receive_count, "chunk loaded"),
+        Verdict::Retry { reason, .. } => {
+            tracing::warn!(message_id, receive_count, reason, "chunk not loaded for now");
+        }
+        Verdict::Reject { reason } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
+    }
 }
 
 /// A record without an id cannot be answered on its own: an answer that leaves it out would have SQS delete it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use shared::{Backoff, BackoffSettings, DeadLetter, DeadLetters, Move, MoveState, Queue, QueueError, error_chain};
 use tokio_util::sync::CancellationToken;
 
-use super::Letter;
 use super::scan::Scan;
+use super::{Letter, Reasons};
 use crate::Done;
 use crate::args::DlqReplayArgs;
 use crate::error::CliError;
@@ -60,23 +60,26 @@ impl Report<'_> {
         let to = self.to.as_deref().unwrap_or("where each came from");
         let left = self.left.map_or_else(String::new, |left| format!("; {} left", counted(left, "other")));
         let mut lines = vec![format!("{} {verb} sent back to {to}{left}", counted(self.replayed, "message"))];
-        lines.extend(self.messages.iter().flatten().map(|letter| format!("  {}", letter.line())));
+        for letter in self.messages.iter().flatten() {
+            lines.push(format!("  {}", letter.line()));
+            lines.extend(letter.reasons().map(|reason| format!("    {reason}")));
+        }
         lines.join("\n")
     }
 }
 
 impl DlqReplayArgs {
     fn has_filter(&self) -> bool {
-        self.job.is_some() || self.older_than.is_some()
+        self.job.is_some() || self.older_than.is_some() || self.reason.is_some()
     }
 
     /// Whether a letter is to be sent back. One that was sent after the beginning has failed again since, and would go
     /// round in circles.
-    fn takes(&self, letter: &DeadLetter, began: SystemTime) -> bool {
-        let shown = Letter::new(letter, began);
+    fn takes(&self, letter: &DeadLetter, shown: &Letter, began: SystemTime) -> bool {
         let is_of_job = self.job.is_none() || shown.job_id == self.job;
         let is_old = self.older_than.is_none_or(|least| shown.age_seconds.is_some_and(|age| age >= least.as_secs()));
-        is_of_job && is_old && letter.sent.is_none_or(|sent| sent <= began)
+        let is_explained = self.reason.as_ref().is_none_or(|text| shown.has_reason(text));
+        is_of_job && is_old && is_explained && letter.sent.is_none_or(|sent| sent <= began)
     }
 }
 
@@ -102,13 +105,14 @@ async fn one_by_one<'a>(
     let to = destination(letters, args).await?;
     let messages = args.dry_run.then(Vec::new);
     let mut report = Report { queue: &args.queue_url, to, dry_run: args.dry_run, replayed: 0, left: Some(0), messages };
+    let reasons = Reasons::new(args.work_dir.as_deref())?;
     let mut scan = Scan::new(letters);
-    let walked = walk(letters, args, stop, &mut scan, &mut report).await;
+    let walked = walk(letters, args, stop, &reasons, &mut scan, &mut report).await;
     scan.give_back().await;
     match walked {
         Err(error) => {
             tracing::warn!(sent_back = report.replayed, "not all messages are sent back");
-            Err(CliError::Queue(error))
+            Err(error)
         }
         Ok(()) if stop.is_cancelled() => Err(CliError::ReplayStopped { replayed: report.replayed }),
         Ok(()) => Ok(report),
@@ -120,29 +124,34 @@ async fn walk(
     letters: &DeadLetters,
     args: &DlqReplayArgs,
     stop: &CancellationToken,
+    reasons: &Reasons,
     scan: &mut Scan<'_>,
     report: &mut Report<'_>,
-) -> Result<(), QueueError> {
+) -> Result<(), CliError> {
     let began = SystemTime::now();
     let most = usize::from(args.rate.unwrap_or(BATCH).min(BATCH));
     while !stop.is_cancelled() {
-        let new = scan.next(most).await?;
+        let new = scan.next(most).await.map_err(CliError::Queue)?;
         if new.is_empty() {
             break;
         }
-        let (going, staying): (Vec<_>, Vec<_>) = new.into_iter().partition(|letter| args.takes(letter, began));
-        let count = |letters: &[DeadLetter]| u32::try_from(letters.len()).unwrap_or(u32::MAX);
-        *report.left.get_or_insert(0) += u64::from(count(&staying));
+        let mut shown: Vec<_> = new.iter().map(|letter| Letter::new(letter, began)).collect();
+        reasons.add_to(&mut shown).await.map_err(CliError::WorkArea)?;
+        let (going, staying): (Vec<_>, Vec<_>) =
+            new.into_iter().zip(shown).partition(|(letter, shown)| args.takes(letter, shown, began));
+        let (going, shown): (Vec<_>, Vec<_>) = going.into_iter().unzip();
+        let count = |letters: usize| u32::try_from(letters).unwrap_or(u32::MAX);
+        *report.left.get_or_insert(0) += u64::from(count(staying.len()));
         if let Some(messages) = &mut report.messages {
-            messages.extend(going.iter().map(|letter| Letter::new(letter, began)));
+            messages.extend(shown);
         } else if let Some(to) = &report.to {
-            send(letters, to, &going).await?;
+            send(letters, to, &going).await.map_err(CliError::Queue)?;
             scan.forget(&going);
             if let Some(rate) = args.rate {
-                pause(Duration::from_secs(1) * count(&going) / u32::from(rate), stop).await;
+                pause(Duration::from_secs(1) * count(going.len()) / u32::from(rate), stop).await;
             }
         }
-        report.replayed += u64::from(count(&going));
+        report.replayed += u64::from(count(going.len()));
     }
     Ok(())
 }

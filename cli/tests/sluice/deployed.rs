@@ -49,6 +49,12 @@ fn flights_through_a_topic_under_the_policies_of_the_roles() {
     deployment.until("a refusal", || deployment.emulator.log().contains("chunk cannot be loaded"));
     let log = deployment.emulator.log();
     assert!(log.contains(&format!("access to {at} was denied")), "{log}");
+    // What they do about it is within their policies.
+    deployment.until("a note of the reason", || deployment.failures().iter().any(|f| f.first_error.contains("denied")));
+    let log = deployment.emulator.log();
+    for complaint in ["could not be left alone", "no note could be kept", "may be received by others"] {
+        assert!(!log.contains(complaint), "{log}");
+    }
 }
 
 /// Keys that are written otherwise in a notification, all dropped within a moment.

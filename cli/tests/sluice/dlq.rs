@@ -51,8 +51,8 @@ fn a_look_changes_nothing() {
     let text = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead]).stdout;
     assert!(text.starts_with("3 messages in http"), "{text}");
     assert!(text.contains(&format!("chunk 0 of {}  (5 receives, sent ", job(&task))), "{text}");
-    assert!(text.contains("neither a chunk task nor news of an object"), "{text}");
-    assert!(text.contains("SQS keeps no error with a message"), "{text}");
+    assert!(text.contains("first error: the message is neither a chunk task nor news of an object"), "{text}");
+    assert!(text.contains("where no reason stands, none was found"), "{text}");
     assert!(!text.contains(&task), "{text}");
     let with_bodies = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead, "-v"]).stdout;
     assert!(with_bodies.contains(&task), "{with_bodies}");
@@ -79,11 +79,19 @@ fn what_died_is_replayed_once_its_cause_is_gone() {
     let worker = queues.work("worker", &queues.chunks, &[]);
     queues.wait_until("a dead letter", || queues.messages(&queues.dead) == (1, 0));
     queues.stop(worker);
+    let letter = list(&queues).remove(0);
+    for error in ["first_error", "last_error"] {
+        assert!(letter[error].as_str().unwrap().contains("does not exist"), "{letter}");
+    }
+    let text = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead]).stdout;
+    assert!(text.contains("    first error: cannot load s3:"), "{text}");
+    let other = replay(&queues, &["--reason", "denied"]);
+    assert_eq!((&other["replayed"], &other["left"]), (&json!(0), &json!(1)));
     queues.runtime.block_on(async {
         use shared::{PutMode, Storage};
         queues.emulator.s3().await.put(&chunk, kept, PutMode::Overwrite).await.unwrap();
     });
-    assert_eq!(replay(&queues, &[])["replayed"], 1);
+    assert_eq!(replay(&queues, &["--reason", "Does not EXIST"])["replayed"], 1);
     assert_eq!(queues.messages(&queues.dead), (0, 0));
     work_until_empty(&queues);
     assert_eq!(queues.place.rows().num_rows(), 2);

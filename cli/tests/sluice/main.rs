@@ -13,6 +13,7 @@ mod commands;
 mod deployed;
 mod dlq;
 mod fixtures;
+mod gate;
 mod queues;
 mod readme;
 mod resume;

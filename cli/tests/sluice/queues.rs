@@ -115,7 +115,13 @@ impl Queues {
 
     /// Starts `sluice work` on a queue.
     pub(crate) fn work(&self, name: &str, url: &str, more: &[&str]) -> Service {
+        self.work_with(name, url, more, &[])
+    }
+
+    /// As [`Self::work`], with further variables.
+    pub(crate) fn work_with(&self, name: &str, url: &str, more: &[&str], env: &[(&str, &str)]) -> Service {
         let mut command = self.place.command(&[&["work", "--json", "--queue-url", url], more].concat());
+        command.envs(env.iter().copied());
         command.stdout(File::create(self.place.path(&format!("{name}.out"))).unwrap());
         command.stderr(File::create(self.place.path(&format!("{name}.log"))).unwrap());
         Service { child: command.spawn().unwrap(), name: name.to_owned() }

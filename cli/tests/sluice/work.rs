@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use shared::Queue;
 use shared::testing::Emulator;
 
+use crate::gate::Gate;
 use crate::queues::{MAX_RECEIVES, Queues};
 use crate::resume::{assert_each_once, numbered};
 use crate::support::Place;
@@ -70,6 +72,29 @@ fn a_worker_that_is_stopped_finishes_what_it_has_in_hand() {
     queues.wait_until_empty(&queues.chunks);
     queues.stop(worker);
     assert_each_once(&queues.place.path("t"), 40_000);
+}
+
+#[test]
+fn what_is_worked_on_for_longer_than_it_is_hidden_stays_in_one_hand() {
+    let queues = Queues::new();
+    let visibility = Duration::from_secs(4);
+    let url = queues.runtime.block_on(queues.emulator.create_queue("short", visibility, Some(("short-dead", 2))));
+    queues.send(&url, &queues.split("x.csv", "id\n1\n2\n"));
+    let env = queues.emulator.env();
+    let endpoint = env.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL").unwrap();
+    let gate = Gate::before(&endpoint.1);
+    let worker = queues.work_with("worker", &url, &[], &[("AWS_ENDPOINT_URL_S3", &gate.url)]);
+    queues.wait_until("a chunk in hand", || queues.messages(&url).1 > 0);
+    let other = queues.queue(&url);
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * visibility {
+        assert_eq!(queues.runtime.block_on(other.receive(1, Duration::from_secs(1))).unwrap(), []);
+    }
+    gate.open();
+    queues.wait_until_empty(&url);
+    let (status, report, log) = queues.stop(worker);
+    assert_eq!((status, &report["done"], &report["retried"]), (Some(0), &1.into(), &0.into()), "{report} {log}");
+    assert_eq!(queues.place.rows().num_rows(), 2);
 }
 
 #[test]

@@ -158,4 +158,8 @@ impl Queue for MemoryQueue {
         self.changed.notify_waiters();
         Ok(())
     }
+
+    async fn visibility(&self) -> Result<Duration, QueueError> {
+        Ok(self.visibility)
+    }
 }

@@ -230,6 +230,10 @@ impl Queue for SqsQueue {
             hidden => hidden.map(drop).map_err(|error| self.failed("extend visibility on", &error)),
         }
     }
+
+    async fn visibility(&self) -> Result<Duration, QueueError> {
+        Ok(self.attributes().await?.visibility)
+    }
 }
 
 /// Whether the message is gone, visible again, or another receiver's by now.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::testing::BucketsOnDisk;
 use shared::{
-    ChunkTask, Location, Manifest, MemoryQueue, Message, Progress, PutMode, Queue, ReceiptHandle, Settings, Storage,
-    Verdict, WorkArea, get_json,
+    ChunkTask, Failure, Location, Manifest, MemoryQueue, Message, Progress, PutMode, Queue, ReceiptHandle, Settings,
+    Storage, Verdict, WorkArea, get_json,
 };
 use splitter::{HandlerContext, HandlerError, SplitContext, handle, handle_message, handle_within};
 use tempfile::TempDir;
@@ -88,8 +88,10 @@ impl World {
         manifest.chunks.iter().map(|chunk| chunk.rows).sum()
     }
 
+    /// Whether no job was begun.
     fn is_untouched(&self) -> bool {
-        self.tasks.is_empty() && !self.dir.path().join("chunks").exists()
+        let jobs = std::fs::read_dir(self.dir.path().join("chunks/sluice")).into_iter().flatten().flatten();
+        self.tasks.is_empty() && jobs.filter(|entry| entry.file_name() != "_failures").count() == 0
     }
 }
 
@@ -147,6 +149,23 @@ async fn bad_input_fails_alone() {
     let (good, bad) = (world.event("a.csv").await, world.event("image.csv").await);
     assert_eq!(world.failures(&[("bad", &bad), ("good", &good)]).await, ["bad"]);
     assert_eq!(world.sent().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_fails_is_left_alone_for_as_long_as_its_verdict_asks_and_explained() {
+    let mut world = World::new();
+    world.context.source_queue = Some(world.source_queue.clone());
+    world.source_queue.send(&["no news".to_owned()]).await.unwrap();
+    let received = world.source_queue.receive(1, Duration::ZERO).await.unwrap().remove(0);
+    let mut batch = batch(&[(&received.id, &received.body)]);
+    batch["Records"][0]["receiptHandle"] = received.receipt.0.into();
+    assert_eq!(failures(&handle(&world.context, batch).await.unwrap()), [received.id.as_str()]);
+    // Two seconds, where the queue itself would take thirty.
+    assert_eq!(world.source_queue.receive(1, Duration::from_secs(20)).await.unwrap().len(), 1);
+    let prefix = &world.context.split.work_prefix;
+    let failure = Failure::of(world.storage(), prefix, &received.id).await.unwrap().unwrap();
+    assert!(failure.first_error.contains("JSON"), "{failure:?}");
+    assert_eq!(failure.receives, 1);
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use shared::testing::Emulator;
 use shared::{
-    DeadLetters, JobId, Location, Manifest, Queue, Receipt, S3Storage, SourceObject, SqsQueue, Storage, StorageError,
-    WorkArea, get_json,
+    DeadLetters, Failure, JobId, Location, Manifest, Queue, Receipt, S3Storage, SourceObject, SqsQueue, Storage,
+    StorageError, WorkArea, get_json,
 };
 use tokio::runtime::Runtime;
 
@@ -121,6 +121,12 @@ impl Deployment {
     pub(crate) fn receipts(&self) -> Vec<Receipt> {
         let receipts = self.list(&self.work_prefix()).into_iter().filter(|at| at.name() == "receipt.json");
         receipts.map(|at| self.runtime.block_on(get_json(&self.storage, &at, "receipt")).unwrap()).collect()
+    }
+
+    /// Why messages failed.
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        let failures = self.list(&self.work_prefix().join("_failures"));
+        failures.iter().map(|at| self.runtime.block_on(get_json(&self.storage, at, "failure")).unwrap()).collect()
     }
 
     /// Waits until a drop is in the table.

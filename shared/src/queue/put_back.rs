@@ -1,0 +1,49 @@
+//! The way back into the queue of messages that are not done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Held, Message, Queue};
+use crate::failure::Failure;
+use crate::storage::{Location, Storage};
+use crate::telemetry::error_chain;
+use crate::verdict::Verdict;
+
+/// How long a function hides messages at a time, at most. One that dies leaves them hidden for this long, rather than for
+/// the six times its timeout that its queue has; and threads that are busy with rows for a third of it do no harm.
+const FUNCTION_VISIBILITY: Duration = Duration::from_mins(2);
+
+/// Puts messages back that are not done: hidden for as long as their verdict asks for, and with a note of the reason.
+#[derive(Clone, Debug, Default)]
+pub struct PutBack {
+    queue: Option<Arc<dyn Queue>>,
+    notes: Option<(Arc<dyn Storage>, Location)>,
+}
+
+impl PutBack {
+    /// Messages of a queue, with notes below a prefix of work areas. Without the one they come again when the queue itself
+    /// thinks so, without the other the log alone has the reasons.
+    pub fn new(queue: Option<Arc<dyn Queue>>, storage: Arc<dyn Storage>, work_prefix: Option<Location>) -> Self {
+        Self { queue, notes: work_prefix.map(|prefix| (storage, prefix)) }
+    }
+
+    /// Keeps messages hidden for a function that was handed them.
+    pub fn hold(&self, messages: &[Message]) -> Option<Held> {
+        Some(Held::from_now(self.queue.clone()?, messages, FUNCTION_VISIBILITY))
+    }
+
+    /// Puts one message back. Neither call that fails is a loss: the message comes again.
+    pub async fn put_back(&self, message: &Message, verdict: &Verdict) {
+        let message_id = message.id.as_str();
+        if let (Some((storage, prefix)), Some(reason)) = (&self.notes, verdict.reason())
+            && let Err(error) = Failure::note(storage.as_ref(), prefix, message, reason).await
+        {
+            tracing::warn!(message_id, reason = error_chain(&error), "no note could be kept of why it failed");
+        }
+        if let (Some(queue), Some(rest)) = (&self.queue, verdict.rest(message.receive_count))
+            && let Err(error) = queue.hide(&message.receipt, rest).await
+        {
+            tracing::warn!(message_id, reason = error_chain(&error), "could not be left alone; it comes again");
+        }
+    }
+}
