@@ -31,6 +31,7 @@ impl Default for BackoffSettings {
 #[derive(Debug)]
 pub struct Backoff {
     waits: ExponentialBackoff,
+    settings: BackoffSettings,
     attempts_left: u32,
 }
 
@@ -44,13 +45,23 @@ impl Backoff {
             .with_max_interval(settings.max)
             .with_max_elapsed_time(settings.max_elapsed)
             .build();
-        Self { waits, attempts_left: settings.max_attempts.saturating_sub(1) }
+        Self { waits, settings: *settings, attempts_left: settings.max_attempts.saturating_sub(1) }
     }
 
     /// How long to wait before the next attempt; `None` when there is to be none.
     pub fn next_wait(&mut self) -> Option<Duration> {
+        self.next_wait_among(1)
+    }
+
+    /// As [`Self::next_wait`], among so many others who want the same: the wait is as many times longer, up to the upper
+    /// bound, so that a crowd spreads out at its first clash rather than after many. None at all among no others. `None` too
+    /// when the time for all attempts would be over before the next one.
+    pub fn next_wait_among(&mut self, others: u64) -> Option<Duration> {
         self.attempts_left = self.attempts_left.checked_sub(1)?;
-        self.waits.next_backoff()
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let wait = self.waits.next_backoff()?.saturating_mul(others).min(self.settings.max.saturating_mul(2));
+        let is_in_time = |most: Duration| self.waits.get_elapsed_time().saturating_add(wait) <= most;
+        self.settings.max_elapsed.is_none_or(is_in_time).then_some(wait)
     }
 }
 
@@ -81,6 +92,28 @@ mod tests {
         let waits: Vec<_> = (0..200).map(|_| first()).collect();
         assert!(waits.iter().any(|wait| *wait < Duration::from_millis(300)));
         assert!(waits.iter().any(|wait| *wait > Duration::from_millis(1700)));
+    }
+
+    #[test]
+    fn a_crowd_waits_longer_within_the_same_bound() {
+        let settings = BackoffSettings { initial: Duration::from_millis(10), ..BackoffSettings::default() };
+        let mean = |others: u64| {
+            let first = || Backoff::new(&settings).next_wait_among(others).unwrap();
+            (0..500).map(|_| first()).sum::<Duration>() / 500
+        };
+        assert_eq!(mean(0), Duration::ZERO);
+        assert!(mean(20) > 10 * mean(1));
+        let bound = BackoffSettings { max: Duration::from_millis(50), ..settings };
+        assert!(Backoff::new(&bound).next_wait_among(1000).unwrap() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn no_wait_ends_after_the_time_for_all() {
+        let left = Duration::from_millis(1);
+        let settings =
+            BackoffSettings { max_elapsed: Some(left), initial: Duration::from_secs(1), ..BackoffSettings::default() };
+        let waits: Vec<_> = (0..50).filter_map(|_| Backoff::new(&settings).next_wait_among(4)).collect();
+        assert!(waits.iter().all(|wait| *wait <= left), "{waits:?}");
     }
 
     #[test]

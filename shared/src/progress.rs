@@ -40,6 +40,8 @@ counters! {
     commit_attempts,
     /// Commits that lost against another writer.
     commit_conflicts,
+    /// Time that was waited between attempts to commit, in milliseconds.
+    commit_wait_ms,
 }
 
 /// One counter.

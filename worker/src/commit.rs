@@ -1,27 +1,31 @@
-//! The commit: all chunks of a batch for a table at once, each at most once. Nothing else in Sluice adds files to a table.
+//! The commit: all chunks that wait for a table at once, each at most once. Nothing else in Sluice adds files to a table.
 //!
-//! Every chunk has a transaction (`txn`) that goes into the very commit that adds its files. The library refuses neither a
-//! transaction that is there already nor waits between its own attempts, so both are done here: each attempt looks every
-//! transaction up on the snapshot that it then builds on, and the log refuses it when another version came between. An
-//! attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
+//! Every chunk has a transaction (`txn`) that goes into the very version that adds its files. Each attempt looks every
+//! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
+//! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::{CommitBuilder, TransactionError};
+use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use shared::{Backoff, BackoffSettings, Rows};
+use futures::{StreamExt, TryStreamExt, stream};
+use shared::{Backoff, BackoffSettings, Location, Rows, Verdict};
 
 use crate::LoadContext;
 use crate::error::LoadError;
+use crate::head::Head;
 use crate::plan::{Comparison, Plan};
 use crate::route::RoutedChunk;
-use crate::table::{Table, quiet};
+use crate::tables::{Slot, Waiting};
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
+
+/// Transactions that are looked up at once.
+const AT_ONCE: usize = 16;
 
 /// A chunk whose data files are written.
 #[derive(Debug)]
@@ -33,51 +37,113 @@ pub(crate) struct Prepared {
     pub(crate) rows: Rows,
 }
 
-/// What became of the chunks of a batch.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// In the table by this commit, with its version.
-    pub(crate) committed: Vec<(Prepared, u64)>,
-    /// In the table by another worker.
-    pub(crate) found: Vec<Prepared>,
-    /// To be written again, since the table changed.
-    pub(crate) outdated: Vec<Prepared>,
-    /// Not to be committed.
-    pub(crate) refused: Vec<(Prepared, LoadError)>,
-    /// Not committed, for this reason.
-    pub(crate) given_up: Option<(Vec<Prepared>, LoadError)>,
+/// What became of a chunk.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) chunk: Prepared,
+    pub(crate) fate: Fate,
 }
 
-/// Commits chunks.
-pub(crate) async fn commit(context: &LoadContext, table: &mut Table, chunks: Vec<Prepared>) -> Outcome {
-    let commit = Commit {
-        context,
-        table,
-        open: chunks,
-        outcome: Outcome::default(),
-        base: None,
-        in_doubt: false,
-        seals: HashMap::new(),
+/// How it stands with a chunk after a commit.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// In the table by this commit, with its version.
+    Committed(u64),
+    /// In the table by another worker.
+    Found,
+    /// To be written again, since the table changed.
+    Outdated,
+    /// Not committed.
+    Failed(Verdict),
+}
+
+/// Commits chunks, together with all others of this process that wait for the same table.
+pub(crate) async fn commit(
+    context: &LoadContext,
+    uri: &Location,
+    slot: &Slot,
+    chunks: Vec<Prepared>,
+) -> Result<Vec<Decided>, LoadError> {
+    if chunks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut answer = slot.enqueue(chunks);
+    let mut held = slot.head.lock().await;
+    loop {
+        // Who had the head before may have taken these chunks along.
+        match answer.try_recv() {
+            Ok(decided) => return Ok(decided),
+            Err(tokio::sync::oneshot::error::TryRecvError::Empty) => {}
+            Err(tokio::sync::oneshot::error::TryRecvError::Closed) => {
+                let reason = "who was to commit it has died".to_owned();
+                return Err(LoadError::Bug { what: uri.to_string(), reason });
+            }
+        }
+        commit_group(context, uri, &mut held, slot.take_group()).await;
+    }
+}
+
+/// Commits what a group of loads wants to be committed, and answers each.
+async fn commit_group(context: &LoadContext, uri: &Location, held: &mut Option<Head>, group: Vec<Waiting>) {
+    let (mut open, mut owners, mut answers) = (Vec::new(), HashMap::new(), Vec::new());
+    for (owner, Waiting { chunks, answer }) in group.into_iter().enumerate() {
+        owners.extend(chunks.iter().map(|chunk| (chunk.chunk.app_id.clone(), owner)));
+        open.extend(chunks);
+        answers.push((answer, Vec::new()));
+    }
+    let decided = match Slot::look(held, uri, &context.delta).await {
+        Ok(_) => commit_to(context, held, open).await,
+        Err(error) => failed(open, &error.verdict()),
     };
-    commit.run().await
+    for one in decided {
+        let owner = owners.get(&one.chunk.chunk.app_id).and_then(|owner| answers.get_mut(*owner));
+        if let Some((_, decided)) = owner {
+            decided.push(one);
+        }
+    }
+    for (answer, decided) in answers {
+        // Whoever does not wait any more finds its chunks in the table at their next delivery.
+        drop(answer.send(decided));
+    }
+}
+
+async fn commit_to(context: &LoadContext, held: &mut Option<Head>, open: Vec<Prepared>) -> Vec<Decided> {
+    // Out of its place while it is worked on: what an error leaves is not used again.
+    let Some(head) = held.take() else { return Vec::new() };
+    let (mut commit, is_sound) = Commit::new(context, head, open).run().await;
+    if is_sound {
+        *held = Some(commit.head);
+    }
+    commit.decided.extend(commit.open.drain(..).map(|chunk| Decided { chunk, fate: Fate::Found }));
+    commit.decided
+}
+
+fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
+    chunks.into_iter().map(|chunk| Decided { chunk, fate: Fate::Failed(verdict.clone()) }).collect()
 }
 
 struct Commit<'a> {
     context: &'a LoadContext,
-    table: &'a mut Table,
+    head: Head,
     /// Chunks of which nothing is decided.
     open: Vec<Prepared>,
-    outcome: Outcome,
-    /// Version that the first attempt was built on.
-    base: Option<u64>,
+    decided: Vec<Decided>,
+    /// Whether nothing was put yet, so that what is in the table is not ours.
+    is_first: bool,
     /// Whether an attempt may have succeeded unseen; then no data file is ever deleted.
     in_doubt: bool,
     /// Seals that the table holds, by application id.
     seals: HashMap<String, i64>,
 }
 
-impl Commit<'_> {
-    async fn run(mut self) -> Outcome {
+impl<'a> Commit<'a> {
+    fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>) -> Self {
+        let (decided, seals) = (Vec::new(), HashMap::new());
+        Self { context, head, open, decided, is_first: true, in_doubt: false, seals }
+    }
+
+    /// Attempts until all is decided; gives whether the head can be used again.
+    async fn run(mut self) -> (Self, bool) {
         let mut backoff = Backoff::new(&limits(self.context));
         let mut attempts = 1;
         while !self.open.is_empty() {
@@ -85,56 +151,75 @@ impl Commit<'_> {
             if self.open.is_empty() {
                 break;
             }
-            match ended {
-                Err(error) if !error.may_pass() => return self.give_up(error),
-                ended => match (backoff.next_wait(), ended) {
-                    (Some(_), Ok(())) => {}
-                    (Some(wait), Err(_)) => tokio::time::sleep(wait).await,
-                    (None, ended) => {
-                        let (table, source) = (self.table.uri().clone(), ended.err().map(Box::new));
-                        return self.give_up(LoadError::Contention { table, attempts, source });
-                    }
-                },
+            let wait = match &ended {
+                Err(error) if !error.may_pass() => None,
+                ended => backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)),
+            };
+            match (wait, ended) {
+                (Some(wait), _) => self.rest(wait).await,
+                (None, Err(error)) if !error.may_pass() => return (self.give_up(&error).await, false),
+                (None, ended) => {
+                    let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
+                    return (self.give_up(&LoadError::Contention { table, attempts, source }).await, false);
+                }
             }
             attempts += 1;
         }
-        self.outcome
+        (self, true)
     }
 
-    fn give_up(mut self, error: LoadError) -> Outcome {
-        self.outcome.given_up = Some((self.open, error));
-        self.outcome
+    async fn rest(&self, wait: Duration) {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.context.progress.commit_wait_ms.add(millis);
+        tokio::time::sleep(wait).await;
     }
 
-    /// One attempt. Chunks that are decided by it leave `open`; when all goes well and some stay, the next attempt follows
-    /// at once.
-    async fn attempt(&mut self) -> Result<(), LoadError> {
-        self.table.refresh().await?;
-        if let (None, Some(last)) = (self.table.state(), self.open.last()) {
+    /// Gives up what is open, after a last look: files that no version names, and that no put under way can, are deleted.
+    async fn give_up(mut self, error: &LoadError) -> Self {
+        let is_known = self.head.catch_up().await.is_ok() && self.settle_what_is_there().await.is_ok();
+        for chunk in &self.open {
+            if is_known {
+                self.discard(chunk).await;
+            }
+        }
+        self.decided.extend(failed(std::mem::take(&mut self.open), &error.verdict()));
+        self
+    }
+
+    /// One attempt. Chunks that are decided by it leave `open`. When all goes well and some stay, it gives how many versions
+    /// of others came since the last attempt.
+    async fn attempt(&mut self) -> Result<u64, LoadError> {
+        let landed = self.head.catch_up().await?.versions;
+        let landed = if self.is_first { 1 } else { landed.max(1) };
+        if let (None, Some(last)) = (self.head.state(), self.open.last()) {
             // The last plan has the columns of all before it.
-            self.table.create(&last.plan).await?;
+            self.head.create(&last.plan).await?;
         }
         self.refuse_other_seals().await?;
         self.settle_what_is_there().await?;
         let missing = self.set_outdated_aside().await?;
         if self.open.is_empty() {
-            return Ok(());
+            return Ok(landed);
         }
         if let Some(fields) = missing {
-            let added = self.table.add_columns(fields).await;
-            return added.map_err(|error| self.lost(error));
+            self.head.add_columns(fields).await?;
+            // They are there now, and nothing else stands in the way.
+            return Ok(0);
         }
-        self.put().await
+        self.put().await.map(|()| landed)
+    }
+
+    async fn transactions(&self, ids: Vec<String>) -> Result<Vec<Option<i64>>, LoadError> {
+        let look_ups = ids.into_iter().map(|id| async move { self.head.transaction(&id).await });
+        stream::iter(look_ups).buffered(AT_ONCE).try_collect().await
     }
 
     /// Takes out the chunks that are in the table.
     async fn settle_what_is_there(&mut self) -> Result<(), LoadError> {
-        let mut there = Vec::with_capacity(self.open.len());
-        for chunk in &self.open {
-            there.push(self.table.transaction(&chunk.chunk.app_id).await?.is_some());
-        }
+        let ids = self.open.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
+        let there = self.transactions(ids).await?;
         for (chunk, there) in std::mem::take(&mut self.open).into_iter().zip(there) {
-            if there {
+            if there.is_some() {
                 self.settle(chunk).await;
             } else {
                 self.open.push(chunk);
@@ -146,21 +231,23 @@ impl Commit<'_> {
     /// A chunk that is in the table came there by another worker, or by an attempt of ours that was taken for lost: the
     /// store may repeat a put that had succeeded, and then says that the version exists. Only the log tells.
     async fn settle(&mut self, chunk: Prepared) {
-        let ours = match self.base {
-            None => Ok(None),
-            Some(base) => self.table.find_commit(base, &chunk.files, &chunk.chunk.app_id).await,
+        let ours = match self.is_first {
+            true => Ok(None),
+            false => self.head.version_with(&chunk.chunk.app_id, &chunk.files).await,
         };
-        match ours {
-            Ok(Some(version)) => self.outcome.committed.push((chunk, version)),
+        let fate = match ours {
+            Ok(Some(version)) => Fate::Committed(version),
             Ok(None) => {
                 self.discard(&chunk).await;
-                self.outcome.found.push(chunk);
+                Fate::Found
             }
             Err(error) => {
-                tracing::warn!(table = %self.table.uri(), %error, "data files left for vacuum: the log does not tell whose they are");
-                self.outcome.found.push(chunk);
+                let table = self.head.table().uri();
+                tracing::warn!(%table, %error, "data files left for vacuum: the log does not tell whose they are");
+                Fate::Found
             }
-        }
+        };
+        self.decided.push(Decided { chunk, fate });
     }
 
     /// Takes out the chunks of jobs that the table holds in another cut.
@@ -169,15 +256,16 @@ impl Commit<'_> {
             let Some(origin) = self.open.get(position).and_then(|chunk| chunk.chunk.origin.clone()) else { continue };
             let id = origin.seal_id();
             if !self.seals.contains_key(&id)
-                && let Some(seal) = self.table.transaction(&id).await?
+                && let Some(seal) = self.head.transaction(&id).await?
             {
                 self.seals.insert(id.clone(), seal);
             }
             if self.seals.get(&id).is_some_and(|seal| *seal != origin.seal.0) {
                 let chunk = self.open.remove(position);
                 self.discard(&chunk).await;
-                let error = LoadError::Sealed { job: origin.identity.job_id, table: self.table.uri().clone() };
-                self.outcome.refused.push((chunk, error));
+                let (job, table) = (origin.identity.job_id, self.head.table().uri().clone());
+                let fate = Fate::Failed(LoadError::Sealed { job, table }.verdict());
+                self.decided.push(Decided { chunk, fate });
             }
         }
         Ok(())
@@ -185,17 +273,16 @@ impl Commit<'_> {
 
     /// Takes out the chunks whose files do not fit the table as it is now; gives the columns that it lacks for the rest.
     async fn set_outdated_aside(&mut self) -> Result<Option<Vec<StructField>>, LoadError> {
-        let table = self.table.uri().clone();
-        let failed = |error| LoadError::table(&table, "read the schema of", error);
-        let state = self.table.state().cloned().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
-        let compared = self.open.iter().map(|chunk| chunk.plan.compare(&state)).collect::<Result<Vec<_>, _>>();
+        let failed = |error| LoadError::table(self.head.table().uri(), "read the schema of", error);
+        let state = self.head.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let compared = self.open.iter().map(|chunk| chunk.plan.compare(state)).collect::<Result<Vec<_>, _>>();
         let compared = compared.map_err(failed)?;
         let mut missing: Vec<StructField> = Vec::new();
-        let mut outdated = Vec::new();
         for (chunk, comparison) in std::mem::take(&mut self.open).into_iter().zip(compared) {
             match comparison {
                 Comparison::Outdated => {
-                    outdated.push(chunk);
+                    self.discard(&chunk).await;
+                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
                     continue;
                 }
                 Comparison::Lacks(fields) => {
@@ -209,38 +296,37 @@ impl Commit<'_> {
             }
             self.open.push(chunk);
         }
-        for chunk in outdated {
-            self.discard(&chunk).await;
-            self.outcome.outdated.push(chunk);
-        }
         Ok(Some(missing).filter(|missing| !missing.is_empty()))
     }
 
-    /// Puts the next version, built on the very state in which the transactions were looked up.
+    /// Puts the next version. An attempt that another writer was faster than is no error.
     async fn put(&mut self) -> Result<(), LoadError> {
-        let table = self.table.uri().clone();
-        let state =
-            self.table.state().ok_or_else(|| LoadError::table(&table, "commit to", DeltaTableError::NotInitialized))?;
-        self.base.get_or_insert(state.version());
+        self.is_first = false;
         self.context.progress.commit_attempts.add(1);
         let files = self.open.iter().flat_map(|chunk| chunk.files.iter().cloned().map(Action::Add)).collect();
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let commit = CommitBuilder::from(quiet().with_application_transactions(self.transactions()))
-            .with_actions(files)
-            .build(Some(state), self.table.log_store(), operation)
-            .await;
-        match commit {
-            Ok(commit) => {
-                let version = commit.version();
-                self.outcome.committed.extend(self.open.drain(..).map(|chunk| (chunk, version)));
-                Ok(())
+        let data = CommitData::new(files, operation, HashMap::new(), self.new_transactions());
+        let error = match self.head.put(&data).await {
+            Ok(version) => {
+                let committed = |chunk| Decided { chunk, fate: Fate::Committed(version) };
+                self.decided.extend(self.open.drain(..).map(committed));
+                return Ok(());
             }
-            Err(error) => Err(self.lost(error)),
+            Err(error) => error,
+        };
+        match loss(&error) {
+            Loss::Conflict => {
+                self.context.progress.commit_conflicts.add(1);
+                return Ok(());
+            }
+            Loss::Refused => {}
+            Loss::Unknown => self.in_doubt = true,
         }
+        Err(LoadError::table(self.head.table().uri(), "commit to", error))
     }
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.
-    fn transactions(&self) -> Vec<Transaction> {
+    fn new_transactions(&self) -> Vec<Transaction> {
         let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis();
         let mut transactions = Vec::new();
         let mut sealed: Vec<String> = Vec::new();
@@ -257,20 +343,10 @@ impl Commit<'_> {
         transactions
     }
 
-    /// Takes note of how an attempt was lost.
-    fn lost(&mut self, error: DeltaTableError) -> LoadError {
-        match loss(&error) {
-            Loss::Conflict => self.context.progress.commit_conflicts.add(1),
-            Loss::Refused => {}
-            Loss::Unknown => self.in_doubt = true,
-        }
-        LoadError::table(self.table.uri(), "commit to", error)
-    }
-
     /// Deletes the files of a chunk that no commit can name any more.
     async fn discard(&self, chunk: &Prepared) {
         if !self.in_doubt {
-            self.table.delete_files(&chunk.files).await;
+            self.head.table().delete_files(&chunk.files).await;
         }
     }
 }

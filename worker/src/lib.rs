@@ -9,14 +9,18 @@ mod complete;
 mod conform;
 mod error;
 mod fetch;
+mod head;
 mod load;
+mod log;
 mod plan;
 mod quarantine;
 mod route;
 mod table;
+mod tables;
 mod transform;
 mod write;
 
 pub use error::LoadError;
 pub use load::{LoadContext, has_job, load, table_version};
 pub use table::DeltaOptions;
+pub use tables::Tables;

@@ -4,20 +4,21 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use deltalake::kernel::Add;
-use deltalake::table::state::DeltaTableState;
 use futures::{FutureExt, StreamExt};
 use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
-use crate::commit::{Outcome, Prepared, commit};
+use crate::commit::{Decided, Fate, Prepared, commit};
 use crate::complete;
 use crate::conform::Conform;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
+use crate::head::Head;
 use crate::plan::{Plan, Sources};
 use crate::quarantine::Quarantine;
 use crate::route::{RoutedChunk, job_app_id, route};
 use crate::table::{DeltaOptions, Table};
+use crate::tables::Slot;
 use crate::transform::transform;
 use crate::write::DataFiles;
 
@@ -53,22 +54,22 @@ pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
 
 /// Latest version of a table; `None` when there is none.
 pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Option<u64>, LoadError> {
-    Ok(open(context, table).await?.and_then(|table| table.state().map(DeltaTableState::version)))
+    Ok(open(context, table).await?.and_then(|head| head.version()))
 }
 
 /// The seal that a table holds of a job; `None` when no chunk of the job is in the table, or when there is no table.
 pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
     match open(context, table).await? {
-        Some(table) => Ok(table.transaction(&job_app_id(job)).await?.map(Seal)),
+        Some(head) => Ok(head.transaction(&job_app_id(job)).await?.map(Seal)),
         None => Ok(None),
     }
 }
 
 /// Opens a table to look into it, without making its directory.
-async fn open(context: &LoadContext, table: &Location) -> Result<Option<Table>, LoadError> {
+async fn open(context: &LoadContext, table: &Location) -> Result<Option<Head>, LoadError> {
     match table {
         Location::Local { path } if !std::path::Path::new(path).exists() => Ok(None),
-        _ => Table::open(table, &context.delta).await.map(Some),
+        _ => Head::open(table, &context.delta).await.map(Some),
     }
 }
 
@@ -97,40 +98,49 @@ async fn attempt(
     chunks: Vec<RoutedChunk>,
     answers: &mut Answers,
 ) -> Result<Vec<RoutedChunk>, LoadError> {
-    let mut table = Table::open(uri, &context.delta).await?;
-    let chunks = skip_what_is_there(context, &table, chunks, answers).await?;
+    let slot = context.delta.tables.slot(uri);
+    let (table, chunks) = skip_what_is_there(context, uri, &slot, chunks, answers).await?;
     let prepared = prepare_all(context, &table, chunks, answers).await?;
-    let outcome = commit(context, &mut table, prepared).await;
-    Ok(conclude(context, outcome, answers).await)
+    let decided = commit(context, uri, &slot, prepared).await?;
+    Ok(conclude(context, decided, answers).await)
 }
 
+/// Answers for the chunks that are in the table; gives the table, and the others.
 async fn skip_what_is_there(
     context: &LoadContext,
-    table: &Table,
+    uri: &Location,
+    slot: &Slot,
     chunks: Vec<RoutedChunk>,
     answers: &mut Answers,
-) -> Result<Vec<RoutedChunk>, LoadError> {
-    let mut absent = Vec::new();
+) -> Result<(Table, Vec<RoutedChunk>), LoadError> {
+    let mut held = slot.head.lock().await;
+    let head = Slot::look(&mut held, uri, &context.delta).await?;
+    let (mut absent, mut there) = (Vec::new(), Vec::new());
     for chunk in chunks {
-        if table.transaction(&chunk.app_id).await?.is_some() {
-            let concluded = match sealed_otherwise(table, &chunk).await? {
-                Some(error) => Err(error),
-                None => complete::found(context.storage.as_ref(), &chunk).await,
-            };
-            answers.give(&chunk.messages, &verdict(concluded));
-        } else {
-            absent.push(chunk);
+        match head.transaction(&chunk.app_id).await? {
+            Some(_) => there.push((sealed_otherwise(head, &chunk).await?, chunk)),
+            None => absent.push(chunk),
         }
     }
-    Ok(absent)
+    let table = head.table().clone();
+    drop(held);
+    for (error, chunk) in there {
+        let concluded = match error {
+            Some(error) => Err(error),
+            None => complete::found(context.storage.as_ref(), &chunk).await,
+        };
+        answers.give(&chunk.messages, &verdict(concluded));
+    }
+    Ok((table, absent))
 }
 
 /// The error for a chunk whose job the table holds in another cut: then its place in the job says nothing about its rows.
-async fn sealed_otherwise(table: &Table, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
+async fn sealed_otherwise(head: &Head, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
     let Some(origin) = &chunk.origin else { return Ok(None) };
-    let seal = table.transaction(&origin.seal_id()).await?;
+    let seal = head.transaction(&origin.seal_id()).await?;
     let other = seal.is_some_and(|seal| seal != origin.seal.0);
-    Ok(other.then(|| LoadError::Sealed { job: origin.identity.job_id.clone(), table: table.uri().clone() }))
+    let (job, table) = (&origin.identity.job_id, head.table().uri());
+    Ok(other.then(|| LoadError::Sealed { job: job.clone(), table: table.clone() }))
 }
 
 /// Writes the data files of each chunk. What one chunk adds to the table's columns, the next ones find.
@@ -225,29 +235,27 @@ fn account(read: u64, came: u64, quarantined: u64) -> Rows {
     }
 }
 
-/// Receipts and verdicts by the outcome of a commit; gives the chunks that have to be written anew.
-async fn conclude(context: &LoadContext, outcome: Outcome, answers: &mut Answers) -> Vec<RoutedChunk> {
+/// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
+async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut Answers) -> Vec<RoutedChunk> {
     let storage = context.storage.as_ref();
-    for (chunk, version) in outcome.committed {
-        context.progress.chunks_committed.add(1);
-        context.progress.rows_committed.add(chunk.rows.committed);
-        let concluded = complete::committed(storage, &chunk.chunk, chunk.rows, version).await;
-        answers.give(&chunk.chunk.messages, &verdict(concluded));
+    let mut outdated = Vec::new();
+    for Decided { chunk: Prepared { chunk, rows, .. }, fate } in decided {
+        let verdict = match fate {
+            Fate::Committed(version) => {
+                context.progress.chunks_committed.add(1);
+                context.progress.rows_committed.add(rows.committed);
+                verdict(complete::committed(storage, &chunk, rows, version).await)
+            }
+            Fate::Found => verdict(complete::found(storage, &chunk).await),
+            Fate::Failed(verdict) => verdict,
+            Fate::Outdated => {
+                outdated.push(chunk);
+                continue;
+            }
+        };
+        answers.give(&chunk.messages, &verdict);
     }
-    for chunk in outcome.found {
-        let concluded = complete::found(storage, &chunk.chunk).await;
-        answers.give(&chunk.chunk.messages, &verdict(concluded));
-    }
-    for (chunk, error) in outcome.refused {
-        answers.give(&chunk.chunk.messages, &error.verdict());
-    }
-    if let Some((chunks, error)) = outcome.given_up {
-        let verdict = error.verdict();
-        for chunk in chunks {
-            answers.give(&chunk.chunk.messages, &verdict);
-        }
-    }
-    outcome.outdated.into_iter().map(|chunk| chunk.chunk).collect()
+    outdated
 }
 
 fn verdict(result: Result<(), LoadError>) -> Verdict {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deltalake::kernel::transaction::{CommitProperties, PROTOCOL, TransactionError};
-use deltalake::kernel::{Action, Add, StructField};
+use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
-use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef, get_actions};
+use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
 use shared::Location;
@@ -16,9 +16,13 @@ use url::Url;
 
 use crate::error::LoadError;
 use crate::plan::Plan;
+use crate::tables::Tables;
 
 /// Commits between two checkpoints of a table that Sluice creates.
 const CHECKPOINT_INTERVAL: &str = "100";
+
+/// Attempts, beyond the first, to add columns between the appends of others.
+const WIDEN_RETRIES: usize = 20;
 
 /// How tables are reached, and for how long.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,8 @@ pub struct DeltaOptions {
     pub object_store: Option<ObjectStoreRef>,
     /// When to stop trying to commit; `None` for as long as the attempts last.
     pub deadline: Option<Instant>,
+    /// What this process keeps of tables between loads.
+    pub tables: Tables,
 }
 
 impl DeltaOptions {
@@ -55,7 +61,8 @@ impl DeltaOptions {
     }
 }
 
-/// A table, or the place where one is to be.
+/// A table as it was at one time, or the place where one is to be.
+#[derive(Clone)]
 pub(crate) struct Table {
     uri: Location,
     handle: DeltaTable,
@@ -121,13 +128,6 @@ impl Table {
         }
     }
 
-    /// Version of a transaction in the state that [`Table::state`] gives; `None` when it is not in the table.
-    pub(crate) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LoadError> {
-        let Some(state) = self.state() else { return Ok(None) };
-        let version = state.transaction_version(&self.log_store(), app_id).await;
-        version.map_err(|error| LoadError::table(&self.uri, "read the log of", error))
-    }
-
     /// Creates the table by a plan, unless another writer has done so by now, and opens what is there.
     ///
     /// The first version of the log is made in memory and put only if there is none: of many creators one wins, and the
@@ -147,9 +147,11 @@ impl Table {
         }
     }
 
-    /// Adds nullable columns, in one attempt.
+    /// Adds nullable columns to the latest version. Appends of others are no conflict; other changes of the table are.
     pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), DeltaTableError> {
-        let added = self.handle.clone().add_columns().with_fields(fields).with_commit_properties(quiet());
+        let properties = CommitProperties::default().with_max_retries(WIDEN_RETRIES);
+        let properties = properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
+        let added = self.handle.clone().add_columns().with_fields(fields).with_commit_properties(properties);
         self.handle = added.await?;
         Ok(())
     }
@@ -167,32 +169,6 @@ impl Table {
             }
         }
     }
-
-    /// The version, later than `base`, that names one of these files or this transaction; `Err` when the log does not tell.
-    pub(crate) async fn find_commit(&self, base: u64, files: &[Add], app_id: &str) -> Result<Option<u64>, LoadError> {
-        let failed = |error| LoadError::table(&self.uri, "read the log of", error);
-        let newest = self.state().map_or(base, DeltaTableState::version);
-        for version in base + 1..=newest {
-            let entry = self.log_store().read_commit_entry(version).await.map_err(failed)?;
-            let entry = entry.ok_or_else(|| failed(DeltaTableError::InvalidVersion(version)))?;
-            let actions = get_actions(version, &entry).map_err(failed)?;
-            let ours = |action: &Action| match action {
-                Action::Add(add) => files.iter().any(|file| file.path == add.path),
-                Action::Txn(txn) => files.is_empty() && txn.app_id == app_id,
-                _ => false,
-            };
-            if actions.iter().any(ours) {
-                return Ok(Some(version));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// One attempt, and no housekeeping, which one place does for all.
-pub(crate) fn quiet() -> CommitProperties {
-    let properties = CommitProperties::default().with_max_retries(0);
-    properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false))
 }
 
 fn url(uri: &Location) -> Result<Url, LoadError> {

@@ -132,9 +132,10 @@ async fn tables_that_ask_for_more() {
         (r#""delta.checkpointInterval":"100""#, r#""delta.columnMapping.mode":"name""#, ""),
         (r#"\"metadata\":{}"#, r#"\"metadata\":{\"delta.invariants\":\"x\"}"#, "delta.invariants"),
     ] {
-        let world = world().await;
+        let mut world = world().await;
         let task = world.chunk(0, &numbered(0..10)).await;
         world.load_done(&[task]).await;
+        world.restart();
         let first = std::path::Path::new(world.table.key()).join("_delta_log/00000000000000000000.json");
         let log = std::fs::read_to_string(&first).unwrap();
         assert!(log.contains(from), "{from} is not in {log}");
@@ -148,9 +149,10 @@ async fn tables_that_ask_for_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_cannot_be_read_is_not_taken_for_none() {
-    let world = world().await;
+    let mut world = world().await;
     let task = world.chunk(0, &numbered(0..10)).await;
     world.load_done(&[task]).await;
+    world.restart();
     let log = std::path::Path::new(world.table.key()).join("_delta_log");
     std::fs::remove_file(log.join("00000000000000000000.json")).unwrap();
     let task = world.chunk(1, &numbered(10..20)).await;

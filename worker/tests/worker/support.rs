@@ -16,7 +16,7 @@ use shared::{
     try_get_json,
 };
 use tempfile::TempDir;
-use worker::{DeltaOptions, LoadContext, load};
+use worker::{DeltaOptions, LoadContext, Tables, load};
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -57,6 +57,11 @@ impl World {
         let area = WorkArea::new(&root.join("area"), &job.job_id);
         put_json(context.storage.as_ref(), &area.job(), &job, PutMode::Overwrite).await.unwrap();
         Self { folder, context, job, area, table }
+    }
+
+    /// Forgets what a process keeps of its tables.
+    pub(crate) fn restart(&mut self) {
+        self.context.delta.tables = Tables::default();
     }
 
     /// Stores a chunk and gives the message that tells of it.

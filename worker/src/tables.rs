@@ -1,0 +1,90 @@
+//! What a process keeps of its tables between loads: their heads, and the chunks that wait to be committed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::Location;
+use tokio::sync::oneshot;
+
+use crate::commit::{Decided, Prepared};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::table::DeltaOptions;
+
+/// Most chunks of one commit: an entry of the log is read by everyone.
+const MOST_CHUNKS: usize = 200;
+
+/// The tables of a process; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    slots: Arc<Mutex<HashMap<Location, Arc<Slot>>>>,
+}
+
+impl Tables {
+    pub(crate) fn slot(&self, uri: &Location) -> Arc<Slot> {
+        Arc::clone(locked(&self.slots).entry(uri.clone()).or_default())
+    }
+}
+
+/// One table of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// Who holds this works on the head, and commits for all who wait. None before the first look, and after a failure.
+    pub(crate) head: tokio::sync::Mutex<Option<Head>>,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+/// Chunks that one load wants to be committed.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) chunks: Vec<Prepared>,
+    pub(crate) answer: oneshot::Sender<Vec<Decided>>,
+}
+
+impl Slot {
+    /// The head at the latest version, or at one of a moment ago.
+    pub(crate) async fn look<'a>(
+        held: &'a mut Option<Head>,
+        uri: &Location,
+        options: &DeltaOptions,
+    ) -> Result<&'a Head, LoadError> {
+        // Out of its place while it is worked on: what a failure leaves is not used again.
+        let head = match held.take() {
+            Some(head) => head.renewed(options).await?,
+            None => Head::open(uri, options).await?,
+        };
+        Ok(held.insert(head))
+    }
+
+    /// Lets chunks wait; the answer comes from whoever commits them.
+    pub(crate) fn enqueue(&self, chunks: Vec<Prepared>) -> oneshot::Receiver<Vec<Decided>> {
+        let (answer, receiver) = oneshot::channel();
+        locked(&self.waiting).push(Waiting { chunks, answer });
+        receiver
+    }
+
+    /// Takes as many of the waiting, the first first, as one commit may hold; none twice, for the same chunk may have come
+    /// by two messages.
+    pub(crate) fn take_group(&self) -> Vec<Waiting> {
+        let mut waiting = locked(&self.waiting);
+        let (mut group, mut rest) = (Vec::new(), Vec::new());
+        let (mut ids, mut count) = (HashSet::new(), 0);
+        for one in waiting.drain(..) {
+            let own: Vec<String> = one.chunks.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
+            let fits = group.is_empty() || count + own.len() <= MOST_CHUNKS;
+            if fits && own.iter().all(|id| !ids.contains(id)) {
+                count += own.len();
+                ids.extend(own);
+                group.push(one);
+            } else {
+                rest.push(one);
+            }
+        }
+        *waiting = rest;
+        group
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
