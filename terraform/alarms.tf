@@ -119,15 +119,23 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   tags                = var.tags
 }
 
-# What the topic cannot deliver never reaches a queue, so no dead letter tells of it.
+locals {
+  # Who stands between S3 and the queue.
+  go_betweens = merge(
+    { for topic in aws_sns_topic.events : "topic" => { namespace = "AWS/SNS", metric = "NumberOfNotificationsFailed", dimensions = { TopicName = topic.name } } },
+    { for rule in aws_cloudwatch_event_rule.events : "rule" => { namespace = "AWS/Events", metric = "FailedInvocations", dimensions = { RuleName = rule.name } } },
+  )
+}
+
+# What a topic or rule cannot deliver never reaches a queue, so no dead letter tells of it.
 resource "aws_cloudwatch_metric_alarm" "undelivered" {
-  count = var.notify_through_sns ? 1 : 0
+  for_each = local.go_betweens
 
   alarm_name          = "${var.name}-events-undelivered"
-  alarm_description   = "The topic could not deliver notifications to ${aws_sqs_queue.events.name}: look at the policies of queue and key, then drop the objects again."
-  namespace           = "AWS/SNS"
-  metric_name         = "NumberOfNotificationsFailed"
-  dimensions          = { TopicName = aws_sns_topic.events[0].name }
+  alarm_description   = "The ${each.key} could not deliver drops to ${aws_sqs_queue.events.name}: look at the policies of queue and key, then drop the objects again."
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1

@@ -54,7 +54,7 @@ output "chunk_dead_letter_queue_url" {
 }
 
 output "events_topic_arn" {
-  description = "ARN of the topic of drops; null where S3 notifies the queue itself."
+  description = "ARN of the topic of drops; null unless notify_through is sns."
   value       = one(aws_sns_topic.events[*].arn)
 }
 

@@ -9,10 +9,12 @@ import json
 import re
 import sys
 
-RUNS = ["deployment", "through_sns"]
+RUNS = ["deployment", "through_sns", "through_eventbridge"]
 
 # Attributes that are kept, by type. The rest is of no use to an emulator, or made up by the mocked provider.
 KEPT = {
+    "aws_cloudwatch_event_rule": ["name", "event_pattern"],
+    "aws_cloudwatch_event_target": ["rule", "arn"],
     "aws_iam_role": ["name", "arn", "assume_role_policy"],
     "aws_iam_role_policy": ["name", "role", "policy"],
     "aws_lambda_event_source_mapping": [
@@ -21,7 +23,7 @@ KEPT = {
     "aws_lambda_function": [
         "function_name", "role", "runtime", "handler", "architectures", "timeout", "memory_size", "environment"],
     "aws_s3_bucket": ["bucket"],
-    "aws_s3_bucket_notification": ["bucket", "queue", "topic"],
+    "aws_s3_bucket_notification": ["bucket", "queue", "topic", "eventbridge"],
     "aws_s3_bucket_policy": ["bucket", "policy"],
     "aws_s3_bucket_versioning": ["bucket", "versioning_configuration"],
     "aws_sns_topic": ["name", "arn"],

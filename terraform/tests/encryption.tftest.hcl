@@ -8,7 +8,7 @@ variables {
   source_bucket_name  = "example-drops"
   table_uri           = "s3://example-lake/tables/orders"
   create_table_bucket = true
-  notify_through_sns  = true
+  notify_through      = "sns"
   splitter_zip        = "tests/code.zip"
   worker_zip          = "tests/code.zip"
   kms_key_arn         = "arn:aws:kms:eu-central-1:000000000000:key/11111111-2222-3333-4444-555555555555"
