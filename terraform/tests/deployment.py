@@ -3,7 +3,8 @@
     cd terraform && terraform test -json -verbose | python3 tests/deployment.py > tests/deployment.json
 
 Reads the states that `terraform test` prints and keeps, of the runs named in RUNS, what fixtures/emulator/deploy.py
-makes or is to know. What is tested is then what is deployed; a change of the modules shows as a change of the file.
+makes or is to know. What is tested is then what is deployed; a change of the modules shows as a change of the file, and
+.ci/terraform holds the file to it. How the tests went is told on stderr.
 """
 import json
 import re
@@ -64,6 +65,10 @@ def main():
     states = {}
     for line in sys.stdin:
         event = json.loads(line)
+        if event["type"] in ("diagnostic", "test_summary"):
+            where = f"{event['@testfile']}, {event['@testrun']}: " if "@testrun" in event else ""
+            detail = event.get("diagnostic", {}).get("detail", "")
+            print(f"{where}{event['@message']} {detail}".rstrip(), file=sys.stderr)
         if event["type"] == "test_state" and event["@testrun"] in RUNS:
             states[event["@testrun"]] = kept(event["test_state"]["root_module"]["resources"])
     missing = [run for run in RUNS if run not in states]
