@@ -153,7 +153,7 @@ resource "aws_cloudwatch_event_rule" "events" {
   count = local.through_eventbridge ? 1 : 0
 
   name        = "${var.name}-events"
-  description = "Objects that are dropped for ${local.splitter_name}"
+  description = "Objects that are dropped for ${local.functions.splitter}"
   tags        = var.tags
 
   event_pattern = jsonencode({

@@ -41,7 +41,7 @@ run "one_key" {
 
   assert {
     condition = (
-      aws_cloudwatch_log_group.splitter.kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.worker.kms_key_id == var.kms_key_arn &&
+      aws_cloudwatch_log_group.function["splitter"].kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.function["worker"].kms_key_id == var.kms_key_arn &&
       aws_lambda_function.splitter.kms_key_arn == var.kms_key_arn && aws_lambda_function.worker.kms_key_arn == var.kms_key_arn
     )
     error_message = "Logs and environment must use the key."

@@ -31,7 +31,7 @@ run "direct" {
     condition = (
       length(aws_s3_bucket_notification.source[0].topic) == 0 && length(aws_sns_topic.events) == 0 && output.events_topic_arn == null &&
       !aws_s3_bucket_notification.source[0].eventbridge && length(aws_cloudwatch_event_rule.events) == 0 && length(aws_cloudwatch_event_target.events) == 0 &&
-      length(aws_cloudwatch_metric_alarm.undelivered) == 0
+      !contains(keys(aws_cloudwatch_metric_alarm.sluice), "sluice-events-undelivered")
     )
     error_message = "No topic and no rule unless asked."
   }
@@ -138,9 +138,7 @@ run "through_sns" {
   }
 
   assert {
-    condition = [for alarm in values(aws_cloudwatch_metric_alarm.undelivered) : [alarm.namespace, alarm.metric_name, alarm.dimensions.TopicName, alarm.threshold]] == [
-      ["AWS/SNS", "NumberOfNotificationsFailed", "sluice-events", 0],
-    ]
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.sluice["sluice-events-undelivered"]] : [alarm.namespace, alarm.metric_name, alarm.dimensions.TopicName, alarm.threshold]] == [["AWS/SNS", "NumberOfNotificationsFailed", "sluice-events", 0]]
     error_message = "What the topic cannot deliver must raise an alarm."
   }
 }
@@ -200,9 +198,7 @@ run "through_eventbridge" {
   }
 
   assert {
-    condition = [for alarm in values(aws_cloudwatch_metric_alarm.undelivered) : [alarm.namespace, alarm.metric_name, alarm.dimensions.RuleName, alarm.threshold]] == [
-      ["AWS/Events", "FailedInvocations", "sluice-events", 0],
-    ]
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.sluice["sluice-events-undelivered"]] : [alarm.namespace, alarm.metric_name, alarm.dimensions.RuleName, alarm.threshold]] == [["AWS/Events", "FailedInvocations", "sluice-events", 0]]
     error_message = "What the rule cannot deliver must raise an alarm."
   }
 }
