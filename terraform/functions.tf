@@ -6,8 +6,9 @@ locals {
     worker   = "${var.name}-worker"
   }
 
-  # Libraries stay silent; what goes wrong in them is told by whoever called them.
-  log_filter = "off,splitter=${var.log_level},worker=${var.log_level},shared=${var.log_level}"
+  # Libraries stay silent; what goes wrong in them is told by whoever called them. The runtime's span puts the call's
+  # requestId into each line.
+  log_filter = "off,lambda_runtime=info,splitter=${var.log_level},worker=${var.log_level},shared=${var.log_level}"
 
   # Permissions of both beside what each needs for its own work.
   common_statements = concat(

@@ -36,7 +36,7 @@ run "deployment" {
       CHUNK_PREFIX     = "sluice"
       CHUNK_QUEUE_URL  = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-chunks"
       SOURCE_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-events"
-      RUST_LOG         = "off,splitter=info,worker=info,shared=info"
+      RUST_LOG         = "off,lambda_runtime=info,splitter=info,worker=info,shared=info"
       TABLE_URI        = "s3://example-lake/tables/orders"
     })
     error_message = "The splitter must be told this and, unless asked, nothing else."
@@ -47,7 +47,7 @@ run "deployment" {
       CHUNK_BUCKET    = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX    = "sluice"
       CHUNK_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-chunks"
-      RUST_LOG        = "off,splitter=info,worker=info,shared=info"
+      RUST_LOG        = "off,lambda_runtime=info,splitter=info,worker=info,shared=info"
       TABLE_URI       = "s3://example-lake/tables/orders"
     })
     error_message = "The worker must be told this and, unless asked, nothing else."
@@ -138,7 +138,7 @@ run "all_settings" {
   assert {
     condition = aws_lambda_function.splitter.environment[0].variables == tomap({
       DELTA_EXTRA      = "1"
-      RUST_LOG         = "off,splitter=debug,worker=debug,shared=debug"
+      RUST_LOG         = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
       CHUNK_SIZE_MB    = "64"
       CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX     = "team/jobs"
@@ -164,7 +164,7 @@ run "all_settings" {
   assert {
     condition = aws_lambda_function.worker.environment[0].variables == tomap({
       DELTA_EXTRA               = "1"
-      RUST_LOG                  = "off,splitter=debug,worker=debug,shared=debug"
+      RUST_LOG                  = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
       CHUNK_BUCKET              = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX              = "team/jobs"
       CHUNK_QUEUE_URL           = aws_sqs_queue.chunks.url
