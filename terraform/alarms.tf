@@ -11,127 +11,93 @@ locals {
     chunks = aws_sqs_queue.chunks_dead.name
   }
 
-  functions = {
-    splitter = aws_lambda_function.splitter.function_name
-    worker   = aws_lambda_function.worker.function_name
-  }
-
   timeouts = {
     splitter = var.splitter_timeout_seconds
     worker   = var.worker_timeout_seconds
   }
+
+  # By its name, what raises each alarm: the metric, of what, how it is taken over how many seconds, and when it is too much.
+  alarms = merge(
+    {
+      for from, queue in local.dead_letter_queues : "${queue}-letters" => {
+        description = "Messages of ${from} failed ${var.max_receive_count} times and wait in ${queue}. See sluice dlq list."
+        metric      = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"]
+        of          = { QueueName = queue }
+        seconds     = 60
+        above       = 0
+      }
+    },
+    {
+      for queue in values(local.queues) : "${queue}-age" => {
+        description = "The oldest message of ${queue} is older than ${var.queue_age_alarm_seconds} s: its function fails or does not keep up."
+        metric      = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"]
+        of          = { QueueName = queue }
+        seconds     = 300
+        above       = var.queue_age_alarm_seconds
+      }
+    },
+    {
+      for function in values(local.functions) : "${function}-errors" => {
+        description = "Calls of ${function} ended in an error: a crash, a timeout or no memory left. Failed messages alone do not count here."
+        metric      = ["AWS/Lambda", "Errors", "Sum"]
+        of          = { FunctionName = function }
+        seconds     = 300
+        above       = 0
+      }
+    },
+    {
+      for function in values(local.functions) : "${function}-throttles" => {
+        description = "Calls of ${function} were throttled: the account's concurrency is used up, and throttled messages spend receives."
+        metric      = ["AWS/Lambda", "Throttles", "Sum"]
+        of          = { FunctionName = function }
+        seconds     = 300
+        above       = 0
+      }
+    },
+    {
+      # The maximum rather than a percentile: there are few calls, and the one that is cut off matters.
+      for key, function in local.functions : "${function}-duration" => {
+        description = "A call of ${function} took more than ${var.duration_alarm_percent} % of its ${local.timeouts[key]} s. A splitter that hands over does so by design; a worker needs a smaller batch or more memory."
+        metric      = ["AWS/Lambda", "Duration", "Maximum"]
+        of          = { FunctionName = function }
+        seconds     = 300
+        above       = local.timeouts[key] * 10 * var.duration_alarm_percent # milliseconds
+      }
+    },
+    # What topic or rule cannot deliver never reaches a queue, so no dead letter tells of it.
+    {
+      for topic in aws_sns_topic.events : "${var.name}-events-undelivered" => {
+        description = "The topic could not deliver drops to ${aws_sqs_queue.events.name}: look at the policies of queue and key, then drop the objects again."
+        metric      = ["AWS/SNS", "NumberOfNotificationsFailed", "Sum"]
+        of          = { TopicName = topic.name }
+        seconds     = 300
+        above       = 0
+      }
+    },
+    {
+      for rule in aws_cloudwatch_event_rule.events : "${var.name}-events-undelivered" => {
+        description = "The rule could not deliver drops to ${aws_sqs_queue.events.name}: look at the policies of queue and key, then drop the objects again."
+        metric      = ["AWS/Events", "FailedInvocations", "Sum"]
+        of          = { RuleName = rule.name }
+        seconds     = 300
+        above       = 0
+      }
+    },
+  )
 }
 
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  for_each = local.dead_letter_queues
+resource "aws_cloudwatch_metric_alarm" "sluice" {
+  for_each = local.alarms
 
-  alarm_name          = "${each.value}-letters"
-  alarm_description   = "Messages of ${each.key} failed ${var.max_receive_count} times and wait in ${each.value}. See sluice dlq list."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = each.value }
-  statistic           = "Maximum"
-  period              = 60
+  alarm_name          = each.key
+  alarm_description   = each.value.description
+  namespace           = each.value.metric[0]
+  metric_name         = each.value.metric[1]
+  statistic           = each.value.metric[2]
+  dimensions          = each.value.of
+  period              = each.value.seconds
   evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "oldest_message" {
-  for_each = local.queues
-
-  alarm_name          = "${each.value}-age"
-  alarm_description   = "The oldest message of ${each.value} is older than ${var.queue_age_alarm_seconds} s: its function fails or does not keep up."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = each.value }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = var.queue_age_alarm_seconds
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "errors" {
-  for_each = local.functions
-
-  alarm_name          = "${each.value}-errors"
-  alarm_description   = "Calls of ${each.value} ended in an error: a crash, a timeout or no memory left. Failed messages alone do not count here."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Errors"
-  dimensions          = { FunctionName = each.value }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "throttles" {
-  for_each = local.functions
-
-  alarm_name          = "${each.value}-throttles"
-  alarm_description   = "Calls of ${each.value} were throttled: the account's concurrency is used up, and throttled messages spend receives."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Throttles"
-  dimensions          = { FunctionName = each.value }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-# The maximum rather than a percentile: there are few calls, and the one that is cut off matters.
-resource "aws_cloudwatch_metric_alarm" "duration" {
-  for_each = local.functions
-
-  alarm_name          = "${each.value}-duration"
-  alarm_description   = "A call of ${each.value} took more than ${var.duration_alarm_percent} % of its ${local.timeouts[each.key]} s. A splitter that hands over does so by design; a worker needs a smaller batch or more memory."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Duration"
-  dimensions          = { FunctionName = each.value }
-  statistic           = "Maximum"
-  unit                = "Milliseconds"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = local.timeouts[each.key] * 10 * var.duration_alarm_percent
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-# What the topic cannot deliver never reaches a queue, so no dead letter tells of it.
-resource "aws_cloudwatch_metric_alarm" "undelivered" {
-  count = var.notify_through_sns ? 1 : 0
-
-  alarm_name          = "${var.name}-events-undelivered"
-  alarm_description   = "The topic could not deliver notifications to ${aws_sqs_queue.events.name}: look at the policies of queue and key, then drop the objects again."
-  namespace           = "AWS/SNS"
-  metric_name         = "NumberOfNotificationsFailed"
-  dimensions          = { TopicName = aws_sns_topic.events[0].name }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 0
+  threshold           = each.value.above
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_topic_arns

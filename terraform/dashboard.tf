@@ -117,8 +117,8 @@ resource "aws_cloudwatch_dashboard" "sluice" {
           region = local.region
           view   = "table"
           query = join(" | ", [
-            "SOURCE '${aws_cloudwatch_log_group.splitter.name}'",
-            "SOURCE '${aws_cloudwatch_log_group.worker.name}'",
+            "SOURCE '${aws_cloudwatch_log_group.function["splitter"].name}'",
+            "SOURCE '${aws_cloudwatch_log_group.function["worker"].name}'",
             "fields @timestamp, @log, @message",
             "filter level in ['WARN', 'ERROR']",
             "sort @timestamp desc",

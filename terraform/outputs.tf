@@ -54,7 +54,7 @@ output "chunk_dead_letter_queue_url" {
 }
 
 output "events_topic_arn" {
-  description = "ARN of the topic of drops; null where S3 notifies the queue itself."
+  description = "ARN of the topic of drops; null unless notify_through is sns."
   value       = one(aws_sns_topic.events[*].arn)
 }
 
@@ -70,19 +70,19 @@ output "worker_function_name" {
 
 output "splitter_role_arn" {
   description = "ARN of the splitter's role, for policies of buckets and keys elsewhere."
-  value       = aws_iam_role.splitter.arn
+  value       = aws_iam_role.function["splitter"].arn
 }
 
 output "worker_role_arn" {
   description = "ARN of the worker's role, for policies of buckets and keys elsewhere."
-  value       = aws_iam_role.worker.arn
+  value       = aws_iam_role.function["worker"].arn
 }
 
 output "log_group_names" {
   description = "Log groups of both functions."
   value = {
-    splitter = aws_cloudwatch_log_group.splitter.name
-    worker   = aws_cloudwatch_log_group.worker.name
+    splitter = aws_cloudwatch_log_group.function["splitter"].name
+    worker   = aws_cloudwatch_log_group.function["worker"].name
   }
 }
 

@@ -1,8 +1,7 @@
 # The splitter: takes one drop, writes its chunks and sends a task for each.
 
 locals {
-  splitter_name = "${var.name}-splitter"
-  splitter_zip  = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
+  splitter_zip = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
 
   # What a job is and how it is cut: the splitter pins these when it first sees a drop.
   splitter_environment = {
@@ -27,19 +26,6 @@ locals {
     NULL_WORDS       = length(var.null_words) == 0 ? null : join(",", var.null_words)
     RUST_LOG         = local.log_filter
   }
-
-  # Libraries stay silent; what goes wrong in them is told by whoever called them.
-  log_filter = "off,splitter=${var.log_level},worker=${var.log_level},shared=${var.log_level}"
-
-  # What Lambda needs to attach a function to a VPC; both functions' roles get it.
-  vpc_actions = [
-    "ec2:CreateNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:DeleteNetworkInterface",
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:UnassignPrivateIpAddresses",
-  ]
 }
 
 resource "aws_lambda_function" "splitter" {
@@ -49,9 +35,9 @@ resource "aws_lambda_function" "splitter" {
   #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
   #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
   #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
-  function_name    = local.splitter_name
+  function_name    = local.functions.splitter
   description      = "Splits a dropped file into Parquet chunks"
-  role             = aws_iam_role.splitter.arn
+  role             = aws_iam_role.function["splitter"].arn
   runtime          = "provided.al2023"
   handler          = "bootstrap"
   architectures    = [var.architecture]
@@ -71,7 +57,7 @@ resource "aws_lambda_function" "splitter" {
   }
 
   logging_config {
-    log_group        = aws_cloudwatch_log_group.splitter.name
+    log_group        = aws_cloudwatch_log_group.function["splitter"].name
     log_format       = "JSON"
     system_log_level = "INFO"
   }
@@ -93,7 +79,7 @@ resource "aws_lambda_function" "splitter" {
   }
 
   # Lambda checks the role when it makes function and mapping.
-  depends_on = [aws_iam_role_policy.splitter, aws_iam_role_policy.splitter_vpc]
+  depends_on = [aws_iam_role_policy.splitter, aws_iam_role_policy.vpc]
 }
 
 resource "aws_lambda_event_source_mapping" "splitter" {
@@ -120,34 +106,9 @@ resource "aws_lambda_function_recursion_config" "splitter" {
   recursive_loop = "Allow"
 }
 
-# Made before the function, or Lambda makes one that is kept for ever.
-resource "aws_cloudwatch_log_group" "splitter" {
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts anyway; kms_key_arn makes it use a key of yours
-  #checkov:skip=CKV_AWS_338:log_retention_days goes up to ten years; manifests and receipts are the record, not logs
-  name              = "/aws/lambda/${local.splitter_name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-  tags              = var.tags
-}
-
-resource "aws_iam_role" "splitter" {
-  name                 = local.splitter_name
-  permissions_boundary = var.permissions_boundary_arn
-  tags                 = var.tags
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
-}
-
 resource "aws_iam_role_policy" "splitter" {
   name = "splitter"
-  role = aws_iam_role.splitter.name
+  role = aws_iam_role.function["splitter"].name
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -196,7 +157,7 @@ resource "aws_iam_role_policy" "splitter" {
           Sid      = "WriteLogs"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${aws_cloudwatch_log_group.splitter.arn}:*"
+          Resource = "${aws_cloudwatch_log_group.function["splitter"].arn}:*"
         },
       ],
       !var.splitter_hand_over ? [] : [{
@@ -205,18 +166,7 @@ resource "aws_iam_role_policy" "splitter" {
         Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.events.arn
       }],
-      var.routes_uri == null ? [] : [{
-        Sid      = "ReadRoutes"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = "arn:${local.partition}:s3:::${trimprefix(var.routes_uri, "s3://")}"
-      }],
-      var.kms_key_arn == null ? [] : [{
-        Sid      = "UseKey"
-        Effect   = "Allow"
-        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource = var.kms_key_arn
-      }],
+      local.common_statements,
       var.source_kms_key_arn == null ? [] : [{
         Sid      = "UseSourceKey"
         Effect   = "Allow"
@@ -224,34 +174,5 @@ resource "aws_iam_role_policy" "splitter" {
         Resource = var.source_kms_key_arn
       }],
     )
-  })
-}
-
-# Lambda makes the network interfaces with the function's role; the function itself may not.
-resource "aws_iam_role_policy" "splitter_vpc" {
-  #checkov:skip=CKV_AWS_290:EC2 knows no narrower resource for what Lambda needs here, and the function itself is denied
-  #checkov:skip=CKV_AWS_355:as above
-  count = length(var.subnet_ids) > 0 ? 1 : 0
-
-  name = "vpc"
-  role = aws_iam_role.splitter.name
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "AttachToVpc"
-        Effect   = "Allow"
-        Action   = local.vpc_actions
-        Resource = "*"
-      },
-      {
-        Sid       = "NotByTheFunction"
-        Effect    = "Deny"
-        Action    = local.vpc_actions
-        Resource  = "*"
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.splitter_name}" } }
-      },
-    ]
   })
 }

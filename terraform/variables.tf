@@ -82,17 +82,22 @@ variable "source_suffixes" {
 }
 
 variable "manage_notification" {
-  description = "Own the source bucket's notification. A bucket has only one such configuration: set to false where something else owns it, and add the queue or topic of the outputs there."
+  description = "Own the source bucket's notification. A bucket has only one such configuration: set to false where something else owns it, and add the queue or topic of the outputs there, or switch EventBridge on."
   type        = bool
   default     = true
   nullable    = false
 }
 
-variable "notify_through_sns" {
-  description = "Send notifications through an SNS topic, so that others can listen to the same drops."
-  type        = bool
-  default     = false
+variable "notify_through" {
+  description = "How a drop is told of: s3 notifies the queue itself; sns sends through a topic, so that others can listen to the same drops; eventbridge through a rule, which leaves the bucket's notifications free for others."
+  type        = string
+  default     = "s3"
   nullable    = false
+
+  validation {
+    condition     = contains(["s3", "sns", "eventbridge"], var.notify_through)
+    error_message = "notify_through must be s3, sns or eventbridge."
+  }
 }
 
 variable "sns_raw_delivery" {
@@ -100,6 +105,11 @@ variable "sns_raw_delivery" {
   type        = bool
   default     = true
   nullable    = false
+
+  validation {
+    condition     = var.sns_raw_delivery || var.notify_through == "sns"
+    error_message = "sns_raw_delivery is about a topic, and there is none unless notify_through is sns."
+  }
 }
 
 # Where chunks are kept
@@ -674,7 +684,7 @@ variable "queue_retention_days" {
 # Security
 
 variable "kms_key_arn" {
-  description = "KMS key for all that is created here: buckets, queues, topic, logs and environment. Null encrypts with keys that the services manage. The key's own policy must let S3, SNS and CloudWatch Logs use it."
+  description = "KMS key for all that is created here: buckets, queues, topic, logs and environment. Null encrypts with keys that the services manage. The key's own policy must let CloudWatch Logs use it, and S3 and SNS, or EventBridge, whichever tells of drops."
   type        = string
   default     = null
 

@@ -1,8 +1,7 @@
 # The worker: takes chunk tasks, transforms their rows and appends them to the table.
 
 locals {
-  worker_name = "${var.name}-worker"
-  worker_zip  = coalesce(var.worker_zip, "${path.module}/../target/lambda/worker/bootstrap.zip")
+  worker_zip = coalesce(var.worker_zip, "${path.module}/../target/lambda/worker/bootstrap.zip")
 
   # Settings that a chunk task carries none of, since it may hold nothing but bucket and key.
   worker_environment = {
@@ -32,9 +31,9 @@ resource "aws_lambda_function" "worker" {
   #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
   #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
   #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
-  function_name    = local.worker_name
+  function_name    = local.functions.worker
   description      = "Appends Parquet chunks to a Delta table"
-  role             = aws_iam_role.worker.arn
+  role             = aws_iam_role.function["worker"].arn
   runtime          = "provided.al2023"
   handler          = "bootstrap"
   architectures    = [var.architecture]
@@ -54,7 +53,7 @@ resource "aws_lambda_function" "worker" {
   }
 
   logging_config {
-    log_group        = aws_cloudwatch_log_group.worker.name
+    log_group        = aws_cloudwatch_log_group.function["worker"].name
     log_format       = "JSON"
     system_log_level = "INFO"
   }
@@ -76,7 +75,7 @@ resource "aws_lambda_function" "worker" {
   }
 
   # Lambda checks the role when it makes function and mapping.
-  depends_on = [aws_iam_role_policy.worker, aws_iam_role_policy.worker_vpc]
+  depends_on = [aws_iam_role_policy.worker, aws_iam_role_policy.vpc]
 }
 
 resource "aws_lambda_event_source_mapping" "worker" {
@@ -93,34 +92,9 @@ resource "aws_lambda_event_source_mapping" "worker" {
   }
 }
 
-# Made before the function, or Lambda makes one that is kept for ever.
-resource "aws_cloudwatch_log_group" "worker" {
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts anyway; kms_key_arn makes it use a key of yours
-  #checkov:skip=CKV_AWS_338:log_retention_days goes up to ten years; manifests and receipts are the record, not logs
-  name              = "/aws/lambda/${local.worker_name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-  tags              = var.tags
-}
-
-resource "aws_iam_role" "worker" {
-  name                 = local.worker_name
-  permissions_boundary = var.permissions_boundary_arn
-  tags                 = var.tags
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
-}
-
 resource "aws_iam_role_policy" "worker" {
   name = "worker"
-  role = aws_iam_role.worker.name
+  role = aws_iam_role.function["worker"].name
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -157,7 +131,7 @@ resource "aws_iam_role_policy" "worker" {
           Sid      = "WriteLogs"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${aws_cloudwatch_log_group.worker.arn}:*"
+          Resource = "${aws_cloudwatch_log_group.function["worker"].arn}:*"
         },
       ],
       # One statement for each table, so that one table's prefix opens no other bucket.
@@ -170,18 +144,7 @@ resource "aws_iam_role_policy" "worker" {
           Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/*" } }
         }
       ],
-      var.routes_uri == null ? [] : [{
-        Sid      = "ReadRoutes"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = "arn:${local.partition}:s3:::${trimprefix(var.routes_uri, "s3://")}"
-      }],
-      var.kms_key_arn == null ? [] : [{
-        Sid      = "UseKey"
-        Effect   = "Allow"
-        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource = var.kms_key_arn
-      }],
+      local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"
         Effect   = "Allow"
@@ -189,34 +152,5 @@ resource "aws_iam_role_policy" "worker" {
         Resource = var.table_kms_key_arn
       }],
     )
-  })
-}
-
-# Lambda makes the network interfaces with the function's role; the function itself may not.
-resource "aws_iam_role_policy" "worker_vpc" {
-  #checkov:skip=CKV_AWS_290:EC2 knows no narrower resource for what Lambda needs here, and the function itself is denied
-  #checkov:skip=CKV_AWS_355:as above
-  count = length(var.subnet_ids) > 0 ? 1 : 0
-
-  name = "vpc"
-  role = aws_iam_role.worker.name
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "AttachToVpc"
-        Effect   = "Allow"
-        Action   = local.vpc_actions
-        Resource = "*"
-      },
-      {
-        Sid       = "NotByTheFunction"
-        Effect    = "Deny"
-        Action    = local.vpc_actions
-        Resource  = "*"
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.worker_name}" } }
-      },
-    ]
   })
 }

@@ -14,14 +14,17 @@ pub enum LogFormat {
 }
 
 /// Turns logs on: Sluice's own at `level`, and nothing of the libraries', whose errors are told by whoever called them;
-/// or whatever `RUST_LOG` says. To be called once, by a binary.
+/// or whatever `RUST_LOG` says. In a Lambda each line has the call's `requestId`, by a span of the runtime. To be called
+/// once, by a binary.
 pub fn init_logs(format: LogFormat, level: &str) {
     let ours = ["sluice", "splitter", "worker", "shared"].map(|name| format!("{name}={level}")).join(",");
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("off,{ours}")));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("off,lambda_runtime=info,{ours}")));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => logs.with_target(false).init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
+        // The list of spans ends with the current one, which would be written twice.
+        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).init(),
     }
 }
 

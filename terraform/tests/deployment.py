@@ -3,16 +3,19 @@
     cd terraform && terraform test -json -verbose | python3 tests/deployment.py > tests/deployment.json
 
 Reads the states that `terraform test` prints and keeps, of the runs named in RUNS, what fixtures/emulator/deploy.py
-makes or is to know. What is tested is then what is deployed; a change of the modules shows as a change of the file.
+makes or is to know. What is tested is then what is deployed; a change of the modules shows as a change of the file, and
+.ci/terraform holds the file to it. How the tests went is told on stderr.
 """
 import json
 import re
 import sys
 
-RUNS = ["deployment", "through_sns"]
+RUNS = ["deployment", "through_sns", "through_eventbridge"]
 
 # Attributes that are kept, by type. The rest is of no use to an emulator, or made up by the mocked provider.
 KEPT = {
+    "aws_cloudwatch_event_rule": ["name", "event_pattern"],
+    "aws_cloudwatch_event_target": ["rule", "arn"],
     "aws_iam_role": ["name", "arn", "assume_role_policy"],
     "aws_iam_role_policy": ["name", "role", "policy"],
     "aws_lambda_event_source_mapping": [
@@ -21,7 +24,7 @@ KEPT = {
     "aws_lambda_function": [
         "function_name", "role", "runtime", "handler", "architectures", "timeout", "memory_size", "environment"],
     "aws_s3_bucket": ["bucket"],
-    "aws_s3_bucket_notification": ["bucket", "queue", "topic"],
+    "aws_s3_bucket_notification": ["bucket", "queue", "topic", "eventbridge"],
     "aws_s3_bucket_policy": ["bucket", "policy"],
     "aws_s3_bucket_versioning": ["bucket", "versioning_configuration"],
     "aws_sns_topic": ["name", "arn"],
@@ -62,6 +65,10 @@ def main():
     states = {}
     for line in sys.stdin:
         event = json.loads(line)
+        if event["type"] in ("diagnostic", "test_summary"):
+            where = f"{event['@testfile']}, {event['@testrun']}: " if "@testrun" in event else ""
+            detail = event.get("diagnostic", {}).get("detail", "")
+            print(f"{where}{event['@message']} {detail}".rstrip(), file=sys.stderr)
         if event["type"] == "test_state" and event["@testrun"] in RUNS:
             states[event["@testrun"]] = kept(event["test_state"]["root_module"]["resources"])
     missing = [run for run in RUNS if run not in states]

@@ -8,7 +8,7 @@ variables {
   source_bucket_name  = "example-drops"
   table_uri           = "s3://example-lake/tables/orders"
   create_table_bucket = true
-  notify_through_sns  = true
+  notify_through      = "sns"
   splitter_zip        = "tests/code.zip"
   worker_zip          = "tests/code.zip"
   kms_key_arn         = "arn:aws:kms:eu-central-1:000000000000:key/11111111-2222-3333-4444-555555555555"
@@ -41,7 +41,7 @@ run "one_key" {
 
   assert {
     condition = (
-      aws_cloudwatch_log_group.splitter.kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.worker.kms_key_id == var.kms_key_arn &&
+      aws_cloudwatch_log_group.function["splitter"].kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.function["worker"].kms_key_id == var.kms_key_arn &&
       aws_lambda_function.splitter.kms_key_arn == var.kms_key_arn && aws_lambda_function.worker.kms_key_arn == var.kms_key_arn
     )
     error_message = "Logs and environment must use the key."

@@ -82,13 +82,13 @@ run "defaults" {
 
   assert {
     condition = alltrue([
-      for role in [aws_iam_role.splitter, aws_iam_role.worker] : [for statement in jsondecode(role.assume_role_policy).Statement : [statement.Principal, statement.Action]] == [[{ Service = "lambda.amazonaws.com" }, "sts:AssumeRole"]]
+      for role in [aws_iam_role.function["splitter"], aws_iam_role.function["worker"]] : [for statement in jsondecode(role.assume_role_policy).Statement : [statement.Principal, statement.Action]] == [[{ Service = "lambda.amazonaws.com" }, "sts:AssumeRole"]]
     ])
     error_message = "Only Lambda may take the roles."
   }
 
   assert {
-    condition     = aws_iam_role_policy.splitter.role == aws_iam_role.splitter.name && aws_iam_role_policy.worker.role == aws_iam_role.worker.name && aws_lambda_function.splitter.role == aws_iam_role.splitter.arn && aws_lambda_function.worker.role == aws_iam_role.worker.arn
+    condition     = aws_iam_role_policy.splitter.role == aws_iam_role.function["splitter"].name && aws_iam_role_policy.worker.role == aws_iam_role.function["worker"].name && aws_lambda_function.splitter.role == aws_iam_role.function["splitter"].arn && aws_lambda_function.worker.role == aws_iam_role.function["worker"].arn
     error_message = "Each function has its own role with its own policy."
   }
 
@@ -159,7 +159,7 @@ run "vpc" {
 
   assert {
     condition = alltrue([
-      for name, policy in { splitter = aws_iam_role_policy.splitter_vpc[0], worker = aws_iam_role_policy.worker_vpc[0] } : (
+      for name, policy in { splitter = aws_iam_role_policy.vpc["splitter"], worker = aws_iam_role_policy.vpc["worker"] } : (
         alltrue([for statement in jsondecode(policy.policy).Statement : alltrue([for action in statement.Action : startswith(action, "ec2:") && !strcontains(action, "*")])]) &&
         jsondecode(policy.policy).Statement[*].Effect == ["Allow", "Deny"] &&
         jsondecode(policy.policy).Statement[0].Action == jsondecode(policy.policy).Statement[1].Action &&
@@ -176,12 +176,12 @@ run "no_vpc" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.splitter_vpc) == 0 && length(aws_iam_role_policy.worker_vpc) == 0 && length(aws_lambda_function.splitter.vpc_config) == 0 && length(aws_lambda_function.worker.vpc_config) == 0
+    condition     = length(aws_iam_role_policy.vpc) == 0 && length(aws_lambda_function.splitter.vpc_config) == 0 && length(aws_lambda_function.worker.vpc_config) == 0
     error_message = "Outside a VPC there must be nothing of it."
   }
 
   assert {
-    condition     = aws_iam_role.splitter.permissions_boundary == var.permissions_boundary_arn && aws_iam_role.worker.permissions_boundary == var.permissions_boundary_arn
+    condition     = aws_iam_role.function["splitter"].permissions_boundary == var.permissions_boundary_arn && aws_iam_role.function["worker"].permissions_boundary == var.permissions_boundary_arn
     error_message = "Both roles must have the boundary."
   }
 }

@@ -137,6 +137,7 @@ run "names_and_watching" {
     source_bucket_name            = "s3://example-drops"
     source_prefix                 = "in/*"
     source_suffixes               = [".csv", "orders.csv"]
+    notify_through                = "kafka"
     chunk_bucket_name             = "Chunks"
     chunk_expiration_days         = 14
     abort_incomplete_uploads_days = 8
@@ -155,6 +156,7 @@ run "names_and_watching" {
     var.source_bucket_name,
     var.source_prefix,
     var.source_suffixes,
+    var.notify_through,
     var.chunk_bucket_name,
     var.chunk_expiration_days,
     var.abort_incomplete_uploads_days,
@@ -316,6 +318,8 @@ run "do_not_fit" {
     worker_batch_window_seconds = 0
     subnet_ids                  = ["subnet-1"]
     table_uri                   = "s3://example-lake/orders/"
+    notify_through              = "eventbridge"
+    sns_raw_delivery            = false
   }
 
   expect_failures = [
@@ -324,5 +328,6 @@ run "do_not_fit" {
     var.worker_batch_window_seconds,
     var.security_group_ids,
     var.table_uri,
+    var.sns_raw_delivery,
   ]
 }

@@ -1,4 +1,4 @@
-# From the drop to the message: direct or through a topic, and nobody else may send.
+# From the drop to the message: direct, through a topic or through EventBridge, and nobody else may send.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -28,8 +28,12 @@ run "direct" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_notification.source[0].topic) == 0 && length(aws_sns_topic.events) == 0 && output.events_topic_arn == null && length(aws_cloudwatch_metric_alarm.undelivered) == 0
-    error_message = "No topic unless asked."
+    condition = (
+      length(aws_s3_bucket_notification.source[0].topic) == 0 && length(aws_sns_topic.events) == 0 && output.events_topic_arn == null &&
+      !aws_s3_bucket_notification.source[0].eventbridge && length(aws_cloudwatch_event_rule.events) == 0 && length(aws_cloudwatch_event_target.events) == 0 &&
+      !contains(keys(aws_cloudwatch_metric_alarm.sluice), "sluice-events-undelivered")
+    )
+    error_message = "No topic and no rule unless asked."
   }
 
   assert {
@@ -88,7 +92,7 @@ run "all_objects" {
 
 run "through_sns" {
   variables {
-    notify_through_sns = true
+    notify_through = "sns"
   }
 
   assert {
@@ -134,20 +138,118 @@ run "through_sns" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.undelivered) == 1
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.sluice["sluice-events-undelivered"]] : [alarm.namespace, alarm.metric_name, alarm.dimensions.TopicName, alarm.threshold]] == [["AWS/SNS", "NumberOfNotificationsFailed", "sluice-events", 0]]
     error_message = "What the topic cannot deliver must raise an alarm."
   }
 }
 
 run "with_envelope" {
   variables {
-    notify_through_sns = true
-    sns_raw_delivery   = false
+    notify_through   = "sns"
+    sns_raw_delivery = false
   }
 
   assert {
     condition     = !aws_sns_topic_subscription.events[0].raw_message_delivery
     error_message = "sns_raw_delivery must reach the subscription."
+  }
+}
+
+run "through_eventbridge" {
+  variables {
+    notify_through = "eventbridge"
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_notification.source[0].eventbridge && length(aws_s3_bucket_notification.source[0].queue) == 0 &&
+      length(aws_s3_bucket_notification.source[0].topic) == 0 && length(aws_sns_topic.events) == 0
+    )
+    error_message = "S3 must tell EventBridge and nobody else."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.events[0].event_pattern) == {
+      source      = ["aws.s3"]
+      detail-type = ["Object Created"]
+      detail = {
+        bucket = { name = ["example-drops"] }
+        object = { key = [{ wildcard = "in/*.csv" }, { wildcard = "in/*.csv.gz" }] }
+      }
+    }
+    error_message = "The rule must take created objects of this bucket that have the prefix and one of the suffixes."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.events[0].rule == aws_cloudwatch_event_rule.events[0].name && aws_cloudwatch_event_target.events[0].arn == aws_sqs_queue.events.arn
+    error_message = "The rule must lead to the events queue."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_sqs_queue_policy.events.policy).Statement : statement if statement.Effect == "Allow"] == [{
+      Sid       = "TakeNotifications"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.events.arn
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-central-1:000000000000:rule/sluice-events" } }
+    }]
+    error_message = "Only the rule may send events; S3 no longer."
+  }
+
+  assert {
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.sluice["sluice-events-undelivered"]] : [alarm.namespace, alarm.metric_name, alarm.dimensions.RuleName, alarm.threshold]] == [["AWS/Events", "FailedInvocations", "sluice-events", 0]]
+    error_message = "What the rule cannot deliver must raise an alarm."
+  }
+}
+
+run "rule_for_a_prefix" {
+  variables {
+    notify_through  = "eventbridge"
+    source_suffixes = []
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.events[0].event_pattern).detail.object.key == [{ prefix = "in/" }]
+    error_message = "Without suffixes the prefix decides."
+  }
+}
+
+run "rule_for_suffixes" {
+  variables {
+    notify_through  = "eventbridge"
+    source_prefix   = ""
+    source_suffixes = [".csv", "*.txt", "\\.tsv"]
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.events[0].event_pattern).detail.object.key == [{ wildcard = "*.csv" }, { wildcard = "*\\*.txt" }, { wildcard = "*\\\\.tsv" }]
+    error_message = "A star or backslash of a suffix must stand for itself."
+  }
+}
+
+run "rule_for_all_objects" {
+  variables {
+    notify_through  = "eventbridge"
+    source_prefix   = ""
+    source_suffixes = []
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.events[0].event_pattern).detail == { bucket = { name = ["example-drops"] } }
+    error_message = "Without filters the rule takes all of the bucket."
+  }
+}
+
+run "rule_without_notification" {
+  variables {
+    notify_through      = "eventbridge"
+    manage_notification = false
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_notification.source) == 0 && length(aws_cloudwatch_event_target.events) == 1
+    error_message = "The rule must stand where something else switches EventBridge on."
   }
 }
 

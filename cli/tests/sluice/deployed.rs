@@ -30,10 +30,19 @@ fn every_row_that_is_dropped_is_in_the_table_once() {
     assert!(log.contains("superseded by a newer object"), "what is left of the old version is let go:\n{log}");
 }
 
-/// Functions and services may do what their policies say and nothing else.
 #[test]
-fn flights_through_a_topic_under_the_policies_of_the_roles() {
-    let deployment = Deployment::new("through_sns", &[("AUTH", "true")]);
+fn flights_through_a_topic() {
+    flights_under_the_policies_of_the_roles("through_sns");
+}
+
+#[test]
+fn flights_through_a_rule_of_eventbridge() {
+    flights_under_the_policies_of_the_roles("through_eventbridge");
+}
+
+/// Functions and services may do what their policies say and nothing else.
+fn flights_under_the_policies_of_the_roles(run: &str) {
+    let deployment = Deployment::new(run, &[("AUTH", "true")]);
     let flights = std::fs::read(fixture("flights.csv")).unwrap();
     for unwanted in ["elsewhere/flights.csv", "in/flights.txt"] {
         deployment.put(&deployment.drop_at(unwanted), flights.clone());

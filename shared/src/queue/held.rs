@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::{Message, Queue, ReceiptHandle};
 use crate::telemetry::error_chain;
@@ -44,7 +45,7 @@ impl Held {
     {
         let receipts = Arc::new(Mutex::new(messages.iter().map(|message| message.receipt.clone()).collect()));
         // In a task of its own: work may keep its task busy for long.
-        let keeper = tokio::spawn(keep(Arc::clone(&receipts)));
+        let keeper = tokio::spawn(keep(Arc::clone(&receipts)).in_current_span());
         Self { receipts, _keeper: AbortOnDropHandle::new(keeper) }
     }
 

@@ -25,13 +25,14 @@ module "sluice" {
   name = var.name
   tags = { team = "data" }
 
-  # Drops: an existing bucket, told of through a topic that others can listen to.
+  # Drops: an existing bucket, told of through a topic that others can listen to. "eventbridge" would do, too, and leaves
+  # room for other notifications of the bucket; the key then has to let events.amazonaws.com use it instead of SNS.
   source_bucket_name   = var.source_bucket_name
   create_source_bucket = false
   source_prefix        = "drops/"
   source_suffixes      = [".csv", ".csv.gz", ".ndjson", ".parquet"]
   source_kms_key_arn   = var.source_kms_key_arn
-  notify_through_sns   = true
+  notify_through       = "sns"
 
   # Tables: an existing bucket, one table for all that no route takes.
   table_uri         = "s3://${var.table_bucket_name}/tables/unrouted"

@@ -50,6 +50,11 @@ override_resource {
 }
 
 override_resource {
+  target = aws_cloudwatch_event_rule.events
+  values = { arn = "arn:aws:events:eu-central-1:000000000000:rule/sluice-events" }
+}
+
+override_resource {
   target = aws_lambda_function.splitter
   values = { arn = "arn:aws:lambda:eu-central-1:000000000000:function:sluice-splitter" }
 }
@@ -60,21 +65,21 @@ override_resource {
 }
 
 override_resource {
-  target = aws_iam_role.splitter
+  target = aws_iam_role.function["splitter"]
   values = { arn = "arn:aws:iam::000000000000:role/sluice-splitter" }
 }
 
 override_resource {
-  target = aws_iam_role.worker
+  target = aws_iam_role.function["worker"]
   values = { arn = "arn:aws:iam::000000000000:role/sluice-worker" }
 }
 
 override_resource {
-  target = aws_cloudwatch_log_group.splitter
+  target = aws_cloudwatch_log_group.function["splitter"]
   values = { arn = "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/sluice-splitter" }
 }
 
 override_resource {
-  target = aws_cloudwatch_log_group.worker
+  target = aws_cloudwatch_log_group.function["worker"]
   values = { arn = "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/sluice-worker" }
 }
