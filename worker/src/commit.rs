@@ -68,7 +68,7 @@ pub(crate) async fn commit(
         return Ok(Vec::new());
     }
     let mut answer = slot.enqueue(chunks);
-    let mut held = slot.head.lock().await;
+    let mut place = slot.head.lock().await;
     loop {
         // Who had the head before may have taken these chunks along.
         match answer.try_recv() {
@@ -79,20 +79,20 @@ pub(crate) async fn commit(
                 return Err(LoadError::Bug { what: uri.to_string(), reason });
             }
         }
-        commit_group(context, uri, &mut held, slot.take_group()).await;
+        commit_group(context, uri, &mut place, slot.take_group()).await;
     }
 }
 
 /// Commits what a group of loads wants to be committed, and answers each.
-async fn commit_group(context: &LoadContext, uri: &Location, held: &mut Option<Head>, group: Vec<Waiting>) {
+async fn commit_group(context: &LoadContext, uri: &Location, place: &mut Option<Head>, group: Vec<Waiting>) {
     let (mut open, mut owners, mut answers) = (Vec::new(), HashMap::new(), Vec::new());
     for (owner, Waiting { chunks, answer }) in group.into_iter().enumerate() {
         owners.extend(chunks.iter().map(|chunk| (chunk.chunk.app_id.clone(), owner)));
         open.extend(chunks);
         answers.push((answer, Vec::new()));
     }
-    let decided = match Slot::look(held, uri, &context.delta).await {
-        Ok(_) => commit_to(context, held, open).await,
+    let decided = match Slot::look(place, uri, &context.delta).await {
+        Ok(_) => commit_to(context, place, open).await,
         Err(error) => failed(open, &error.verdict()),
     };
     for one in decided {
@@ -107,12 +107,12 @@ async fn commit_group(context: &LoadContext, uri: &Location, held: &mut Option<H
     }
 }
 
-async fn commit_to(context: &LoadContext, held: &mut Option<Head>, open: Vec<Prepared>) -> Vec<Decided> {
+async fn commit_to(context: &LoadContext, place: &mut Option<Head>, open: Vec<Prepared>) -> Vec<Decided> {
     // Out of its place while it is worked on: what an error leaves is not used again.
-    let Some(head) = held.take() else { return Vec::new() };
+    let Some(head) = place.take() else { return Vec::new() };
     let (mut commit, is_sound) = Commit::new(context, head, open).run().await;
     if is_sound {
-        *held = Some(commit.head);
+        *place = Some(commit.head);
     }
     commit.decided.extend(commit.open.drain(..).map(|chunk| Decided { chunk, fate: Fate::Found }));
     commit.decided
@@ -231,10 +231,8 @@ impl<'a> Commit<'a> {
     /// A chunk that is in the table came there by another worker, or by an attempt of ours that was taken for lost: the
     /// store may repeat a put that had succeeded, and then says that the version exists. Only the log tells.
     async fn settle(&mut self, chunk: Prepared) {
-        let ours = match self.is_first {
-            true => Ok(None),
-            false => self.head.version_with(&chunk.chunk.app_id, &chunk.files).await,
-        };
+        let ours =
+            if self.is_first { Ok(None) } else { self.head.version_with(&chunk.chunk.app_id, &chunk.files).await };
         let fate = match ours {
             Ok(Some(version)) => Fate::Committed(version),
             Ok(None) => {

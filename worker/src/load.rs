@@ -113,8 +113,8 @@ async fn skip_what_is_there(
     chunks: Vec<RoutedChunk>,
     answers: &mut Answers,
 ) -> Result<(Table, Vec<RoutedChunk>), LoadError> {
-    let mut held = slot.head.lock().await;
-    let head = Slot::look(&mut held, uri, &context.delta).await?;
+    let mut place = slot.head.lock().await;
+    let head = Slot::look(&mut place, uri, &context.delta).await?;
     let (mut absent, mut there) = (Vec::new(), Vec::new());
     for chunk in chunks {
         match head.transaction(&chunk.app_id).await? {
@@ -123,7 +123,7 @@ async fn skip_what_is_there(
         }
     }
     let table = head.table().clone();
-    drop(held);
+    drop(place);
     for (error, chunk) in there {
         let concluded = match error {
             Some(error) => Err(error),

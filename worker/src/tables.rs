@@ -44,16 +44,16 @@ pub(crate) struct Waiting {
 impl Slot {
     /// The head at the latest version, or at one of a moment ago.
     pub(crate) async fn look<'a>(
-        held: &'a mut Option<Head>,
+        place: &'a mut Option<Head>,
         uri: &Location,
         options: &DeltaOptions,
     ) -> Result<&'a Head, LoadError> {
         // Out of its place while it is worked on: what a failure leaves is not used again.
-        let head = match held.take() {
+        let head = match place.take() {
             Some(head) => head.renewed(options).await?,
             None => Head::open(uri, options).await?,
         };
-        Ok(held.insert(head))
+        Ok(place.insert(head))
     }
 
     /// Lets chunks wait; the answer comes from whoever commits them.
