@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Work(WorkArgs),
     /// Look into dead letters, or send them back
     Dlq(DlqArgs),
+    /// Say what is wrong with a deployment on AWS, and how to mend it
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -190,6 +192,34 @@ Mend the cause first. Without --job, --reason and --older-than all is moved by S
 once it is sent. Ctrl-C stops either way, what is not sent back by then stays, and the same command goes on from there. \
 A message may come twice, which loads nothing twice.";
 
+#[derive(Debug, clap::Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct DoctorArgs {
+    /// Name of the deployment, Terraform's "name"
+    #[arg(long, default_value = "sluice")]
+    pub(crate) name: String,
+    /// The splitter's function, by name or ARN [default: NAME-splitter]
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) splitter: Option<String>,
+    /// The worker's function, by name or ARN [default: NAME-worker]
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) worker: Option<String>,
+    /// Where files are dropped [default: what the events queue takes news from]
+    #[arg(long, value_name = "S3_URI", value_parser = s3_uri)]
+    pub(crate) source: Option<Location>,
+    /// Write nothing: leave out whether the table's bucket refuses a second writer
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}
+
+const DOCTOR_HELP: &str = "\
+It looks at functions, event source mappings, queues, notifications, roles and buckets, with the credentials and the \
+region of whoever runs it, and changes nothing: messages stay where they are. Unless --read-only is given, it writes one \
+empty object, TABLE/_sluice/doctor-..., tries to write it again, and deletes it.
+
+Problems come first, then warnings, then what could not be looked into; with -v also what is as it should be. Exit \
+status: 1 when there is a problem, or when neither function can be looked into; 0 otherwise, warnings or not.";
+
 /// How a source is read and cut.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReadingArgs {
@@ -300,6 +330,21 @@ fn queue_url(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a queue is named by its URL, as https://sqs.eu-central-1.amazonaws.com/123456789012/name".to_owned())
+    }
+}
+
+/// A bucket, with or without a prefix.
+fn s3_uri(text: &str) -> Result<Location, String> {
+    match text.parse() {
+        // A folder stays one: "in/" is not where "input.csv" is dropped.
+        Ok(Location::S3 { bucket, key }) if text.ends_with('/') && !key.is_empty() => {
+            Ok(Location::S3 { bucket, key: format!("{key}/") })
+        }
+        Ok(location @ Location::S3 { .. }) => Ok(location),
+        Ok(Location::Local { .. }) => {
+            Err("files are dropped in a bucket, as s3://bucket or s3://bucket/prefix".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 

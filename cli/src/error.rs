@@ -6,6 +6,8 @@ use shared::{LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::LoadError;
 
+use crate::output::counted;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -53,6 +55,10 @@ pub(crate) enum CliError {
     ReplayStopped { replayed: u64 },
     #[error("stopped on request")]
     ListStopped,
+    #[error("cannot look into the functions {splitter} and {worker}: {reason}")]
+    NoDeployment { splitter: String, worker: String, reason: String, is_missing: bool },
+    #[error("{} found", counted(*problems, "problem"))]
+    Unhealthy { problems: u64 },
 }
 
 fn no_single_source(queue: &str, sources: &[String]) -> String {
@@ -63,6 +69,11 @@ fn no_single_source(queue: &str, sources: &[String]) -> String {
 }
 
 impl CliError {
+    /// Whether the command's result was printed all the same.
+    pub(crate) fn has_result(&self) -> bool {
+        matches!(self, Self::TooManyBad { .. } | Self::Unhealthy { .. })
+    }
+
     /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -87,6 +98,8 @@ impl CliError {
             | Self::Incomplete { .. }
             | Self::Queue(_)
             | Self::MoveFailed { .. }
+            | Self::NoDeployment { .. }
+            | Self::Unhealthy { .. }
             | Self::Bug(_) => 1,
         }
     }
@@ -112,6 +125,12 @@ impl CliError {
             }
             Self::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
             Self::MoveFailed { .. } => Some("where a message came from is not known of all; say --to QUEUE_URL"),
+            Self::NoDeployment { is_missing: true, .. } => {
+                Some("say --name as Terraform's name, or --splitter and --worker; AWS_REGION has to be theirs")
+            }
+            Self::NoDeployment { is_missing: false, .. } => Some(
+                "set AWS_REGION and credentials of the deployment's account that allow lambda:GetFunctionConfiguration",
+            ),
             Self::Queue(QueueError::Missing { .. }) => Some("AWS_REGION has to be the region of the queue"),
             Self::Settings(_)
             | Self::Location(_)
@@ -119,6 +138,7 @@ impl CliError {
             | Self::Context(_)
             | Self::Queue(_)
             | Self::ListStopped
+            | Self::Unhealthy { .. }
             | Self::Table(_)
             | Self::WorkArea(_)
             | Self::Bug(_) => None,

@@ -2,6 +2,7 @@
 
 mod args;
 mod dlq;
+mod doctor;
 mod error;
 mod ingest;
 mod output;
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
         Command::Work(args) => work::run(args, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,
+        Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,7 +36,7 @@ impl Output {
     pub(crate) fn error(self, error: &CliError) {
         let chain = error_chain(error);
         let hint = error.hint();
-        if self.json && !matches!(error, CliError::TooManyBad { .. }) {
+        if self.json && !error.has_result() {
             line(&ErrorDocument { error: &chain, hint, exit_status: error.exit_code() });
         }
         eprintln!("error: {chain}");

@@ -5,7 +5,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use crate::telemetry::error_chain;
 
 /// What the service said, or, where no answer came, why.
-pub(crate) fn said<E>(error: &SdkError<E>) -> String
+pub fn said<E>(error: &SdkError<E>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {

@@ -24,6 +24,7 @@ mod verdict;
 mod work_area;
 
 pub use arrow_metadata::arrow_metadata;
+pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use failure::Failure;

@@ -23,7 +23,9 @@ KEPT = {
         "maximum_batching_window_in_seconds", "scaling_config"],
     "aws_lambda_function": [
         "function_name", "role", "runtime", "handler", "architectures", "timeout", "memory_size", "environment"],
+    "aws_lambda_function_recursion_config": ["function_name", "recursive_loop"],
     "aws_s3_bucket": ["bucket"],
+    "aws_s3_bucket_lifecycle_configuration": ["bucket", "rule"],
     "aws_s3_bucket_notification": ["bucket", "queue", "topic", "eventbridge"],
     "aws_s3_bucket_policy": ["bucket", "policy"],
     "aws_s3_bucket_versioning": ["bucket", "versioning_configuration"],
@@ -36,7 +38,7 @@ KEPT = {
 }
 
 # The provider makes up eight letters for text that is not set. Only in these attributes could that be taken for a value.
-MAY_BE_MADE_UP = {"filter_prefix", "filter_suffix", "redrive_policy", "mfa_delete", "id"}
+MAY_BE_MADE_UP = {"filter_prefix", "filter_suffix", "redrive_policy", "mfa_delete", "id", "prefix", "date"}
 MADE_UP = re.compile(r"[a-z0-9]{8}")
 
 

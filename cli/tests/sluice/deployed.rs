@@ -1,7 +1,7 @@
 //! What Terraform deploys, on an emulator: drops become notifications, those become calls of the real splitter and worker
 //! through the Lambda runtime API, and rows come to the table.
 
-mod deployment;
+pub(crate) mod deployment;
 
 use std::collections::BTreeMap;
 

@@ -12,6 +12,7 @@ mod bad_input;
 mod commands;
 mod deployed;
 mod dlq;
+mod doctor;
 mod fixtures;
 mod gate;
 mod queues;

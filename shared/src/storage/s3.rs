@@ -45,6 +45,11 @@ impl S3Storage {
         Self { client: Client::from_conf(config) }
     }
 
+    /// What it reaches S3 by, for what concerns buckets rather than objects.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     async fn get_range_once(
         &self,
         at: &Location,

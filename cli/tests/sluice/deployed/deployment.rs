@@ -30,14 +30,24 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// Deploys one of the runs in `terraform/tests/deployment.json` to an emulator with further variables.
+    /// Deploys one of the runs in `terraform/tests/deployment.json` to an emulator with further variables. Messages come
+    /// again soon.
     pub(crate) fn new(run: &str, variables: &[(&str, &str)]) -> Self {
+        Self::deploy(run, variables, &[])
+    }
+
+    /// The same with the visibility timeouts that Terraform sets.
+    pub(crate) fn with_true_timeouts(run: &str, variables: &[(&str, &str)]) -> Self {
+        Self::deploy(run, variables, &["--visibility-divisor", "1"])
+    }
+
+    fn deploy(run: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {
         let deployments = Path::new(env!("CARGO_MANIFEST_DIR")).join("../terraform/tests/deployment.json");
         let mut all: Value = serde_json::from_str(&std::fs::read_to_string(&deployments).unwrap()).unwrap();
         let emulator = Emulator::start_with(variables);
         let (splitter, worker) = (binary("splitter"), binary("worker"));
         let [deployments, splitter, worker] = [&deployments, &splitter, &worker].map(|path| path.to_str().unwrap());
-        let args = [deployments, run, "--splitter", splitter, "--worker", worker];
+        let args = [&[deployments, run, "--splitter", splitter, "--worker", worker], more].concat();
         let urls: Value = serde_json::from_str(&emulator.run_script("deploy.py", &args)).unwrap();
         let (resources, runtime) = (all[run].take(), Runtime::new().unwrap());
         let config = runtime.block_on(emulator.sdk_config());

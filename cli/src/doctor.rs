@@ -1,0 +1,50 @@
+//! `sluice doctor`: what is wrong with a deployment, and how to mend it.
+//!
+//! Each module looks at one part of it and judges what it saw; what could not be seen is a finding, too.
+
+mod aws;
+mod findings;
+mod functions;
+mod mappings;
+mod notification;
+mod permissions;
+mod policy;
+mod queues;
+mod storage;
+
+use crate::Done;
+use crate::args::DoctorArgs;
+use crate::error::CliError;
+use crate::output::Output;
+use aws::Aws;
+use findings::{Diagnosis, Status};
+
+/// Runs the command; an error when there is a problem.
+pub(crate) async fn run(args: &DoctorArgs, with_all: bool, output: Output) -> Done {
+    let aws = Aws::from_env().await;
+    let mut findings = Vec::new();
+    let functions = functions::check(&aws, args, &mut findings).await?;
+    let queues = queues::check(&aws, &functions, &mut findings).await;
+    let events = queues.events.as_ref();
+    let sources = notification::check(&aws, &functions, events, args.source.as_ref(), &mut findings).await;
+    permissions::check(&aws, &functions, &queues, &sources, &mut findings).await;
+    storage::check(&aws, &functions, &queues, args.read_only, &mut findings).await;
+    let diagnosis = Diagnosis::new(&args.name, findings);
+    output.result(&diagnosis, &diagnosis.text(with_all));
+    match diagnosis.count(Status::Problem) {
+        0 => Ok(()),
+        problems => Err(CliError::Unhealthy { problems: problems.try_into().unwrap_or(u64::MAX) }),
+    }
+}
+
+impl DoctorArgs {
+    /// The splitter's function.
+    fn splitter(&self) -> String {
+        self.splitter.clone().unwrap_or_else(|| format!("{}-splitter", self.name))
+    }
+
+    /// The worker's function.
+    fn worker(&self) -> String {
+        self.worker.clone().unwrap_or_else(|| format!("{}-worker", self.name))
+    }
+}
