@@ -11,6 +11,7 @@ use deltalake::kernel::{Action, Add};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, get_actions};
 use deltalake::{DeltaResult, DeltaTableError, ObjectStoreError, Path};
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
@@ -136,14 +137,20 @@ impl Log {
         Ok(entry.is_some_and(|entry| entry == self.entry) && kept < MOST_TRANSACTIONS)
     }
 
-    /// Reads what came since the last look.
+    /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up.
     pub(crate) async fn catch_up(&mut self) -> DeltaResult<Landed> {
         let mut landed = Landed::default();
-        while let Some(entry) = self.store.read_commit_entry(self.version + 1).await? {
-            landed.table_changed |= self.take(self.version + 1, entry)?;
-            landed.versions += 1;
+        let mut at_once = 1;
+        loop {
+            let store = Arc::clone(&self.store);
+            let reads = (self.version + 1..).take(at_once).map(|version| store.read_commit_entry(version));
+            for entry in try_join_all(reads).await? {
+                let Some(entry) = entry else { return Ok(landed) };
+                landed.table_changed |= self.take(self.version + 1, entry)?;
+                landed.versions += 1;
+            }
+            at_once = (2 * at_once).min(AT_ONCE);
         }
-        Ok(landed)
     }
 
     /// Puts the version after the latest that was read, unless another writer has; gives its number.
