@@ -77,6 +77,9 @@ pub(crate) struct IngestArgs {
     /// Columns by which a new table is partitioned [env: PARTITION_BY]
     #[arg(long, value_name = "A,B")]
     pub(crate) partition_by: Option<String>,
+    /// What one commit holds: chunk, as they come, or file, all or nothing [env: COMMIT_MODE] [default: chunk]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) commit_mode: Option<String>,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 }
@@ -286,6 +289,7 @@ impl IngestArgs {
             ("TABLE_URI", self.table.as_deref()),
             ("TRANSFORM_SQL", sql.as_deref()),
             ("PARTITION_BY", self.partition_by.as_deref()),
+            ("COMMIT_MODE", self.commit_mode.as_deref()),
         ];
         settings(own.into_iter().chain(self.reading.variables()))
     }

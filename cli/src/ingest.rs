@@ -118,7 +118,7 @@ impl Line {
     /// Loads what is in the queue; gives the reasons for which chunks were rejected.
     async fn load(&self) -> Result<Vec<String>, CliError> {
         let finished = CancellationToken::new();
-        let pollers = Arc::new(Pollers::embedded(self.queue.clone(), self.load.clone(), VISIBILITY));
+        let pollers = Arc::new(Pollers::embedded(self.queue.clone(), self.load.clone(), VISIBILITY, MAX_RECEIVES));
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let (pollers, finished) = (Arc::clone(&pollers), finished.clone());

@@ -16,6 +16,9 @@ use worker::LoadContext;
 const EMBEDDED_WAIT: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_secs(5);
 
+/// Most time that a message is left alone in this process.
+const EMBEDDED_REST: Duration = Duration::from_secs(2);
+
 /// Mean of the longest wait between two receives that fail.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
@@ -40,6 +43,8 @@ pub(crate) struct Pollers {
     /// What becomes of messages that are not done; none where queue and workers are of one process, which ends with the
     /// job.
     put_back: Option<PutBack>,
+    /// Receives after which a message of the embedded queue is rejected.
+    max_receives: u32,
     answers: Answers,
 }
 
@@ -56,9 +61,14 @@ pub(crate) struct Answers {
 
 impl Pollers {
     /// Workers of a queue in this process, which hides a message for `visibility`.
-    pub(crate) fn embedded(queue: Arc<dyn Queue>, context: LoadContext, visibility: Duration) -> Self {
+    pub(crate) fn embedded(
+        queue: Arc<dyn Queue>,
+        context: LoadContext,
+        visibility: Duration,
+        max_receives: u32,
+    ) -> Self {
         let (work, answers) = (Work::Load(Box::new(context)), Answers::default());
-        Self { queue, work, batch: 1, visibility, put_back: None, answers }
+        Self { queue, work, batch: 1, visibility, put_back: None, max_receives, answers }
     }
 
     /// Workers of a queue that others work on too.
@@ -68,7 +78,7 @@ impl Pollers {
             Work::Split(context) => (&context.split.storage, Some(context.split.work_prefix.clone())),
         };
         let put_back = Some(PutBack::new(Some(Arc::clone(&queue)), Arc::clone(storage), work_prefix));
-        Self { queue, work, batch, visibility, put_back, answers: Answers::default() }
+        Self { queue, work, batch, visibility, put_back, max_receives: u32::MAX, answers: Answers::default() }
     }
 
     /// How many messages were answered in which way so far.
@@ -141,7 +151,10 @@ impl Pollers {
                 tracing::info!(message_id, receives, "done");
                 return self.acknowledge(message).await;
             }
-            Verdict::Reject { reason } if self.put_back.is_none() => {
+            Verdict::Reject { reason } | Verdict::Retry { reason, .. }
+                if self.put_back.is_none()
+                    && (receives >= self.max_receives || matches!(verdict, Verdict::Reject { .. })) =>
+            {
                 // On one machine the one who ran the command is the one who looks into dead letters.
                 reasons.lock().unwrap_or_else(PoisonError::into_inner).push(reason.clone());
                 return self.acknowledge(message).await;
@@ -162,6 +175,8 @@ impl Pollers {
         match (&self.put_back, verdict) {
             (Some(put_back), verdict) => put_back.put_back(message, &verdict).await,
             (None, Verdict::Retry { after, .. }) => {
+                // Somebody waits before the screen.
+                let after = after.min(EMBEDDED_REST);
                 told(message, "left alone", self.queue.hide(&message.receipt, after)).await;
             }
             (None, _) => {}

@@ -141,6 +141,20 @@ pub struct LoadPolicy {
     pub sql: Option<String>,
     /// Columns by which the table is partitioned when it is created.
     pub partition_by: Vec<String>,
+    /// What one commit holds.
+    #[serde(default)]
+    pub commit: CommitMode,
+}
+
+/// What one commit holds: `COMMIT_MODE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitMode {
+    /// Chunks as they come; readers see a file grow.
+    #[default]
+    Chunk,
+    /// All chunks of a file; readers see all of it or nothing.
+    File,
 }
 
 /// How a source is written.
@@ -258,6 +272,7 @@ macro_rules! words {
 }
 
 words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
+words!(CommitMode: "chunk" => Chunk, "file" => File);
 words!(Infer: "sample" => Sample, "full" => Full, "none" => None);
 words!(ColumnNames: "lower" => Lower, "keep" => Keep, "snake" => Snake);
 

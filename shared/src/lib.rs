@@ -29,7 +29,8 @@ pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use failure::Failure;
 pub use job::{
-    BadRecords, Column, ColumnNames, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Policy, Seal,
+    BadRecords, Column, ColumnNames, ColumnType, CommitMode, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Policy,
+    Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use progress::{Progress, ProgressSnapshot};

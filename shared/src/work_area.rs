@@ -67,6 +67,16 @@ impl WorkArea {
         self.root.join(&format!("staged/{index:05}.json"))
     }
 
+    /// The data files of a chunk that waits for the others of its file.
+    pub fn prepared(&self, index: u32) -> Location {
+        self.root.join(&format!("prepared/{index:05}.json"))
+    }
+
+    /// All chunks that wait for the others of their file.
+    pub fn all_prepared(&self) -> Location {
+        self.root.join("prepared")
+    }
+
     /// All chunk receipts.
     pub fn loaded(&self) -> Location {
         self.root.join("loaded")

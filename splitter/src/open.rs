@@ -53,7 +53,9 @@ pub(crate) async fn open(
         return Ok((job, area));
     }
     let policy = policy(context, source).await?;
-    let load = LoadPolicy { sql: context.settings.sql.clone(), partition_by: context.settings.partition_by.clone() };
+    let settings = &context.settings;
+    let (sql, partition_by) = (settings.sql.clone(), settings.partition_by.clone());
+    let load = LoadPolicy { sql, partition_by, commit: settings.commit_mode };
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use shared::{Checkpoint, ChunkEntry, Job, Manifest, PutMode, QuarantineEntry, WorkArea, put_json};
+use shared::{Checkpoint, ChunkEntry, CommitMode, Job, Manifest, PutMode, QuarantineEntry, WorkArea, put_json};
 
 use crate::assemble::{ChunkWriter, payload_bytes};
 use crate::encode::{Payload, RowGroup};
@@ -202,6 +202,7 @@ impl<'a> Publisher<'a> {
         let storage = self.context.storage.as_ref();
         let written = put_json(storage, &self.area.manifest(), &manifest, PutMode::Overwrite).await;
         written.map_err(SplitError::WorkArea)?;
+        announce_end(self.context, self.job, self.area, &manifest).await?;
         Ok(manifest)
     }
 
@@ -225,6 +226,20 @@ async fn announce(
     let bodies: Result<Vec<String>, _> = chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
     let bodies = bodies.map_err(|error| SplitError::internal(&job.source.uri, error))?;
     queue.send(&bodies).await.map_err(SplitError::Queue)
+}
+
+/// Tells the workers of a file that goes into one commit that its manifest is there: those that prepared its chunks before
+/// that could not know which is the last. The task of any chunk does, for its worker looks whether all are prepared.
+pub(crate) async fn announce_end(
+    context: &SplitContext,
+    job: &Job,
+    area: &WorkArea,
+    manifest: &Manifest,
+) -> Result<(), SplitError> {
+    match job.load.commit {
+        CommitMode::Chunk => Ok(()),
+        CommitMode::File => announce(context, job, area, manifest.chunks.last()).await,
+    }
 }
 
 /// Sends the tasks of those chunks of earlier attempts once more that are not in the table yet, if that is wanted.

@@ -14,7 +14,7 @@ use crate::decode::{Records, byte, decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
-use crate::publish::{Publisher, announce_again};
+use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
 use crate::read;
 use crate::records::{Block, FrameError, Framer};
@@ -99,6 +99,10 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
         Some(_) => complete(storage, &area).await.map_err(SplitError::WorkArea)?,
         None => None,
     };
+    if was_split_before && receipt.is_none() {
+        // Whoever wrote the manifest may have died before it could say so.
+        announce_end(context, &job, &area, &manifest).await?;
+    }
     Ok(SplitOutcome { job, area, manifest, was_split_before, receipt })
 }
 

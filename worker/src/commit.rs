@@ -4,7 +4,7 @@
 //! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
@@ -18,7 +18,7 @@ use crate::LoadContext;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
-use crate::route::RoutedChunk;
+use crate::route::{Origin, RoutedChunk};
 use crate::tables::{Slot, Waiting};
 
 /// Version of a chunk's transaction: there is only one.
@@ -57,20 +57,22 @@ pub(crate) enum Fate {
     Failed(Verdict),
 }
 
-/// Commits chunks, together with all others of this process that wait for the same table.
+/// Commits chunks, together with all others of this process that wait for the same table. `whole` says that they are a
+/// file: they go into one commit or none, and their data files are not this worker's alone.
 pub(crate) async fn commit(
     context: &LoadContext,
     uri: &Location,
     slot: &Slot,
     chunks: Vec<Prepared>,
+    whole: bool,
 ) -> Result<Vec<Decided>, LoadError> {
     if chunks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut answer = slot.enqueue(chunks);
-    let mut place = slot.head.lock().await;
+    let mut answer = slot.enqueue(chunks, whole);
+    let _turn = slot.turn.lock().await;
     loop {
-        // Who had the head before may have taken these chunks along.
+        // Who had the turn before may have taken these chunks along.
         match answer.try_recv() {
             Ok(decided) => return Ok(decided),
             Err(tokio::sync::oneshot::error::TryRecvError::Empty) => {}
@@ -79,25 +81,30 @@ pub(crate) async fn commit(
                 return Err(LoadError::Bug { what: uri.to_string(), reason });
             }
         }
-        commit_group(context, uri, &mut place, slot.take_group()).await;
+        commit_group(context, uri, slot, slot.take_group()).await;
     }
 }
 
 /// Commits what a group of loads wants to be committed, and answers each.
-async fn commit_group(context: &LoadContext, uri: &Location, place: &mut Option<Head>, group: Vec<Waiting>) {
+async fn commit_group(context: &LoadContext, uri: &Location, slot: &Slot, group: Vec<Waiting>) {
     let (mut open, mut owners, mut answers) = (Vec::new(), HashMap::new(), Vec::new());
-    for (owner, Waiting { chunks, answer }) in group.into_iter().enumerate() {
+    let (whole, is_shared) = (group.iter().any(|one| one.whole), group.len() > 1);
+    for (owner, Waiting { chunks, answer, .. }) in group.into_iter().enumerate() {
         owners.extend(chunks.iter().map(|chunk| (chunk.chunk.app_id.clone(), owner)));
         open.extend(chunks);
         answers.push((answer, Vec::new()));
     }
-    let decided = match Slot::look(place, uri, &context.delta).await {
-        Ok(_) => commit_to(context, place, open).await,
-        Err(error) => failed(open, &error.verdict()),
-    };
+    let owner_of = |chunk: &Prepared| owners.get(&chunk.chunk.app_id).copied().unwrap_or_default();
+    let (mut decided, mut left) = commit_to(context, uri, slot, open, Terms { whole, is_shared }).await;
+    // What cannot be done for one load is not to fail the others.
+    while let Some(owner) = left.first().map(owner_of) {
+        let (own, rest) = left.into_iter().partition(|chunk| owner_of(chunk) == owner);
+        let alone = Terms { whole, is_shared: false };
+        decided.extend(commit_to(context, uri, slot, own, alone).await.0);
+        left = rest;
+    }
     for one in decided {
-        let owner = owners.get(&one.chunk.chunk.app_id).and_then(|owner| answers.get_mut(*owner));
-        if let Some((_, decided)) = owner {
+        if let Some((_, decided)) = answers.get_mut(owner_of(&one.chunk)) {
             decided.push(one);
         }
     }
@@ -107,15 +114,31 @@ async fn commit_group(context: &LoadContext, uri: &Location, place: &mut Option<
     }
 }
 
-async fn commit_to(context: &LoadContext, place: &mut Option<Head>, open: Vec<Prepared>) -> Vec<Decided> {
-    // Out of its place while it is worked on: what an error leaves is not used again.
-    let Some(head) = place.take() else { return Vec::new() };
-    let (mut commit, is_sound) = Commit::new(context, head, open).run().await;
-    if is_sound {
-        *place = Some(commit.head);
+/// On what terms chunks go into one commit.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// Whether all of them go into one commit or none, and none of their data files is deleted.
+    whole: bool,
+    /// Whether they are of several loads.
+    is_shared: bool,
+}
+
+/// Commits chunks; gives what became of them, and those that are to be tried apart from each other.
+async fn commit_to(
+    context: &LoadContext,
+    uri: &Location,
+    slot: &Slot,
+    open: Vec<Prepared>,
+    terms: Terms,
+) -> (Vec<Decided>, Vec<Prepared>) {
+    match slot.look(uri, &context.delta).await {
+        Ok(head) => {
+            let commit = Commit::new(context, head, open, terms).run().await;
+            slot.keep(&commit.head);
+            (commit.decided, commit.open)
+        }
+        Err(error) => (failed(open, &error.verdict()), Vec::new()),
     }
-    commit.decided.extend(commit.open.drain(..).map(|chunk| Decided { chunk, fate: Fate::Found }));
-    commit.decided
 }
 
 fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
@@ -128,8 +151,11 @@ struct Commit<'a> {
     /// Chunks of which nothing is decided.
     open: Vec<Prepared>,
     decided: Vec<Decided>,
+    terms: Terms,
     /// Whether nothing was put yet, so that what is in the table is not ours.
     is_first: bool,
+    /// Whether the last attempt ended because another version was there.
+    was_refused: bool,
     /// Whether an attempt may have succeeded unseen; then no data file is ever deleted.
     in_doubt: bool,
     /// Seals that the table holds, by application id.
@@ -137,13 +163,13 @@ struct Commit<'a> {
 }
 
 impl<'a> Commit<'a> {
-    fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>) -> Self {
+    fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
         let (decided, seals) = (Vec::new(), HashMap::new());
-        Self { context, head, open, decided, is_first: true, in_doubt: false, seals }
+        Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals }
     }
 
-    /// Attempts until all is decided; gives whether the head can be used again.
-    async fn run(mut self) -> (Self, bool) {
+    /// Attempts until all is decided. What stays open is to be tried by each load alone.
+    async fn run(mut self) -> Self {
         let mut backoff = Backoff::new(&limits(self.context));
         let mut attempts = 1;
         while !self.open.is_empty() {
@@ -151,21 +177,20 @@ impl<'a> Commit<'a> {
             if self.open.is_empty() {
                 break;
             }
-            let wait = match &ended {
-                Err(error) if !error.may_pass() => None,
-                ended => backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)),
-            };
-            match (wait, ended) {
-                (Some(wait), _) => self.rest(wait).await,
-                (None, Err(error)) if !error.may_pass() => return (self.give_up(&error).await, false),
-                (None, ended) => {
-                    let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
-                    return (self.give_up(&LoadError::Contention { table, attempts, source }).await, false);
-                }
+            match ended {
+                Err(error) if !error.may_pass() && self.terms.is_shared && !self.in_doubt => return self,
+                Err(error) if !error.may_pass() => return self.give_up(&error).await,
+                ended => match backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)) {
+                    Some(wait) => self.rest(wait).await,
+                    None => {
+                        let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
+                        return self.give_up(&LoadError::Contention { table, attempts, source }).await;
+                    }
+                },
             }
             attempts += 1;
         }
-        (self, true)
+        self
     }
 
     async fn rest(&self, wait: Duration) {
@@ -176,7 +201,7 @@ impl<'a> Commit<'a> {
 
     /// Gives up what is open, after a last look: files that no version names, and that no put under way can, are deleted.
     async fn give_up(mut self, error: &LoadError) -> Self {
-        let is_known = self.head.catch_up().await.is_ok() && self.settle_what_is_there().await.is_ok();
+        let is_known = self.look().await.is_ok() && self.settle_what_is_there().await.is_ok();
         for chunk in &self.open {
             if is_known {
                 self.discard(chunk).await;
@@ -186,23 +211,32 @@ impl<'a> Commit<'a> {
         self
     }
 
+    /// Goes to the latest version; gives how many came.
+    async fn look(&mut self) -> Result<u64, LoadError> {
+        let landed = self.head.catch_up(&self.context.delta).await?;
+        // Refused, and by nobody: a put of ours may be under way, which the store repeated too early.
+        self.in_doubt |= self.was_refused && landed == 0;
+        self.was_refused = false;
+        Ok(landed)
+    }
+
     /// One attempt. Chunks that are decided by it leave `open`. When all goes well and some stay, it gives how many versions
     /// of others came since the last attempt.
     async fn attempt(&mut self) -> Result<u64, LoadError> {
-        let landed = self.head.catch_up().await?.versions;
+        let landed = self.look().await?;
         let landed = if self.is_first { 1 } else { landed.max(1) };
         if let (None, Some(last)) = (self.head.state(), self.open.last()) {
-            // The last plan has the columns of all before it.
+            // Columns that only others have are added by the next attempt.
             self.head.create(&last.plan).await?;
         }
-        self.refuse_other_seals().await?;
         self.settle_what_is_there().await?;
+        self.refuse_other_seals().await?;
         let missing = self.set_outdated_aside().await?;
         if self.open.is_empty() {
             return Ok(landed);
         }
         if let Some(fields) = missing {
-            self.head.add_columns(fields).await?;
+            self.head.add_columns(fields, &self.context.delta).await?;
             // They are there now, and nothing else stands in the way.
             return Ok(0);
         }
@@ -248,23 +282,29 @@ impl<'a> Commit<'a> {
         self.decided.push(Decided { chunk, fate });
     }
 
-    /// Takes out the chunks of jobs that the table holds in another cut.
+    /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
-        for position in (0..self.open.len()).rev() {
-            let Some(origin) = self.open.get(position).and_then(|chunk| chunk.chunk.origin.clone()) else { continue };
+        let ids: BTreeSet<String> =
+            self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref().map(Origin::seal_id)).collect();
+        let unknown: Vec<String> = ids.into_iter().filter(|id| !self.seals.contains_key(id)).collect();
+        let known = self.transactions(unknown.clone()).await?;
+        self.seals.extend(unknown.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))));
+        let mut first: HashMap<String, i64> = HashMap::new();
+        for chunk in std::mem::take(&mut self.open) {
+            let Some(origin) = chunk.chunk.origin.clone() else {
+                self.open.push(chunk);
+                continue;
+            };
             let id = origin.seal_id();
-            if !self.seals.contains_key(&id)
-                && let Some(seal) = self.head.transaction(&id).await?
-            {
-                self.seals.insert(id.clone(), seal);
+            let seal = self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
+            if *seal == origin.seal.0 {
+                self.open.push(chunk);
+                continue;
             }
-            if self.seals.get(&id).is_some_and(|seal| *seal != origin.seal.0) {
-                let chunk = self.open.remove(position);
-                self.discard(&chunk).await;
-                let (job, table) = (origin.identity.job_id, self.head.table().uri().clone());
-                let fate = Fate::Failed(LoadError::Sealed { job, table }.verdict());
-                self.decided.push(Decided { chunk, fate });
-            }
+            self.discard(&chunk).await;
+            let (job, table) = (origin.identity.job_id, self.head.table().uri().clone());
+            let fate = Fate::Failed(LoadError::Sealed { job, table }.verdict());
+            self.decided.push(Decided { chunk, fate });
         }
         Ok(())
     }
@@ -275,9 +315,14 @@ impl<'a> Commit<'a> {
         let state = self.head.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
         let compared = self.open.iter().map(|chunk| chunk.plan.compare(state)).collect::<Result<Vec<_>, _>>();
         let compared = compared.map_err(failed)?;
+        let all_outdated = self.terms.whole && compared.iter().any(|one| matches!(one, Comparison::Outdated));
         let mut missing: Vec<StructField> = Vec::new();
         for (chunk, comparison) in std::mem::take(&mut self.open).into_iter().zip(compared) {
             match comparison {
+                _ if all_outdated => {
+                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                    continue;
+                }
                 Comparison::Outdated => {
                     self.discard(&chunk).await;
                     self.decided.push(Decided { chunk, fate: Fate::Outdated });
@@ -285,7 +330,7 @@ impl<'a> Commit<'a> {
                 }
                 Comparison::Lacks(fields) => {
                     for field in fields {
-                        if missing.iter().all(|known| known.name() != field.name()) {
+                        if missing.iter().all(|known| known.name().to_lowercase() != field.name().to_lowercase()) {
                             missing.push(field);
                         }
                     }
@@ -315,6 +360,7 @@ impl<'a> Commit<'a> {
         match loss(&error) {
             Loss::Conflict => {
                 self.context.progress.commit_conflicts.add(1);
+                self.was_refused = true;
                 return Ok(());
             }
             Loss::Refused => {}
@@ -343,7 +389,7 @@ impl<'a> Commit<'a> {
 
     /// Deletes the files of a chunk that no commit can name any more.
     async fn discard(&self, chunk: &Prepared) {
-        if !self.in_doubt {
+        if !self.in_doubt && !self.terms.whole {
             self.head.table().delete_files(&chunk.files).await;
         }
     }

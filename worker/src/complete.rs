@@ -15,8 +15,8 @@ pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows
     Ok(())
 }
 
-/// Writes the receipt of a chunk that this worker committed, and that of its job when it is the last one.
-pub(crate) async fn committed(
+/// Writes the receipt of a chunk that this worker committed.
+pub(crate) async fn note_committed(
     storage: &dyn Storage,
     chunk: &RoutedChunk,
     rows: Rows,
@@ -24,28 +24,33 @@ pub(crate) async fn committed(
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let receipt = ChunkReceipt { index: identity.index, rows, table_version: Some(version) };
-    put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?;
-    shared::complete(storage, area).await?;
-    Ok(())
+    Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 
-/// Makes sure of the receipts of a chunk that was found in the table.
-pub(crate) async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+/// Makes sure of the receipt of a chunk that was found in the table.
+pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let at = area.chunk_receipt(identity.index);
-    if try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await?.is_none() {
-        let staged = area.staged(identity.index);
-        let receipt: Option<ChunkReceipt> = try_get_json(storage, &staged, "chunk receipt").await?;
-        let receipt = receipt.ok_or_else(|| LoadError::Damaged {
-            chunk: chunk.at.clone(),
-            reason: format!("it is in the table, and {staged}, which says what became of its rows, is gone"),
-        })?;
-        // If absent: the worker that committed it may be about to write a receipt that knows the version too.
-        match put_json(storage, &at, &receipt, PutMode::IfAbsent).await {
-            Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+    if try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await?.is_some() {
+        return Ok(());
     }
-    shared::complete(storage, area).await?;
+    let staged = area.staged(identity.index);
+    let receipt: Option<ChunkReceipt> = try_get_json(storage, &staged, "chunk receipt").await?;
+    let receipt = receipt.ok_or_else(|| LoadError::Damaged {
+        chunk: chunk.at.clone(),
+        reason: format!("it is in the table, and {staged}, which says what became of its rows, is gone"),
+    })?;
+    // If absent: the worker that committed it may be about to write a receipt that knows the version too.
+    match put_json(storage, &at, &receipt, PutMode::IfAbsent).await {
+        Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes the receipt of a chunk's job when this was its last one.
+pub(crate) async fn conclude(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    if let Some(Origin { area, .. }) = &chunk.origin {
+        shared::complete(storage, area).await?;
+    }
     Ok(())
 }

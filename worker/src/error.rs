@@ -8,7 +8,10 @@ use parquet::errors::ParquetError;
 use shared::{ChunkTaskError, JobId, Location, StorageError, Verdict, error_chain};
 
 /// How long a chunk that could not be loaded for the time being is left alone.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The same where permissions are to be mended.
+const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
 
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
@@ -190,10 +193,27 @@ impl LoadError {
 
     /// What a driver is to do: the one place that tells what may pass from what a person has to look at.
     pub fn verdict(&self) -> Verdict {
+        let reason = self.reason();
         if self.may_pass() {
-            Verdict::Retry { reason: self.reason(), after: RETRY_AFTER }
+            Verdict::Retry { reason, after: RETRY_AFTER }
+        } else if self.is_denied() {
+            Verdict::Retry { reason, after: RETRY_DENIED_AFTER }
         } else {
-            Verdict::Reject { reason: self.reason() }
+            Verdict::Reject { reason }
+        }
+    }
+
+    /// Whether permissions stand in the way, which are mended, or take effect, while messages wait.
+    fn is_denied(&self) -> bool {
+        use ObjectStoreError::{PermissionDenied, Unauthenticated};
+        match self {
+            Self::Storage(StorageError::Denied { .. }) => true,
+            Self::Missing { source, .. } => matches!(**source, StorageError::Denied { .. }),
+            Self::Table { source, .. } => matches!(
+                source.as_ref(),
+                DeltaTableError::ObjectStore { source: PermissionDenied { .. } | Unauthenticated { .. } }
+            ),
+            _ => false,
         }
     }
 

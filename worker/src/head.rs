@@ -1,7 +1,5 @@
 //! A table at its latest version: what it is like, and what its log says.
 
-use std::time::{Duration, Instant};
-
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
 use deltalake::kernel::{Add, StructField};
@@ -9,41 +7,23 @@ use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use crate::error::LoadError;
-use crate::log::{Landed, Log};
+use crate::log::Log;
 use crate::plan::Plan;
 use crate::table::{DeltaOptions, Table};
 
-/// How old a look at the table may be for work that a commit will look at anew.
-const FRESH: Duration = Duration::from_secs(5);
-
-/// A table, and the end of its log; no log while there is no table.
-#[derive(Debug)]
+/// A table, and the end of its log; no log while there is no table. Clones are cheap, and go on by themselves.
+#[derive(Clone, Debug)]
 pub(crate) struct Head {
     table: Table,
     log: Option<Log>,
-    looked: Instant,
 }
 
 impl Head {
     /// Opens a table at its latest version. That there is none is no error.
     pub(crate) async fn open(uri: &Location, options: &DeltaOptions) -> Result<Self, LoadError> {
-        let mut head = Self { table: Table::open(uri, options).await?, log: None, looked: Instant::now() };
+        let mut head = Self { table: Table::open(uri, options).await?, log: None };
         head.read_log().await?;
         Ok(head)
-    }
-
-    /// The same at the latest version, with as few calls as that takes.
-    pub(crate) async fn renewed(self, options: &DeltaOptions) -> Result<Self, LoadError> {
-        if self.looked.elapsed() < FRESH {
-            return Ok(self);
-        }
-        let uri = self.table.uri().clone();
-        let Self { table, log: Some(mut log), .. } = self else { return Self::open(&uri, options).await };
-        let failed = |error| LoadError::table(&uri, "read the log of", error);
-        if !log.is_current().await.map_err(failed)? || log.catch_up().await.map_err(failed)?.table_changed {
-            return Self::open(&uri, options).await;
-        }
-        Ok(Self { table, log: Some(log), looked: Instant::now() })
     }
 
     async fn read_log(&mut self) -> Result<(), LoadError> {
@@ -54,7 +34,6 @@ impl Head {
             }
             None => None,
         };
-        self.looked = Instant::now();
         Ok(())
     }
 
@@ -68,11 +47,6 @@ impl Head {
         self.table.state()
     }
 
-    /// Latest version that was read; none while there is no table.
-    pub(crate) fn version(&self) -> Option<u64> {
-        self.log.as_ref().map(Log::version)
-    }
-
     /// Version of a transaction; none when it is not in the table.
     pub(crate) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LoadError> {
         let Some(log) = &self.log else { return Ok(None) };
@@ -80,23 +54,20 @@ impl Head {
         found.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))
     }
 
-    /// Goes to the latest version; where there was no table, looks whether there is one now.
-    pub(crate) async fn catch_up(&mut self) -> Result<Landed, LoadError> {
-        let failed = |error| LoadError::table(self.table.uri(), "read the log of", error);
-        let landed = match &mut self.log {
-            Some(log) => log.catch_up().await.map_err(failed)?,
-            None => Landed { versions: 0, table_changed: true },
+    /// Goes to the latest version, and gives how many came; a table that changed, or that is another one by now, is opened
+    /// anew.
+    pub(crate) async fn catch_up(&mut self, options: &DeltaOptions) -> Result<u64, LoadError> {
+        let uri = self.table.uri().clone();
+        let Some(log) = &mut self.log else {
+            *self = Self::open(&uri, options).await?;
+            return Ok(0);
         };
+        let landed = log.catch_up().await;
+        let landed = landed.map_err(|error| LoadError::table(&uri, "read the log of", error))?;
         if landed.table_changed {
-            self.reload().await?;
+            *self = Self::open(&uri, options).await?;
         }
-        self.looked = Instant::now();
-        Ok(landed)
-    }
-
-    async fn reload(&mut self) -> Result<(), LoadError> {
-        self.table.refresh().await?;
-        self.read_log().await
+        Ok(landed.versions)
     }
 
     /// Creates the table by a plan, unless another writer has done so by now.
@@ -106,11 +77,17 @@ impl Head {
     }
 
     /// Adds nullable columns, unless the table has changed by now: then they may be there.
-    pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), LoadError> {
-        if self.catch_up().await?.table_changed {
+    pub(crate) async fn add_columns(
+        &mut self,
+        fields: Vec<StructField>,
+        options: &DeltaOptions,
+    ) -> Result<(), LoadError> {
+        let known = self.state().map(|state| state.metadata().clone());
+        // The state that this is built on has to be the latest.
+        *self = Self::open(self.table.uri(), options).await?;
+        if self.state().map(DeltaTableState::metadata) != known.as_ref() {
             return Ok(());
         }
-        self.table.refresh().await?;
         let added = self.table.add_columns(fields).await;
         added.map_err(|error| LoadError::table(self.table.uri(), "add columns to", error))?;
         self.read_log().await

@@ -18,6 +18,7 @@ mod route;
 mod table;
 mod tables;
 mod transform;
+mod whole_file;
 mod write;
 
 pub use error::LoadError;

@@ -1,7 +1,9 @@
 //! The straight line: messages, chunks, rows, data files, one commit, receipts.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deltalake::kernel::Add;
 use futures::{FutureExt, StreamExt};
@@ -20,6 +22,7 @@ use crate::route::{RoutedChunk, job_app_id, route};
 use crate::table::{DeltaOptions, Table};
 use crate::tables::Slot;
 use crate::transform::transform;
+use crate::whole_file;
 use crate::write::DataFiles;
 
 /// How often the chunks of a batch are written anew because their table changed under them.
@@ -46,7 +49,7 @@ pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
     let mut answers = Answers::new(messages.len());
     let tasks = read_tasks(messages, &mut answers);
     let chunks = route(context, tasks, &mut answers).await;
-    for (table, chunks) in by_table(chunks) {
+    for (table, chunks) in by_table(chunks, &mut answers) {
         load_table(context, &table, chunks, &mut answers).await;
     }
     answers.into_verdicts()
@@ -54,7 +57,10 @@ pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
 
 /// Latest version of a table; `None` when there is none.
 pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Option<u64>, LoadError> {
-    Ok(open(context, table).await?.and_then(|head| head.version()))
+    match table {
+        Location::Local { path } if !std::path::Path::new(path).exists() => Ok(None),
+        _ => Ok(Table::open(table, &context.delta).await?.version()),
+    }
 }
 
 /// The seal that a table holds of a job; `None` when no chunk of the job is in the table, or when there is no table.
@@ -100,9 +106,47 @@ async fn attempt(
 ) -> Result<Vec<RoutedChunk>, LoadError> {
     let slot = context.delta.tables.slot(uri);
     let (table, chunks) = skip_what_is_there(context, uri, &slot, chunks, answers).await?;
+    let (waiting, chunks) = chunks.into_iter().partition(RoutedChunk::waits);
+    let mut outdated = load_whole_files(context, &table, &slot, waiting, answers).await?;
     let prepared = prepare_all(context, &table, chunks, answers).await?;
-    let decided = commit(context, uri, &slot, prepared).await?;
-    Ok(conclude(context, decided, answers).await)
+    let decided = commit(context, uri, &slot, prepared, false).await?;
+    outdated.extend(conclude(context, decided, answers).await);
+    Ok(outdated)
+}
+
+/// Prepares chunks of files that go into one commit, and commits the files of which no chunk is missing any more; gives the
+/// chunks that have to be written anew.
+async fn load_whole_files(
+    context: &LoadContext,
+    table: &Table,
+    slot: &Slot,
+    chunks: Vec<RoutedChunk>,
+    answers: &mut Answers,
+) -> Result<Vec<RoutedChunk>, LoadError> {
+    let storage = context.storage.as_ref();
+    let (mut kept, mut missing) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        let list = if whole_file::is_kept(storage, table, &chunk).await? { &mut kept } else { &mut missing };
+        list.push(chunk);
+    }
+    for prepared in prepare_all(context, table, missing, answers).await? {
+        match whole_file::keep(storage, &prepared).await {
+            Ok(()) => kept.push(prepared.chunk),
+            Err(error) => answers.give(&prepared.chunk.messages, &error.verdict()),
+        }
+    }
+    let mut outdated = Vec::new();
+    for (_, chunks) in by_job(kept) {
+        let Some(one) = chunks.first() else { continue };
+        if let Some(all) = whole_file::all_kept(storage, one).await? {
+            let decided = commit(context, table.uri(), slot, all, true).await?;
+            outdated.extend(conclude_whole(context, decided, &chunks, answers).await);
+        } else {
+            // What waits is durable; whoever sees the last chunk commits it.
+            chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &Verdict::Done));
+        }
+    }
+    Ok(outdated)
 }
 
 /// Answers for the chunks that are in the table; gives the table, and the others.
@@ -113,21 +157,21 @@ async fn skip_what_is_there(
     chunks: Vec<RoutedChunk>,
     answers: &mut Answers,
 ) -> Result<(Table, Vec<RoutedChunk>), LoadError> {
-    let mut place = slot.head.lock().await;
-    let head = Slot::look(&mut place, uri, &context.delta).await?;
+    let head = slot.look(uri, &context.delta).await?;
     let (mut absent, mut there) = (Vec::new(), Vec::new());
     for chunk in chunks {
         match head.transaction(&chunk.app_id).await? {
-            Some(_) => there.push((sealed_otherwise(head, &chunk).await?, chunk)),
+            Some(_) => there.push((sealed_otherwise(&head, &chunk).await?, chunk)),
             None => absent.push(chunk),
         }
     }
     let table = head.table().clone();
-    drop(place);
     for (error, chunk) in there {
+        let storage = context.storage.as_ref();
         let concluded = match error {
             Some(error) => Err(error),
-            None => complete::found(context.storage.as_ref(), &chunk).await,
+            None if chunk.waits() => whole_file::found(storage, &chunk).await,
+            None => found(storage, &chunk).await,
         };
         answers.give(&chunk.messages, &verdict(concluded));
     }
@@ -143,7 +187,7 @@ async fn sealed_otherwise(head: &Head, chunk: &RoutedChunk) -> Result<Option<Loa
     Ok(other.then(|| LoadError::Sealed { job: job.clone(), table: table.clone() }))
 }
 
-/// Writes the data files of each chunk. What one chunk adds to the table's columns, the next ones find.
+/// Writes the data files of each chunk, as long as there is time for one more. What one chunk adds to the table's columns, the next ones find.
 async fn prepare_all(
     context: &LoadContext,
     table: &Table,
@@ -156,8 +200,14 @@ async fn prepare_all(
         }
         None => None,
     };
-    let mut prepared = Vec::new();
+    let (mut prepared, mut longest) = (Vec::new(), Duration::ZERO);
     for chunk in chunks {
+        let began = Instant::now();
+        if context.delta.deadline.is_some_and(|deadline| began + longest > deadline) {
+            let reason = "the time of this call is too short for as many chunks".to_owned();
+            answers.give(&chunk.messages, &Verdict::Retry { reason, after: Duration::ZERO });
+            continue;
+        }
         let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
         let result = AssertUnwindSafe(prepare(context, table, &before, &chunk)).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(bug(&chunk.at, panic.as_ref()))) {
@@ -167,6 +217,7 @@ async fn prepare_all(
             }
             Err(error) => answers.give(&chunk.messages, &error.verdict()),
         }
+        longest = longest.max(began.elapsed());
     }
     Ok(prepared)
 }
@@ -242,11 +293,10 @@ async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut An
     for Decided { chunk: Prepared { chunk, rows, .. }, fate } in decided {
         let verdict = match fate {
             Fate::Committed(version) => {
-                context.progress.chunks_committed.add(1);
-                context.progress.rows_committed.add(rows.committed);
-                verdict(complete::committed(storage, &chunk, rows, version).await)
+                count(context, rows);
+                verdict(committed(storage, &chunk, rows, version).await)
             }
-            Fate::Found => verdict(complete::found(storage, &chunk).await),
+            Fate::Found => verdict(found(storage, &chunk).await),
             Fate::Failed(verdict) => verdict,
             Fate::Outdated => {
                 outdated.push(chunk);
@@ -256,6 +306,68 @@ async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut An
         answers.give(&chunk.messages, &verdict);
     }
     outdated
+}
+
+/// As [`conclude`], for a whole file, of which `chunks` have messages: those are answered when all is done for all.
+async fn conclude_whole(
+    context: &LoadContext,
+    decided: Vec<Decided>,
+    chunks: &[RoutedChunk],
+    answers: &mut Answers,
+) -> Vec<RoutedChunk> {
+    let storage = context.storage.as_ref();
+    let (mut outdated, mut last, mut outcome) = (Vec::new(), None, Verdict::Done);
+    for Decided { chunk: Prepared { chunk, rows, .. }, fate } in decided {
+        let noted = match fate {
+            Fate::Committed(version) => {
+                count(context, rows);
+                verdict(complete::note_committed(storage, &chunk, rows, version).await)
+            }
+            Fate::Found => verdict(complete::note_found(storage, &chunk).await),
+            Fate::Failed(verdict) => verdict,
+            Fate::Outdated => {
+                let told = chunks.iter().find(|told| told.app_id == chunk.app_id);
+                outdated.push(told.cloned().unwrap_or(chunk));
+                continue;
+            }
+        };
+        if outcome == Verdict::Done {
+            outcome = noted;
+        }
+        last = Some(chunk);
+    }
+    if let (Some(last), Verdict::Done) = (&last, &outcome) {
+        outcome = verdict(complete::conclude(storage, last).await);
+    }
+    if outdated.is_empty() {
+        chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &outcome));
+    }
+    outdated
+}
+
+/// The chunks of each job.
+fn by_job(chunks: Vec<RoutedChunk>) -> BTreeMap<Option<JobId>, Vec<RoutedChunk>> {
+    let mut jobs: BTreeMap<Option<JobId>, Vec<RoutedChunk>> = BTreeMap::new();
+    for chunk in chunks {
+        let job = chunk.origin.as_ref().map(|origin| origin.identity.job_id.clone());
+        jobs.entry(job).or_default().push(chunk);
+    }
+    jobs
+}
+
+fn count(context: &LoadContext, rows: Rows) {
+    context.progress.chunks_committed.add(1);
+    context.progress.rows_committed.add(rows.committed);
+}
+
+async fn committed(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows, version: u64) -> Result<(), LoadError> {
+    complete::note_committed(storage, chunk, rows, version).await?;
+    complete::conclude(storage, chunk).await
+}
+
+async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    complete::note_found(storage, chunk).await?;
+    complete::conclude(storage, chunk).await
 }
 
 fn verdict(result: Result<(), LoadError>) -> Verdict {

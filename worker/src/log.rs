@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buoyant_kernel::{Snapshot, SnapshotRef};
 use bytes::Bytes;
@@ -18,22 +18,33 @@ use serde::Deserialize;
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
 
-/// Most transactions that are kept; a process that lives on reads the log anew then.
-const MOST_TRANSACTIONS: usize = 200_000;
+/// Transactions that a process may have seen come before it reads the log anew, back to a later checkpoint.
+const MOST_NEW: usize = 100_000;
 
-/// What was read of a table's log.
+/// What was read of a table's log. Clones go on by themselves, and share what is known of transactions.
+#[derive(Clone)]
 pub(crate) struct Log {
     store: LogStoreRef,
     /// Latest version that was read.
     version: u64,
     /// Its entry, which tells the table from another one that took its place.
     entry: Bytes,
+    /// Whether a version came that changed columns, partitioning, settings or protocol.
+    table_changed: bool,
     /// Transactions of the entries that were read.
-    transactions: HashMap<String, Noted>,
+    transactions: Shared<Noted>,
     /// What came before those; none when all were read.
     older: Option<SnapshotRef>,
     /// What was looked up there, which never changes.
-    looked_up: Mutex<HashMap<String, Option<i64>>>,
+    looked_up: Shared<Option<i64>>,
+    /// Number of transactions when the log was read.
+    at_first: usize,
+}
+
+type Shared<T> = Arc<Mutex<HashMap<String, T>>>;
+
+fn locked<T>(shared: &Shared<T>) -> MutexGuard<'_, HashMap<String, T>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A transaction in the log.
@@ -49,7 +60,8 @@ struct Noted {
 pub(crate) struct Landed {
     /// Number of versions.
     pub(crate) versions: u64,
-    /// Whether one of them changed columns, partitioning, settings or protocol.
+    /// Whether columns, partitioning, settings or protocol were changed, or another table is there: what is known of the
+    /// table holds no more.
     pub(crate) table_changed: bool,
 }
 
@@ -69,7 +81,12 @@ impl Log {
         // Entries are missing that were cleaned up, or the hint at the last checkpoint is: the kernel finds its way.
         let entry = store.read_commit_entry(version).await?.unwrap_or_default();
         let older = Some(snapshot(&store, version).await?);
-        Ok(Self { store, version, entry, transactions: HashMap::new(), older, looked_up: Mutex::default() })
+        Ok(Self::new(store, version, entry, older))
+    }
+
+    fn new(store: LogStoreRef, version: u64, entry: Bytes, older: Option<SnapshotRef>) -> Self {
+        let (transactions, looked_up) = (Shared::default(), Shared::default());
+        Self { store, version, entry, table_changed: false, transactions, older, looked_up, at_first: 0 }
     }
 
     /// The log from after a checkpoint; none when an entry is missing.
@@ -82,43 +99,37 @@ impl Log {
             Some(checkpoint) => Some(snapshot(store, checkpoint).await?),
             None => None,
         };
-        let (store, entry) = (Arc::clone(store), Bytes::new());
-        let mut log = Self { store, version, entry, transactions: HashMap::new(), older, looked_up: Mutex::default() };
+        let mut log = Self::new(Arc::clone(store), version, Bytes::new(), older);
         for (version, entry) in entries {
             let Some(entry) = entry else { return Ok(None) };
             log.take(version, entry)?;
         }
+        (log.table_changed, log.at_first) = (false, locked(&log.transactions).len());
         Ok(Some(log))
     }
 
-    /// Takes note of an entry; gives whether it changes the table itself.
-    fn take(&mut self, version: u64, entry: Bytes) -> DeltaResult<bool> {
-        let mut table_changed = false;
+    /// Takes note of an entry.
+    fn take(&mut self, version: u64, entry: Bytes) -> DeltaResult<()> {
         for action in get_actions(version, &entry)? {
             match action {
                 Action::Txn(txn) => {
-                    self.transactions.insert(txn.app_id, Noted { value: txn.version, at: version });
+                    locked(&self.transactions).insert(txn.app_id, Noted { value: txn.version, at: version });
                 }
-                Action::Metadata(_) | Action::Protocol(_) => table_changed = true,
+                Action::Metadata(_) | Action::Protocol(_) => self.table_changed = true,
                 _ => {}
             }
         }
         (self.version, self.entry) = (version, entry);
-        Ok(table_changed)
-    }
-
-    /// Latest version that was read.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
+        Ok(())
     }
 
     /// Version of a transaction in what was read; none when it is not in the table.
     pub(crate) async fn transaction(&self, app_id: &str) -> DeltaResult<Option<i64>> {
-        if let Some(noted) = self.transactions.get(app_id) {
+        if let Some(noted) = locked(&self.transactions).get(app_id) {
             return Ok(Some(noted.value));
         }
         let Some(older) = &self.older else { return Ok(None) };
-        let known = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner).get(app_id).copied();
+        let known = locked(&self.looked_up).get(app_id).copied();
         if let Some(known) = known {
             return Ok(known);
         }
@@ -126,30 +137,33 @@ impl Log {
         // The kernel blocks on reads of its own.
         let found = tokio::task::spawn_blocking(move || older.get_app_id_version(&id, engine.as_ref()));
         let found = found.await.map_err(DeltaTableError::generic)??;
-        self.looked_up.lock().unwrap_or_else(PoisonError::into_inner).insert(app_id.to_owned(), found);
+        locked(&self.looked_up).insert(app_id.to_owned(), found);
         Ok(found)
     }
 
-    /// Whether the table is still the one that was read, and its log short enough to go on with.
-    pub(crate) async fn is_current(&self) -> DeltaResult<bool> {
-        let entry = self.store.read_commit_entry(self.version).await?;
-        let kept = self.transactions.len() + self.looked_up.lock().unwrap_or_else(PoisonError::into_inner).len();
-        Ok(entry.is_some_and(|entry| entry == self.entry) && kept < MOST_TRANSACTIONS)
-    }
-
-    /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up.
+    /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up. The
+    /// latest entry that is known is read again, for a table may be deleted, or made anew, at any time.
     pub(crate) async fn catch_up(&mut self) -> DeltaResult<Landed> {
-        let mut landed = Landed::default();
-        let mut at_once = 1;
+        let mut versions = 0;
+        let (mut from, mut at_once) = (self.version, 2);
         loop {
             let store = Arc::clone(&self.store);
-            let reads = (self.version + 1..).take(at_once).map(|version| store.read_commit_entry(version));
-            for entry in try_join_all(reads).await? {
-                let Some(entry) = entry else { return Ok(landed) };
-                landed.table_changed |= self.take(self.version + 1, entry)?;
-                landed.versions += 1;
+            let reads = (from..).take(at_once).map(|version| store.read_commit_entry(version));
+            for (version, entry) in (from..).zip(try_join_all(reads).await?) {
+                match entry {
+                    Some(entry) if version == self.version && entry == self.entry => {}
+                    Some(entry) if version > self.version => {
+                        self.take(version, entry)?;
+                        versions += 1;
+                    }
+                    None if version > self.version => {
+                        let has_grown = locked(&self.transactions).len() > 2 * self.at_first + MOST_NEW;
+                        return Ok(Landed { versions, table_changed: self.table_changed || has_grown });
+                    }
+                    _ => return Ok(Landed { versions, table_changed: true }),
+                }
             }
-            at_once = (2 * at_once).min(AT_ONCE);
+            (from, at_once) = (self.version + 1, (2 * at_once).min(AT_ONCE));
         }
     }
 
@@ -160,16 +174,17 @@ impl Log {
         let put = CommitOrBytes::LogBytes(entry.clone());
         self.store.write_commit_entry(version, put, uuid::Uuid::new_v4()).await?;
         for txn in &data.app_transactions {
-            self.transactions.insert(txn.app_id.clone(), Noted { value: txn.version, at: version });
+            locked(&self.transactions).insert(txn.app_id.clone(), Noted { value: txn.version, at: version });
         }
         (self.version, self.entry) = (version, entry);
         Ok(version)
     }
 
-    /// The version that has this transaction, if its entry names one of these files, or if there are none to name; what was
-    /// read back to the last checkpoint tells.
+    /// The version that has this transaction, if its entry names one of these files, or if there are none to name; an error
+    /// when the log does not tell any more, since a checkpoint came.
     pub(crate) async fn version_with(&self, app_id: &str, files: &[Add]) -> DeltaResult<Option<u64>> {
-        let Some(noted) = self.transactions.get(app_id) else { return Ok(None) };
+        let noted = locked(&self.transactions).get(app_id).copied();
+        let noted = noted.ok_or_else(|| DeltaTableError::generic("the transaction is behind a checkpoint"))?;
         let entry = self.store.read_commit_entry(noted.at).await?;
         let entry = entry.ok_or(DeltaTableError::InvalidVersion(noted.at))?;
         let names_ours = get_actions(noted.at, &entry)?.iter().any(|action| match action {
@@ -202,4 +217,49 @@ async fn snapshot(store: &LogStoreRef, version: u64) -> DeltaResult<SnapshotRef>
     }
     let built = move || Snapshot::builder_for(url).at_version(version).build(engine.as_ref());
     Ok(tokio::task::spawn_blocking(built).await.map_err(DeltaTableError::generic)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use deltalake::kernel::{DataType, PrimitiveType, StructField};
+    use deltalake::logstore::object_store::memory::InMemory;
+    use deltalake::{DeltaTable, DeltaTableBuilder};
+    use url::Url;
+
+    use super::*;
+
+    async fn table() -> (DeltaTable, Arc<InMemory>) {
+        let (store, url) = (Arc::new(InMemory::new()), Url::parse("memory:///t").unwrap());
+        let builder = DeltaTableBuilder::from_url(url.clone()).unwrap().with_storage_backend(store.clone(), url);
+        let id = StructField::new("id", DataType::Primitive(PrimitiveType::Long), true);
+        (builder.build().unwrap().create().with_columns([id]).await.unwrap(), store)
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_table_is_not_forgotten_over_a_failure() {
+        let (table, store) = table().await;
+        let mut log = Log::read(table.log_store(), 0).await.unwrap();
+        let put = async |version: u64, entry: Bytes| {
+            let path = Path::from(format!("t/_delta_log/{version:020}.json"));
+            store.put(&path, entry.into()).await.unwrap();
+        };
+        let change = table.log_store().read_commit_entry(0).await.unwrap().unwrap();
+        put(1, change).await;
+        put(2, Bytes::from_static(b"not yet written to its end")).await;
+        log.catch_up().await.unwrap_err();
+        put(2, Bytes::from_static(b"{\"txn\":{\"appId\":\"a\",\"version\":7}}")).await;
+        assert!(log.catch_up().await.unwrap().table_changed);
+        assert_eq!(log.transaction("a").await.unwrap(), Some(7));
+        assert_eq!(log.transaction("b").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn files_are_nobodys_when_the_log_does_not_tell() {
+        let (table, _) = table().await;
+        let log = Log::read(table.log_store(), 0).await.unwrap();
+        let error = log.version_with("a", &[]).await.unwrap_err();
+        assert!(error.to_string().contains("behind a checkpoint"), "{error}");
+    }
 }

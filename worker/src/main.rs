@@ -79,17 +79,18 @@ async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Ba
     context.delta.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
     let held = put_back.hold(&messages);
     let verdicts = load(&context, &messages).await;
-    let mut failures = Vec::new();
-    for (message, verdict) in messages.into_iter().zip(verdicts) {
+    let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
         if let Some(held) = &held {
             held.release(&message.receipt).await;
         }
         tell(&message, &verdict);
-        if verdict != Verdict::Done {
+        let is_done = verdict == Verdict::Done;
+        if !is_done {
             put_back.put_back(&message, &verdict).await;
-            failures.push(Failure { item_identifier: message.id });
         }
-    }
+        (!is_done).then_some(Failure { item_identifier: message.id })
+    });
+    let failures = futures::future::join_all(failed).await.into_iter().flatten().collect();
     Ok(Answer { batch_item_failures: failures })
 }
 

@@ -41,6 +41,11 @@ impl Plan {
         Self { fields: Vec::new(), partition_by: partition_by.to_vec(), arrow, exists: false }
     }
 
+    /// What data files were written by.
+    pub(crate) fn written(fields: Vec<StructField>, partition_by: Vec<String>) -> Result<Self, DeltaTableError> {
+        Ok(Self { arrow: arrow_schema(&fields)?, fields, partition_by, exists: true })
+    }
+
     /// The columns, as data for the table must have them.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.arrow

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 use shared::{
-    BadRecords, ChunkIdentity, ChunkTask, Job, JobId, Location, ObjectStat, Seal, Storage, WorkArea, get_json,
+    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Job, JobId, Location, ObjectStat, Seal, Storage, WorkArea,
+    get_json,
 };
 
 use crate::LoadContext;
@@ -32,12 +33,20 @@ pub(crate) struct RoutedChunk {
     pub(crate) messages: Vec<usize>,
 }
 
+impl RoutedChunk {
+    /// Whether it goes into the table together with all others of its file.
+    pub(crate) fn waits(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.commit == CommitMode::File)
+    }
+}
+
 /// The job that a chunk belongs to, and its place in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) identity: ChunkIdentity,
     pub(crate) area: WorkArea,
     pub(crate) seal: Seal,
+    pub(crate) commit: CommitMode,
 }
 
 impl Origin {
@@ -50,6 +59,11 @@ impl Origin {
 /// Application id of the transaction whose version is a job's seal.
 pub(crate) fn job_app_id(job: &JobId) -> String {
     format!("sluice/{job}")
+}
+
+/// Application id of the transaction that a chunk of a job is committed with.
+pub(crate) fn chunk_app_id(identity: &ChunkIdentity) -> String {
+    format!("{}/{}", job_app_id(&identity.job_id), identity.index)
 }
 
 /// Routes tasks; one that cannot be routed is answered and left out.
@@ -96,13 +110,13 @@ async fn route_chunk(
     Ok(RoutedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
         stat: None,
-        app_id: format!("{}/{}", job_app_id(&identity.job_id), identity.index),
+        app_id: chunk_app_id(&identity),
         sql: job.load.sql.clone(),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
-        origin: Some(Origin { identity, area, seal: job.seal }),
+        origin: Some(Origin { identity, area, seal: job.seal, commit: job.load.commit }),
         at,
     })
 }

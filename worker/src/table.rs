@@ -97,6 +97,11 @@ impl Table {
         &self.uri
     }
 
+    /// Number of the latest version that was seen; `None` while there is no table.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.state().map(DeltaTableState::version)
+    }
+
     /// The latest version that was seen; `None` while there is no table.
     pub(crate) fn state(&self) -> Option<&DeltaTableState> {
         self.handle.state.as_ref()
@@ -196,6 +201,11 @@ fn check_writable(uri: &Location, state: &DeltaTableState) -> Result<(), LoadErr
     for (key, value) in state.metadata().configuration() {
         if key.starts_with("delta.constraints.") {
             return refuse(format!("it has the CHECK constraint {key}, which this worker does not enforce"));
+        }
+        if key == "delta.setTransactionRetentionDuration" {
+            return refuse(format!(
+                "it forgets transactions ({key} is {value}), by which a chunk is known that came before"
+            ));
         }
         if key == "delta.columnMapping.mode" && value != "none" {
             return refuse("it maps column names".to_owned());

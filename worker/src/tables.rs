@@ -29,37 +29,48 @@ impl Tables {
 /// One table of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    /// Who holds this works on the head, and commits for all who wait. None before the first look, and after a failure.
-    pub(crate) head: tokio::sync::Mutex<Option<Head>>,
+    /// Who has the turn commits for all who wait.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Waiting>>,
+    /// As it was seen last.
+    last: Mutex<Option<Head>>,
 }
 
 /// Chunks that one load wants to be committed.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) chunks: Vec<Prepared>,
+    /// Whether they go into a commit of their own.
+    pub(crate) whole: bool,
     pub(crate) answer: oneshot::Sender<Vec<Decided>>,
 }
 
 impl Slot {
-    /// The head at the latest version, or at one of a moment ago.
-    pub(crate) async fn look<'a>(
-        place: &'a mut Option<Head>,
-        uri: &Location,
-        options: &DeltaOptions,
-    ) -> Result<&'a Head, LoadError> {
-        // Out of its place while it is worked on: what a failure leaves is not used again.
-        let head = match place.take() {
-            Some(head) => head.renewed(options).await?,
+    /// The table at its latest version.
+    pub(crate) async fn look(&self, uri: &Location, options: &DeltaOptions) -> Result<Head, LoadError> {
+        let last = locked(&self.last).clone();
+        let head = match last {
+            Some(mut head) => {
+                // What a failure leaves is not used again.
+                let forget = |_: &LoadError| *locked(&self.last) = None;
+                head.catch_up(options).await.inspect_err(forget)?;
+                head
+            }
             None => Head::open(uri, options).await?,
         };
-        Ok(place.insert(head))
+        self.keep(&head);
+        Ok(head)
+    }
+
+    /// Keeps a table for the next look.
+    pub(crate) fn keep(&self, head: &Head) {
+        *locked(&self.last) = Some(head.clone());
     }
 
     /// Lets chunks wait; the answer comes from whoever commits them.
-    pub(crate) fn enqueue(&self, chunks: Vec<Prepared>) -> oneshot::Receiver<Vec<Decided>> {
+    pub(crate) fn enqueue(&self, chunks: Vec<Prepared>, whole: bool) -> oneshot::Receiver<Vec<Decided>> {
         let (answer, receiver) = oneshot::channel();
-        locked(&self.waiting).push(Waiting { chunks, answer });
+        locked(&self.waiting).push(Waiting { chunks, whole, answer });
         receiver
     }
 
@@ -71,7 +82,8 @@ impl Slot {
         let (mut ids, mut count) = (HashSet::new(), 0);
         for one in waiting.drain(..) {
             let own: Vec<String> = one.chunks.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
-            let fits = group.is_empty() || count + own.len() <= MOST_CHUNKS;
+            let is_mixed = one.whole || group.iter().any(|one: &Waiting| one.whole);
+            let fits = group.is_empty() || !is_mixed && count + own.len() <= MOST_CHUNKS;
             if fits && own.iter().all(|id| !ids.contains(id)) {
                 count += own.len();
                 ids.extend(own);

@@ -11,6 +11,9 @@ use tracing::Instrument;
 use super::{Message, Queue, ReceiptHandle};
 use crate::telemetry::error_chain;
 
+/// Most time that an extension may take.
+const LONGEST: Duration = Duration::from_secs(5);
+
 type Receipts = Arc<Mutex<Vec<ReceiptHandle>>>;
 
 /// Messages in hand, kept hidden until they are released or this is dropped.
@@ -63,7 +66,7 @@ async fn keep_hidden(queue: Arc<dyn Queue>, receipts: Receipts, visibility: Dura
         let held = receipts.lock().await;
         let extensions = join_all(held.iter().map(|receipt| queue.hide(receipt, visibility)));
         // And not for longer than that, so that a queue that hangs does not hold up who is done.
-        let extended = tokio::time::timeout(visibility / 3, extensions).await.unwrap_or_default();
+        let extended = tokio::time::timeout(LONGEST.min(visibility / 3), extensions).await.unwrap_or_default();
         for error in extended.into_iter().filter_map(Result::err) {
             tracing::warn!(reason = error_chain(&error), "a message in hand may be received by others too");
         }

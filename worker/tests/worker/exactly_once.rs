@@ -137,3 +137,52 @@ async fn a_job_that_was_cut_in_another_way_is_refused() {
     assert_eq!(world.rows().await, expected(0..10));
     assert_eq!(world.files_on_disk(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_cuts_of_a_job_do_not_mix_in_one_commit() {
+    let world = world().await;
+    let mut other = World::beside(&world).await;
+    other.job = job(&world.job.source.uri, &world.table, 2 << 20, &Load::default());
+    put_json(other.context.storage.as_ref(), &other.area.job(), &other.job, PutMode::Overwrite).await.unwrap();
+    assert_eq!(other.job.job_id, world.job.job_id);
+    let tasks = [
+        world.chunk(0, &numbered(0..10)).await,
+        other.chunk(1, &numbered(5..20)).await,
+        // The same place in the job, and other rows.
+        other.chunk(0, &numbered(0..5)).await,
+    ];
+    let verdicts = world.load(&tasks).await;
+    assert_eq!(verdicts[0], Verdict::Done);
+    assert!(
+        matches!(&verdicts[1], Verdict::Reject { reason } if reason.contains("cut in another way")),
+        "{verdicts:?}"
+    );
+    assert!(matches!(&verdicts[2], Verdict::Retry { .. }), "{verdicts:?}");
+    assert_eq!(world.rows().await, expected(0..10));
+    let verdicts = world.load(&tasks[2..]).await;
+    assert!(matches!(&verdicts[0], Verdict::Reject { .. }), "{verdicts:?}");
+    assert_eq!(world.files_on_disk(), 1);
+}
+
+/// A process lives on while its table is deleted, and made anew with a longer log than the one that it knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_takes_the_place_of_another_is_seen_for_what_it_is() {
+    let world = world().await;
+    let mut tasks = Vec::new();
+    for index in 0..5 {
+        let first = i64::from(index) * 10;
+        tasks.push(world.chunk(index, &numbered(first..first + 10)).await);
+    }
+    world.load_done(&tasks[..1]).await;
+    std::fs::remove_dir_all(world.table.key()).unwrap();
+    world.load_done(&tasks[1..2]).await;
+    assert_eq!(world.rows().await, expected(10..20));
+    std::fs::remove_dir_all(world.table.key()).unwrap();
+    let mut elsewhere = world.context.clone();
+    elsewhere.delta.tables = worker::Tables::default();
+    for task in &tasks[2..] {
+        assert_eq!(load(&elsewhere, std::slice::from_ref(task)).await, [Verdict::Done]);
+    }
+    world.load_done(&tasks[..2]).await;
+    assert_eq!(world.rows().await, expected(0..50));
+}

@@ -8,3 +8,4 @@ mod faults;
 mod refusals;
 mod rows;
 mod support;
+mod whole_file;

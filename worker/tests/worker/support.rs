@@ -11,9 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use shared::checksum::Checksum;
 use shared::{
-    BadRecords, ChunkEntry, ChunkReceipt, Format, Job, LoadPolicy, Location, Manifest, Message, ObjectVersion, Policy,
-    Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores, Verdict, WorkArea, get_json, put_json,
-    try_get_json,
+    BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Format, Job, LoadPolicy, Location, Manifest, Message,
+    ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores, Verdict,
+    WorkArea, get_json, put_json, try_get_json,
 };
 use tempfile::TempDir;
 use worker::{DeltaOptions, LoadContext, Tables, load};
@@ -32,6 +32,7 @@ pub(crate) struct Load<'a> {
     pub(crate) sql: Option<&'a str>,
     pub(crate) partition_by: &'a [&'a str],
     pub(crate) bad_records: BadRecords,
+    pub(crate) commit: CommitMode,
 }
 
 pub(crate) async fn world() -> World {
@@ -57,6 +58,16 @@ impl World {
         let area = WorkArea::new(&root.join("area"), &job.job_id);
         put_json(context.storage.as_ref(), &area.job(), &job, PutMode::Overwrite).await.unwrap();
         Self { folder, context, job, area, table }
+    }
+
+    /// Another job, bound for the same table.
+    pub(crate) async fn beside(world: &Self) -> Self {
+        let mut other = Self::new(Load::default()).await;
+        let source = other.job.source.uri.clone();
+        other.job = job(&source, &world.table, 1 << 20, &Load::default());
+        other.table = world.table.clone();
+        put_json(other.context.storage.as_ref(), &other.area.job(), &other.job, PutMode::Overwrite).await.unwrap();
+        other
     }
 
     /// Forgets what a process keeps of its tables.
@@ -184,7 +195,7 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
         format: Format::Parquet { column_names: vec![] },
     };
     let partition_by = load.partition_by.iter().map(|&name| name.to_owned()).collect();
-    let load = LoadPolicy { sql: load.sql.map(str::to_owned), partition_by };
+    let load = LoadPolicy { sql: load.sql.map(str::to_owned), partition_by, commit: load.commit };
     Job::new(source, table, 1, Some(table.clone()), policy, load)
 }
 

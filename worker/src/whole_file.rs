@@ -1,0 +1,103 @@
+//! Files that go into one commit (`COMMIT_MODE=file`): each chunk waits, its data files written, until all of its job do.
+
+use deltalake::kernel::{Add, StructField};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use shared::{Manifest, PutMode, Rows, Storage, get_json, put_json, try_get_json};
+
+use crate::commit::Prepared;
+use crate::error::LoadError;
+use crate::plan::{Comparison, Plan};
+use crate::route::{Origin, RoutedChunk};
+use crate::table::Table;
+
+/// Documents that are read at once.
+const AT_ONCE: usize = 16;
+
+/// A chunk whose data files are written and in no version of the table yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct PreparedChunk {
+    /// Version of this document, 1.
+    version: u32,
+    /// Columns of the table that the files were written for.
+    fields: Vec<StructField>,
+    partition_by: Vec<String>,
+    files: Vec<Add>,
+    rows: Rows,
+}
+
+/// Lets a chunk wait. From now on it is durable; its data files are deleted by nobody but housekeeping, since whoever sees
+/// the last chunk commits all of them.
+pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(), LoadError> {
+    let Some(Origin { identity, area, .. }) = &prepared.chunk.origin else { return Ok(()) };
+    let document = PreparedChunk {
+        version: 1,
+        fields: prepared.plan.fields().to_vec(),
+        partition_by: prepared.plan.partition_by().to_vec(),
+        files: prepared.files.clone(),
+        rows: prepared.rows,
+    };
+    Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
+}
+
+/// Whether a chunk waits already, with data files that fit the table.
+pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &RoutedChunk) -> Result<bool, LoadError> {
+    let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
+    let Some(state) = table.state() else { return Ok(true) };
+    let compared = prepared.plan.compare(state);
+    let compared = compared.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?;
+    Ok(!matches!(compared, Comparison::Outdated))
+}
+
+async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
+    let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
+    let Some(PreparedChunk { fields, partition_by, files, rows, .. }) = document else { return Ok(None) };
+    let plan = Plan::written(fields, partition_by);
+    let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
+    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, rows }))
+}
+
+/// All chunks of the job that a chunk belongs to; none while the job is being split, or one of them does not wait yet.
+pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Vec<Prepared>>, LoadError> {
+    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(None) };
+    let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? else {
+        return Ok(None);
+    };
+    if storage.list(&area.all_prepared()).await?.len() < manifest.chunks.len() {
+        return Ok(None);
+    }
+    let reads = siblings(chunk, &manifest).into_iter().map(|chunk| async move { kept(storage, &chunk).await });
+    let all: Vec<Option<Prepared>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    Ok(all.into_iter().collect())
+}
+
+/// The chunks of a job, made after one of them. Only that one has messages to be answered.
+fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
+    let Some(origin) = &chunk.origin else { return vec![chunk.clone()] };
+    let sibling = |entry: &shared::ChunkEntry| {
+        if entry.index == origin.identity.index {
+            return Some(chunk.clone());
+        }
+        let identity = entry.task(&origin.area, &origin.identity.job_id).chunk?;
+        Some(RoutedChunk {
+            at: origin.area.chunk(entry.index),
+            app_id: crate::route::chunk_app_id(&identity),
+            quarantine: Some(origin.area.load_quarantine(entry.index)),
+            messages: Vec::new(),
+            origin: Some(Origin { identity, ..origin.clone() }),
+            ..chunk.clone()
+        })
+    };
+    manifest.chunks.iter().filter_map(sibling).collect()
+}
+
+/// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
+pub(crate) async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(()) };
+    let manifest: Manifest = get_json(storage, &area.manifest(), "manifest").await?;
+    for sibling in siblings(chunk, &manifest) {
+        crate::complete::note_found(storage, &sibling).await?;
+    }
+    crate::complete::conclude(storage, chunk).await
+}
