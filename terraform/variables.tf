@@ -63,7 +63,7 @@ variable "source_prefix" {
 }
 
 variable "source_suffixes" {
-  description = "Only objects whose key ends with one of these are taken, for example [\".csv\", \".csv.gz\"]; empty takes all."
+  description = "Only objects whose key ends with one of these are taken, for example [\".csv\", \".parquet\"]; empty takes all."
   type        = list(string)
   default     = []
   nullable    = false
@@ -239,7 +239,7 @@ variable "create_table_bucket" {
 }
 
 variable "routes_uri" {
-  description = "Routes file, s3://bucket/key; null sends everything to table_uri."
+  description = "Routes file, s3://bucket/key. Not read yet: functions refuse to start with one."
   type        = string
   default     = null
 
@@ -298,7 +298,7 @@ variable "chunk_size_mb" {
 }
 
 variable "transform_sql" {
-  description = "SQL over the rows of one chunk (TRANSFORM_SQL). Long statements belong in the routes file."
+  description = "SQL over the rows of one chunk (TRANSFORM_SQL)."
   type        = string
   default     = null
 

@@ -105,7 +105,7 @@ pub(crate) struct StatusArgs {
     /// The Delta table of the job [env: TABLE_URI]
     #[arg(long, value_name = "TABLE_URI")]
     pub(crate) table: Option<String>,
-    /// Where chunks and receipts are kept [default: _sluice below the table]
+    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
 }
@@ -174,7 +174,7 @@ pub(crate) struct DlqReplayArgs {
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
     /// Only messages with this text in their first or last error, in letters of either case
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: Option<String>,
     /// Where work areas are, and beside them the reasons of failures [default: CHUNK_PREFIX in CHUNK_BUCKET]
     #[arg(long, value_name = "DIR")]

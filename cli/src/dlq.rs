@@ -36,6 +36,11 @@ pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) 
     let reasons = Reasons::new(args.work_dir.as_deref())?;
     let letters = DeadLetters::from_env(&args.queue_url).await;
     let most = usize::try_from(args.most).unwrap_or(usize::MAX);
+    if letters.sources().await.is_ok_and(|sources| sources.is_empty()) {
+        tracing::warn!(
+            "no queue has this one as its queue of dead letters: messages of a queue in use are hidden by a look"
+        );
+    }
     let mut scan = Scan::new(&letters);
     let mut found: Vec<DeadLetter> = Vec::new();
     let ended = loop {

@@ -49,6 +49,8 @@ pub(crate) enum CliError {
     Queue(QueueError),
     #[error("{}", no_single_source(.queue, .sources))]
     NoSingleSource { queue: String, sources: Vec<String> },
+    #[error("{queue} is the queue of dead letters itself")]
+    SameQueue { queue: String },
     #[error("SQS gave up moving messages, {moved} of which are moved: {reason}")]
     MoveFailed { moved: u64, reason: String },
     #[error("stopped on request; {replayed} of the messages are sent back")]
@@ -82,6 +84,7 @@ impl CliError {
             | Self::NoTable
             | Self::SqlFile { .. }
             | Self::Context(_)
+            | Self::SameQueue { .. }
             | Self::NoSingleSource { .. } => 2,
             Self::Split(SplitError::Stopped { .. })
             | Self::Stopped { .. }
@@ -120,22 +123,31 @@ impl CliError {
             }
             Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
             Self::TooManyBad { .. } => Some("the rejected records are in the quarantine folder of the job"),
-            Self::NoJob { .. } => {
-                Some("say where it was loaded to with --table, or where its work area is with --work-dir")
-            }
+            Self::NoJob { .. } => Some(
+                "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
+                 of sluice ingest are below their table: say --table",
+            ),
+            Self::Queue(QueueError::Denied { .. }) => Some(
+                "credentials and region have to be those of the queue's account; docs/operations.md has the permissions",
+            ),
+            Self::SameQueue { .. } => Some("--to names the queue that they are sent to"),
+            Self::Context(_) => Some("the README has a table of all variables"),
             Self::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
-            Self::MoveFailed { .. } => Some("where a message came from is not known of all; say --to QUEUE_URL"),
+            Self::MoveFailed { .. } => {
+                Some("SQS knows only of messages that it moved there itself where they came from; say --to QUEUE_URL")
+            }
             Self::NoDeployment { is_missing: true, .. } => {
                 Some("say --name as Terraform's name, or --splitter and --worker; AWS_REGION has to be theirs")
             }
             Self::NoDeployment { is_missing: false, .. } => Some(
                 "set AWS_REGION and credentials of the deployment's account that allow lambda:GetFunctionConfiguration",
             ),
-            Self::Queue(QueueError::Missing { .. }) => Some("AWS_REGION has to be the region of the queue"),
+            Self::Queue(QueueError::Missing { .. }) => {
+                Some("check the URL; AWS_REGION has to be the region of the queue")
+            }
             Self::Settings(_)
             | Self::Location(_)
             | Self::SqlFile { .. }
-            | Self::Context(_)
             | Self::Queue(_)
             | Self::ListStopped
             | Self::Unhealthy { .. }

@@ -133,6 +133,11 @@ impl Settings {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let read = Reader { lookup: |name: &str| lookup(name).filter(|value| !value.is_empty()) };
         let mib = |count: u64| count << 20;
+        if let Some(value) = read.text("ROUTES_URI") {
+            // Without them, all rows would go to one table in silence.
+            let expected = "unset: routes are not read yet".to_owned();
+            return Err(SettingsError { name: "ROUTES_URI", value, expected });
+        }
         let work_prefix = match read.text("CHUNK_BUCKET") {
             Some(bucket) => Some(read.parsed("CHUNK_BUCKET", "a bucket or a URI", |_| {
                 let root = if bucket.contains('/') { bucket.clone() } else { format!("s3://{bucket}") };
@@ -278,6 +283,7 @@ mod tests {
             ("CSV_DELIMITER", "é"),
             ("COMMIT_MAX_ATTEMPTS", "0"),
             ("TABLE_URI", "gs://b/t"),
+            ("ROUTES_URI", "s3://b/routes"),
         ] {
             let error = with(name, value).unwrap_err();
             assert_eq!((error.name, error.value.as_str()), (name, value));

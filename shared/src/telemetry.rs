@@ -1,6 +1,7 @@
 //! Logs, and how an error is told.
 
 use std::error::Error;
+use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
@@ -21,8 +22,9 @@ pub fn init_logs(format: LogFormat, level: &str) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("off,lambda_runtime=info,{ours}")));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match format {
-        LogFormat::Text => logs.with_target(false).init(),
+        LogFormat::Text => logs.with_target(false).with_ansi(is_colored).init(),
         // The list of spans ends with the current one, which would be written twice.
         LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).init(),
     }

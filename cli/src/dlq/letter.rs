@@ -45,8 +45,6 @@ pub(super) enum Kind {
     Unreadable,
 }
 
-const UNREADABLE: &str = "the message is neither a chunk task nor news of an object";
-
 impl Letter {
     pub(super) fn new(letter: &DeadLetter, now: SystemTime) -> Self {
         let message = &letter.message;
@@ -77,7 +75,7 @@ impl Letter {
                 shown.kind = Kind::Drop;
                 shown.objects = news.dropped.iter().map(|object| object.location().to_string()).collect();
             }
-            (Err(_), Err(_)) => shown.first_error = Some(UNREADABLE.to_owned()),
+            (Err(_), Err(_)) => {}
         }
         shown
     }

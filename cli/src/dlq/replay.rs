@@ -30,6 +30,9 @@ struct Report<'a> {
     replayed: u64,
     /// Messages that were asked to stay; none where SQS moved all.
     left: Option<u64>,
+    /// Messages of which no reason is known, where a reason was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexplained: Option<u64>,
     /// What would be sent back, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Letter>>,
@@ -38,16 +41,32 @@ struct Report<'a> {
 /// Runs the command.
 pub(crate) async fn replay(args: &DlqReplayArgs, output: Output) -> Done {
     let stop = stop::on_signal();
+    if let Some(to) = args.to.as_deref().filter(|to| name(to) == name(&args.queue_url)) {
+        return Err(CliError::SameQueue { queue: to.to_owned() });
+    }
     let letters = DeadLetters::from_env(&args.queue_url).await;
     let report = if args.dry_run || args.has_filter() {
         one_by_one(&letters, args, &stop).await?
     } else {
         let to = args.to.clone();
         let moved = move_all(&letters, args, &stop).await?.moved;
-        Report { queue: &args.queue_url, to, dry_run: false, replayed: moved, left: None, messages: None }
+        Report {
+            queue: &args.queue_url,
+            to,
+            dry_run: false,
+            replayed: moved,
+            left: None,
+            unexplained: None,
+            messages: None,
+        }
     };
     output.result(&report, &report.text());
     Ok(())
+}
+
+/// Account and name of a queue, which its URL ends with.
+fn name(url: &str) -> Vec<&str> {
+    url.trim_end_matches('/').rsplit('/').take(2).collect()
 }
 
 impl Report<'_> {
@@ -60,6 +79,10 @@ impl Report<'_> {
         let to = self.to.as_deref().unwrap_or("where each came from");
         let left = self.left.map_or_else(String::new, |left| format!("; {} left", counted(left, "other")));
         let mut lines = vec![format!("{} {verb} sent back to {to}{left}", counted(self.replayed, "message"))];
+        if let Some(unknown @ 1..) = self.unexplained {
+            let messages = counted(unknown, "message");
+            lines.push(format!("  no reason is known of {messages}: set CHUNK_BUCKET, or say --work-dir"));
+        }
         for letter in self.messages.iter().flatten() {
             lines.push(format!("  {}", letter.line()));
             lines.extend(letter.reasons().map(|reason| format!("    {reason}")));
@@ -104,7 +127,9 @@ async fn one_by_one<'a>(
 ) -> Result<Report<'a>, CliError> {
     let to = destination(letters, args).await?;
     let messages = args.dry_run.then(Vec::new);
-    let mut report = Report { queue: &args.queue_url, to, dry_run: args.dry_run, replayed: 0, left: Some(0), messages };
+    let unexplained = args.reason.as_ref().map(|_| 0);
+    let (queue, dry_run) = (args.queue_url.as_str(), args.dry_run);
+    let mut report = Report { queue, to, dry_run, replayed: 0, left: Some(0), unexplained, messages };
     let reasons = Reasons::new(args.work_dir.as_deref())?;
     let mut scan = Scan::new(letters);
     let walked = walk(letters, args, stop, &reasons, &mut scan, &mut report).await;
@@ -137,6 +162,10 @@ async fn walk(
         }
         let mut shown: Vec<_> = new.iter().map(|letter| Letter::new(letter, began)).collect();
         reasons.add_to(&mut shown).await.map_err(CliError::WorkArea)?;
+        if let Some(unexplained) = &mut report.unexplained {
+            let unknown = shown.iter().filter(|shown| shown.first_error.is_none()).count();
+            *unexplained += u64::try_from(unknown).unwrap_or_default();
+        }
         let (going, staying): (Vec<_>, Vec<_>) =
             new.into_iter().zip(shown).partition(|(letter, shown)| args.takes(letter, shown, began));
         let (going, shown): (Vec<_>, Vec<_>) = going.into_iter().unzip();

@@ -190,8 +190,10 @@ fn judge_state(function: &Function) -> Finding {
             format!("its runtime is {runtime}, which does not run the {part}'s binary"),
             format!("deploy it with {}, as the Terraform module does", RUNTIMES[0]),
         ),
-        "Inactive" | "Pending" => subject
-            .warning(format!("it is {}{reason}", state.to_lowercase()), "its next call starts it; run this again then"),
+        "Inactive" | "Pending" => subject.warning(
+            format!("it is {}{reason}", state.to_lowercase()),
+            "run this again once it was called, or updated",
+        ),
         _ => subject
             .problem(format!("it is {}{reason}", state.to_lowercase()), "mend the reason and run terraform apply"),
     }

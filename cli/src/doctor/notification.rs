@@ -131,7 +131,13 @@ fn absent(bucket: &str, refusal: &Refusal) -> Finding {
 fn judge(route: &Route, notifications: &Notifications) -> Vec<Finding> {
     let subject = Subject::new("notification", &route.bucket);
     let target = match &route.via {
-        Via::EventBridge if notifications.is_bridged => return vec![subject.ok("all objects to EventBridge")],
+        Via::EventBridge if notifications.is_bridged => {
+            let hint =
+                "look in EventBridge whether the rule is enabled, has the queue as its target, and takes drops only";
+            return vec![
+                subject.unknown("all objects go to EventBridge; what its rule takes is not looked into", hint),
+            ];
+        }
         Via::EventBridge => {
             return vec![subject.problem("EventBridge is told of nothing", "enable EventBridge on the bucket")];
         }
@@ -301,7 +307,7 @@ mod tests {
     fn event_bridge() {
         let route = Route { bucket: "b".to_owned(), via: Via::EventBridge, prefix: None };
         for (is_bridged, says) in [
-            (true, "ok       notification of b: all objects to EventBridge"),
+            (true, "unknown  notification of b: all objects go to EventBridge; what its rule takes is not looked into"),
             (false, "problem  notification of b: EventBridge is told of nothing"),
         ] {
             assert_eq!(lines(&judge(&route, &Notifications { rules: Vec::new(), is_bridged })), [says]);

@@ -63,7 +63,7 @@ async fn check_role(aws: &Aws, function: &Function, world: &World<'_>) -> Vec<Fi
     }
     if denied.is_empty() {
         let count: usize = needs.iter().map(|need| need.actions.len()).sum();
-        return vec![subject.ok(format!("all {count} that the {} needs", function.part))];
+        return vec![subject.ok(format!("all {count} that were looked at of what the {} needs", function.part))];
     }
     let part = function.part;
     let finding = |(actions, need): (String, &Need)| {

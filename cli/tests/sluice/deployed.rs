@@ -55,7 +55,7 @@ fn flights_under_the_policies_of_the_roles(run: &str) {
     assert_eq!(deployment.receipts().len(), 1, "what no rule of the notification names is left alone");
     // The worker's role does not reach the drops, so the roles are enforced.
     deployment.send_chunk_task(&at);
-    deployment.until("a refusal", || deployment.emulator.log().contains("chunk cannot be loaded"));
+    deployment.until("a refusal", || deployment.emulator.log().contains("chunk not loaded for now"));
     let log = deployment.emulator.log();
     assert!(log.contains(&format!("access to {at} was denied")), "{log}");
     // What they do about it is within their policies.
@@ -85,13 +85,13 @@ fn several_files_at_once(deployment: &Deployment) -> Rows {
 /// A worker is killed while it has a chunk in hand; the chunk comes to another one.
 fn a_worker_dies(deployment: &Deployment) -> Rows {
     let mut rows = Rows::new();
-    for attempt in 1..=5 {
+    for attempt in 1..=20 {
         let (name, count) = (format!("killed-{attempt}"), 100_000);
         let at = deployment.drop_at(&format!("in/{name}.csv"));
         // Large enough to be uploaded in parts.
         deployment.put(&at, numbered(&name, count, 80));
         let area = deployment.work_area(&at);
-        deployment.until("a chunk that is about to be committed", || deployment.exists(&area.staged(0)));
+        deployment.until_soon("a chunk that is about to be committed", || deployment.exists(&area.staged(0)));
         assert!(deployment.kill_workers() > 0, "a worker is at work");
         let in_time = !deployment.exists(&area.chunk_receipt(0));
         assert_eq!(deployment.loaded(&at).chunks, 1);

@@ -51,7 +51,7 @@ fn a_look_changes_nothing() {
     let text = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead]).stdout;
     assert!(text.starts_with("3 messages in http"), "{text}");
     assert!(text.contains(&format!("chunk 0 of {}  (5 receives, sent ", job(&task))), "{text}");
-    assert!(text.contains("first error: the message is neither a chunk task nor news of an object"), "{text}");
+    assert!(text.contains("  unreadable  (5 receives, sent "), "{text}");
     assert!(text.contains("where no reason stands, none was found"), "{text}");
     assert!(!text.contains(&task), "{text}");
     let with_bodies = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead, "-v"]).stdout;
@@ -86,7 +86,7 @@ fn what_died_is_replayed_once_its_cause_is_gone() {
     let text = queues.place.run(&["dlq", "list", "--queue-url", &queues.dead]).stdout;
     assert!(text.contains("    first error: cannot load s3:"), "{text}");
     let other = replay(&queues, &["--reason", "denied"]);
-    assert_eq!((&other["replayed"], &other["left"]), (&json!(0), &json!(1)));
+    assert_eq!((&other["replayed"], &other["left"], &other["unexplained"]), (&json!(0), &json!(1), &json!(0)));
     queues.runtime.block_on(async {
         use shared::{PutMode, Storage};
         queues.emulator.s3().await.put(&chunk, kept, PutMode::Overwrite).await.unwrap();
@@ -174,6 +174,11 @@ fn where_to_has_to_be_clear() {
     let ran = queues.place.run(&["dlq", "replay", "--queue-url", &queues.dead, "--older-than", "0s"]);
     assert_eq!(ran.status, 2, "{ran:?}");
     assert!(ran.stderr.contains(&queues.chunks) && ran.stderr.contains("/second"), "{ran:?}");
+    let round = queues.place.run(&["dlq", "replay", "--queue-url", &queues.dead, "--to", &queues.dead]);
+    assert!(round.status == 2 && round.stderr.contains("is the queue of dead letters itself"), "{round:?}");
+    let unknown =
+        queues.place.run(&["dlq", "replay", "--queue-url", &queues.dead, "--to", &queues.chunks, "--reason", "x"]);
+    assert!(unknown.stdout.contains("no reason is known of 1 message"), "{unknown:?}");
     let report = replay(&queues, &["--older-than", "0s", "--to", &queues.chunks]);
     assert_eq!(report["replayed"], 1);
     let none = queues.place.run(&["dlq", "replay", "--queue-url", &queues.chunks, "--older-than", "0s"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityError;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
@@ -94,6 +94,7 @@ impl SqsQueue {
             | "InvalidClientTokenId"
             | "UnrecognizedClientException"
             | "SignatureDoesNotMatch" => QueueError::Denied { queue, action, source },
+            _ if is_unconfigured(error) => QueueError::Denied { queue, action, source },
             _ => QueueError::Unavailable { queue, action, source },
         }
     }
@@ -125,6 +126,13 @@ impl SqsQueue {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// Whether nothing was asked, since credentials or region are missing.
+fn is_unconfigured<E: std::error::Error + 'static>(error: &SdkError<E>) -> bool {
+    let is_other = matches!(error, SdkError::DispatchFailure(failure) if failure.is_other());
+    let text = DisplayErrorContext(error).to_string();
+    is_other && (text.contains("credentials") || text.contains("signing region"))
 }
 
 fn describe(entry: &BatchResultErrorEntry) -> String {

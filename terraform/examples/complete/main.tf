@@ -30,7 +30,7 @@ module "sluice" {
   source_bucket_name   = var.source_bucket_name
   create_source_bucket = false
   source_prefix        = "drops/"
-  source_suffixes      = [".csv", ".csv.gz", ".ndjson", ".parquet"]
+  source_suffixes      = [".csv", ".parquet"]
   source_kms_key_arn   = var.source_kms_key_arn
   notify_through       = "sns"
 

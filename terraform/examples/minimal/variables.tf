@@ -1,7 +1,7 @@
 variable "name" {
   description = "Prefix of every name."
   type        = string
-  default     = "sluice-trial"
+  default     = "sluice"
 }
 
 variable "region" {

@@ -218,6 +218,14 @@ impl Deployment {
         self.find(what, || is_so().then_some(()));
     }
 
+    /// As [`Self::until`], for what is over soon: looks without a pause.
+    pub(crate) fn until_soon(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < PATIENCE, "{what} did not come; the emulator's log:\n{}", self.emulator.log());
+        }
+    }
+
     /// Waits for what has to come.
     fn find<T>(&self, what: &str, probe: impl Fn() -> Option<T>) -> T {
         let begun = Instant::now();
