@@ -1,7 +1,7 @@
 //! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -44,11 +44,12 @@ impl ParquetSource {
     /// Reads and checks the footer.
     pub(crate) async fn open(context: &SplitContext, source: &SourceObject) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
-        let file = RangedFile { storage, source: source.clone(), progress, runtime: Handle::current() };
+        let (source_of_file, runtime) = (source.clone(), Handle::current());
+        let file = RangedFile { storage, source: source_of_file, progress, runtime, failure: Arc::default() };
         let reader = file.clone();
         let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
         let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
-        let metadata = loaded.map_err(|error| file.blame(error))?;
+        let metadata = loaded.map_err(|error| file.blame(&error))?;
         let opened = Self { file, metadata };
         opened.check_places()?;
         Ok(opened)
@@ -130,7 +131,7 @@ impl ParquetSource {
         sender: &mpsc::Sender<Result<Encoded, SplitError>>,
     ) -> Result<(), Option<SplitError>> {
         let all = self.parquet().row_groups();
-        let schema = Arc::new(self.chunk_schema(column_names).map_err(|error| Some(self.file.blame(error)))?);
+        let schema = Arc::new(self.chunk_schema(column_names).map_err(|error| Some(self.file.blame(&error)))?);
         let copy = |group: &RowGroupMetaData| RowGroup {
             metadata: group.clone(),
             payload: Payload::Source,
@@ -139,7 +140,7 @@ impl ParquetSource {
         // All or none, so that every chunk of the job has the same schema.
         let mut copied = true;
         for group in all {
-            let bytes = file_bytes(&copy(group)).map_err(|error| Some(self.file.blame(error)))?;
+            let bytes = file_bytes(&copy(group)).map_err(|error| Some(self.file.blame(&error)))?;
             copied = copied && bytes <= policy.chunk_bytes;
         }
         for (number, group) in (0_u64..).zip(all).filter(|(number, _)| *number >= from) {
@@ -163,7 +164,7 @@ impl ParquetSource {
         column_names: &[String],
         sender: &mpsc::Sender<Result<Encoded, SplitError>>,
     ) -> Result<(), Option<SplitError>> {
-        let blame = |error: ParquetError| Some(self.file.blame(error));
+        let blame = |error: ParquetError| Some(self.file.blame(&error));
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         let group = self.parquet().row_group(place);
         let pieces = (group.total_byte_size() / PIECE_BYTES.min(signed(policy.block_bytes)) + 1).max(1);
@@ -274,23 +275,36 @@ struct RangedFile {
     source: SourceObject,
     progress: Arc<Progress>,
     runtime: Handle,
+    /// Why a range could not be read. The Parquet reader passes errors on in more than one wrapping, or as text alone.
+    failure: Arc<Mutex<Option<StorageError>>>,
 }
 
+/// What the Parquet reader is told of a range that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ReadFailed(String);
+
 impl RangedFile {
-    fn range(&self, start: u64, end: u64) -> Result<Bytes, StorageError> {
+    fn range(&self, start: u64, end: u64) -> Result<Bytes, ReadFailed> {
         self.progress.bytes_read.add(end - start);
-        self.runtime.block_on(self.storage.get_range(&self.source.uri, &self.source.version, start..end))
+        let read = self.runtime.block_on(self.storage.get_range(&self.source.uri, &self.source.version, start..end));
+        read.map_err(|error| {
+            let failed = ReadFailed(error.to_string());
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            failed
+        })
     }
 
-    /// What the Parquet reader complains of is the source's fault, but for the store's own errors, which it carries.
-    fn blame(&self, error: ParquetError) -> SplitError {
-        match error {
-            ParquetError::External(source) => match source.downcast::<StorageError>() {
-                Ok(error) => SplitError::Source(*error),
-                Err(error) => BadInput::whole(&self.source.uri, error.to_string(), HINT).into(),
-            },
-            error => BadInput::whole(&self.source.uri, error.to_string(), HINT).into(),
+    /// What the Parquet reader complains of is the source's fault, unless it could not be read.
+    fn blame(&self, error: &ParquetError) -> SplitError {
+        if let Some(failure) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return SplitError::Source(failure);
         }
+        let reason = match error {
+            ParquetError::External(source) => source.to_string(),
+            error => error.to_string(),
+        };
+        BadInput::whole(&self.source.uri, reason, HINT).into()
     }
 }
 

@@ -19,6 +19,7 @@ mod queues;
 mod readme;
 mod resume;
 mod s3;
+mod simulator;
 mod support;
 mod types;
 mod work;
