@@ -43,6 +43,10 @@ pub(crate) async fn inspect(world: &World, sources: &BTreeMap<(Location, String)
         }
         let manifest = world.ledger().manifests.get(&job.job_id).cloned();
         match &manifest {
+            // Who splits a source that is replaced meanwhile may die, and nobody comes back to it: a file that goes into one
+            // commit then may stay out, and one that came in may lack its receipt.
+            Some(_) if !is_newest && found.is_empty() && world.ledger().is_whole(&job.job_id) => {}
+            Some(_) if !is_newest && !world.ledger().receipts.contains_key(&job.job_id) && found == expected => {}
             Some(manifest) => is_complete(&world.ledger(), job, manifest, (source, &expected, &found))?,
             None if is_newest => return Err(format!("{at} is not split")),
             None => {}
@@ -62,6 +66,10 @@ pub(crate) async fn inspect(world: &World, sources: &BTreeMap<(Location, String)
 fn all_loaded(ledger: &Ledger) -> Checked {
     for body in &ledger.tasks {
         let chunk = ChunkTask::parse(body).unwrap().chunk.unwrap();
+        let source = &ledger.jobs[&chunk.job_id].source;
+        if ledger.is_whole(&chunk.job_id) && ledger.newest[&source.uri] != source.version.0 {
+            continue;
+        }
         if !ledger.transactions.contains(&format!("sluice/{}/{}", chunk.job_id, chunk.index)) {
             return Err(format!("chunk {} of {} never came into the table", chunk.index, chunk.job_id));
         }

@@ -1,13 +1,15 @@
 //! What must hold after every step: each thing that lands is looked at with all that landed before it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use deltalake::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::checksum::Checksum;
-use shared::{Checkpoint, ChunkEntry, ChunkReceipt, ChunkTask, Failure, Job, JobId, Location, Manifest, Receipt, Rows};
+use shared::{
+    Checkpoint, ChunkEntry, ChunkReceipt, ChunkTask, CommitMode, Failure, Job, JobId, Location, Manifest, Receipt, Rows,
+};
 
 pub(crate) type Checked = Result<(), String>;
 
@@ -34,6 +36,9 @@ pub(crate) struct Ledger {
     /// What became of the rows of chunks.
     accounts: HashMap<(JobId, u32), Rows>,
     loaded: HashSet<(JobId, u32)>,
+    /// Chunks that wait for the others of their file, and the data files that they wait with.
+    prepared: HashSet<(JobId, u32)>,
+    kept: BTreeSet<String>,
     /// Transactions in the table.
     pub(crate) transactions: HashSet<String>,
     /// Data files that the table's log names.
@@ -65,6 +70,7 @@ impl Ledger {
                 self.announced(&job, &manifest.chunks)?;
                 self.manifests.insert(job, manifest);
             }
+            "prepared" => self.prepare(job, number(name), &read(body)?),
             "staged" => self.account(job, &read(body)?)?,
             "loaded" => self.load(job, &read(body)?)?,
             "receipt.json" => self.complete(job, read(body)?)?,
@@ -141,6 +147,31 @@ impl Ledger {
         }
     }
 
+    /// A chunk waits for the others of its file.
+    fn prepare(&mut self, job: JobId, index: u32, document: &Value) {
+        let files = document["files"].as_array().unwrap().iter();
+        self.kept.extend(files.map(|file| format!("t/{}", file["path"].as_str().unwrap())));
+        self.prepared.insert((job, index));
+    }
+
+    pub(crate) fn is_whole(&self, job: &JobId) -> bool {
+        self.jobs[job].load.commit == CommitMode::File
+    }
+
+    /// A version with chunks of a file that goes into one commit has all of them.
+    fn is_complete(&self, ids: &[String]) -> Checked {
+        let mut counts: BTreeMap<JobId, usize> = BTreeMap::new();
+        for (job, _) in ids.iter().filter_map(|id| id.strip_prefix("sluice/")?.split_once('/')) {
+            *counts.entry(JobId::from(job.to_owned())).or_default() += 1;
+        }
+        for (job, count) in counts {
+            let all = self.manifests.get(&job).map(|manifest| manifest.chunks.len());
+            let holds = !self.is_whole(&job) || all == Some(count);
+            ensure(holds, || format!("{count} of {all:?} chunks of {job} were committed"))?;
+        }
+        Ok(())
+    }
+
     fn is_in_table(&self, job: &JobId, index: u32) -> Checked {
         let is_there = self.transactions.contains(&format!("sluice/{job}/{index}"));
         ensure(is_there, || format!("chunk {index} of {job} is not in the table"))
@@ -157,6 +188,10 @@ impl Ledger {
     /// A chunk task is done.
     pub(crate) fn acknowledge_task(&self, body: &str) -> Checked {
         let chunk = ChunkTask::parse(body).unwrap().chunk.unwrap();
+        if self.is_whole(&chunk.job_id) {
+            let waits = self.prepared.contains(&(chunk.job_id, chunk.index));
+            return ensure(waits, || format!("the task of chunk {} is acknowledged before it waits", chunk.index));
+        }
         self.is_in_table(&chunk.job_id, chunk.index)?;
         let has_receipt = self.loaded.contains(&(chunk.job_id, chunk.index));
         ensure(has_receipt, || format!("the task of chunk {} is acknowledged before its receipt", chunk.index))
@@ -187,11 +222,13 @@ impl Ledger {
             return Err(format!("version {version} was written when {} was next", self.versions));
         }
         self.versions += 1;
+        let mut ids = Vec::new();
         for line in std::str::from_utf8(body).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
             self.commit(&action, &exists)?;
+            ids.extend(action.pointer("/txn/appId").and_then(Value::as_str).map(str::to_owned));
         }
-        Ok(())
+        self.is_complete(&ids)
     }
 
     fn commit(&mut self, action: &Value, exists: &impl Fn(&Path) -> bool) -> Checked {
@@ -218,8 +255,8 @@ impl Ledger {
 
     /// An object of the table's store is about to be deleted.
     pub(crate) fn delete(&self, at: &Path) -> Checked {
-        let is_unknown = !self.named.contains(at.as_ref()) && at.extension() == Some("parquet");
-        ensure(is_unknown, || format!("{at} is deleted, and the log names it"))
+        let is_known = self.named.contains(at.as_ref()) || self.kept.contains(at.as_ref());
+        ensure(!is_known && at.extension() == Some("parquet"), || format!("{at} is deleted, and is known"))
     }
 }
 
@@ -228,7 +265,8 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, String> {
 }
 
 fn number(name: &str) -> u32 {
-    name.trim_start_matches("chunks/").trim_end_matches(".parquet").parse().unwrap()
+    let file = name.rsplit('/').next().unwrap();
+    file.split('.').next().unwrap().parse().unwrap()
 }
 
 fn checksum(body: &[u8]) -> String {

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use shared::Location;
+use shared::{CommitMode, Location};
 
 use super::dice::Dice;
 use super::faults::Weather;
@@ -42,6 +42,7 @@ pub(crate) struct Scenario {
     pub(crate) chunk_bytes: Vec<u64>,
     pub(crate) sql: Vec<Option<&'static str>>,
     pub(crate) partition_by: Vec<String>,
+    pub(crate) commit_modes: &'static [CommitMode],
 }
 
 /// An object that is dropped, and perhaps another in its place.
@@ -84,6 +85,12 @@ impl Scenario {
             chunk_bytes: if dice.percent(50) { vec![chunk_bytes] } else { vec![chunk_bytes, chunk_bytes + 3_000] },
             sql: dice.one_of::<&[_]>(&[&[None], &[None], &[None], &[Some(FILTER)], &[None, Some(FILTER)]]).to_vec(),
             partition_by: if dice.percent(25) { vec!["grp".to_owned()] } else { Vec::new() },
+            commit_modes: Dice::of(seed, &["commit modes"]).one_of::<&[_]>(&[
+                &[CommitMode::Chunk],
+                &[CommitMode::Chunk],
+                &[CommitMode::File],
+                &[CommitMode::Chunk, CommitMode::File],
+            ]),
         }
     }
 }
