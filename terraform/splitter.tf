@@ -18,6 +18,7 @@ locals {
     BAD_RECORDS      = var.bad_records
     MAX_BAD_RECORDS  = var.max_bad_records
     MAX_RECORD_MB    = var.max_record_mb
+    COMMIT_MODE      = var.commit_mode
     INFER            = var.infer
     COLUMN_NAMES     = var.column_names
     CHUNK_CODEC      = var.chunk_codec

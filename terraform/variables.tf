@@ -365,6 +365,17 @@ variable "infer" {
   }
 }
 
+variable "commit_mode" {
+  description = "What one commit holds (COMMIT_MODE): chunk, as they come, or file, all chunks of a file or none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.commit_mode == null ? true : contains(["chunk", "file"], var.commit_mode)
+    error_message = "commit_mode must be chunk or file."
+  }
+}
+
 variable "column_names" {
   description = "How column names are written (COLUMN_NAMES): lower, keep or snake."
   type        = string

@@ -68,6 +68,18 @@ fn again_loads_again() {
 }
 
 #[test]
+fn a_file_in_one_commit_shows_at_once_or_not_at_all() {
+    let place = Place::new();
+    let source = numbered(&place, 40_000);
+    let first = place.ingest(&source, &["--chunk-size-mb", "1", "--commit-mode", "file"]);
+    assert!(first["chunks"].as_array().unwrap().len() > 2, "{first}");
+    assert_eq!((&first["table"]["version"], &first["commits"]["attempts"]), (&1.into(), &1.into()), "{first}");
+    assert_each_once(&place.path("t"), 40_000);
+    let second = place.ingest(&source, &["--commit-mode", "chunk"]);
+    assert_eq!((&second["already_done"], &second["table"]["version"]), (&true.into(), &1.into()), "{second}");
+}
+
+#[test]
 fn another_work_area_does_not_load_another_cut_of_the_same_job() {
     let place = Place::new();
     let source = numbered(&place, 20_000);

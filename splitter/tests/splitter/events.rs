@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::testing::BucketsOnDisk;
 use shared::{
-    ChunkTask, Failure, Location, Manifest, MemoryQueue, Message, Progress, PutMode, Queue, ReceiptHandle, Settings,
-    Storage, Verdict, WorkArea, get_json,
+    ChunkTask, CommitMode, Failure, Location, Manifest, MemoryQueue, Message, Progress, PutMode, Queue, ReceiptHandle,
+    Settings, Storage, Verdict, WorkArea, get_json,
 };
 use splitter::{HandlerContext, HandlerError, SplitContext, handle, handle_message, handle_within};
 use tempfile::TempDir;
@@ -217,6 +217,21 @@ async fn a_duplicate_event_makes_nothing_new() {
     assert!(world.failures(&[("o", &event)]).await.is_empty());
     assert!(world.sent().await.is_empty());
     assert_eq!(world.rows(&first[0]).await, 20_000);
+}
+
+#[tokio::test]
+async fn a_file_that_goes_into_one_commit_is_told_of_once_more_behind_its_manifest() {
+    let mut world = World::new();
+    world.context.split.settings.commit_mode = CommitMode::File;
+    world.put("in.csv", FEW).await;
+    let event = world.event("in.csv").await;
+    for _ in 0..2 {
+        // The second time nothing is left to be split, but the first may have ended before it could tell.
+        assert_eq!(world.failures(&[("m", &event)]).await, Vec::<String>::new());
+        let indices: Vec<u32> = world.sent().await.iter().map(|task| task.chunk.as_ref().unwrap().index).collect();
+        assert_eq!(indices.last(), Some(&0));
+        assert!(indices.len() <= 2, "{indices:?}");
+    }
 }
 
 #[tokio::test]
