@@ -1,6 +1,8 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod upkeep;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+pub(crate) use upkeep::UndoArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -44,6 +47,8 @@ pub(crate) enum Command {
     Split(SplitArgs),
     /// Say how far a job has come
     Status(StatusArgs),
+    /// Take out of a table exactly what a job added
+    Undo(UndoArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
     /// Look into dead letters, or send them back

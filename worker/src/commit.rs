@@ -248,8 +248,10 @@ impl<'a> Commit<'a> {
         self.decided.push(Decided { chunk, fate });
     }
 
-    /// Takes out the chunks of jobs that the table holds in another cut.
+    /// Takes out the chunks of jobs that the table holds in another cut, or that were undone.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
+        // A job may have been undone since the last attempt.
+        self.seals.clear();
         for position in (0..self.open.len()).rev() {
             let Some(origin) = self.open.get(position).and_then(|chunk| chunk.chunk.origin.clone()) else { continue };
             let id = origin.seal_id();
@@ -258,11 +260,11 @@ impl<'a> Commit<'a> {
             {
                 self.seals.insert(id.clone(), seal);
             }
-            if self.seals.get(&id).is_some_and(|seal| *seal != origin.seal.0) {
+            if let Some(seal) = self.seals.get(&id).copied().filter(|seal| *seal != origin.seal.0) {
                 let chunk = self.open.remove(position);
                 self.discard(&chunk).await;
-                let (job, table) = (origin.identity.job_id, self.head.table().uri().clone());
-                let fate = Fate::Failed(LoadError::Sealed { job, table }.verdict());
+                let error = LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri());
+                let fate = Fate::Failed(error.verdict());
                 self.decided.push(Decided { chunk, fate });
             }
         }
@@ -325,7 +327,7 @@ impl<'a> Commit<'a> {
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.
     fn new_transactions(&self) -> Vec<Transaction> {
-        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis();
+        let now = crate::log::now();
         let mut transactions = Vec::new();
         let mut sealed: Vec<String> = Vec::new();
         for chunk in &self.open {
@@ -351,7 +353,7 @@ impl<'a> Commit<'a> {
 
 /// How an attempt was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loss {
+pub(crate) enum Loss {
     /// Another writer was there first.
     Conflict,
     /// It was refused before anything was put.
@@ -360,7 +362,7 @@ enum Loss {
     Unknown,
 }
 
-fn loss(error: &DeltaTableError) -> Loss {
+pub(crate) fn loss(error: &DeltaTableError) -> Loss {
     use DeltaTableError as E;
     match error {
         E::VersionAlreadyExists(_) => Loss::Conflict,
@@ -379,7 +381,7 @@ fn loss(error: &DeltaTableError) -> Loss {
 }
 
 /// The attempts and waits of the settings, within the time that is left.
-fn limits(context: &LoadContext) -> BackoffSettings {
+pub(crate) fn limits(context: &LoadContext) -> BackoffSettings {
     let left: Option<Duration> =
         context.delta.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let max_elapsed = match (context.settings.commit.max_elapsed, left) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
 use parquet::errors::ParquetError;
-use shared::{ChunkTaskError, JobId, Location, StorageError, Verdict, error_chain};
+use shared::{ChunkTaskError, JobId, Location, Seal, StorageError, Verdict, error_chain};
 
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -112,6 +112,32 @@ pub enum LoadError {
         /// The table.
         table: Location,
     },
+    /// The job was undone, and stays so.
+    #[error("job {job} was undone in table {table}")]
+    Undone {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+    },
+    /// The table knows no such job.
+    #[error("job {job} is not in table {table}")]
+    Unknown {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+    },
+    /// What the job added cannot be told from what others did since.
+    #[error("job {job} cannot be undone in table {table}: {reason}")]
+    Mingled {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+        /// What happened to its files.
+        reason: String,
+    },
     /// Other writers, or changes of the table, left no room for the commit.
     #[error("could not commit to table {table} in {attempts} attempts")]
     Contention {
@@ -149,6 +175,12 @@ impl LoadError {
         Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
     }
 
+    /// The error for a job whose seal in the table is not its own.
+    pub(crate) fn sealed(seal: i64, job: &JobId, table: &Location) -> Self {
+        let (job, table) = (job.clone(), table.clone());
+        if seal == Seal::UNDONE.0 { Self::Undone { job, table } } else { Self::Sealed { job, table } }
+    }
+
     /// A storage error met on the way to a chunk; an object that is gone gets its own advice.
     pub(crate) fn reading(chunk: &Location, source: StorageError) -> Self {
         match source {
@@ -172,6 +204,7 @@ impl LoadError {
             Self::Sealed { .. } => {
                 "give the work area of the first run with --work-dir, or load the file a second time on purpose with --again"
             }
+            Self::Undone { .. } => "it stays undone; to load the file anew, ingest it with --again",
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
             }
@@ -190,7 +223,11 @@ impl LoadError {
 
     /// What a driver is to do: the one place that tells what may pass from what a person has to look at.
     pub fn verdict(&self) -> Verdict {
-        if self.may_pass() {
+        if matches!(self, Self::Undone { .. }) {
+            // Somebody decided that this chunk is not to be there, so there is nothing left to do for it.
+            tracing::warn!(reason = self.reason(), "chunk left out");
+            Verdict::Done
+        } else if self.may_pass() {
             Verdict::Retry { reason: self.reason(), after: RETRY_AFTER }
         } else {
             Verdict::Reject { reason: self.reason() }
@@ -212,7 +249,10 @@ impl LoadError {
             | Self::Unfit { .. }
             | Self::BadRow { .. }
             | Self::Unsupported { .. }
-            | Self::Sealed { .. } => false,
+            | Self::Sealed { .. }
+            | Self::Undone { .. }
+            | Self::Unknown { .. }
+            | Self::Mingled { .. } => false,
         }
     }
 }

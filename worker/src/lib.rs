@@ -18,9 +18,11 @@ mod route;
 mod table;
 mod tables;
 mod transform;
+mod undo;
 mod write;
 
 pub use error::LoadError;
 pub use load::{LoadContext, has_job, load, table_version};
 pub use table::DeltaOptions;
 pub use tables::Tables;
+pub use undo::{Undoing, undo};

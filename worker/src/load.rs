@@ -57,7 +57,7 @@ pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Op
     Ok(open(context, table).await?.and_then(|head| head.version()))
 }
 
-/// The seal that a table holds of a job; `None` when no chunk of the job is in the table, or when there is no table.
+/// The seal that a table holds of a job, [`Seal::UNDONE`] when it was undone; `None` when no chunk of the job is in the table, or when there is no table.
 pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
     match open(context, table).await? {
         Some(head) => Ok(head.transaction(&job_app_id(job)).await?.map(Seal)),
@@ -66,7 +66,7 @@ pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Re
 }
 
 /// Opens a table to look into it, without making its directory.
-async fn open(context: &LoadContext, table: &Location) -> Result<Option<Head>, LoadError> {
+pub(crate) async fn open(context: &LoadContext, table: &Location) -> Result<Option<Head>, LoadError> {
     match table {
         Location::Local { path } if !std::path::Path::new(path).exists() => Ok(None),
         _ => Head::open(table, &context.delta).await.map(Some),
@@ -105,7 +105,7 @@ async fn attempt(
     Ok(conclude(context, decided, answers).await)
 }
 
-/// Answers for the chunks that are in the table; gives the table, and the others.
+/// Answers for the chunks that are in the table, or may not come into it; gives the table, and the others.
 async fn skip_what_is_there(
     context: &LoadContext,
     uri: &Location,
@@ -117,9 +117,11 @@ async fn skip_what_is_there(
     let head = Slot::look(&mut place, uri, &context.delta).await?;
     let (mut absent, mut there) = (Vec::new(), Vec::new());
     for chunk in chunks {
-        match head.transaction(&chunk.app_id).await? {
-            Some(_) => there.push((sealed_otherwise(head, &chunk).await?, chunk)),
-            None => absent.push(chunk),
+        let refusal = sealed_otherwise(head, &chunk).await?;
+        if refusal.is_some() || head.transaction(&chunk.app_id).await?.is_some() {
+            there.push((refusal, chunk));
+        } else {
+            absent.push(chunk);
         }
     }
     let table = head.table().clone();
@@ -134,13 +136,13 @@ async fn skip_what_is_there(
     Ok((table, absent))
 }
 
-/// The error for a chunk whose job the table holds in another cut: then its place in the job says nothing about its rows.
+/// The error for a chunk whose job the table holds in another cut, when its place in the job says nothing about its rows, or
+/// whose job was undone.
 async fn sealed_otherwise(head: &Head, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
     let Some(origin) = &chunk.origin else { return Ok(None) };
     let seal = head.transaction(&origin.seal_id()).await?;
-    let other = seal.is_some_and(|seal| seal != origin.seal.0);
-    let (job, table) = (&origin.identity.job_id, head.table().uri());
-    Ok(other.then(|| LoadError::Sealed { job: job.clone(), table: table.clone() }))
+    let other = seal.filter(|seal| *seal != origin.seal.0);
+    Ok(other.map(|seal| LoadError::sealed(seal, &origin.identity.job_id, head.table().uri())))
 }
 
 /// Writes the data files of each chunk. What one chunk adds to the table's columns, the next ones find.
@@ -198,7 +200,7 @@ async fn prepare(
             return Err(error);
         }
     };
-    let files = files.finish().await?;
+    let files = files.finish(&chunk.app_id).await?;
     complete::stage(context.storage.as_ref(), chunk, rows).await?;
     Ok((plan, files, rows))
 }

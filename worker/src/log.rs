@@ -173,6 +173,11 @@ impl Log {
     }
 }
 
+/// The time in milliseconds since 1970, as the log has it.
+pub(crate) fn now() -> i64 {
+    chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis()
+}
+
 /// Version of the last checkpoint by the hint that its writer left; none when there is no hint, which only costs time.
 async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
     #[derive(Deserialize)]

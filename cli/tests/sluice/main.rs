@@ -21,4 +21,5 @@ mod resume;
 mod s3;
 mod support;
 mod types;
+mod undo;
 mod work;

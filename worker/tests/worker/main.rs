@@ -7,3 +7,5 @@ mod faults;
 mod refusals;
 mod rows;
 mod support;
+mod undo;
+mod watched;
