@@ -37,6 +37,8 @@ pub(crate) enum CliError {
     Undone { job_id: JobId, table: String },
     #[error(transparent)]
     Undo(LoadError),
+    #[error(transparent)]
+    Maintain(LoadError),
     #[error("'{asked}' was loaded more than once, by the jobs {}", names(.jobs))]
     SeveralJobs { asked: String, jobs: Vec<JobId> },
     #[error("job {job_id} is not complete: {missing} of its chunks are not in the table")]
@@ -99,7 +101,10 @@ impl CliError {
             | Self::ReplayStopped { .. }
             | Self::ListStopped => 130,
             Self::Split(error) if error.is_bad_input() => 3,
-            Self::NoJob { .. } | Self::Undone { .. } | Self::Undo(LoadError::Unknown { .. }) => 3,
+            Self::NoJob { .. }
+            | Self::Undone { .. }
+            | Self::Undo(LoadError::Unknown { .. })
+            | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
             Self::TooManyBad { .. } => 4,
             Self::Split(_)
             | Self::Table(_)
@@ -107,6 +112,7 @@ impl CliError {
             | Self::Chunks { .. }
             | Self::TableLost { .. }
             | Self::Undo(_)
+            | Self::Maintain(_)
             | Self::Incomplete { .. }
             | Self::Queue(_)
             | Self::MoveFailed { .. }
@@ -161,6 +167,7 @@ impl CliError {
             | Self::Unhealthy { .. }
             | Self::Table(_)
             | Self::Undo(_)
+            | Self::Maintain(_)
             | Self::WorkArea(_)
             | Self::Bug(_) => None,
         }

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod ingest;
 mod jobs;
+mod maintain;
 mod output;
 mod poll;
 mod progress;
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Split(args) => split::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Maintain(args) => maintain::run(args, output).await,
         Command::Undo(args) => undo::run(args, output).await,
         Command::Work(args) => work::run(args, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,

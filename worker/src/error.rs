@@ -7,6 +7,8 @@ use deltalake::{DeltaTableError, ObjectStoreError};
 use parquet::errors::ParquetError;
 use shared::{ChunkTaskError, JobId, Location, Seal, StorageError, Verdict, error_chain};
 
+use crate::maintain::LEAST_RETENTION;
+
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -138,6 +140,18 @@ pub enum LoadError {
         /// What happened to its files.
         reason: String,
     },
+    /// There is no table to look after.
+    #[error("there is no table {table}")]
+    NoSuchTable {
+        /// Where one was looked for.
+        table: Location,
+    },
+    /// A vacuum that might take what loads under way have made.
+    #[error("files of table {table} cannot be vacuumed after less than {} minutes", LEAST_RETENTION.as_secs() / 60)]
+    Retention {
+        /// The table.
+        table: Location,
+    },
     /// Other writers, or changes of the table, left no room for the commit.
     #[error("could not commit to table {table} in {attempts} attempts")]
     Contention {
@@ -252,6 +266,8 @@ impl LoadError {
             | Self::Sealed { .. }
             | Self::Undone { .. }
             | Self::Unknown { .. }
+            | Self::NoSuchTable { .. }
+            | Self::Retention { .. }
             | Self::Mingled { .. } => false,
         }
     }

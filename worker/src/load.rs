@@ -115,16 +115,15 @@ async fn skip_what_is_there(
 ) -> Result<(Table, Vec<RoutedChunk>), LoadError> {
     let mut place = slot.head.lock().await;
     let head = Slot::look(&mut place, uri, &context.delta).await?;
-    let (mut absent, mut there) = (Vec::new(), Vec::new());
-    for chunk in chunks {
-        let refusal = sealed_otherwise(head, &chunk).await?;
-        if refusal.is_some() || head.transaction(&chunk.app_id).await?.is_some() {
-            there.push((refusal, chunk));
-        } else {
-            absent.push(chunk);
-        }
-    }
     let table = head.table().clone();
+    let (there, absent) = match part(head, chunks).await {
+        Ok(parted) => parted,
+        Err(error) => {
+            // It may lean on a checkpoint that is cleaned up by now.
+            *place = None;
+            return Err(error);
+        }
+    };
     drop(place);
     for (error, chunk) in there {
         let concluded = match error {
@@ -135,6 +134,23 @@ async fn skip_what_is_there(
     }
     Ok((table, absent))
 }
+
+/// Parts the chunks that are in the table, or may not come into it for a reason, from the others.
+async fn part(head: &Head, chunks: Vec<RoutedChunk>) -> Result<(Vec<Settled>, Vec<RoutedChunk>), LoadError> {
+    let (mut there, mut absent) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        let refusal = sealed_otherwise(head, &chunk).await?;
+        if refusal.is_some() || head.transaction(&chunk.app_id).await?.is_some() {
+            there.push((refusal, chunk));
+        } else {
+            absent.push(chunk);
+        }
+    }
+    Ok((there, absent))
+}
+
+/// A chunk that is not to be loaded; the reason, unless it is in the table.
+type Settled = (Option<LoadError>, RoutedChunk);
 
 /// The error for a chunk whose job the table holds in another cut, when its place in the job says nothing about its rows, or
 /// whose job was undone.

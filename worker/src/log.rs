@@ -1,5 +1,7 @@
 //! The end of a table's log, as this process has read it: which transactions there are, and which version comes next.
 
+mod checkpoint;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,9 +29,9 @@ pub(crate) struct Log {
     version: u64,
     /// Its entry, which tells the table from another one that took its place.
     entry: Bytes,
-    /// Transactions of the entries that were read.
+    /// Transactions of the last checkpoint, and of the entries that were read.
     transactions: HashMap<String, Noted>,
-    /// What came before those; none when all were read.
+    /// What came before those, where the checkpoint could not be read at once.
     older: Option<SnapshotRef>,
     /// What was looked up there, which never changes.
     looked_up: Mutex<HashMap<String, Option<i64>>>,
@@ -39,8 +41,8 @@ pub(crate) struct Log {
 #[derive(Clone, Copy, Debug)]
 struct Noted {
     value: i64,
-    /// Version whose entry has it.
-    at: u64,
+    /// Version whose entry has it; none for what a checkpoint tells.
+    at: Option<u64>,
 }
 
 /// What came between two looks.
@@ -77,12 +79,17 @@ impl Log {
         let versions = checkpoint.unwrap_or_default()..=version;
         let reads = versions.map(|version| async move { store.read_commit_entry(version).await.map(|e| (version, e)) });
         let entries: Vec<(u64, Option<Bytes>)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        let older = match checkpoint {
-            Some(checkpoint) => Some(snapshot(store, checkpoint).await?),
-            None => None,
-        };
+        let (mut transactions, mut older) = (HashMap::new(), None);
+        if let Some(at) = checkpoint {
+            match checkpoint::transactions(store, at, MOST_TRANSACTIONS / 2).await? {
+                Some(found) => {
+                    transactions = found.into_iter().map(|(id, value)| (id, Noted { value, at: None })).collect();
+                }
+                None => older = Some(snapshot(store, at).await?),
+            }
+        }
         let (store, entry) = (Arc::clone(store), Bytes::new());
-        let mut log = Self { store, version, entry, transactions: HashMap::new(), older, looked_up: Mutex::default() };
+        let mut log = Self { store, version, entry, transactions, older, looked_up: Mutex::default() };
         for (version, entry) in entries {
             let Some(entry) = entry else { return Ok(None) };
             log.take(version, entry)?;
@@ -96,7 +103,7 @@ impl Log {
         for action in get_actions(version, &entry)? {
             match action {
                 Action::Txn(txn) => {
-                    self.transactions.insert(txn.app_id, Noted { value: txn.version, at: version });
+                    self.transactions.insert(txn.app_id, Noted { value: txn.version, at: Some(version) });
                 }
                 Action::Metadata(_) | Action::Protocol(_) => table_changed = true,
                 _ => {}
@@ -153,7 +160,7 @@ impl Log {
         let put = CommitOrBytes::LogBytes(entry.clone());
         self.store.write_commit_entry(version, put, uuid::Uuid::new_v4()).await?;
         for txn in &data.app_transactions {
-            self.transactions.insert(txn.app_id.clone(), Noted { value: txn.version, at: version });
+            self.transactions.insert(txn.app_id.clone(), Noted { value: txn.version, at: Some(version) });
         }
         (self.version, self.entry) = (version, entry);
         Ok(version)
@@ -162,14 +169,13 @@ impl Log {
     /// The version that has this transaction, if its entry names one of these files, or if there are none to name; what was
     /// read back to the last checkpoint tells.
     pub(crate) async fn version_with(&self, app_id: &str, files: &[Add]) -> DeltaResult<Option<u64>> {
-        let Some(noted) = self.transactions.get(app_id) else { return Ok(None) };
-        let entry = self.store.read_commit_entry(noted.at).await?;
-        let entry = entry.ok_or(DeltaTableError::InvalidVersion(noted.at))?;
-        let names_ours = get_actions(noted.at, &entry)?.iter().any(|action| match action {
+        let Some(at) = self.transactions.get(app_id).and_then(|noted| noted.at) else { return Ok(None) };
+        let entry = self.store.read_commit_entry(at).await?.ok_or(DeltaTableError::InvalidVersion(at))?;
+        let names_ours = get_actions(at, &entry)?.iter().any(|action| match action {
             Action::Add(add) => files.iter().any(|file| file.path == add.path),
             _ => false,
         });
-        Ok((files.is_empty() || names_ours).then_some(noted.at))
+        Ok((files.is_empty() || names_ours).then_some(at))
     }
 }
 
@@ -179,7 +185,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// Version of the last checkpoint by the hint that its writer left; none when there is no hint, which only costs time.
-async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
+pub(crate) async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
     #[derive(Deserialize)]
     struct Hint {
         version: u64,

@@ -15,6 +15,7 @@ mod dlq;
 mod doctor;
 mod fixtures;
 mod gate;
+mod maintain;
 mod queues;
 mod readme;
 mod resume;

@@ -4,6 +4,7 @@
 
 mod exactly_once;
 mod faults;
+mod maintain;
 mod refusals;
 mod rows;
 mod support;
