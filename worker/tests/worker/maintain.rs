@@ -97,7 +97,11 @@ fn aged(path: &Path, age: Duration) {
         }
     } else {
         let then = SystemTime::now().checked_sub(age).unwrap();
-        std::fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+        match std::fs::File::options().write(true).open(path) {
+            // Somebody has removed it by now.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            file => file.unwrap().set_modified(then).unwrap(),
+        }
     }
 }
 
