@@ -630,6 +630,40 @@ variable "worker_max_concurrency" {
   }
 }
 
+variable "maintain_schedule" {
+  description = "When the worker looks after its tables (checkpoint, expired log, vacuum, chunks of finished jobs), as rate(...) or cron(...); null for never."
+  type        = string
+  default     = "rate(1 hour)"
+
+  validation {
+    condition     = var.maintain_schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.maintain_schedule))
+    error_message = "maintain_schedule must be a rate(...) or cron(...) expression, or null."
+  }
+}
+
+variable "maintain_keep_jobs_days" {
+  description = "Days that chunks are kept once their job is done or undone."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.maintain_keep_jobs_days >= 0 && floor(var.maintain_keep_jobs_days) == var.maintain_keep_jobs_days
+    error_message = "maintain_keep_jobs_days must be a whole number from 0."
+  }
+}
+
+variable "maintain_retention_days" {
+  description = "Days that data files are kept which the table no longer names; null for what the table says, 7 unless it is set."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.maintain_retention_days == null || try(var.maintain_retention_days >= 1 && floor(var.maintain_retention_days) == var.maintain_retention_days, false)
+    error_message = "maintain_retention_days must be a whole number from 1, or null."
+  }
+}
+
 variable "worker_batch_size" {
   description = "Most chunks that one call of the worker takes."
   type        = number

@@ -144,6 +144,13 @@ resource "aws_iam_role_policy" "worker" {
           Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/*" } }
         }
       ],
+      # Chunks of jobs that are done go when tables are looked after.
+      var.maintain_schedule == null ? [] : [{
+        Sid      = "CleanWorkAreas"
+        Effect   = "Allow"
+        Action   = "s3:DeleteObject"
+        Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
+      }],
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

@@ -1,6 +1,8 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod upkeep;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -44,6 +47,10 @@ pub(crate) enum Command {
     Split(SplitArgs),
     /// Say how far a job has come
     Status(StatusArgs),
+    /// Take out of a table exactly what a job added
+    Undo(UndoArgs),
+    /// Look after a table: checkpoint, expired log, files that nothing names, chunks of finished jobs
+    Maintain(MaintainArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
     /// Look into dead letters, or send them back
@@ -96,18 +103,6 @@ pub(crate) struct SplitArgs {
     pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct StatusArgs {
-    /// Name of a job, or the file that it is about
-    pub(crate) job_or_source: String,
-    /// The Delta table of the job [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    pub(crate) table: Option<String>,
-    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) work_dir: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -312,13 +307,6 @@ impl WorkArgs {
     pub(crate) fn workers(&self) -> usize {
         let default = if self.splitter { 1 } else { default_workers() };
         self.workers.map_or(default, usize::from)
-    }
-}
-
-impl StatusArgs {
-    /// Settings from the options, and from the environment where an option is not given.
-    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings([("TABLE_URI", self.table.as_deref())])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shared::{LocationError, QueueError, SettingsError, StorageError};
+use shared::{JobId, LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::LoadError;
 
@@ -33,6 +33,14 @@ pub(crate) enum CliError {
     Chunks { count: usize, first: String, committed: u64 },
     #[error("the receipt of job {job_id} says that all is loaded, but table {table} does not know the job")]
     TableLost { job_id: String, table: String },
+    #[error("job {job_id} was undone in table {table}; nothing was added")]
+    Undone { job_id: JobId, table: String },
+    #[error(transparent)]
+    Undo(LoadError),
+    #[error(transparent)]
+    Maintain(LoadError),
+    #[error("'{asked}' was loaded more than once, by the jobs {}", names(.jobs))]
+    SeveralJobs { asked: String, jobs: Vec<JobId> },
     #[error("job {job_id} is not complete: {missing} of its chunks are not in the table")]
     Incomplete { job_id: String, missing: usize },
     #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; all others are there")]
@@ -63,6 +71,10 @@ pub(crate) enum CliError {
     Unhealthy { problems: u64 },
 }
 
+fn names(jobs: &[JobId]) -> String {
+    jobs.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn no_single_source(queue: &str, sources: &[String]) -> String {
     match sources {
         [] => format!("no queue has {queue} as its queue of dead letters"),
@@ -85,19 +97,25 @@ impl CliError {
             | Self::SqlFile { .. }
             | Self::Context(_)
             | Self::SameQueue { .. }
+            | Self::SeveralJobs { .. }
             | Self::NoSingleSource { .. } => 2,
             Self::Split(SplitError::Stopped { .. })
             | Self::Stopped { .. }
             | Self::ReplayStopped { .. }
             | Self::ListStopped => 130,
             Self::Split(error) if error.is_bad_input() => 3,
-            Self::NoJob { .. } => 3,
+            Self::NoJob { .. }
+            | Self::Undone { .. }
+            | Self::Undo(LoadError::Unknown { .. })
+            | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
             Self::TooManyBad { .. } => 4,
             Self::Split(_)
             | Self::Table(_)
             | Self::WorkArea(_)
             | Self::Chunks { .. }
             | Self::TableLost { .. }
+            | Self::Undo(_)
+            | Self::Maintain(_)
             | Self::Incomplete { .. }
             | Self::Queue(_)
             | Self::MoveFailed { .. }
@@ -122,6 +140,14 @@ impl CliError {
                 Some("mend the cause and run the same command again; chunks that are in the table stay as they are")
             }
             Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
+            Self::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
+            Self::Undo(LoadError::Unknown { .. }) => {
+                Some("sluice status SOURCE --table TABLE_URI names the job of a file")
+            }
+            Self::Undo(LoadError::Mingled { .. }) => {
+                Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
+            }
+            Self::SeveralJobs { .. } => Some("say which of these jobs"),
             Self::TooManyBad { .. } => Some("the rejected records are in the quarantine folder of the job"),
             Self::NoJob { .. } => Some(
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
@@ -152,6 +178,8 @@ impl CliError {
             | Self::ListStopped
             | Self::Unhealthy { .. }
             | Self::Table(_)
+            | Self::Undo(_)
+            | Self::Maintain(_)
             | Self::WorkArea(_)
             | Self::Bug(_) => None,
         }

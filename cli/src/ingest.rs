@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{Location, MemoryQueue, Progress, Receipt, Rows, Settings, Stores, complete};
+use shared::{
+    Location, MemoryQueue, Progress, PutMode, Receipt, Rows, Seal, Settings, StorageError, Stores, Undone, complete,
+    put_json,
+};
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -96,11 +99,7 @@ impl Line {
 
     /// Splits, then loads. A file that cannot be read to its end so leaves the table as it was.
     async fn run(&self) -> Result<SplitOutcome, CliError> {
-        let outcome = splitter::split(&self.split, &self.source).await.map_err(CliError::Split)?;
-        let loaded = self.loaded(&outcome).await?;
-        if loaded > 0 {
-            self.check_table(&outcome).await?;
-        }
+        let outcome = self.split().await?;
         let failed = self.load().await?;
         let dead = self.queue.dead_letters().len();
         match failed.first() {
@@ -142,12 +141,30 @@ impl Line {
         Ok(u64::try_from(loaded.len()).unwrap_or(u64::MAX))
     }
 
-    /// Receipts are believed only if the table knows the job.
-    async fn check_table(&self, outcome: &SplitOutcome) -> Result<(), CliError> {
-        let job_id = &outcome.job.job_id;
-        match worker::has_job(&self.load, &self.table, job_id).await.map_err(CliError::Table)? {
-            Some(_) => Ok(()),
-            None => Err(CliError::TableLost { job_id: job_id.to_string(), table: self.table.to_string() }),
+    /// Splits, and asks the table what it knows of the job: receipts are believed only if it knows it too, and what was undone
+    /// is not loaded again, but by the next generation, if that is asked for.
+    async fn split(&self) -> Result<SplitOutcome, CliError> {
+        loop {
+            let outcome = splitter::split(&self.split, &self.source).await.map_err(CliError::Split)?;
+            let (job_id, table) = (outcome.job.job_id.clone(), self.table.to_string());
+            match worker::has_job(&self.load, &self.table, &job_id).await.map_err(CliError::Table)? {
+                Some(Seal::UNDONE) if self.split.again => self.note_undone(&outcome).await?,
+                Some(Seal::UNDONE) => return Err(CliError::Undone { job_id, table }),
+                None if self.loaded(&outcome).await? > 0 => {
+                    return Err(CliError::TableLost { job_id: job_id.to_string(), table });
+                }
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Notes in a work area that came after the job was undone that it was, or it would be gone on with.
+    async fn note_undone(&self, outcome: &SplitOutcome) -> Result<(), CliError> {
+        let (job_id, table) = (outcome.job.job_id.clone(), self.table.clone());
+        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None };
+        match put_json(self.split.storage.as_ref(), &outcome.area.undone(), &undone, PutMode::IfAbsent).await {
+            Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(CliError::WorkArea(error)),
         }
     }
 }

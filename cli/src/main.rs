@@ -5,12 +5,15 @@ mod dlq;
 mod doctor;
 mod error;
 mod ingest;
+mod jobs;
+mod maintain;
 mod output;
 mod poll;
 mod progress;
 mod split;
 mod status;
 mod stop;
+mod undo;
 mod work;
 
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ async fn main() -> ExitCode {
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Split(args) => split::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Maintain(args) => maintain::run(args, output).await,
+        Command::Undo(args) => undo::run(args, output).await,
         Command::Work(args) => work::run(args, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,

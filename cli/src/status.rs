@@ -3,12 +3,13 @@
 use serde::Serialize;
 use shared::{
     Checkpoint, ChunkReceipt, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError, Stores,
-    WorkArea, get_json, try_get_json,
+    Undone, WorkArea, get_json, try_get_json,
 };
 
 use crate::Done;
 use crate::args::{StatusArgs, work_prefix};
 use crate::error::CliError;
+use crate::jobs::find;
 use crate::output::{Output, grouped};
 
 /// How far a job has come.
@@ -23,6 +24,8 @@ struct Status {
     /// Records read and rejected so far; the whole balance once there is a receipt.
     rows: Rows,
     receipt: Option<Receipt>,
+    /// What was removed again; rows and receipt say what had come into the table before.
+    undone: Option<Undone>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -34,6 +37,8 @@ enum State {
     Loading,
     /// All of it is in the table.
     Done,
+    /// None of it is in the table any more.
+    Undone,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -62,30 +67,10 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     Ok(())
 }
 
-/// The job of that name, or all jobs of that source, the oldest generation first.
-async fn find(storage: &dyn Storage, prefix: &Location, asked: &str) -> Result<Vec<Job>, StorageError> {
-    if !asked.contains('/') {
-        let area = WorkArea::new(prefix, &JobId::from(asked.to_owned()));
-        if let Some(job) = try_get_json(storage, &area.job(), "job").await? {
-            return Ok(vec![job]);
-        }
-    }
-    let Ok(source) = asked.parse::<Location>() else { return Ok(Vec::new()) };
-    let mut jobs = Vec::new();
-    for listed in storage.list(prefix).await? {
-        if listed.location.name() == "job.json" {
-            let job: Job = get_json(storage, &listed.location, "job").await?;
-            if job.source.uri == source {
-                jobs.push(job);
-            }
-        }
-    }
-    Ok(jobs)
-}
-
 async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {
     let area = WorkArea::new(prefix, &job.job_id);
     let receipt: Option<Receipt> = try_get_json(storage, &area.receipt(), "receipt").await?;
+    let undone: Option<Undone> = try_get_json(storage, &area.undone(), "note of undoing").await?;
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
     let checkpoint: Checkpoint = try_get_json(storage, &area.checkpoint(), "checkpoint").await?.unwrap_or_default();
     let loaded = storage.list(&area.loaded()).await?;
@@ -104,10 +89,11 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
         source: job.source.uri,
         table: job.table,
         work_area: area.root().clone(),
-        state,
+        state: if undone.is_some() { State::Undone } else { state },
         chunks: ChunkCounts { split, committed: loaded.len() },
         rows,
         receipt,
+        undone,
     })
 }
 
@@ -126,10 +112,11 @@ fn text(status: &Status) -> String {
         State::Splitting => "being split",
         State::Loading => "split, being loaded",
         State::Done => "done",
+        State::Undone => "undone",
     };
     let Status { chunks, rows, .. } = status;
     let table = status.table.as_ref().map_or_else(|| "none".to_owned(), Location::to_string);
-    [
+    let mut lines = vec![
         format!("{}: {state}", status.job_id),
         format!("  source       {}", status.source),
         format!("  table        {table}"),
@@ -139,6 +126,14 @@ fn text(status: &Status) -> String {
         format!("  committed    {}", grouped(rows.committed)),
         format!("  filtered     {}", grouped(rows.filtered)),
         format!("  quarantined  {}", grouped(rows.quarantined)),
-    ]
-    .join("\n")
+    ];
+    if let Some(undone) = &status.undone {
+        lines.push(format!("  removed      {}", removed(undone)));
+    }
+    lines.join("\n")
+}
+
+fn removed(undone: &Undone) -> String {
+    let rows = undone.removed.and_then(|removed| removed.rows).map_or_else(|| "all".to_owned(), grouped);
+    undone.table_version.map_or_else(|| rows.clone(), |version| format!("{rows}, by version {version} of the table"))
 }

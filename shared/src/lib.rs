@@ -20,6 +20,7 @@ mod storage;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod undone;
 mod verdict;
 mod work_area;
 
@@ -46,5 +47,6 @@ pub use storage::{
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
 pub use telemetry::{LogFormat, error_chain, init_logs};
+pub use undone::{Removed, Undone};
 pub use verdict::Verdict;
 pub use work_area::WorkArea;

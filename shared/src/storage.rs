@@ -7,6 +7,7 @@ mod s3;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub struct Listed {
     pub location: Location,
     /// Length in bytes.
     pub size: u64,
+    /// When it was written, by the clock of the store.
+    pub modified: SystemTime,
 }
 
 /// Whether a put may replace an object.

@@ -91,6 +91,11 @@ impl WorkArea {
     pub fn receipt(&self) -> Location {
         self.root.join("receipt.json")
     }
+
+    /// What was removed from the table when the job was undone; the last word on it, whatever the receipt says.
+    pub fn undone(&self) -> Location {
+        self.root.join("undone.json")
+    }
 }
 
 #[cfg(test)]

@@ -71,12 +71,14 @@ pub(crate) async fn open(
 
 /// Whether some of a job is in its table, and not all of it: then it is gone on with, and not begun anew beside it.
 async fn is_under_way(storage: &dyn Storage, area: &WorkArea) -> Result<bool, StorageError> {
-    let is_done = match storage.stat(&area.receipt()).await {
-        Ok(_) => true,
-        Err(StorageError::NotFound { .. }) => false,
-        Err(error) => return Err(error),
-    };
-    Ok(!is_done && !storage.list(&area.loaded()).await?.is_empty())
+    for end in [area.receipt(), area.undone()] {
+        match storage.stat(&end).await {
+            Ok(_) => return Ok(false),
+            Err(StorageError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(!storage.list(&area.loaded()).await?.is_empty())
 }
 
 async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy, SplitError> {

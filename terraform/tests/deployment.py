@@ -14,8 +14,8 @@ RUNS = ["deployment", "through_sns", "through_eventbridge"]
 
 # Attributes that are kept, by type. The rest is of no use to an emulator, or made up by the mocked provider.
 KEPT = {
-    "aws_cloudwatch_event_rule": ["name", "event_pattern"],
-    "aws_cloudwatch_event_target": ["rule", "arn"],
+    "aws_cloudwatch_event_rule": ["name", "event_pattern", "schedule_expression"],
+    "aws_cloudwatch_event_target": ["rule", "arn", "input"],
     "aws_iam_role": ["name", "arn", "assume_role_policy"],
     "aws_iam_role_policy": ["name", "role", "policy"],
     "aws_lambda_event_source_mapping": [
@@ -23,6 +23,7 @@ KEPT = {
         "maximum_batching_window_in_seconds", "scaling_config"],
     "aws_lambda_function": [
         "function_name", "role", "runtime", "handler", "architectures", "timeout", "memory_size", "environment"],
+    "aws_lambda_permission": ["action", "function_name", "principal", "source_arn"],
     "aws_lambda_function_recursion_config": ["function_name", "recursive_loop"],
     "aws_s3_bucket": ["bucket"],
     "aws_s3_bucket_lifecycle_configuration": ["bucket", "rule"],
@@ -38,7 +39,8 @@ KEPT = {
 }
 
 # The provider makes up eight letters for text that is not set. Only in these attributes could that be taken for a value.
-MAY_BE_MADE_UP = {"filter_prefix", "filter_suffix", "redrive_policy", "mfa_delete", "id", "prefix", "date"}
+MAY_BE_MADE_UP = {"filter_prefix", "filter_suffix", "redrive_policy", "mfa_delete", "id", "prefix", "date", "event_pattern",
+                  "schedule_expression", "input"}
 MADE_UP = re.compile(r"[a-z0-9]{8}")
 
 

@@ -34,6 +34,7 @@ run "defaults" {
       ListChunks              = [["s3:ListBucket"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1"]]
       WriteTable              = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::example-lake/tables/orders/*"]]
       ListTable0              = [["s3:ListBucket"], ["arn:aws:s3:::example-lake"]]
+      CleanWorkAreas          = [["s3:DeleteObject"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice/*"]]
       ReceiveChunkTasks       = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:000000000000:sluice-chunks"]]
       WriteLogs               = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/sluice-worker:*"]]
     }

@@ -282,13 +282,15 @@ impl<'a> Commit<'a> {
         self.decided.push(Decided { chunk, fate });
     }
 
-    /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks.
+    /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
+    /// of jobs that were undone.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
         let ids: BTreeSet<String> =
             self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref().map(Origin::seal_id)).collect();
-        let unknown: Vec<String> = ids.into_iter().filter(|id| !self.seals.contains_key(id)).collect();
-        let known = self.transactions(unknown.clone()).await?;
-        self.seals.extend(unknown.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))));
+        let ids: Vec<String> = ids.into_iter().collect();
+        // Anew each time: a job may have been undone since the last attempt.
+        let known = self.transactions(ids.clone()).await?;
+        self.seals = ids.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))).collect();
         let mut first: HashMap<String, i64> = HashMap::new();
         for chunk in std::mem::take(&mut self.open) {
             let Some(origin) = chunk.chunk.origin.clone() else {
@@ -296,14 +298,14 @@ impl<'a> Commit<'a> {
                 continue;
             };
             let id = origin.seal_id();
-            let seal = self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
-            if *seal == origin.seal.0 {
+            let seal = *self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
+            if seal == origin.seal.0 {
                 self.open.push(chunk);
                 continue;
             }
             self.discard(&chunk).await;
-            let (job, table) = (origin.identity.job_id, self.head.table().uri().clone());
-            let fate = Fate::Failed(LoadError::Sealed { job, table }.verdict());
+            let error = LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri());
+            let fate = Fate::Failed(error.verdict());
             self.decided.push(Decided { chunk, fate });
         }
         Ok(())
@@ -371,7 +373,7 @@ impl<'a> Commit<'a> {
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.
     fn new_transactions(&self) -> Vec<Transaction> {
-        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis();
+        let now = crate::log::now();
         let mut transactions = Vec::new();
         let mut sealed: Vec<String> = Vec::new();
         for chunk in &self.open {
@@ -397,7 +399,7 @@ impl<'a> Commit<'a> {
 
 /// How an attempt was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loss {
+pub(crate) enum Loss {
     /// Another writer was there first.
     Conflict,
     /// It was refused before anything was put.
@@ -406,7 +408,7 @@ enum Loss {
     Unknown,
 }
 
-fn loss(error: &DeltaTableError) -> Loss {
+pub(crate) fn loss(error: &DeltaTableError) -> Loss {
     use DeltaTableError as E;
     match error {
         E::VersionAlreadyExists(_) => Loss::Conflict,
@@ -425,7 +427,7 @@ fn loss(error: &DeltaTableError) -> Loss {
 }
 
 /// The attempts and waits of the settings, within the time that is left.
-fn limits(context: &LoadContext) -> BackoffSettings {
+pub(crate) fn limits(context: &LoadContext) -> BackoffSettings {
     let left: Option<Duration> =
         context.delta.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let max_elapsed = match (context.settings.commit.max_elapsed, left) {

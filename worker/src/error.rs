@@ -5,7 +5,9 @@ use std::time::Duration;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
 use parquet::errors::ParquetError;
-use shared::{ChunkTaskError, JobId, Location, StorageError, Verdict, error_chain};
+use shared::{ChunkTaskError, JobId, Location, Seal, StorageError, Verdict, error_chain};
+
+use crate::maintain::LEAST_RETENTION;
 
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -115,6 +117,44 @@ pub enum LoadError {
         /// The table.
         table: Location,
     },
+    /// The job was undone, and stays so.
+    #[error("job {job} was undone in table {table}")]
+    Undone {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+    },
+    /// The table knows no such job.
+    #[error("job {job} is not in table {table}")]
+    Unknown {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+    },
+    /// What the job added cannot be told from what others did since.
+    #[error("job {job} cannot be undone in table {table}: {reason}")]
+    Mingled {
+        /// The job.
+        job: JobId,
+        /// The table.
+        table: Location,
+        /// What happened to its files.
+        reason: String,
+    },
+    /// There is no table to look after.
+    #[error("there is no table {table}")]
+    NoSuchTable {
+        /// Where one was looked for.
+        table: Location,
+    },
+    /// A vacuum that might take what loads under way have made.
+    #[error("files of table {table} cannot be vacuumed after less than {} minutes", LEAST_RETENTION.as_secs() / 60)]
+    Retention {
+        /// The table.
+        table: Location,
+    },
     /// Other writers, or changes of the table, left no room for the commit.
     #[error("could not commit to table {table} in {attempts} attempts")]
     Contention {
@@ -152,6 +192,12 @@ impl LoadError {
         Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
     }
 
+    /// The error for a job whose seal in the table is not its own.
+    pub(crate) fn sealed(seal: i64, job: &JobId, table: &Location) -> Self {
+        let (job, table) = (job.clone(), table.clone());
+        if seal == Seal::UNDONE.0 { Self::Undone { job, table } } else { Self::Sealed { job, table } }
+    }
+
     /// A storage error met on the way to a chunk; an object that is gone gets its own advice.
     pub(crate) fn reading(chunk: &Location, source: StorageError) -> Self {
         match source {
@@ -175,6 +221,7 @@ impl LoadError {
             Self::Sealed { .. } => {
                 "give the work area of the first run with --work-dir, or load the file a second time on purpose with --again"
             }
+            Self::Undone { .. } => "it stays undone; to load the file anew, ingest it with --again",
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
             }
@@ -194,7 +241,11 @@ impl LoadError {
     /// What a driver is to do: the one place that tells what may pass from what a person has to look at.
     pub fn verdict(&self) -> Verdict {
         let reason = self.reason();
-        if self.may_pass() {
+        if matches!(self, Self::Undone { .. }) {
+            // Somebody decided that this chunk is not to be there, so there is nothing left to do for it.
+            tracing::warn!(reason, "chunk left out");
+            Verdict::Done
+        } else if self.may_pass() {
             Verdict::Retry { reason, after: RETRY_AFTER }
         } else if self.is_denied() {
             Verdict::Retry { reason, after: RETRY_DENIED_AFTER }
@@ -232,7 +283,12 @@ impl LoadError {
             | Self::Unfit { .. }
             | Self::BadRow { .. }
             | Self::Unsupported { .. }
-            | Self::Sealed { .. } => false,
+            | Self::Sealed { .. }
+            | Self::Undone { .. }
+            | Self::Unknown { .. }
+            | Self::NoSuchTable { .. }
+            | Self::Retention { .. }
+            | Self::Mingled { .. } => false,
         }
     }
 }

@@ -47,6 +47,11 @@ impl Head {
         self.table.state()
     }
 
+    /// Latest version that was read; none while there is no table.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.log.as_ref().map(Log::version)
+    }
+
     /// Version of a transaction; none when it is not in the table.
     pub(crate) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LoadError> {
         let Some(log) = &self.log else { return Ok(None) };

@@ -12,16 +12,22 @@ mod fetch;
 mod head;
 mod load;
 mod log;
+mod maintain;
 mod plan;
 mod quarantine;
 mod route;
 mod table;
 mod tables;
 mod transform;
+mod undo;
 mod whole_file;
 mod write;
 
 pub use error::LoadError;
 pub use load::{LoadContext, has_job, load, table_version};
+pub use maintain::{
+    Checkpoints, Cleared, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint, maintain,
+};
 pub use table::DeltaOptions;
 pub use tables::Tables;
+pub use undo::{Undoing, undo};

@@ -63,7 +63,8 @@ pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Op
     }
 }
 
-/// The seal that a table holds of a job; `None` when no chunk of the job is in the table, or when there is no table.
+/// The seal that a table holds of a job, [`Seal::UNDONE`] when it was undone; `None` when no chunk of the job is in the
+/// table, or when there is no table.
 pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
     match open(context, table).await? {
         Some(head) => Ok(head.transaction(&job_app_id(job)).await?.map(Seal)),
@@ -72,7 +73,7 @@ pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Re
 }
 
 /// Opens a table to look into it, without making its directory.
-async fn open(context: &LoadContext, table: &Location) -> Result<Option<Head>, LoadError> {
+pub(crate) async fn open(context: &LoadContext, table: &Location) -> Result<Option<Head>, LoadError> {
     match table {
         Location::Local { path } if !std::path::Path::new(path).exists() => Ok(None),
         _ => Head::open(table, &context.delta).await.map(Some),
@@ -149,7 +150,7 @@ async fn load_whole_files(
     Ok(outdated)
 }
 
-/// Answers for the chunks that are in the table; gives the table, and the others.
+/// Answers for the chunks that are in the table, or may not come into it; gives the table, and the others.
 async fn skip_what_is_there(
     context: &LoadContext,
     uri: &Location,
@@ -158,14 +159,9 @@ async fn skip_what_is_there(
     answers: &mut Answers,
 ) -> Result<(Table, Vec<RoutedChunk>), LoadError> {
     let head = slot.look(uri, &context.delta).await?;
-    let (mut absent, mut there) = (Vec::new(), Vec::new());
-    for chunk in chunks {
-        match head.transaction(&chunk.app_id).await? {
-            Some(_) => there.push((sealed_otherwise(&head, &chunk).await?, chunk)),
-            None => absent.push(chunk),
-        }
-    }
     let table = head.table().clone();
+    // A head may lean on a checkpoint that is cleaned up by now.
+    let (there, absent) = part(&head, chunks).await.inspect_err(|_| slot.forget())?;
     for (error, chunk) in there {
         let storage = context.storage.as_ref();
         let concluded = match error {
@@ -178,16 +174,34 @@ async fn skip_what_is_there(
     Ok((table, absent))
 }
 
-/// The error for a chunk whose job the table holds in another cut: then its place in the job says nothing about its rows.
+/// Parts the chunks that are in the table, or may not come into it for a reason, from the others.
+async fn part(head: &Head, chunks: Vec<RoutedChunk>) -> Result<(Vec<Settled>, Vec<RoutedChunk>), LoadError> {
+    let (mut there, mut absent) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        let refusal = sealed_otherwise(head, &chunk).await?;
+        if refusal.is_some() || head.transaction(&chunk.app_id).await?.is_some() {
+            there.push((refusal, chunk));
+        } else {
+            absent.push(chunk);
+        }
+    }
+    Ok((there, absent))
+}
+
+/// A chunk that is not to be loaded; the reason, unless it is in the table.
+type Settled = (Option<LoadError>, RoutedChunk);
+
+/// The error for a chunk whose job the table holds in another cut, when its place in the job says nothing about its rows, or
+/// whose job was undone.
 async fn sealed_otherwise(head: &Head, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
     let Some(origin) = &chunk.origin else { return Ok(None) };
     let seal = head.transaction(&origin.seal_id()).await?;
-    let other = seal.is_some_and(|seal| seal != origin.seal.0);
-    let (job, table) = (&origin.identity.job_id, head.table().uri());
-    Ok(other.then(|| LoadError::Sealed { job: job.clone(), table: table.clone() }))
+    let other = seal.filter(|seal| *seal != origin.seal.0);
+    Ok(other.map(|seal| LoadError::sealed(seal, &origin.identity.job_id, head.table().uri())))
 }
 
-/// Writes the data files of each chunk, as long as there is time for one more. What one chunk adds to the table's columns, the next ones find.
+/// Writes the data files of each chunk, as long as there is time for one more. What one chunk adds to the table's columns,
+/// the next ones find.
 async fn prepare_all(
     context: &LoadContext,
     table: &Table,
@@ -249,7 +263,7 @@ async fn prepare(
             return Err(error);
         }
     };
-    let files = files.finish().await?;
+    let files = files.finish(&chunk.app_id).await?;
     complete::stage(context.storage.as_ref(), chunk, rows).await?;
     Ok((plan, files, rows))
 }

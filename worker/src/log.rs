@@ -1,5 +1,7 @@
 //! The end of a table's log, as this process has read it: which transactions there are, and which version comes next.
 
+mod checkpoint;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,9 +33,9 @@ pub(crate) struct Log {
     entry: Bytes,
     /// Whether a version came that changed columns, partitioning, settings or protocol.
     table_changed: bool,
-    /// Transactions of the entries that were read.
+    /// Transactions of the last checkpoint, and of the entries that were read.
     transactions: Shared<Noted>,
-    /// What came before those; none when all were read.
+    /// What came before those, where the checkpoint could not be read at once.
     older: Option<SnapshotRef>,
     /// What was looked up there, which never changes.
     looked_up: Shared<Option<i64>>,
@@ -51,8 +53,8 @@ fn locked<T>(shared: &Shared<T>) -> MutexGuard<'_, HashMap<String, T>> {
 #[derive(Clone, Copy, Debug)]
 struct Noted {
     value: i64,
-    /// Version whose entry has it.
-    at: u64,
+    /// Version whose entry has it; none for what a checkpoint tells.
+    at: Option<u64>,
 }
 
 /// What came between two looks.
@@ -95,11 +97,17 @@ impl Log {
         let versions = checkpoint.unwrap_or_default()..=version;
         let reads = versions.map(|version| async move { store.read_commit_entry(version).await.map(|e| (version, e)) });
         let entries: Vec<(u64, Option<Bytes>)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        let older = match checkpoint {
-            Some(checkpoint) => Some(snapshot(store, checkpoint).await?),
-            None => None,
-        };
+        let (mut transactions, mut older) = (HashMap::new(), None);
+        if let Some(at) = checkpoint {
+            match checkpoint::transactions(store, at, MOST_NEW).await? {
+                Some(found) => {
+                    transactions = found.into_iter().map(|(id, value)| (id, Noted { value, at: None })).collect();
+                }
+                None => older = Some(snapshot(store, at).await?),
+            }
+        }
         let mut log = Self::new(Arc::clone(store), version, Bytes::new(), older);
+        log.transactions = Arc::new(Mutex::new(transactions));
         for (version, entry) in entries {
             let Some(entry) = entry else { return Ok(None) };
             log.take(version, entry)?;
@@ -113,7 +121,8 @@ impl Log {
         for action in get_actions(version, &entry)? {
             match action {
                 Action::Txn(txn) => {
-                    locked(&self.transactions).insert(txn.app_id, Noted { value: txn.version, at: version });
+                    let noted = Noted { value: txn.version, at: Some(version) };
+                    locked(&self.transactions).insert(txn.app_id, noted);
                 }
                 Action::Metadata(_) | Action::Protocol(_) => self.table_changed = true,
                 _ => {}
@@ -121,6 +130,11 @@ impl Log {
         }
         (self.version, self.entry) = (version, entry);
         Ok(())
+    }
+
+    /// Latest version that was read.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Version of a transaction in what was read; none when it is not in the table.
@@ -174,7 +188,8 @@ impl Log {
         let put = CommitOrBytes::LogBytes(entry.clone());
         self.store.write_commit_entry(version, put, uuid::Uuid::new_v4()).await?;
         for txn in &data.app_transactions {
-            locked(&self.transactions).insert(txn.app_id.clone(), Noted { value: txn.version, at: version });
+            let noted = Noted { value: txn.version, at: Some(version) };
+            locked(&self.transactions).insert(txn.app_id.clone(), noted);
         }
         (self.version, self.entry) = (version, entry);
         Ok(version)
@@ -183,20 +198,24 @@ impl Log {
     /// The version that has this transaction, if its entry names one of these files, or if there are none to name; an error
     /// when the log does not tell any more, since a checkpoint came.
     pub(crate) async fn version_with(&self, app_id: &str, files: &[Add]) -> DeltaResult<Option<u64>> {
-        let noted = locked(&self.transactions).get(app_id).copied();
-        let noted = noted.ok_or_else(|| DeltaTableError::generic("the transaction is behind a checkpoint"))?;
-        let entry = self.store.read_commit_entry(noted.at).await?;
-        let entry = entry.ok_or(DeltaTableError::InvalidVersion(noted.at))?;
-        let names_ours = get_actions(noted.at, &entry)?.iter().any(|action| match action {
+        let at = locked(&self.transactions).get(app_id).and_then(|noted| noted.at);
+        let at = at.ok_or_else(|| DeltaTableError::generic("the transaction is behind a checkpoint"))?;
+        let entry = self.store.read_commit_entry(at).await?.ok_or(DeltaTableError::InvalidVersion(at))?;
+        let names_ours = get_actions(at, &entry)?.iter().any(|action| match action {
             Action::Add(add) => files.iter().any(|file| file.path == add.path),
             _ => false,
         });
-        Ok((files.is_empty() || names_ours).then_some(noted.at))
+        Ok((files.is_empty() || names_ours).then_some(at))
     }
 }
 
+/// The time in milliseconds since 1970, as the log has it.
+pub(crate) fn now() -> i64 {
+    chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis()
+}
+
 /// Version of the last checkpoint by the hint that its writer left; none when there is no hint, which only costs time.
-async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
+pub(crate) async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
     #[derive(Deserialize)]
     struct Hint {
         version: u64,

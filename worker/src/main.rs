@@ -1,4 +1,5 @@
-//! The worker as a Lambda function behind an SQS queue: answers with the messages that are to come again.
+//! The worker as a Lambda function behind an SQS queue: answers with the messages that are to come again. A schedule calls it
+//! with an event of its own, to have tables looked after.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use shared::{
-    LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores, Verdict,
-    init_logs,
+    Location, LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores,
+    Verdict, init_logs,
 };
-use worker::{DeltaOptions, LoadContext, load};
+use worker::{DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, maintain};
 
 /// Time before the function's own limit at which commits are no longer tried.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -20,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let start = async { Ok::<_, Error>(start(Settings::from_env()?).await) };
     let (context, put_back) =
         start.await.inspect_err(|error| tracing::error!(reason = %error, "the worker cannot start"))?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Batch>| handle(&context, &put_back, event))).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| handle(&context, &put_back, event))).await
 }
 
 async fn start(settings: Settings) -> (LoadContext, PutBack) {
@@ -34,11 +35,23 @@ async fn start(settings: Settings) -> (LoadContext, PutBack) {
     (LoadContext { storage, settings, progress, delta }, put_back)
 }
 
-/// What SQS hands over; fields that are not named here are left alone.
+/// What SQS hands over, or a schedule; fields that are not named here are left alone.
 #[derive(Debug, Deserialize)]
-struct Batch {
+struct Event {
     #[serde(rename = "Records", default)]
     records: Vec<Record>,
+    maintain: Option<MaintainEvent>,
+}
+
+/// Tables to look after, `{"maintain": {"tables": ["s3://bucket/table"]}}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MaintainEvent {
+    tables: Vec<Location>,
+    /// Days for which chunks of finished jobs are kept.
+    keep_jobs_days: Option<u32>,
+    /// Days for which data files are kept that the table no longer names.
+    retention_days: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +72,14 @@ struct Attributes {
     receive_count: Option<String>,
 }
 
+/// What the function answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Reply {
+    Answer(Answer),
+    Maintained(Vec<Maintained>),
+}
+
 /// The messages that were not done; SQS deletes the others.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,13 +93,20 @@ struct Failure {
     item_identifier: String,
 }
 
-async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Batch>) -> Result<Answer, Error> {
-    let messages = event.payload.records.into_iter().map(message).collect::<Result<Vec<_>, Error>>()?;
+async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Event>) -> Result<Reply, Error> {
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let mut context = context.clone();
     context.delta.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
+    match event.payload.maintain {
+        Some(asked) => look_after(&context, &asked).await.map(Reply::Maintained),
+        None => take(&context, put_back, event.payload.records).await.map(Reply::Answer),
+    }
+}
+
+async fn take(context: &LoadContext, put_back: &PutBack, records: Vec<Record>) -> Result<Answer, Error> {
+    let messages = records.into_iter().map(message).collect::<Result<Vec<_>, Error>>()?;
     let held = put_back.hold(&messages);
-    let verdicts = load(&context, &messages).await;
+    let verdicts = load(context, &messages).await;
     let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
         if let Some(held) = &held {
             held.release(&message.receipt).await;
@@ -92,6 +120,39 @@ async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Ba
     });
     let failures = futures::future::join_all(failed).await.into_iter().flatten().collect();
     Ok(Answer { batch_item_failures: failures })
+}
+
+/// Looks after one table after the other. One that fails does not keep the others from it; the call then fails at its end.
+async fn look_after(context: &LoadContext, asked: &MaintainEvent) -> Result<Vec<Maintained>, Error> {
+    let days = |days: u32| Duration::from_hours(24) * days;
+    let mut maintenance = Maintenance::default();
+    if let Some(kept) = asked.keep_jobs_days {
+        maintenance.keep_jobs = Some(days(kept));
+    }
+    if let Some(kept) = asked.retention_days {
+        maintenance.vacuum = Vacuum::After(days(kept));
+    }
+    let (mut done, mut failed) = (Vec::new(), 0);
+    for table in &asked.tables {
+        let prefix = context.settings.work_prefix.clone().unwrap_or_else(|| table.join("_sluice"));
+        match maintain(context, table, &prefix, &maintenance).await {
+            Ok(maintained) => {
+                tracing::info!(%table, report = serde_json::to_string(&maintained)?, "table looked after");
+                done.push(maintained);
+            }
+            // Nothing was loaded yet.
+            Err(LoadError::NoSuchTable { .. }) => tracing::info!(%table, "there is no table yet"),
+            Err(error) => {
+                tracing::error!(%table, reason = error.reason(), "table not looked after");
+                failed += 1;
+            }
+        }
+    }
+    if failed > 0 {
+        Err(format!("{failed} of {} tables not looked after", asked.tables.len()).into())
+    } else {
+        Ok(done)
+    }
 }
 
 fn tell(message: &Message, verdict: &Verdict) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use deltalake::checkpoints::create_checkpoint;
 use deltalake::kernel::transaction::{CommitProperties, PROTOCOL, TransactionError};
 use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
@@ -113,6 +114,12 @@ impl Table {
 
     pub(crate) fn object_store(&self) -> ObjectStoreRef {
         self.handle.object_store()
+    }
+
+    /// Writes a checkpoint of the version that was opened, unless there is one.
+    pub(crate) async fn checkpoint(&self) -> Result<(), LoadError> {
+        let written = create_checkpoint(&self.handle, None).await;
+        written.map_err(|error| LoadError::table(&self.uri, "write a checkpoint of", error))
     }
 
     /// Goes to the latest version.

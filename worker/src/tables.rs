@@ -52,14 +52,18 @@ impl Slot {
         let head = match last {
             Some(mut head) => {
                 // What a failure leaves is not used again.
-                let forget = |_: &LoadError| *locked(&self.last) = None;
-                head.catch_up(options).await.inspect_err(forget)?;
+                head.catch_up(options).await.inspect_err(|_| self.forget())?;
                 head
             }
             None => Head::open(uri, options).await?,
         };
         self.keep(&head);
         Ok(head)
+    }
+
+    /// Has the next look open the table anew.
+    pub(crate) fn forget(&self) {
+        *locked(&self.last) = None;
     }
 
     /// Keeps a table for the next look.

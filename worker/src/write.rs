@@ -23,6 +23,9 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Most bytes of rows that the open files of a partitioned table hold together; then all are closed.
 const OPEN_PARTITIONS_BYTES: usize = 256 << 20;
 
+/// Tag of a data file in the log: the application id of the chunk that it is made of. One commit may hold several chunks.
+pub(crate) const CHUNK_TAG: &str = "sluice.chunk";
+
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
     table: &'a Table,
@@ -76,11 +79,14 @@ impl<'a> DataFiles<'a> {
         Ok(())
     }
 
-    /// Makes the files durable.
-    pub(crate) async fn finish(mut self) -> Result<Vec<Add>, LoadError> {
+    /// Makes the files durable, and marks them with the chunk that they are made of.
+    pub(crate) async fn finish(mut self, app_id: &str) -> Result<Vec<Add>, LoadError> {
         let table = self.table.uri();
         let rest = self.writer.close().await.map_err(|error| LoadError::table(table, "write data files of", error))?;
         self.written.extend(rest);
+        for file in &mut self.written {
+            file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(app_id.to_owned()));
+        }
         Ok(self.written)
     }
 

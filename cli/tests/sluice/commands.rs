@@ -89,7 +89,7 @@ fn status_by_source_and_by_name() {
 #[test]
 fn help_names_every_command() {
     let help = Place::new().run(&["--help"]).stdout;
-    for command in ["ingest", "split", "status", "work", "dlq", "doctor"] {
+    for command in ["ingest", "split", "status", "undo", "maintain", "work", "dlq", "doctor"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
     assert!(help.contains("Exit status: 0 done"), "{help}");

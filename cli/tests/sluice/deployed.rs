@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use serde_json::json;
+use shared::Location;
 
 use self::deployment::Deployment;
 use crate::support::{Place, fixture};
@@ -52,6 +54,7 @@ fn flights_under_the_policies_of_the_roles(run: &str) {
     let receipt = deployment.loaded(&at);
     assert_eq!((receipt.rows.read, receipt.rows.committed), (27_004, 27_004));
     assert_eq!(deployment.table().iter().map(RecordBatch::num_rows).sum::<usize>(), 27_004);
+    a_table_is_looked_after(&deployment, &at);
     assert_eq!(deployment.receipts().len(), 1, "what no rule of the notification names is left alone");
     // The worker's role does not reach the drops, so the roles are enforced.
     deployment.send_chunk_task(&at);
@@ -64,6 +67,18 @@ fn flights_under_the_policies_of_the_roles(run: &str) {
     for complaint in ["could not be left alone", "no note could be kept", "may be received by others"] {
         assert!(!log.contains(complaint), "{log}");
     }
+}
+
+/// The schedule's call of the worker, with what its role allows.
+fn a_table_is_looked_after(deployment: &Deployment, drop: &Location) {
+    let chunk = deployment.work_area(drop).chunk(0);
+    let report = &deployment.look_after_tables(&[])[0];
+    let nothing = json!({"objects": 0, "bytes": 0});
+    assert_eq!((&report["vacuum"], &report["work_areas"]), (&nothing, &nothing), "{report}");
+    assert!(deployment.exists(&chunk));
+    let report = &deployment.look_after_tables(&[("keep_jobs_days", 0.into())])[0];
+    assert!(report["work_areas"]["objects"].as_u64().unwrap() > 0, "{report}");
+    assert!(!deployment.exists(&chunk));
 }
 
 /// Keys that are written otherwise in a notification, all dropped within a moment.

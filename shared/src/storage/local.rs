@@ -135,11 +135,12 @@ fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             walk(&path, found)?;
         } else if let Some(text) = path.to_str().filter(|text| !text.ends_with(PARTIAL)) {
-            let size = match entry.metadata() {
+            let metadata = match entry.metadata() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?.len(),
+                metadata => metadata?,
             };
-            found.push(Listed { location: Location::Local { path: text.to_owned() }, size });
+            let location = Location::Local { path: text.to_owned() };
+            found.push(Listed { location, size: metadata.len(), modified: metadata.modified()? });
         }
     }
     Ok(())

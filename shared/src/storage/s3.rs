@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -184,6 +185,11 @@ impl Storage for S3Storage {
                 Some(Listed {
                     location: Location::S3 { bucket: prefix.bucket().to_owned(), key: object.key()?.to_owned() },
                     size: u64::try_from(object.size()?).ok()?,
+                    // A store that does not say has written it just now, so that nothing is done to it for its age.
+                    modified: object
+                        .last_modified()
+                        .and_then(|time| SystemTime::try_from(*time).ok())
+                        .unwrap_or_else(SystemTime::now),
                 })
             }));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -92,6 +93,7 @@ impl Storage for MemoryStorage {
         let listed = below.map(|(at, (body, _))| Listed {
             location: at.clone(),
             size: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            modified: SystemTime::now(),
         });
         Ok(listed.collect())
     }

@@ -55,6 +55,11 @@ override_resource {
 }
 
 override_resource {
+  target = aws_cloudwatch_event_rule.maintain
+  values = { arn = "arn:aws:events:eu-central-1:000000000000:rule/sluice-maintain" }
+}
+
+override_resource {
   target = aws_lambda_function.splitter
   values = { arn = "arn:aws:lambda:eu-central-1:000000000000:function:sluice-splitter" }
 }

@@ -5,7 +5,10 @@
 mod contention;
 mod exactly_once;
 mod faults;
+mod maintain;
 mod refusals;
 mod rows;
 mod support;
+mod undo;
+mod watched;
 mod whole_file;

@@ -199,6 +199,21 @@ impl Deployment {
         self.runtime.block_on(self.dead.start_move(arn, None, None)).unwrap();
     }
 
+    /// Calls the worker with the event of the schedule, and with changes to it; gives its answer.
+    pub(crate) fn look_after_tables(&self, changes: &[(&str, Value)]) -> Value {
+        let mut event: Value =
+            serde_json::from_str(self.attribute("aws_cloudwatch_event_target.maintain[0]", "/input")).unwrap();
+        for (name, value) in changes {
+            event["maintain"][*name] = value.clone();
+        }
+        let client = aws_sdk_lambda::Client::new(&self.runtime.block_on(self.emulator.sdk_config()));
+        let call = client.invoke().function_name(self.attribute("aws_lambda_function.worker", "/function_name"));
+        let call = call.payload(aws_sdk_lambda::primitives::Blob::new(event.to_string()));
+        let answer = self.runtime.block_on(call.send()).unwrap();
+        assert_eq!(answer.function_error(), None, "{}", self.emulator.log());
+        serde_json::from_slice(answer.payload().unwrap().as_ref()).unwrap()
+    }
+
     /// Ends every worker of this deployment, as the kernel does when memory runs out; gives their number.
     pub(crate) fn kill_workers(&self) -> usize {
         let (program, endpoint) = (binary("worker"), format!("AWS_ENDPOINT_URL={}", self.emulator.endpoint()));

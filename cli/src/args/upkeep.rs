@@ -1,0 +1,128 @@
+//! What the user typed about what was loaded: to have it looked at, taken out, or looked after.
+#![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
+
+use std::time::Duration;
+
+use shared::Settings;
+use worker::LEAST_RETENTION;
+
+use super::{settings, time_span};
+use crate::error::CliError;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Name of a job, or the file that it is about
+    pub(crate) job_or_source: String,
+    /// The Delta table of the job [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    pub(crate) table: Option<String>,
+    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = UNDO_HELP)]
+pub(crate) struct UndoArgs {
+    /// Name of a job, or the file that it loaded
+    pub(crate) job_or_source: String,
+    /// The Delta table [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    pub(crate) table: Option<String>,
+    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+const UNDO_HELP: &str = "\
+One commit removes the files that the job's chunks added, and nothing else; earlier versions of the table keep them until \
+vacuum. Files that were rewritten or removed since, by compaction, DELETE or UPDATE, cannot be told apart any more: then \
+nothing is changed, and the error names the version that did it (exit status 1). Exit status 3: the table knows no such job.
+
+A job that is undone stays so: chunks that are delivered later are left out, and the file is loaded anew only by sluice \
+ingest --again. A file that was loaded more than once has a job for each load, which has to be named.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = MAINTAIN_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub(crate) struct MaintainArgs {
+    /// The Delta table [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    pub(crate) table: Option<String>,
+    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+    /// Write a checkpoint though none is due
+    #[arg(long, conflicts_with = "no_checkpoint")]
+    pub(crate) checkpoint: bool,
+    /// Write no checkpoint
+    #[arg(long)]
+    pub(crate) no_checkpoint: bool,
+    /// Leave expired log entries
+    #[arg(long)]
+    pub(crate) no_log: bool,
+    /// Leave data files that nothing names
+    #[arg(long)]
+    pub(crate) no_vacuum: bool,
+    /// Leave chunks of finished jobs
+    #[arg(long)]
+    pub(crate) no_work_areas: bool,
+    /// How long data files are kept that the table no longer names, as 36h or 14d, from 1h [default: the table's
+    /// delta.deletedFileRetentionDuration, 7d unless set]
+    #[arg(long, value_name = "TIME", value_parser = retention)]
+    pub(crate) retention: Option<Duration>,
+    /// Days that chunks are kept once their job is done or undone
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub(crate) keep_jobs: u16,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+const MAINTAIN_HELP: &str = "\
+A checkpoint is due when delta.checkpointInterval versions came since the last. Log entries go once they are older than \
+delta.logRetentionDuration and a checkpoint stands for them; a table with delta.enableExpiredLogCleanup=false keeps all. \
+Vacuum takes data files that are older than the retention, that no version within it names, and that no unfinished job \
+has staged in its work area; so --work-dir has to be where the workers' is. Of finished jobs, chunks and staged notes go; \
+job, manifest, receipts and quarantine stay.
+
+It adds no version to the table, and may run beside workers, twice at once, and again after it was cut off.";
+
+/// How long vacuum keeps files.
+fn retention(text: &str) -> Result<Duration, String> {
+    let span = time_span(text)?;
+    if span < LEAST_RETENTION {
+        return Err("loads that are under way have files that nothing names yet: from 1h".to_owned());
+    }
+    Ok(span)
+}
+
+impl UndoArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings([("TABLE_URI", self.table.as_deref())])
+    }
+}
+
+impl MaintainArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings([("TABLE_URI", self.table.as_deref())])
+    }
+
+    /// How long chunks of finished jobs are kept.
+    pub(crate) fn keep_jobs(&self) -> Duration {
+        const DAY: Duration = Duration::from_hours(24);
+        DAY * u32::from(self.keep_jobs)
+    }
+}
+
+impl StatusArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings([("TABLE_URI", self.table.as_deref())])
+    }
+}

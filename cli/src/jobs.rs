@@ -1,0 +1,25 @@
+//! Jobs, by what a person calls them.
+
+use shared::{Job, JobId, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
+
+/// The job of that name, or all jobs of that source, the oldest generation first.
+pub(crate) async fn find(storage: &dyn Storage, prefix: &Location, asked: &str) -> Result<Vec<Job>, StorageError> {
+    if !asked.contains('/') {
+        let area = WorkArea::new(prefix, &JobId::from(asked.to_owned()));
+        if let Some(job) = try_get_json(storage, &area.job(), "job").await? {
+            return Ok(vec![job]);
+        }
+    }
+    let Ok(source) = asked.parse::<Location>() else { return Ok(Vec::new()) };
+    let mut jobs = Vec::new();
+    for listed in storage.list(prefix).await? {
+        if listed.location.name() == "job.json" {
+            let job: Job = get_json(storage, &listed.location, "job").await?;
+            if job.source.uri == source {
+                jobs.push(job);
+            }
+        }
+    }
+    jobs.sort_by_key(|job| job.generation);
+    Ok(jobs)
+}

@@ -1,0 +1,69 @@
+//! `sluice maintain`: looks after a table, apart from workers.
+
+use worker::{Checkpoints, Cleared, LoadError, Maintained, Maintenance, Vacuum, maintain};
+
+use crate::Done;
+use crate::args::{MaintainArgs, work_prefix};
+use crate::error::CliError;
+use crate::output::{Output, counted, mebibytes};
+use crate::undo::context;
+
+/// Runs the command.
+pub(crate) async fn run(args: &MaintainArgs, output: Output) -> Done {
+    let settings = args.settings()?;
+    let table = settings.table.clone().ok_or(CliError::NoTable)?;
+    let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
+    let maintained = maintain(&context(settings), &table, &prefix, &args.maintenance()).await;
+    let maintained = maintained.map_err(|error| match error {
+        LoadError::Storage(error) => CliError::WorkArea(error),
+        error => CliError::Maintain(error),
+    })?;
+    output.result(&maintained, &text(&maintained));
+    Ok(())
+}
+
+impl MaintainArgs {
+    fn maintenance(&self) -> Maintenance {
+        let checkpoint = match (self.no_checkpoint, self.checkpoint) {
+            (true, _) => Checkpoints::Off,
+            (false, true) => Checkpoints::Always,
+            (false, false) => Checkpoints::WhenDue,
+        };
+        let vacuum = match self.retention {
+            _ if self.no_vacuum => Vacuum::Off,
+            Some(retention) => Vacuum::After(retention),
+            None => Vacuum::AsTheTableSays,
+        };
+        Maintenance {
+            checkpoint,
+            log: !self.no_log,
+            vacuum,
+            keep_jobs: (!self.no_work_areas).then(|| self.keep_jobs()),
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+fn text(maintained: &Maintained) -> String {
+    let Maintained { dry_run, checkpoint, log, vacuum, work_areas, .. } = maintained;
+    let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
+    let checkpoint = checkpoint.map(|checkpoint| match (checkpoint.written, dry_run, checkpoint.last) {
+        (true, false, _) => "written".to_owned(),
+        (true, true, _) => "due".to_owned(),
+        (false, _, Some(last)) => format!("not due, the last is of version {last}"),
+        (false, _, None) => "not due".to_owned(),
+    });
+    let cleared = |cleared: &Option<Cleared>, noun: &str| {
+        let verb = if *dry_run { "to be removed" } else { "removed" };
+        cleared.map(|Cleared { objects, bytes }| format!("{} ({}) {verb}", counted(objects, noun), mebibytes(bytes)))
+    };
+    let left = || "left alone".to_owned();
+    [
+        format!("{} (version {}): {done}", maintained.table, maintained.version),
+        format!("  checkpoint   {}", checkpoint.unwrap_or_else(left)),
+        format!("  log          {}", cleared(log, "expired file").unwrap_or_else(left)),
+        format!("  vacuum       {}", cleared(vacuum, "data file").unwrap_or_else(left)),
+        format!("  work areas   {}", cleared(work_areas, "object").unwrap_or_else(left)),
+    ]
+    .join("\n")
+}

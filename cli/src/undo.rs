@@ -1,0 +1,91 @@
+//! `sluice undo`: takes out of a table exactly what a job added.
+
+use std::sync::Arc;
+
+use shared::{JobId, Location, Progress, Seal, Settings, SourceObject, Storage, Stores, WorkArea};
+use worker::{DeltaOptions, LoadContext, LoadError, Undoing, has_job};
+
+use crate::Done;
+use crate::args::{UndoArgs, work_prefix};
+use crate::error::CliError;
+use crate::jobs::find;
+use crate::output::{Output, counted, mebibytes};
+
+/// Runs the command.
+pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
+    let settings = args.settings()?;
+    let table = settings.table.clone().ok_or(CliError::NoTable)?;
+    let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
+    let context = context(settings);
+    let job = which(&context, &prefix, &table, &args.job_or_source).await?;
+    let area = WorkArea::new(&prefix, &job);
+    let undoing = worker::undo(&context, &table, &job, &area, args.dry_run).await.map_err(CliError::Undo)?;
+    output.result(&undoing, &text(&undoing));
+    Ok(())
+}
+
+/// What looking into tables and changing them takes.
+pub(crate) fn context(settings: Settings) -> LoadContext {
+    let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
+    LoadContext { storage: Stores::from_env(), settings, progress, delta }
+}
+
+/// The job that is meant. Of several loads of one source it has to be the only one that is not undone: to guess would be to
+/// undo another one each time that the command is repeated.
+async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked: &str) -> Result<JobId, CliError> {
+    let jobs = find(context.storage.as_ref(), prefix, asked).await.map_err(CliError::WorkArea)?;
+    let mut ids: Vec<JobId> =
+        jobs.into_iter().filter(|job| job.table.as_ref() == Some(table)).map(|job| job.job_id).collect();
+    if ids.is_empty() {
+        ids = by_table(context, table, asked).await?;
+    }
+    let (mut there, mut undone) = (Vec::new(), Vec::new());
+    for id in ids {
+        match has_job(context, table, &id).await.map_err(CliError::Table)? {
+            Some(Seal::UNDONE) => undone.push(id),
+            Some(_) => there.push(id),
+            None => {}
+        }
+    }
+    if there.len() > 1 {
+        return Err(CliError::SeveralJobs { asked: asked.to_owned(), jobs: there });
+    }
+    let unknown = || LoadError::Unknown { job: JobId::from(asked.to_owned()), table: table.clone() };
+    there.pop().or_else(|| undone.pop()).ok_or_else(|| CliError::Undo(unknown()))
+}
+
+/// Names that the job may have where no work area tells: that which was given, or those of the source as it is now.
+async fn by_table(context: &LoadContext, table: &Location, asked: &str) -> Result<Vec<JobId>, CliError> {
+    let by_name = JobId::from(asked.to_owned());
+    if !asked.contains('/') && has_job(context, table, &by_name).await.map_err(CliError::Table)?.is_some() {
+        return Ok(vec![by_name]);
+    }
+    let storage: &dyn Storage = context.storage.as_ref();
+    let Ok(uri) = asked.parse::<Location>() else { return Ok(Vec::new()) };
+    let Ok(source) = SourceObject::look_up(storage, &uri).await else { return Ok(Vec::new()) };
+    let mut ids = Vec::new();
+    for generation in 1.. {
+        let id = JobId::derive(&source, table, generation);
+        if has_job(context, table, &id).await.map_err(CliError::Table)?.is_none() {
+            break;
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+fn text(undoing: &Undoing) -> String {
+    let head = match (undoing.already_undone, undoing.dry_run) {
+        (true, _) => "was undone before, nothing was changed",
+        (false, true) => "would be undone",
+        (false, false) => "undone",
+    };
+    let version = undoing.table_version.map_or_else(String::new, |version| format!(" (version {version})"));
+    let mut lines = vec![format!("{}: {head}", undoing.job_id), format!("  table        {}{version}", undoing.table)];
+    if let Some(removed) = undoing.removed {
+        let rows = removed.rows.map_or_else(|| "an unknown number of rows".to_owned(), |rows| counted(rows, "row"));
+        let (files, bytes) = (counted(removed.files, "file"), mebibytes(removed.bytes));
+        lines.push(format!("  removed      {rows} in {files} ({bytes})"));
+    }
+    lines.join("\n")
+}

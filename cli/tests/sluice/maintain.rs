@@ -1,0 +1,63 @@
+//! A table is looked after by a command.
+
+use serde_json::json;
+
+use crate::support::{Place, Ran};
+
+fn maintain(place: &Place, more: &[&str]) -> Ran {
+    place.run(&[&["maintain", "--table", "t"], more].concat())
+}
+
+#[test]
+fn maintain_a_table() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&source, &[]);
+    let dry = maintain(&place, &["--checkpoint", "--keep-jobs", "0", "--dry-run"]);
+    assert_eq!((dry.status, dry.stderr.as_str()), (0, ""), "{dry:?}");
+    for line in ["looked at, nothing was changed", "checkpoint   due", "log          0 expired files", "2 objects ("] {
+        assert!(dry.stdout.contains(line), "{dry:?}");
+    }
+    assert!(!place.path("t/_delta_log/_last_checkpoint").exists());
+    let mut done = maintain(&place, &["--checkpoint", "--keep-jobs", "0", "--json"]).json();
+    let removed = done.as_object_mut().unwrap().remove("work_areas").unwrap();
+    assert_eq!(removed["objects"], 2);
+    let nothing = json!({"objects": 0, "bytes": 0});
+    let expected = json!({"table": "[place]/t", "version": 1, "dry_run": false,
+        "checkpoint": {"last": null, "written": true}, "log": nothing, "vacuum": nothing});
+    assert_eq!(done, expected);
+    assert!(place.path("t/_delta_log/_last_checkpoint").exists());
+    let again = place.ingest(&source, &[]);
+    assert_eq!((&again["already_done"], place.rows().num_rows()), (&json!(true), 2));
+    let status = place.run(&["status", "x.csv", "--table", "t", "--json"]).json();
+    assert_eq!(status[0]["state"], "done");
+}
+
+#[test]
+fn maintain_leaves_alone_what_is_switched_off() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n");
+    place.ingest(&source, &[]);
+    let off = ["--no-checkpoint", "--no-log", "--no-vacuum", "--no-work-areas"];
+    let done = maintain(&place, &off);
+    assert_eq!((done.status, done.stdout.matches("left alone").count()), (0, 4), "{done:?}");
+}
+
+#[test]
+fn maintain_what_cannot_be() {
+    let place = Place::new();
+    let no_table = maintain(&place, &["--json"]);
+    assert_eq!((no_table.status, no_table.json()["exit_status"].as_i64()), (3, Some(3)), "{no_table:?}");
+    assert!(no_table.stderr.contains("there is no table [place]/t"), "{no_table:?}");
+    assert!(!place.path("t").exists());
+    for (args, said) in [
+        (vec!["--retention", "59m"], "from 1h"),
+        (vec!["--retention", "soon"], "as 90s or 2d"),
+        (vec!["--keep-jobs", "-1"], "unexpected argument"),
+        (vec!["--checkpoint", "--no-checkpoint"], "cannot be used with"),
+    ] {
+        let refused = maintain(&place, &args);
+        assert_eq!((refused.status, refused.stderr.contains(said)), (2, true), "{refused:?}");
+    }
+    assert_eq!(place.run(&["maintain"]).status, 2, "no table is given");
+}

@@ -1,0 +1,231 @@
+//! Looking after a table, apart from workers: checkpoint, expired log, files that nothing names, work areas of finished jobs.
+//!
+//! Nothing here adds a version to the table. Each action first finds what there is to do and then does it, so a dry run tells
+//! the same; each can be repeated, be cut off, and run twice at once.
+
+mod areas;
+mod expired;
+mod vacuum;
+
+use std::time::{Duration, SystemTime};
+
+use deltalake::logstore::ObjectStoreRef;
+use deltalake::table::config::TablePropertiesExt;
+use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaResult, ObjectStoreError, Path};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use shared::{Backoff, Location, error_chain};
+
+use crate::LoadContext;
+use crate::commit::limits;
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::log::last_checkpoint;
+use areas::WorkAreas;
+
+/// Least age of a file that vacuum may take: a load, from its first file to its commit, is over long before.
+pub const LEAST_RETENTION: Duration = Duration::from_hours(1);
+
+/// Days for which the chunks of a finished job are kept when nobody says how long.
+const KEEP_JOBS: Duration = Duration::from_hours(30 * 24);
+
+/// What is to be done for a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maintenance {
+    /// When a checkpoint is written.
+    pub checkpoint: Checkpoints,
+    /// Whether log entries are removed once they are older than the table keeps them.
+    pub log: bool,
+    /// Which data files are removed of those that no version names.
+    pub vacuum: Vacuum,
+    /// How long after a job's end its chunks are kept; none for ever.
+    pub keep_jobs: Option<Duration>,
+    /// Whether it is only to be said what would be done.
+    pub dry_run: bool,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        Self {
+            checkpoint: Checkpoints::WhenDue,
+            log: true,
+            vacuum: Vacuum::AsTheTableSays,
+            keep_jobs: Some(KEEP_JOBS),
+            dry_run: false,
+        }
+    }
+}
+
+/// When a checkpoint is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoints {
+    /// Never.
+    Off,
+    /// When as many versions came since the last as the table wants between two.
+    WhenDue,
+    /// When a version came since the last.
+    Always,
+}
+
+/// Which data files are removed of those that no version names, and that no unfinished job has staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vacuum {
+    /// None.
+    Off,
+    /// Those that are older, and were removed longer ago, than the table says: 7 days unless it is set.
+    AsTheTableSays,
+    /// Those that are older, and were removed longer ago, than this; see [`LEAST_RETENTION`].
+    After(Duration),
+}
+
+/// What was done for a table, or would be. What was switched off is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Maintained {
+    /// The table.
+    pub table: Location,
+    /// Its version.
+    pub version: u64,
+    /// Whether nothing was done, since that was asked for.
+    pub dry_run: bool,
+    /// The checkpoint.
+    pub checkpoint: Option<WrittenCheckpoint>,
+    /// Log entries that were removed; none too when the table keeps all.
+    pub log: Option<Cleared>,
+    /// Data files that were removed.
+    pub vacuum: Option<Cleared>,
+    /// What was removed from work areas.
+    pub work_areas: Option<Cleared>,
+}
+
+/// What became of the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WrittenCheckpoint {
+    /// Version of the last one before.
+    pub last: Option<u64>,
+    /// Whether one was due, and is written unless this is a dry run.
+    pub written: bool,
+}
+
+/// Objects that were removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cleared {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Does what is due for a table. `prefix` is where work areas are, of this table's jobs and perhaps of others'.
+///
+/// What fails may do so because another one cleaned up what was being read, so it is tried again.
+pub async fn maintain(
+    context: &LoadContext,
+    table: &Location,
+    prefix: &Location,
+    asked: &Maintenance,
+) -> Result<Maintained, LoadError> {
+    if matches!(asked.vacuum, Vacuum::After(age) if age < LEAST_RETENTION) {
+        return Err(LoadError::Retention { table: table.clone() });
+    }
+    let mut backoff = Backoff::new(&limits(context));
+    loop {
+        let error = match attempt(context, table, prefix, asked).await {
+            Err(error) if error.may_pass() => error,
+            ended => return ended,
+        };
+        let Some(wait) = backoff.next_wait() else { return Err(error) };
+        tracing::debug!(%table, error = error_chain(&error), "tried again");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn attempt(
+    context: &LoadContext,
+    table: &Location,
+    prefix: &Location,
+    asked: &Maintenance,
+) -> Result<Maintained, LoadError> {
+    let storage = context.storage.as_ref();
+    let mut areas = WorkAreas::look(storage, prefix).await?;
+    // Before the table is opened: what is listed and committed in between is then known to be the table's.
+    let files = if asked.vacuum == Vacuum::Off { None } else { Some(vacuum::look(context, table, &areas).await?) };
+    let head = open(context, table).await?;
+    let Some((head, state, version)) = head.as_ref().and_then(|head| Some((head, head.state()?, head.version()?)))
+    else {
+        return Err(LoadError::NoSuchTable { table: table.clone() });
+    };
+    let checkpoint = checkpoint(head, state, version, asked).await?;
+    let store = head.table().object_store();
+    let failed = |error| LoadError::table(table, "clean up", error);
+    let vacuum = match files {
+        Some(files) => Some(files.unnamed(head, state, asked.vacuum).await.map_err(failed)?),
+        None => None,
+    };
+    let vacuum = clear(vacuum, &store, asked.dry_run).await.map_err(failed)?;
+    let log = if asked.log { expired::find(&store, state).await.map_err(failed)? } else { None };
+    let log = clear(log, &store, asked.dry_run).await.map_err(failed)?;
+    let work_areas = match asked.keep_jobs {
+        Some(age) => Some(areas.clear(storage, table, before(age), asked.dry_run).await?),
+        None => None,
+    };
+    let (table, dry_run) = (table.clone(), asked.dry_run);
+    Ok(Maintained { table, version, dry_run, checkpoint, log, vacuum, work_areas })
+}
+
+async fn checkpoint(
+    head: &Head,
+    state: &DeltaTableState,
+    version: u64,
+    asked: &Maintenance,
+) -> Result<Option<WrittenCheckpoint>, LoadError> {
+    let failed = |error| LoadError::table(head.table().uri(), "read the log of", error);
+    let last = last_checkpoint(&head.table().log_store()).await.map_err(failed)?;
+    let since = version.saturating_sub(last.unwrap_or_default());
+    let written = match asked.checkpoint {
+        Checkpoints::Off => return Ok(None),
+        Checkpoints::WhenDue => since >= state.table_config().checkpoint_interval().get(),
+        Checkpoints::Always => since > 0 || last.is_none(),
+    };
+    if written && !asked.dry_run {
+        head.table().checkpoint().await?;
+    }
+    Ok(Some(WrittenCheckpoint { last, written }))
+}
+
+/// Objects of a table that are to go.
+#[derive(Debug, Default)]
+struct Found(Vec<(Path, u64)>);
+
+/// Removes what was found, if it was looked for.
+async fn clear(found: Option<Found>, store: &ObjectStoreRef, dry_run: bool) -> DeltaResult<Option<Cleared>> {
+    let Some(Found(objects)) = found else { return Ok(None) };
+    let mut cleared = Cleared::default();
+    for (path, bytes) in &objects {
+        tracing::info!(%path, bytes, dry_run, "to be removed");
+        cleared.add(*bytes);
+    }
+    if !dry_run {
+        let paths = stream::iter(objects.into_iter().map(|(path, _)| Ok(path))).boxed();
+        let gone = store.delete_stream(paths).map(|deleted| match deleted {
+            // Somebody else was faster.
+            Err(ObjectStoreError::NotFound { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        });
+        gone.try_collect::<()>().await?;
+    }
+    Ok(Some(cleared))
+}
+
+impl Cleared {
+    fn add(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// The time so long ago.
+fn before(age: Duration) -> SystemTime {
+    SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)
+}

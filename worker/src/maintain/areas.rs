@@ -1,0 +1,141 @@
+//! Work areas: what finished jobs leave behind, and what unfinished ones have staged.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::SystemTime;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use shared::{Job, JobId, Listed, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
+
+use super::Cleared;
+use crate::error::LoadError;
+
+/// Objects that are read or removed at once.
+const AT_ONCE: usize = 16;
+
+/// What lay in the work areas below a prefix at one time.
+#[derive(Debug)]
+pub(super) struct WorkAreas(BTreeMap<Location, Area>);
+
+/// A work area.
+#[derive(Debug)]
+struct Area {
+    at: WorkArea,
+    /// When the job came to its end: all is loaded, or it is undone.
+    ended: Option<SystemTime>,
+    /// Chunks, and what was noted on the way of each into the table.
+    transient: Vec<Listed>,
+    /// Documents that may name data files.
+    documents: Vec<Location>,
+}
+
+impl WorkAreas {
+    /// Lists all below a prefix.
+    pub(super) async fn look(storage: &dyn Storage, prefix: &Location) -> Result<Self, LoadError> {
+        let mut areas = BTreeMap::new();
+        for listed in storage.list(prefix).await? {
+            let Some((job, name)) = place(prefix, &listed.location) else { continue };
+            let at = WorkArea::new(prefix, &JobId::from(job));
+            let area = areas.entry(at.root().clone()).or_insert_with(|| Area::new(at));
+            area.take(&name, listed);
+        }
+        Ok(Self(areas))
+    }
+
+    /// Names of data files that jobs have written down and not committed, whatever document they are in.
+    pub(super) async fn staged_files(&self, storage: &dyn Storage) -> Result<HashSet<String>, LoadError> {
+        let unfinished = self.0.values().filter(|area| area.ended.is_none());
+        let documents: Vec<Location> = unfinished.flat_map(|area| area.documents.clone()).collect();
+        let reads = documents.into_iter().map(|at| async move { try_get_json::<Value>(storage, &at, "note").await });
+        let mut read = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut names = HashSet::new();
+        while let Some(document) = read.try_next().await? {
+            take_names(&document.unwrap_or_default(), &mut names);
+        }
+        Ok(names)
+    }
+
+    /// Removes chunks of jobs for this table that ended before a time.
+    pub(super) async fn clear(
+        &mut self,
+        storage: &dyn Storage,
+        table: &Location,
+        ended_before: SystemTime,
+        dry_run: bool,
+    ) -> Result<Cleared, LoadError> {
+        let mut cleared = Cleared::default();
+        for area in self.0.values_mut() {
+            let is_old = area.ended.is_some_and(|ended| ended < ended_before);
+            if !is_old || area.transient.is_empty() || !is_for(storage, &area.at, table).await? {
+                continue;
+            }
+            tracing::info!(area = %area.at.root(), objects = area.transient.len(), dry_run, "chunks to be removed");
+            area.transient.iter().for_each(|object| cleared.add(object.size));
+            if !dry_run {
+                let removes =
+                    area.transient.drain(..).map(|object| async move { storage.delete(&object.location).await });
+                stream::iter(removes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            }
+        }
+        Ok(cleared)
+    }
+}
+
+impl Area {
+    fn new(at: WorkArea) -> Self {
+        Self { at, ended: None, transient: Vec::new(), documents: Vec::new() }
+    }
+
+    fn take(&mut self, name: &str, listed: Listed) {
+        match name.split_once('/') {
+            None if name == self.at.receipt().name() || name == self.at.undone().name() => {
+                self.ended = self.ended.max(Some(listed.modified));
+            }
+            Some(("chunks" | "staged", _)) => {
+                if is_document(&listed.location) {
+                    self.documents.push(listed.location.clone());
+                }
+                self.transient.push(listed);
+            }
+            Some((folder, _)) if folder != "loaded" && is_document(&listed.location) => {
+                self.documents.push(listed.location);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether an object is a JSON document, by its name.
+fn is_document(at: &Location) -> bool {
+    at.name().rsplit_once('.').is_some_and(|(_, ending)| ending == "json")
+}
+
+/// The job and the name within its work area.
+fn place(prefix: &Location, at: &Location) -> Option<(String, String)> {
+    let (prefix, at) = (prefix.to_string(), at.to_string());
+    let (job, name) = at.strip_prefix(&prefix)?.trim_start_matches('/').split_once('/')?;
+    Some((job.to_owned(), name.to_owned()))
+}
+
+/// Whether a work area is of a job for this table.
+async fn is_for(storage: &dyn Storage, area: &WorkArea, table: &Location) -> Result<bool, LoadError> {
+    match get_json::<Job>(storage, &area.job(), "job").await {
+        Ok(job) => Ok(job.table.as_ref() == Some(table)),
+        Err(StorageError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the last part of every text that could be the path of a data file. They have names that never come twice.
+fn take_names(value: &Value, names: &mut HashSet<String>) {
+    match value {
+        Value::String(text) => {
+            if let Some((_, "parquet")) = text.rsplit_once('.') {
+                names.insert(text.rsplit('/').next().unwrap_or_default().to_owned());
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| take_names(value, names)),
+        Value::Object(fields) => fields.values().for_each(|value| take_names(value, names)),
+        _ => {}
+    }
+}

@@ -1,0 +1,171 @@
+//! Undoing a job: one commit that removes exactly the files that its chunks added.
+//!
+//! The commit is put like those of chunks are: only as the version after the last that was looked at. It breaks the job's
+//! seal (see `design.md`), so that no chunk of the job, whenever it is delivered, comes into the table behind it.
+
+mod files;
+mod history;
+
+use std::collections::HashMap;
+
+use deltalake::kernel::transaction::CommitData;
+use deltalake::kernel::{Action, Transaction};
+use deltalake::protocol::DeltaOperation;
+use serde::{Deserialize, Serialize};
+use shared::{
+    Backoff, JobId, Location, PutMode, Removed, Seal, StorageError, Undone, WorkArea, put_json, try_get_json,
+};
+
+use crate::LoadContext;
+use crate::commit::{Loss, limits, loss};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::log::now;
+use crate::route::job_app_id;
+use files::{JobFiles, find};
+
+/// What undoing a job came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Undoing {
+    /// The job.
+    pub job_id: JobId,
+    /// The table.
+    pub table: Location,
+    /// Whether it was undone before.
+    pub already_undone: bool,
+    /// Whether nothing was changed, since that was asked for.
+    pub dry_run: bool,
+    /// Version of the table that no longer has the job's rows; none when it was not made, or is no longer in the log.
+    pub table_version: Option<u64>,
+    /// What was removed, or would be; none when nothing tells any more.
+    pub removed: Option<Removed>,
+}
+
+/// Removes what a job added to a table; with `dry_run` says what that would be.
+///
+/// Safe to repeat, and beside other writers: their appends stay, and a file that one of them has rewritten or removed makes
+/// this fail with [`LoadError::Mingled`] and change nothing. `area` is where the job's work area is, if it still is.
+pub async fn undo(
+    context: &LoadContext,
+    table: &Location,
+    job: &JobId,
+    area: &WorkArea,
+    dry_run: bool,
+) -> Result<Undoing, LoadError> {
+    let mut backoff = Backoff::new(&limits(context));
+    let mut attempts = 0;
+    loop {
+        let unknown = || LoadError::Unknown { job: job.clone(), table: table.clone() };
+        let mut head = open(context, table).await?.ok_or_else(unknown)?;
+        let seal = head.transaction(&job_app_id(job)).await?.map(Seal).ok_or_else(unknown)?;
+        if seal == Seal::UNDONE {
+            return found_undone(context, &head, job, area, attempts == 0, dry_run).await;
+        }
+        let files = find(context.storage.as_ref(), &head, job, area).await?;
+        if dry_run {
+            return Ok(undoing(job, table, None, &files, true));
+        }
+        attempts += 1;
+        let error = match head.put(&commit(&files, job)).await {
+            Ok(version) => {
+                let undoing = undoing(job, table, Some(version), &files, false);
+                note(context, area, &undoing).await?;
+                return Ok(undoing);
+            }
+            Err(error) if loss(&error) == Loss::Refused => return Err(LoadError::table(table, "commit to", error)),
+            Err(error) => LoadError::table(table, "commit to", error),
+        };
+        let Some(wait) = backoff.next_wait() else {
+            return Err(LoadError::Contention { table: table.clone(), attempts, source: Some(Box::new(error)) });
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn undoing(job: &JobId, table: &Location, version: Option<u64>, files: &JobFiles, dry_run: bool) -> Undoing {
+    let (job_id, table) = (job.clone(), table.clone());
+    Undoing { job_id, table, already_undone: false, dry_run, table_version: version, removed: Some(files.removed) }
+}
+
+/// The version that removes the files. Metrics have the names that other tools know.
+fn commit(files: &JobFiles, job: &JobId) -> CommitData {
+    let Removed { files: count, rows, bytes } = files.removed;
+    let metrics = Metrics { files: count, rows, bytes };
+    let metadata = HashMap::from([
+        ("operationMetrics".to_owned(), serde_json::json!(metrics)),
+        ("sluice".to_owned(), serde_json::json!({ "undone": job })),
+    ]);
+    let removes = files.removes.iter().cloned().map(Action::Remove).collect();
+    let broken = Transaction::new_with_last_update(job_app_id(job), Seal::UNDONE.0, Some(now()));
+    CommitData::new(removes, DeltaOperation::Delete { predicate: None }, metadata, vec![broken])
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Metrics {
+    #[serde(rename = "numRemovedFiles")]
+    files: u64,
+    #[serde(rename = "numDeletedRows")]
+    rows: Option<u64>,
+    #[serde(rename = "numRemovedBytes")]
+    bytes: u64,
+}
+
+/// The job is undone: says so again, and in its work area, where whoever undid it may have come to no more.
+async fn found_undone(
+    context: &LoadContext,
+    head: &Head,
+    job: &JobId,
+    area: &WorkArea,
+    already_undone: bool,
+    dry_run: bool,
+) -> Result<Undoing, LoadError> {
+    let table = head.table().uri();
+    let noted: Option<Undone> = try_get_json(context.storage.as_ref(), &area.undone(), "note of undoing").await?;
+    let (table_version, removed) = match noted {
+        Some(noted) => (noted.table_version, noted.removed),
+        None => match head.version_with(&job_app_id(job), &[]).await? {
+            Some(version) => (Some(version), removed_by(head, version).await?),
+            None => (None, None),
+        },
+    };
+    let (job_id, table) = (job.clone(), table.clone());
+    let undoing = Undoing { job_id, table, already_undone, dry_run, table_version, removed };
+    if !dry_run {
+        note(context, area, &undoing).await?;
+    }
+    Ok(undoing)
+}
+
+/// What the version says that it removed.
+async fn removed_by(head: &Head, version: u64) -> Result<Option<Removed>, LoadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line {
+        commit_info: Info,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Info {
+        operation_metrics: Metrics,
+    }
+    let entry = head.table().log_store().read_commit_entry(version).await;
+    let entry = entry.map_err(|error| LoadError::table(head.table().uri(), "read the log of", error))?;
+    let entry = entry.unwrap_or_default();
+    let mut lines = entry.split(|byte| *byte == b'\n');
+    let metrics = lines.find_map(|line| Some(serde_json::from_slice::<Line>(line).ok()?.commit_info.operation_metrics));
+    Ok(metrics.map(|Metrics { files, rows, bytes }| Removed { files, rows, bytes }))
+}
+
+/// Notes in the work area that the job is undone; where there is none left, nothing is made.
+async fn note(context: &LoadContext, area: &WorkArea, undoing: &Undoing) -> Result<(), LoadError> {
+    let storage = context.storage.as_ref();
+    match storage.stat(&area.job()).await {
+        Err(StorageError::NotFound { .. }) => return Ok(()),
+        found => found?,
+    };
+    let Undoing { job_id, table, table_version, removed, .. } = undoing.clone();
+    let undone = Undone { version: 1, job_id, table, table_version, removed };
+    put_json(storage, &area.undone(), &undone, PutMode::Overwrite).await?;
+    Ok(())
+}

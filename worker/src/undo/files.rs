@@ -1,0 +1,132 @@
+//! The files of a table that are a job's, if they are still what the job made them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deltalake::kernel::{Add, LogicalFileView, Remove};
+use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
+
+use super::history::{History, chunk_of, is_of};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::route::job_app_id;
+
+/// The files of a job, all in the table as they were added.
+#[derive(Debug, Default)]
+pub(crate) struct JobFiles {
+    pub(crate) removes: Vec<Remove>,
+    pub(crate) removed: Removed,
+    /// Rows of each chunk, by its application id; none when a file does not say.
+    rows: BTreeMap<String, Option<u64>>,
+}
+
+/// Finds the files that a job added, in the version that `head` is at.
+pub(crate) async fn find(
+    storage: &dyn Storage,
+    head: &Head,
+    job: &JobId,
+    area: &WorkArea,
+) -> Result<JobFiles, LoadError> {
+    let table = head.table().uri();
+    let mingled = |reason| LoadError::Mingled { job: job.clone(), table: table.clone(), reason };
+    let failed = |error| LoadError::table(table, "read the log of", error);
+    let (Some(state), Some(version)) = (head.state(), head.version()) else {
+        return Err(LoadError::Unknown { job: job.clone(), table: table.clone() });
+    };
+    let history = History::read(&head.table().log_store(), version, job).await.map_err(failed)?;
+    if let Some(version) = history.mixed {
+        return Err(mingled(format!(
+            "version {version} adds files of other jobs too, from before files said which chunk they are made of"
+        )));
+    }
+    let (mut files, mut active) = (JobFiles { removed: NOTHING, ..JobFiles::default() }, BTreeSet::new());
+    for view in state.log_data().iter() {
+        let Some(add) = of_job(&view, &history, job) else { continue };
+        if view.deletion_vector_descriptor().is_some() && add.deletion_vector.is_none() {
+            return Err(mingled(format!("some rows of its file {} were deleted since", add.path)));
+        }
+        files.take(&view, &add);
+        active.insert(add.path);
+    }
+    if let Some(reason) = what_is_gone(&history, &active) {
+        return Err(mingled(reason));
+    }
+    if !history.is_whole {
+        let expected = receipts(storage, job, area).await?;
+        files.compare(&expected).map_err(mingled)?;
+    }
+    Ok(files)
+}
+
+const NOTHING: Removed = Removed { files: 0, rows: Some(0), bytes: 0 };
+
+/// The file as the job added it, if it did. Where the log does not reach back to the job's first commit, the file itself tells.
+fn of_job(view: &LogicalFileView, history: &History, job: &JobId) -> Option<Add> {
+    if let Some(add) = history.added.get(view.path().as_ref()) {
+        return Some(add.clone());
+    }
+    if history.is_whole {
+        return None;
+    }
+    #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+    let add = view.add_action();
+    chunk_of(&add).is_some_and(|chunk| is_of(chunk, job)).then_some(add)
+}
+
+impl JobFiles {
+    fn take(&mut self, view: &LogicalFileView, add: &Add) {
+        let rows = view.num_records().and_then(|rows| u64::try_from(rows).ok());
+        self.removed.files += 1;
+        self.removed.rows = sum(self.removed.rows, rows);
+        self.removed.bytes += u64::try_from(add.size).unwrap_or_default();
+        let of_chunk = self.rows.entry(chunk_of(add).unwrap_or_default().to_owned()).or_insert(Some(0));
+        *of_chunk = sum(*of_chunk, rows);
+        self.removes.push(Remove { tags: add.tags.clone(), ..view.remove_action(true) });
+    }
+
+    /// Compares with the rows of each chunk that has any.
+    fn compare(&self, expected: &BTreeMap<String, u64>) -> Result<(), String> {
+        const GONE: &str =
+            "its first commit is no longer in the log, so the log alone does not tell whether its files are all there";
+        if expected.is_empty() {
+            return Err(format!("{GONE}, and there are no receipts of its chunks, which would"));
+        }
+        for chunk in expected.keys().chain(self.rows.keys()) {
+            let was = expected.get(chunk).copied().unwrap_or_default();
+            match self.rows.get(chunk).copied().unwrap_or(Some(0)) {
+                Some(rows) if rows == was => {}
+                rows => {
+                    let rows = rows.map_or_else(|| "an unknown number".to_owned(), |rows| rows.to_string());
+                    return Err(format!("{GONE}; by its receipt chunk {chunk} has {was} rows, and there are {rows}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    Some(one? + other?)
+}
+
+/// What became of files of the job that are not in the table any more; none when all are.
+fn what_is_gone(history: &History, active: &BTreeSet<String>) -> Option<String> {
+    let gone: Vec<&String> = history.added.keys().filter(|path| !active.contains(*path)).collect();
+    let last = gone.iter().filter_map(|path| history.removed.get(*path)).max();
+    let by = last.map_or_else(
+        || "a version that is no longer in the log".to_owned(),
+        |last| format!("version {} ({})", last.version, last.operation),
+    );
+    let (count, all) = (gone.len(), history.added.len());
+    (count > 0)
+        .then(|| format!("{by} rewrote or removed files since, {count} of the {all} that the job added are gone"))
+}
+
+/// Rows that each chunk of the job brought into the table, by its receipt; chunks without rows left out.
+async fn receipts(storage: &dyn Storage, job: &JobId, area: &WorkArea) -> Result<BTreeMap<String, u64>, LoadError> {
+    let mut rows = BTreeMap::new();
+    for listed in storage.list(&area.loaded()).await? {
+        let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
+        rows.insert(format!("{}/{}", job_app_id(job), receipt.index), receipt.rows.committed);
+    }
+    Ok(rows)
+}

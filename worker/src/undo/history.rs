@@ -1,0 +1,105 @@
+//! What the log says of one job: the files that its commits added, and who removed files since.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use deltalake::DeltaResult;
+use deltalake::kernel::{Action, Add, Remove};
+use deltalake::logstore::{LogStoreRef, get_actions};
+use futures::{StreamExt, TryStreamExt, stream};
+use shared::JobId;
+
+use crate::route::job_app_id;
+use crate::write::CHUNK_TAG;
+
+/// Entries that are read at once.
+const AT_ONCE: usize = 16;
+
+/// What the log says of a job, read from its end back to the commit of the job's first chunk.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Files that the job's commits added, by path.
+    pub(crate) added: HashMap<String, Add>,
+    /// Who removed a file last, by the file's path.
+    pub(crate) removed: HashMap<String, Removal>,
+    /// A version that adds files of several jobs and does not say which are whose.
+    pub(crate) mixed: Option<u64>,
+    /// Whether the job's first commit is still there, and with it all that came after.
+    pub(crate) is_whole: bool,
+}
+
+/// A version that removed a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Removal {
+    pub(crate) version: u64,
+    /// What its writer calls it.
+    pub(crate) operation: String,
+}
+
+impl History {
+    /// Reads the log from `version` back.
+    pub(crate) async fn read(store: &LogStoreRef, version: u64, job: &JobId) -> DeltaResult<Self> {
+        let mut history = Self::default();
+        let reads = (0..=version)
+            .rev()
+            .map(|version| async move { store.read_commit_entry(version).await.map(|e| (version, e)) });
+        let mut entries = stream::iter(reads).buffered(AT_ONCE);
+        while let Some((version, Some(entry))) = entries.try_next().await? {
+            history.take(version, &entry, job)?;
+            if history.is_whole {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
+        let seal = job_app_id(job);
+        let (mut has_chunks, mut has_others, mut operation) = (false, false, "an unknown operation".to_owned());
+        let (mut adds, mut removes) = (Vec::new(), Vec::new());
+        for action in get_actions(version, entry)? {
+            match action {
+                Action::Txn(txn) if txn.app_id == seal => self.is_whole = true,
+                Action::Txn(txn) if is_of(&txn.app_id, job) => has_chunks = true,
+                Action::Txn(txn) => has_others |= txn.app_id.starts_with("sluice/"),
+                Action::CommitInfo(info) => operation = info.operation.unwrap_or(operation),
+                Action::Add(add) => adds.push(add),
+                Action::Remove(remove) => removes.push(remove),
+                _ => {}
+            }
+        }
+        for Remove { path, .. } in removes {
+            let removal = || Removal { version, operation: operation.clone() };
+            self.removed.entry(path).or_insert_with(removal);
+        }
+        if has_chunks {
+            self.take_files(version, adds, has_others, job);
+        }
+        Ok(())
+    }
+
+    /// Files without a tag are the job's if all chunks of the commit are.
+    fn take_files(&mut self, version: u64, adds: Vec<Add>, has_others: bool, job: &JobId) {
+        for add in adds {
+            match chunk_of(&add) {
+                Some(chunk) if !is_of(chunk, job) => continue,
+                None if has_others => {
+                    self.mixed = Some(version);
+                    continue;
+                }
+                _ => {}
+            }
+            self.added.insert(add.path.clone(), add);
+        }
+    }
+}
+
+/// Application id of the chunk that a file is made of; none when the file does not say.
+pub(crate) fn chunk_of(add: &Add) -> Option<&str> {
+    add.tags.as_ref()?.get(CHUNK_TAG)?.as_deref()
+}
+
+/// Whether a chunk, by its application id, is of a job.
+pub(crate) fn is_of(chunk: &str, job: &JobId) -> bool {
+    chunk.strip_prefix(&job_app_id(job)).is_some_and(|rest| rest.starts_with('/'))
+}
