@@ -153,6 +153,13 @@ impl CliError {
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
                  of sluice ingest are below their table: say --table",
             ),
+            other => other.hint_on_aws(),
+        }
+    }
+
+    /// What may help with queues and deployments.
+    fn hint_on_aws(&self) -> Option<&'static str> {
+        match self {
             Self::Queue(QueueError::Denied { .. }) => Some(
                 "credentials and region have to be those of the queue's account; docs/operations.md has the permissions",
             ),
@@ -171,17 +178,7 @@ impl CliError {
             Self::Queue(QueueError::Missing { .. }) => {
                 Some("check the URL; AWS_REGION has to be the region of the queue")
             }
-            Self::Settings(_)
-            | Self::Location(_)
-            | Self::SqlFile { .. }
-            | Self::Queue(_)
-            | Self::ListStopped
-            | Self::Unhealthy { .. }
-            | Self::Table(_)
-            | Self::Undo(_)
-            | Self::Maintain(_)
-            | Self::WorkArea(_)
-            | Self::Bug(_) => None,
+            _ => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The commit: all chunks that wait for a table at once, each at most once. Nothing else in Sluice adds files to a table.
+//! The commit: chunks that go into a table at once, each at most once. Nothing else in Sluice adds files to a table.
 //!
 //! Every chunk has a transaction (`txn`) that goes into the very version that adds its files. Each attempt looks every
 //! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
@@ -12,14 +12,13 @@ use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, Location, Rows, Verdict};
+use shared::{Backoff, BackoffSettings, Rows, Verdict};
 
 use crate::LoadContext;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
 use crate::route::{Origin, RoutedChunk};
-use crate::tables::{Slot, Waiting};
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
@@ -57,100 +56,28 @@ pub(crate) enum Fate {
     Failed(Verdict),
 }
 
-/// Commits chunks, together with all others of this process that wait for the same table. `whole` says that they are a
-/// file: they go into one commit or none, and their data files are not this worker's alone.
-pub(crate) async fn commit(
-    context: &LoadContext,
-    uri: &Location,
-    slot: &Slot,
-    chunks: Vec<Prepared>,
-    whole: bool,
-) -> Result<Vec<Decided>, LoadError> {
-    if chunks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut answer = slot.enqueue(chunks, whole);
-    let _turn = slot.turn.lock().await;
-    loop {
-        // Who had the turn before may have taken these chunks along.
-        match answer.try_recv() {
-            Ok(decided) => return Ok(decided),
-            Err(tokio::sync::oneshot::error::TryRecvError::Empty) => {}
-            Err(tokio::sync::oneshot::error::TryRecvError::Closed) => {
-                let reason = "who was to commit it has died".to_owned();
-                return Err(LoadError::Bug { what: uri.to_string(), reason });
-            }
-        }
-        commit_group(context, uri, slot, slot.take_group()).await;
-    }
-}
-
-/// Commits what a group of loads wants to be committed, and answers each.
-async fn commit_group(context: &LoadContext, uri: &Location, slot: &Slot, group: Vec<Waiting>) {
-    let (mut open, mut owners, mut answers) = (Vec::new(), HashMap::new(), Vec::new());
-    let (whole, is_shared) = (group.iter().any(|one| one.whole), group.len() > 1);
-    for (owner, Waiting { chunks, answer, .. }) in group.into_iter().enumerate() {
-        owners.extend(chunks.iter().map(|chunk| (chunk.chunk.app_id.clone(), owner)));
-        open.extend(chunks);
-        answers.push((answer, Vec::new()));
-    }
-    let owner_of = |chunk: &Prepared| owners.get(&chunk.chunk.app_id).copied().unwrap_or_default();
-    let (mut decided, mut left) = commit_to(context, uri, slot, open, Terms { whole, is_shared }).await;
-    // What cannot be done for one load is not to fail the others.
-    while let Some(owner) = left.first().map(owner_of) {
-        let (own, rest) = left.into_iter().partition(|chunk| owner_of(chunk) == owner);
-        let alone = Terms { whole, is_shared: false };
-        decided.extend(commit_to(context, uri, slot, own, alone).await.0);
-        left = rest;
-    }
-    for one in decided {
-        if let Some((_, decided)) = answers.get_mut(owner_of(&one.chunk)) {
-            decided.push(one);
-        }
-    }
-    for (answer, decided) in answers {
-        // Whoever does not wait any more finds its chunks in the table at their next delivery.
-        drop(answer.send(decided));
-    }
-}
-
 /// On what terms chunks go into one commit.
 #[derive(Clone, Copy, Debug)]
-struct Terms {
+pub(crate) struct Terms {
     /// Whether all of them go into one commit or none, and none of their data files is deleted.
-    whole: bool,
+    pub(crate) whole: bool,
     /// Whether they are of several loads.
-    is_shared: bool,
+    pub(crate) is_shared: bool,
 }
 
-/// Commits chunks; gives what became of them, and those that are to be tried apart from each other.
-async fn commit_to(
-    context: &LoadContext,
-    uri: &Location,
-    slot: &Slot,
-    open: Vec<Prepared>,
-    terms: Terms,
-) -> (Vec<Decided>, Vec<Prepared>) {
-    match slot.look(uri, &context.delta).await {
-        Ok(head) => {
-            let commit = Commit::new(context, head, open, terms).run().await;
-            slot.keep(&commit.head);
-            (commit.decided, commit.open)
-        }
-        Err(error) => (failed(open, &error.verdict()), Vec::new()),
-    }
-}
-
-fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
+/// None of these chunks is committed.
+pub(crate) fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
     chunks.into_iter().map(|chunk| Decided { chunk, fate: Fate::Failed(verdict.clone()) }).collect()
 }
 
-struct Commit<'a> {
+/// A commit under way.
+#[derive(Debug)]
+pub(crate) struct Commit<'a> {
     context: &'a LoadContext,
-    head: Head,
+    pub(crate) head: Head,
     /// Chunks of which nothing is decided.
-    open: Vec<Prepared>,
-    decided: Vec<Decided>,
+    pub(crate) open: Vec<Prepared>,
+    pub(crate) decided: Vec<Decided>,
     terms: Terms,
     /// Whether nothing was put yet, so that what is in the table is not ours.
     is_first: bool,
@@ -163,13 +90,13 @@ struct Commit<'a> {
 }
 
 impl<'a> Commit<'a> {
-    fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
+    pub(crate) fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
         let (decided, seals) = (Vec::new(), HashMap::new());
         Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals }
     }
 
     /// Attempts until all is decided. What stays open is to be tried by each load alone.
-    async fn run(mut self) -> Self {
+    pub(crate) async fn run(mut self) -> Self {
         let mut backoff = Backoff::new(&limits(self.context));
         let mut attempts = 1;
         while !self.open.is_empty() {
@@ -180,13 +107,13 @@ impl<'a> Commit<'a> {
             match ended {
                 Err(error) if !error.may_pass() && self.terms.is_shared && !self.in_doubt => return self,
                 Err(error) if !error.may_pass() => return self.give_up(&error).await,
-                ended => match backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)) {
-                    Some(wait) => self.rest(wait).await,
-                    None => {
+                ended => {
+                    let Some(wait) = backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)) else {
                         let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
                         return self.give_up(&LoadError::Contention { table, attempts, source }).await;
-                    }
-                },
+                    };
+                    self.rest(wait).await;
+                }
             }
             attempts += 1;
         }

@@ -9,6 +9,7 @@ mod complete;
 mod conform;
 mod error;
 mod fetch;
+mod group;
 mod head;
 mod load;
 mod log;

@@ -10,11 +10,12 @@ use futures::{FutureExt, StreamExt};
 use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
-use crate::commit::{Decided, Fate, Prepared, commit};
+use crate::commit::{Decided, Fate, Prepared};
 use crate::complete;
 use crate::conform::Conform;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
+use crate::group::commit;
 use crate::head::Head;
 use crate::plan::{Plan, Sources};
 use crate::quarantine::Quarantine;
@@ -144,7 +145,9 @@ async fn load_whole_files(
             outdated.extend(conclude_whole(context, decided, &chunks, answers).await);
         } else {
             // What waits is durable; whoever sees the last chunk commits it.
-            chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &Verdict::Done));
+            for chunk in &chunks {
+                answers.give(&chunk.messages, &Verdict::Done);
+            }
         }
     }
     Ok(outdated)
@@ -354,7 +357,9 @@ async fn conclude_whole(
         outcome = verdict(complete::conclude(storage, last).await);
     }
     if outdated.is_empty() {
-        chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &outcome));
+        for chunk in chunks {
+            answers.give(&chunk.messages, &outcome);
+        }
     }
     outdated
 }
