@@ -16,10 +16,11 @@ use crate::support::{Place, fixture};
 /// Rows by the name of the drop they came in, as numbers from 1.
 type Rows = BTreeMap<String, Vec<i64>>;
 
-/// The whole deployment through every mishap, one after the other; at the end the table has each row once.
+/// The whole deployment through every mishap, one after the other, under the policies of its roles; at the end the table has
+/// each row once.
 #[test]
 fn every_row_that_is_dropped_is_in_the_table_once() {
-    let deployment = Deployment::new("deployment", &[]);
+    let deployment = Deployment::new("deployment", &[("AUTH", "true")]);
     let mut expected = several_files_at_once(&deployment);
     expected.extend(a_worker_dies(&deployment));
     let late = poisoned_messages(&deployment);
