@@ -91,7 +91,7 @@ impl Area {
             None if name == self.at.receipt().name() || name == self.at.undone().name() => {
                 self.ended = self.ended.max(Some(listed.modified));
             }
-            Some(("chunks" | "staged", _)) => {
+            Some(("chunks" | "staged" | "prepared", _)) => {
                 if is_document(&listed.location) {
                     self.documents.push(listed.location.clone());
                 }
