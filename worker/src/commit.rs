@@ -105,7 +105,8 @@ impl<'a> Commit<'a> {
                 break;
             }
             match ended {
-                Err(error) if !error.may_pass() && self.terms.is_shared && !self.in_doubt => return self,
+                // Once something was put, only this attempt knows which data files may be in the table.
+                Err(error) if !error.may_pass() && self.terms.is_shared && self.is_first => return self,
                 Err(error) if !error.may_pass() => return self.give_up(&error).await,
                 ended => {
                     let Some(wait) = backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)) else {

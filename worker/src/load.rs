@@ -128,8 +128,11 @@ async fn load_whole_files(
     let storage = context.storage.as_ref();
     let (mut kept, mut missing) = (Vec::new(), Vec::new());
     for chunk in chunks {
-        let list = if whole_file::is_kept(storage, table, &chunk).await? { &mut kept } else { &mut missing };
-        list.push(chunk);
+        match whole_file::is_kept(storage, table, &chunk).await {
+            Ok(true) => kept.push(chunk),
+            Ok(false) => missing.push(chunk),
+            Err(error) => answers.give(&chunk.messages, &error.verdict()),
+        }
     }
     for prepared in prepare_all(context, table, missing, answers).await? {
         match whole_file::keep(storage, &prepared).await {
