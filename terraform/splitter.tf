@@ -19,6 +19,7 @@ locals {
     MAX_BAD_RECORDS  = var.max_bad_records
     MAX_RECORD_MB    = var.max_record_mb
     COMMIT_MODE      = var.commit_mode
+    ON_REPLACE       = var.on_replace
     INFER            = var.infer
     COLUMN_NAMES     = var.column_names
     CHUNK_CODEC      = var.chunk_codec

@@ -376,6 +376,17 @@ variable "commit_mode" {
   }
 }
 
+variable "on_replace" {
+  description = "What becomes of the rows of earlier drops under the same key (ON_REPLACE): append leaves them, replace removes them in the commit that adds the new ones."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.on_replace == null ? true : contains(["append", "replace"], var.on_replace)
+    error_message = "on_replace must be append or replace."
+  }
+}
+
 variable "column_names" {
   description = "How column names are written (COLUMN_NAMES): lower, keep or snake."
   type        = string

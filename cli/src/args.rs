@@ -87,6 +87,10 @@ pub(crate) struct IngestArgs {
     /// What one commit holds: chunk, as they come, or file, all or nothing [env: COMMIT_MODE] [default: chunk]
     #[arg(long, value_name = "WHAT")]
     pub(crate) commit_mode: Option<String>,
+    /// What becomes of the rows of earlier drops under the same key: append leaves them, replace removes them in the commit that
+    /// adds the new ones [env: ON_REPLACE] [default: append]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_replace: Option<String>,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 }
@@ -285,6 +289,7 @@ impl IngestArgs {
             ("TRANSFORM_SQL", sql.as_deref()),
             ("PARTITION_BY", self.partition_by.as_deref()),
             ("COMMIT_MODE", self.commit_mode.as_deref()),
+            ("ON_REPLACE", self.on_replace.as_deref()),
         ];
         settings(own.into_iter().chain(self.reading.variables()))
     }

@@ -161,7 +161,7 @@ impl Line {
     /// Notes in a work area that came after the job was undone that it was, or it would be gone on with.
     async fn note_undone(&self, outcome: &SplitOutcome) -> Result<(), CliError> {
         let (job_id, table) = (outcome.job.job_id.clone(), self.table.clone());
-        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None };
+        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None, replaced_by: None };
         match put_json(self.split.storage.as_ref(), &outcome.area.undone(), &undone, PutMode::IfAbsent).await {
             Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(CliError::WorkArea(error)),

@@ -108,10 +108,12 @@ async fn with_loaded(storage: &dyn Storage, loaded: &[Listed], split: Rows) -> R
 }
 
 fn text(status: &Status) -> String {
+    let is_replaced = status.undone.as_ref().is_some_and(|undone| undone.replaced_by.is_some());
     let state = match status.state {
         State::Splitting => "being split",
         State::Loading => "split, being loaded",
         State::Done => "done",
+        State::Undone if is_replaced => "replaced by a later drop",
         State::Undone => "undone",
     };
     let Status { chunks, rows, .. } = status;
@@ -129,6 +131,9 @@ fn text(status: &Status) -> String {
     ];
     if let Some(undone) = &status.undone {
         lines.push(format!("  removed      {}", removed(undone)));
+        if let Some(by) = &undone.replaced_by {
+            lines.push(format!("  replaced by  {by}"));
+        }
     }
     lines.join("\n")
 }

@@ -60,7 +60,7 @@ impl From<String> for JobId {
     }
 }
 
-fn hex(bytes: &[u8], length: usize) -> String {
+pub(crate) fn hex(bytes: &[u8], length: usize) -> String {
     use fmt::Write;
     bytes.iter().take(length).fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
@@ -92,6 +92,9 @@ pub struct Job {
     pub policy: Policy,
     /// How it is put into the table.
     pub load: LoadPolicy,
+    /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop: Option<u32>,
     /// Digest of `policy` and `load`.
     pub seal: Seal,
 }
@@ -105,6 +108,7 @@ impl Job {
         table: Option<Location>,
         policy: Policy,
         load: LoadPolicy,
+        drop: Option<u32>,
     ) -> Self {
         let job_id = JobId::derive(&source, destination, generation);
         let mut digest = Sha256::new();
@@ -113,7 +117,7 @@ impl Job {
         let first: [u8; 8] =
             digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        Self { version: 1, job_id, generation, source, table, policy, load, seal }
+        Self { version: 1, job_id, generation, source, table, policy, load, drop, seal }
     }
 }
 
@@ -144,6 +148,20 @@ pub struct LoadPolicy {
     /// What one commit holds.
     #[serde(default)]
     pub commit: CommitMode,
+    /// What becomes of the rows of earlier drops of the same source.
+    #[serde(default)]
+    pub on_replace: OnReplace,
+}
+
+/// What becomes of the rows of earlier drops of a source when it is dropped with other content: `ON_REPLACE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReplace {
+    /// They stay.
+    #[default]
+    Append,
+    /// The commit that adds the new rows removes them.
+    Replace,
 }
 
 /// What one commit holds: `COMMIT_MODE`.
@@ -273,6 +291,7 @@ macro_rules! words {
 
 words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
 words!(CommitMode: "chunk" => Chunk, "file" => File);
+words!(OnReplace: "append" => Append, "replace" => Replace);
 words!(Infer: "sample" => Sample, "full" => Full, "none" => None);
 words!(ColumnNames: "lower" => Lower, "keep" => Keep, "snake" => Snake);
 

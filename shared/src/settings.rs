@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::BackoffSettings;
-use crate::job::{BadRecords, ColumnNames, CommitMode, Infer};
+use crate::job::{BadRecords, ColumnNames, CommitMode, Infer, OnReplace};
 use crate::storage::Location;
 
 /// One setting, as the README's table shows it.
@@ -35,6 +35,7 @@ variables! {
     "TRANSFORM_SQL" = "": "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`";
     "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
     "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
+    "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
     "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
     "CSV_DELIMITER" = ",": "field separator, one ASCII character, or `tab`";
@@ -80,6 +81,8 @@ pub struct Settings {
     pub null_words: Option<Vec<String>>,
     /// `COMMIT_MODE`.
     pub commit_mode: CommitMode,
+    /// `ON_REPLACE`.
+    pub on_replace: OnReplace,
     /// `BAD_RECORDS`.
     pub bad_records: BadRecords,
     /// `MAX_BAD_RECORDS`; `None` for no limit.
@@ -158,6 +161,7 @@ impl Settings {
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
+            on_replace: read.word("ON_REPLACE")?,
             infer: read.word("INFER")?,
             column_names: read.word("COLUMN_NAMES")?,
             csv_delimiter: read.character("CSV_DELIMITER")?,
@@ -277,6 +281,7 @@ mod tests {
             ("INFER", "maybe"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),
+            ("ON_REPLACE", "merge"),
             ("MAX_BAD_RECORDS", "101%"),
             ("MAX_BAD_RECORDS", "-1"),
             ("CSV_DELIMITER", "::"),

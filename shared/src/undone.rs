@@ -34,4 +34,15 @@ pub struct Undone {
     pub table_version: Option<u64>,
     /// What was removed; none when nothing tells any more.
     pub removed: Option<Removed>,
+    /// The job that took its place, where it was not undone for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<JobId>,
+}
+
+impl std::ops::AddAssign for Removed {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.rows = self.rows.zip(other.rows).map(|(one, other)| one + other);
+        self.bytes += other.bytes;
+    }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use shared::{
-    Column, ColumnType, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, Location, Policy, PutMode, SourceObject,
-    Storage, StorageError, WorkArea, put_json, try_get_json,
+    Column, ColumnType, CommitMode, CsvPolicy, Drops, Format, Infer, Job, JobId, LoadPolicy, Location, OnReplace,
+    Policy, PutMode, Settings, SourceObject, Storage, StorageError, WorkArea, put_json, try_get_json,
 };
 
 use crate::decode::byte;
@@ -47,16 +47,19 @@ pub(crate) async fn open(
         }
         generation += 1;
     }
+    let drops = Drops::new(&context.work_prefix, &source.uri, destination);
     if let Some((job, area)) = latest
-        && (!context.again || is_under_way(storage, &area).await.map_err(SplitError::WorkArea)?)
+        && !begins_anew(context, &drops, &job, &area).await.map_err(SplitError::WorkArea)?
     {
         return Ok((job, area));
     }
     let policy = policy(context, source).await?;
-    let settings = &context.settings;
-    let (sql, partition_by) = (settings.sql.clone(), settings.partition_by.clone());
-    let load = LoadPolicy { sql, partition_by, commit: settings.commit_mode };
-    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
+    let drop = match &context.table {
+        Some(_) => Some(number(context, source, &drops, &JobId::derive(source, destination, generation)).await?),
+        None => None,
+    };
+    let load = load_policy(&context.settings);
+    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load, drop);
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
         Ok(()) => Ok((job, area)),
@@ -66,6 +69,42 @@ pub(crate) async fn open(
             Ok((job, area))
         }
         Err(error) => Err(SplitError::WorkArea(error)),
+    }
+}
+
+fn load_policy(settings: &Settings) -> LoadPolicy {
+    let (sql, partition_by) = (settings.sql.clone(), settings.partition_by.clone());
+    // To take the place of other rows takes all of the file at once.
+    let commit = match settings.on_replace {
+        OnReplace::Append => settings.commit_mode,
+        OnReplace::Replace => CommitMode::File,
+    };
+    LoadPolicy { sql, partition_by, commit, on_replace: settings.on_replace }
+}
+
+/// The number of a drop among those of its source. The source is looked at again behind it: one that was dropped later has a
+/// higher number then.
+async fn number(context: &SplitContext, source: &SourceObject, drops: &Drops, job: &JobId) -> Result<u32, SplitError> {
+    let storage = context.storage.as_ref();
+    let number = drops.number(storage, job).await.map_err(SplitError::WorkArea)?;
+    let now = SourceObject::look_up(storage, &source.uri).await.map_err(SplitError::Source)?;
+    if now == *source {
+        return Ok(number);
+    }
+    let (at, version) = (source.uri.clone(), source.version.0.clone());
+    Err(SplitError::Source(StorageError::Changed { at, version }))
+}
+
+/// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content
+/// has taken its place, and now lies there no more.
+async fn begins_anew(context: &SplitContext, drops: &Drops, job: &Job, area: &WorkArea) -> Result<bool, StorageError> {
+    let storage = context.storage.as_ref();
+    if context.again {
+        return Ok(!is_under_way(storage, area).await?);
+    }
+    match context.settings.on_replace {
+        OnReplace::Append => Ok(false),
+        OnReplace::Replace => Ok(drops.all(storage).await?.last().is_some_and(|last| *last != job.job_id)),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use shared::{Checkpoint, ChunkEntry, CommitMode, Job, Manifest, PutMode, QuarantineEntry, WorkArea, put_json};
+use shared::{
+    Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, WorkArea, put_json,
+};
 
 use crate::assemble::{ChunkWriter, payload_bytes};
 use crate::encode::{Payload, RowGroup};
@@ -191,6 +193,12 @@ impl<'a> Publisher<'a> {
     /// The source is at its end: announces the last chunk and writes the manifest.
     pub(crate) async fn finish(mut self) -> Result<Manifest, SplitError> {
         self.end_chunk().await?;
+        if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
+            let reason =
+                "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table";
+            let hint = "if the rows are meant to go, `sluice undo` the earlier job";
+            return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
+        }
         let manifest = Manifest {
             version: 1,
             job_id: self.job.job_id.clone(),

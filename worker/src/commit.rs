@@ -18,7 +18,8 @@ use crate::LoadContext;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
-use crate::route::{Origin, RoutedChunk};
+use crate::replace::Outgoing;
+use crate::route::{Origin, Replaced, RoutedChunk};
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
@@ -141,7 +142,11 @@ impl<'a> Commit<'a> {
 
     /// Goes to the latest version; gives how many came.
     async fn look(&mut self) -> Result<u64, LoadError> {
-        let landed = self.head.catch_up(&self.context.delta).await?;
+        let landed = match self.replaced() {
+            // What is removed is looked up in the files of the table, which a head does not keep up with.
+            Some(_) => self.head.reopen(&self.context.delta).await?,
+            None => self.head.catch_up(&self.context.delta).await?,
+        };
         // Refused, and by nobody: a put of ours may be under way, which the store repeated too early.
         self.in_doubt |= self.was_refused && landed == 0;
         self.was_refused = false;
@@ -168,7 +173,16 @@ impl<'a> Commit<'a> {
             // They are there now, and nothing else stands in the way.
             return Ok(0);
         }
-        self.put().await.map(|()| landed)
+        let outgoing = match self.replaced() {
+            Some(replaced) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced).await?,
+            None => Outgoing::default(),
+        };
+        self.put(outgoing).await.map(|()| landed)
+    }
+
+    /// Earlier drops in the place of which these chunks come: those of one file, then.
+    fn replaced(&self) -> Option<&Replaced> {
+        self.open.first()?.chunk.origin.as_ref()?.replaced.as_ref().filter(|_| self.terms.whole)
     }
 
     async fn transactions(&self, ids: Vec<String>) -> Result<Vec<Option<i64>>, LoadError> {
@@ -273,12 +287,16 @@ impl<'a> Commit<'a> {
     }
 
     /// Puts the next version. An attempt that another writer was faster than is no error.
-    async fn put(&mut self) -> Result<(), LoadError> {
+    async fn put(&mut self, outgoing: Outgoing) -> Result<(), LoadError> {
         self.is_first = false;
         self.context.progress.commit_attempts.add(1);
-        let files = self.open.iter().flat_map(|chunk| chunk.files.iter().cloned().map(Action::Add)).collect();
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let data = CommitData::new(files, operation, HashMap::new(), self.new_transactions());
+        let added = self.open.iter().flat_map(|chunk| chunk.files.iter().cloned().map(Action::Add));
+        let mode = if outgoing.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
+        let metadata = outgoing.metadata();
+        let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
+        let transactions = self.new_transactions().into_iter().chain(outgoing.seals).collect();
+        let data = CommitData::new(files, operation, metadata, transactions);
         let error = match self.head.put(&data).await {
             Ok(version) => {
                 let committed = |chunk| Decided { chunk, fate: Fate::Committed(version) };

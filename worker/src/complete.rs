@@ -3,6 +3,7 @@
 use shared::{ChunkReceipt, PutMode, Rows, Storage, StorageError, put_json, try_get_json};
 
 use crate::error::LoadError;
+use crate::replace;
 use crate::route::{Origin, RoutedChunk};
 
 /// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
@@ -47,8 +48,9 @@ pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Re
     }
 }
 
-/// Writes the receipt of a chunk's job when this was its last one.
+/// Writes the receipt of a chunk's job when this was its last one. The earlier drops whose place it took come before that.
 pub(crate) async fn conclude(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    replace::note(storage, chunk).await?;
     if let Some(Origin { area, .. }) = &chunk.origin {
         shared::complete(storage, area).await?;
     }

@@ -75,6 +75,13 @@ impl Head {
         Ok(landed.versions)
     }
 
+    /// Opens the table anew, and gives how many versions came.
+    pub(crate) async fn reopen(&mut self, options: &DeltaOptions) -> Result<u64, LoadError> {
+        let before = self.version();
+        *self = Self::open(self.table.uri(), options).await?;
+        Ok(self.version().zip(before).map_or(0, |(now, before)| now.saturating_sub(before)))
+    }
+
     /// Creates the table by a plan, unless another writer has done so by now.
     pub(crate) async fn create(&mut self, plan: &Plan) -> Result<(), LoadError> {
         self.table.create(plan).await?;

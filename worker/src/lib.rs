@@ -16,6 +16,7 @@ mod log;
 mod maintain;
 mod plan;
 mod quarantine;
+mod replace;
 mod route;
 mod table;
 mod tables;

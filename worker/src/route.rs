@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 use shared::{
-    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Job, JobId, Location, ObjectStat, Seal, Storage, WorkArea,
-    get_json,
+    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Job, JobId, Location, ObjectStat, OnReplace, Seal,
+    Storage, WorkArea, get_json,
 };
 
 use crate::LoadContext;
@@ -47,6 +47,17 @@ pub(crate) struct Origin {
     pub(crate) area: WorkArea,
     pub(crate) seal: Seal,
     pub(crate) commit: CommitMode,
+    /// Earlier drops of its source, whose rows go when its own come; none when they stay.
+    pub(crate) replaced: Option<Replaced>,
+}
+
+/// Earlier drops of a source: those before a number.
+#[derive(Clone, Debug)]
+pub(crate) struct Replaced {
+    pub(crate) drops: Drops,
+    pub(crate) before: u32,
+    /// Where the work areas of their jobs are.
+    pub(crate) work_prefix: Location,
 }
 
 impl Origin {
@@ -116,9 +127,21 @@ async fn route_chunk(
         bad_records: job.policy.bad_records,
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
-        origin: Some(Origin { identity, area, seal: job.seal, commit: job.load.commit }),
+        origin: Some(Origin {
+            identity,
+            replaced: replaced(job, &area),
+            area,
+            seal: job.seal,
+            commit: job.load.commit,
+        }),
         at,
     })
+}
+
+fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
+    let before = job.drop.filter(|number| job.load.on_replace == OnReplace::Replace && *number > 1)?;
+    let (work_prefix, table) = (area.root().parent()?, job.table.as_ref()?);
+    Some(Replaced { drops: Drops::new(&work_prefix, &job.source.uri, table), before, work_prefix })
 }
 
 /// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object

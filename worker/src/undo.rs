@@ -23,7 +23,8 @@ use crate::head::Head;
 use crate::load::open;
 use crate::log::now;
 use crate::route::job_app_id;
-use files::{JobFiles, find};
+use files::JobFiles;
+pub(crate) use files::find;
 
 /// What undoing a job came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,15 +91,16 @@ fn undoing(job: &JobId, table: &Location, version: Option<u64>, files: &JobFiles
 
 /// The version that removes the files. Metrics have the names that other tools know.
 fn commit(files: &JobFiles, job: &JobId) -> CommitData {
-    let Removed { files: count, rows, bytes } = files.removed;
-    let metrics = Metrics { files: count, rows, bytes };
-    let metadata = HashMap::from([
-        ("operationMetrics".to_owned(), serde_json::json!(metrics)),
-        ("sluice".to_owned(), serde_json::json!({ "undone": job })),
-    ]);
+    let metadata = HashMap::from([metrics(files.removed), ("sluice".to_owned(), serde_json::json!({ "undone": job }))]);
     let removes = files.removes.iter().cloned().map(Action::Remove).collect();
     let broken = Transaction::new_with_last_update(job_app_id(job), Seal::UNDONE.0, Some(now()));
     CommitData::new(removes, DeltaOperation::Delete { predicate: None }, metadata, vec![broken])
+}
+
+/// What was removed, as an entry of a commit's metadata.
+pub(crate) fn metrics(removed: Removed) -> (String, serde_json::Value) {
+    let Removed { files, rows, bytes } = removed;
+    ("operationMetrics".to_owned(), serde_json::json!(Metrics { files, rows, bytes }))
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -165,7 +167,7 @@ async fn note(context: &LoadContext, area: &WorkArea, undoing: &Undoing) -> Resu
         found => found?,
     };
     let Undoing { job_id, table, table_version, removed, .. } = undoing.clone();
-    let undone = Undone { version: 1, job_id, table, table_version, removed };
+    let undone = Undone { version: 1, job_id, table, table_version, removed, replaced_by: None };
     put_json(storage, &area.undone(), &undone, PutMode::Overwrite).await?;
     Ok(())
 }

@@ -18,6 +18,7 @@ mod gate;
 mod maintain;
 mod queues;
 mod readme;
+mod redrop;
 mod resume;
 mod s3;
 mod simulator;

@@ -195,8 +195,9 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
         format: Format::Parquet { column_names: vec![] },
     };
     let partition_by = load.partition_by.iter().map(|&name| name.to_owned()).collect();
-    let load = LoadPolicy { sql: load.sql.map(str::to_owned), partition_by, commit: load.commit };
-    Job::new(source, table, 1, Some(table.clone()), policy, load)
+    let load =
+        LoadPolicy { sql: load.sql.map(str::to_owned), partition_by, commit: load.commit, ..LoadPolicy::default() };
+    Job::new(source, table, 1, Some(table.clone()), policy, load, Some(1))
 }
 
 pub(crate) fn message(body: &str) -> Message {

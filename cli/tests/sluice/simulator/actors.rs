@@ -58,6 +58,7 @@ fn settings(world: &World, dice: &mut Dice) -> Settings {
     settings.work_prefix = Some(work_prefix());
     settings.table = Some("s3://lake/t".parse().unwrap());
     settings.commit_mode = dice.clone().one_of(scenario.commit_modes);
+    settings.on_replace = scenario.on_replace;
     settings.commit.max_attempts = dice.one_of(&[1, 3, 50]);
     // Drawn between nothing and twice this: a simulated millisecond whatever is drawn, so that chance has no part in it.
     settings.commit.initial = Duration::from_micros(400);

@@ -10,7 +10,9 @@ use deltalake::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use shared::testing::MemoryStorage;
-use shared::{ChunkTask, Job, JobId, Location, Manifest, Progress, PutMode, Rows, Settings, Storage, WorkArea};
+use shared::{
+    ChunkTask, Job, JobId, Location, Manifest, OnReplace, Progress, PutMode, Rows, Settings, Storage, WorkArea,
+};
 use splitter::{SplitContext, split};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +30,7 @@ pub(crate) async fn inspect(world: &World, sources: &BTreeMap<(Location, String)
     let mut rows = table_rows(world)?;
     for ((at, e_tag), source) in sources {
         let of_source = |job: &&Job| job.source.uri == *at && job.source.version.0 == *e_tag;
-        let job = jobs.iter().find(of_source);
+        let job = jobs.iter().filter(of_source).max_by_key(|job| job.drop);
         let is_newest = world.ledger().newest[at] == *e_tag;
         let Some(job) = job else {
             if is_newest {
@@ -41,6 +43,10 @@ pub(crate) async fn inspect(world: &World, sources: &BTreeMap<(Location, String)
         if let Some((id, _)) = found.iter().find(|(id, row)| expected.get(id) != Some(row)) {
             return Err(format!("row {id} is in the table, and {:?} was expected", expected.get(id)));
         }
+        let is_replaced = world.scenario.on_replace == OnReplace::Replace && !is_newest;
+        ensure(!is_replaced || found.is_empty(), || {
+            format!("rows of {} are in the table, and should be replaced", job.job_id)
+        })?;
         let manifest = world.ledger().manifests.get(&job.job_id).cloned();
         match &manifest {
             // Who splits a source that is replaced meanwhile may die, and nobody comes back to it: a file that goes into one
@@ -67,6 +73,9 @@ fn all_loaded(ledger: &Ledger) -> Checked {
     for body in &ledger.tasks {
         let chunk = ChunkTask::parse(body).unwrap().chunk.unwrap();
         let source = &ledger.jobs[&chunk.job_id].source;
+        if ledger.replaced.contains(&chunk.job_id) {
+            continue;
+        }
         if ledger.is_whole(&chunk.job_id) && ledger.newest[&source.uri] != source.version.0 {
             continue;
         }
@@ -110,17 +119,25 @@ fn is_complete(ledger: &Ledger, job: &Job, manifest: &Manifest, (source, expecte
 /// The rows that the table's log names, by their ids.
 fn table_rows(world: &World) -> Result<BTreeMap<i64, String>, String> {
     let contents: BTreeMap<Path, Bytes> = contents(&world.table).into_iter().collect();
-    let mut rows = BTreeMap::new();
-    for (name, body) in contents.iter().filter(|(name, _)| name.extension() == Some("json")) {
+    let mut files = BTreeMap::new();
+    for (_, body) in contents.iter().filter(|(name, _)| name.extension() == Some("json")) {
         for line in std::str::from_utf8(body).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
-            let Some(file) = action.pointer("/add/path").and_then(Value::as_str) else { continue };
-            let at = Path::parse(format!("t/{file}")).unwrap();
-            let body = contents.get(&at).ok_or_else(|| format!("{at}, which {name} names, is gone"))?;
-            let grp = action.pointer("/add/partitionValues/grp").and_then(Value::as_str);
-            for batch in batches(body) {
-                add_rows(&mut rows, &batch, grp)?;
+            let path = |pointer| action.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            if let Some(removed) = path("/remove/path") {
+                files.remove(&removed);
             }
+            if let Some(added) = path("/add/path") {
+                files.insert(added, path("/add/partitionValues/grp"));
+            }
+        }
+    }
+    let mut rows = BTreeMap::new();
+    for (file, grp) in files {
+        let at = Path::parse(format!("t/{file}")).unwrap();
+        let body = contents.get(&at).ok_or_else(|| format!("{at}, which the log names, is gone"))?;
+        for batch in batches(body) {
+            add_rows(&mut rows, &batch, grp.as_deref())?;
         }
     }
     Ok(rows)

@@ -41,8 +41,14 @@ pub(crate) struct Ledger {
     kept: BTreeSet<String>,
     /// Transactions in the table.
     pub(crate) transactions: HashSet<String>,
-    /// Data files that the table's log names.
+    /// Data files that the table's log names or has named.
     named: BTreeSet<String>,
+    /// Those that are in the table, and the jobs that they are of.
+    files: BTreeMap<String, JobId>,
+    /// Jobs whose seals are broken, since later drops have taken their place.
+    pub(crate) replaced: HashSet<JobId>,
+    /// Jobs by the places where drops are noted, and their numbers.
+    drops: BTreeMap<(String, u32), JobId>,
     versions: u64,
     /// eTag of each source as it is now.
     pub(crate) newest: HashMap<Location, String>,
@@ -75,6 +81,15 @@ impl Ledger {
             "loaded" => self.load(job, &read(body)?)?,
             "receipt.json" => self.complete(job, read(body)?)?,
             "quarantine" => {}
+            "undone.json" => {
+                let is_replaced = self.replaced.contains(&job);
+                ensure(is_replaced, || format!("{job} is noted as replaced before it is"))?;
+            }
+            _ if job.as_str() == "_drops" => {
+                self.never_changes(at, body)?;
+                let job = read::<Value>(body)?["job_id"].as_str().unwrap().to_owned();
+                self.drops.insert((folder.to_owned(), number(name)), JobId::from(job));
+            }
             _ if job.as_str() == "_failures" => {
                 let failure: Failure = read(body)?;
                 if ["bug", "panic"].iter().any(|word| failure.last_error.contains(word)) {
@@ -188,6 +203,9 @@ impl Ledger {
     /// A chunk task is done.
     pub(crate) fn acknowledge_task(&self, body: &str) -> Checked {
         let chunk = ChunkTask::parse(body).unwrap().chunk.unwrap();
+        if self.replaced.contains(&chunk.job_id) {
+            return Ok(());
+        }
         if self.is_whole(&chunk.job_id) {
             let waits = self.prepared.contains(&(chunk.job_id, chunk.index));
             return ensure(waits, || format!("the task of chunk {} is acknowledged before it waits", chunk.index));
@@ -222,21 +240,42 @@ impl Ledger {
             return Err(format!("version {version} was written when {} was next", self.versions));
         }
         self.versions += 1;
-        let mut ids = Vec::new();
+        let (mut ids, mut removed) = (Vec::new(), Vec::new());
         for line in std::str::from_utf8(body).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
             self.commit(&action, &exists)?;
             ids.extend(action.pointer("/txn/appId").and_then(Value::as_str).map(str::to_owned));
+            removed.extend(action.pointer("/remove/path").and_then(Value::as_str).map(|path| format!("t/{path}")));
         }
+        for file in removed {
+            let job = self.files.remove(&file).ok_or_else(|| format!("{file} is removed, and not in the table"))?;
+            ensure(self.replaced.contains(&job), || format!("{file} of {job} is removed"))?;
+        }
+        let left = self.files.iter().find(|(_, job)| self.replaced.contains(job));
+        ensure(left.is_none(), || format!("{left:?} stays in the table, and its job is replaced"))?;
         self.is_complete(&ids)
+    }
+
+    /// The job's place is taken by a later one.
+    fn replace(&mut self, job: JobId) -> Checked {
+        let is_last = self
+            .drops
+            .iter()
+            .all(|((root, number), known)| *known != job || !self.drops.contains_key(&(root.clone(), number + 1)));
+        ensure(!is_last, || format!("{job} is replaced, and nothing came after it"))?;
+        let text = format!("{job} is replaced twice");
+        ensure(self.replaced.insert(job), || text)
     }
 
     fn commit(&mut self, action: &Value, exists: &impl Fn(&Path) -> bool) -> Checked {
         let text = |pointer| action.pointer(pointer).and_then(Value::as_str);
-        if let Some(id) = text("/txn/appId")
-            && !self.transactions.insert(id.to_owned())
-        {
-            return Err(format!("{id} is in the table twice"));
+        if let Some(id) = text("/txn/appId") {
+            let job = JobId::from(id.trim_start_matches("sluice/").split('/').next().unwrap().to_owned());
+            if action["txn"]["version"] == -1 {
+                return self.replace(job);
+            }
+            ensure(!self.replaced.contains(&job), || format!("{id} comes after its job was replaced"))?;
+            ensure(self.transactions.insert(id.to_owned()), || format!("{id} is in the table twice"))?;
         }
         if let Some(file) = text("/add/path") {
             let file = format!("t/{file}");
@@ -246,11 +285,11 @@ impl Ledger {
             if !self.named.insert(file.clone()) {
                 return Err(format!("the log names {file} twice"));
             }
+            let chunk = action.pointer("/add/tags/sluice.chunk").and_then(Value::as_str).ok_or("a file of no chunk")?;
+            let job = chunk.trim_start_matches("sluice/").split('/').next().unwrap();
+            self.files.insert(file, JobId::from(job.to_owned()));
         }
-        match action.get("remove") {
-            Some(removed) => Err(format!("{removed} is removed")),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// An object of the table's store is about to be deleted.

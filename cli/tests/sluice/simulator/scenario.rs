@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use shared::{CommitMode, Location};
+use shared::{CommitMode, Location, OnReplace};
 
 use super::dice::Dice;
 use super::faults::Weather;
@@ -43,6 +43,7 @@ pub(crate) struct Scenario {
     pub(crate) sql: Vec<Option<&'static str>>,
     pub(crate) partition_by: Vec<String>,
     pub(crate) commit_modes: &'static [CommitMode],
+    pub(crate) on_replace: OnReplace,
 }
 
 /// An object that is dropped, and perhaps another in its place.
@@ -91,6 +92,11 @@ impl Scenario {
                 &[CommitMode::File],
                 &[CommitMode::Chunk, CommitMode::File],
             ]),
+            on_replace: if Dice::of(seed, &["on replace"]).percent(40) {
+                OnReplace::Replace
+            } else {
+                OnReplace::Append
+            },
         }
     }
 }

@@ -1,0 +1,99 @@
+//! A file that is dropped again under its name.
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// Ingests in the mode that has later drops take the place of earlier ones.
+fn replace(place: &Place, name: &str, more: &[&str]) -> Value {
+    place.ingest(&place.path(name), &[&["--on-replace", "replace"], more].concat())
+}
+
+fn ids(place: &Place) -> Vec<i64> {
+    let rows = place.rows();
+    let ids = rows.column_by_name("id").unwrap();
+    let mut ids: Vec<i64> = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(ids).values().to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+/// Entries of the table's log.
+fn log(place: &Place) -> Vec<String> {
+    let entry = |version: usize| std::fs::read_to_string(place.path(&format!("t/_delta_log/{version:020}.json"))).ok();
+    (0..).map_while(entry).collect()
+}
+
+#[test]
+fn a_later_drop_takes_the_place_of_earlier_ones() {
+    let place = Place::new();
+    let other = place.write("other.csv", "id\n100\n");
+    place.ingest(&other, &[]);
+    place.write("x.csv", "id\n1\n2\n");
+    // The first drop came while rows were still added.
+    let first = place.ingest(&place.path("x.csv"), &[])["job_id"].as_str().unwrap().to_owned();
+    place.write("x.csv", "id\n2\n3\n4\n");
+    let second = replace(&place, "x.csv", &[]);
+    assert_eq!(ids(&place), [2, 3, 4, 100]);
+    assert_eq!(second["rows"]["committed"], 3);
+    let again = replace(&place, "x.csv", &[]);
+    assert_eq!((again["already_done"].as_bool(), again["job_id"] == second["job_id"]), (Some(true), true));
+
+    let status = place.run(&["status", &first, "--table", "t"]);
+    assert!(status.stdout.contains(&format!("{first}: replaced by a later drop\n")), "{status:?}");
+    assert!(status.stdout.contains(&format!("replaced by  {}", second["job_id"].as_str().unwrap())), "{status:?}");
+    let version = log(&place).len();
+    assert!(log(&place)[version - 1].contains("\"numRemovedFiles\":1"));
+}
+
+#[test]
+fn a_drop_that_comes_back_takes_the_place_of_the_one_between() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n");
+    let modified = std::fs::metadata(&source).unwrap().modified().unwrap();
+    let first = replace(&place, "x.csv", &[])["job_id"].as_str().unwrap().to_owned();
+    place.write("x.csv", "id\n2\n3\n");
+    replace(&place, "x.csv", &[]);
+    place.write("x.csv", "id\n1\n");
+    // As on S3, where the same bytes have the same eTag.
+    std::fs::File::open(&source).unwrap().set_modified(modified).unwrap();
+    let third = replace(&place, "x.csv", &[])["job_id"].as_str().unwrap().to_owned();
+    assert_eq!((third, ids(&place)), (format!("{first}-g2"), vec![1]));
+    assert_eq!(replace(&place, "x.csv", &[])["already_done"], true);
+}
+
+#[test]
+fn a_second_load_on_purpose_takes_the_place_of_the_first() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    replace(&place, "x.csv", &[]);
+    replace(&place, "x.csv", &["--again", "--sql", "select id + 10 as id from chunk"]);
+    assert_eq!(ids(&place), [11]);
+}
+
+#[test]
+fn nothing_takes_the_place_of_rows_without_a_row() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    replace(&place, "x.csv", &[]);
+    place.write("x.csv", "id\n");
+    let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
+    assert_eq!((refused.status, refused.stderr.contains("it has no rows")), (3, true), "{refused:?}");
+    assert_eq!(ids(&place), [1]);
+}
+
+#[test]
+fn rows_that_others_rewrote_are_not_replaced() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    replace(&place, "x.csv", &[]);
+    // Another tool removes the file.
+    let entry = log(&place).join("\n");
+    let add = entry.lines().find(|line| line.contains("\"add\"")).unwrap();
+    let add: Value = serde_json::from_str(add).unwrap();
+    let remove =
+        serde_json::json!({"remove": {"path": add["add"]["path"], "dataChange": true, "deletionTimestamp": 1}});
+    std::fs::write(place.path(&format!("t/_delta_log/{:020}.json", log(&place).len())), remove.to_string()).unwrap();
+    place.write("x.csv", "id\n2\n3\n");
+    let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
+    assert_eq!((refused.status, refused.stderr.contains("rewrote or removed files")), (1, true), "{refused:?}");
+}
