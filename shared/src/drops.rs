@@ -12,8 +12,8 @@ const AT_ONCE: usize = 16;
 
 /// Where the drops of a source are noted: below the prefix of work areas, one document a drop, named by its number.
 ///
-/// Numbers are given by put-if-absent, so they are never given twice. A drop that takes its number while its version of the source
-/// is the one that lies there comes behind all drops of earlier versions.
+/// Numbers are given by put-if-absent, so they are never given twice. A drop has a higher number than all that lay there before it, unless
+/// one of those took its number late: that one cannot be read any more, so it comes to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drops {
     root: Location,
@@ -77,4 +77,42 @@ impl Drops {
 /// The number of the drop at a place from 0.
 fn number(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryStorage;
+
+    #[tokio::test]
+    async fn numbers_are_given_once_and_kept() {
+        let storage = MemoryStorage::default();
+        let at = |uri: &str| uri.parse::<Location>().unwrap();
+        let drops = Drops::new(&at("s3://b/p"), &at("s3://in/x.csv"), &at("s3://lake/t"));
+        let job = |name: &str| JobId::from(name.to_owned());
+        let jobs = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"].map(job);
+        for (number, name) in (1..).zip(&jobs) {
+            assert_eq!(drops.number(&storage, name).await.unwrap(), number);
+        }
+        assert_eq!(drops.number(&storage, &jobs[1]).await.unwrap(), 2);
+        assert_eq!(drops.before(&storage, 3).await.unwrap(), jobs[..2]);
+        assert_eq!(drops.all(&storage).await.unwrap(), jobs);
+        let other = Drops::new(&at("s3://b/p"), &at("s3://in/x.csv"), &at("s3://lake/u"));
+        assert_eq!(other.all(&storage).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn racing_drops_have_different_numbers() {
+        let storage = MemoryStorage::default();
+        let drops = Drops::new(
+            &"s3://b/p".parse().unwrap(),
+            &"s3://in/x.csv".parse().unwrap(),
+            &"s3://lake/t".parse().unwrap(),
+        );
+        let jobs: Vec<JobId> = (0..8).map(|number| JobId::from(format!("j{number}"))).collect();
+        let racing = jobs.iter().map(|job| drops.number(&storage, job));
+        let mut numbers = futures::future::try_join_all(racing).await.unwrap();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+    }
 }

@@ -108,7 +108,6 @@ impl Job {
         table: Option<Location>,
         policy: Policy,
         load: LoadPolicy,
-        drop: Option<u32>,
     ) -> Self {
         let job_id = JobId::derive(&source, destination, generation);
         let mut digest = Sha256::new();
@@ -117,7 +116,7 @@ impl Job {
         let first: [u8; 8] =
             digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        Self { version: 1, job_id, generation, source, table, policy, load, drop, seal }
+        Self { version: 1, job_id, generation, source, table, policy, load, drop: None, seal }
     }
 }
 

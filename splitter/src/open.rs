@@ -55,11 +55,15 @@ pub(crate) async fn open(
     }
     let policy = policy(context, source).await?;
     let drop = match &context.table {
-        Some(_) => Some(number(context, source, &drops, &JobId::derive(source, destination, generation)).await?),
+        Some(_) => {
+            let number = drops.number(storage, &JobId::derive(source, destination, generation)).await;
+            Some(number.map_err(SplitError::WorkArea)?)
+        }
         None => None,
     };
     let load = load_policy(&context.settings);
-    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load, drop);
+    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
+    let job = Job { drop, ..job };
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
         Ok(()) => Ok((job, area)),
@@ -80,19 +84,6 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
         OnReplace::Replace => CommitMode::File,
     };
     LoadPolicy { sql, partition_by, commit, on_replace: settings.on_replace }
-}
-
-/// The number of a drop among those of its source. The source is looked at again behind it: one that was dropped later has a
-/// higher number then.
-async fn number(context: &SplitContext, source: &SourceObject, drops: &Drops, job: &JobId) -> Result<u32, SplitError> {
-    let storage = context.storage.as_ref();
-    let number = drops.number(storage, job).await.map_err(SplitError::WorkArea)?;
-    let now = SourceObject::look_up(storage, &source.uri).await.map_err(SplitError::Source)?;
-    if now == *source {
-        return Ok(number);
-    }
-    let (at, version) = (source.uri.clone(), source.version.0.clone());
-    Err(SplitError::Source(StorageError::Changed { at, version }))
 }
 
 /// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content

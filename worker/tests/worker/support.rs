@@ -197,7 +197,7 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
     let partition_by = load.partition_by.iter().map(|&name| name.to_owned()).collect();
     let load =
         LoadPolicy { sql: load.sql.map(str::to_owned), partition_by, commit: load.commit, ..LoadPolicy::default() };
-    Job::new(source, table, 1, Some(table.clone()), policy, load, Some(1))
+    Job::new(source, table, 1, Some(table.clone()), policy, load)
 }
 
 pub(crate) fn message(body: &str) -> Message {
