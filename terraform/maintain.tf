@@ -19,6 +19,8 @@ resource "aws_cloudwatch_event_target" "maintain" {
     maintain = merge(
       { tables = local.table_uris, keep_jobs_days = var.maintain_keep_jobs_days },
       var.maintain_retention_days == null ? {} : { retention_days = var.maintain_retention_days },
+      var.maintain_compact == null ? {} : { compact = var.maintain_compact },
+      var.maintain_compact == null ? {} : { compact_after_days = var.maintain_compact_after_days },
     )
   })
 

@@ -675,6 +675,29 @@ variable "maintain_retention_days" {
   }
 }
 
+variable "maintain_compact" {
+  description = "Which small data files are merged: within-jobs, or across-jobs, after which the jobs can neither be undone nor replaced by a later drop; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.maintain_compact == null ? true : contains(["within-jobs", "across-jobs"], var.maintain_compact)
+    error_message = "maintain_compact must be within-jobs, across-jobs or null."
+  }
+}
+
+variable "maintain_compact_after_days" {
+  description = "Days from which small data files are merged."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.maintain_compact_after_days >= 0 && floor(var.maintain_compact_after_days) == var.maintain_compact_after_days
+    error_message = "maintain_compact_after_days must be a whole number from 0."
+  }
+}
+
 variable "worker_batch_size" {
   description = "Most chunks that one call of the worker takes."
   type        = number

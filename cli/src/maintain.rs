@@ -1,11 +1,11 @@
 //! `sluice maintain`: looks after a table, apart from workers.
 
-use worker::{Checkpoints, Cleared, LoadError, Maintained, Maintenance, Vacuum, maintain};
+use worker::{Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance, Vacuum, maintain};
 
 use crate::Done;
 use crate::args::{MaintainArgs, work_prefix};
 use crate::error::CliError;
-use crate::output::{Output, counted, mebibytes};
+use crate::output::{Output, counted, grouped, mebibytes};
 use crate::undo::context;
 
 /// Runs the command.
@@ -38,6 +38,8 @@ impl MaintainArgs {
             checkpoint,
             log: !self.no_log,
             vacuum,
+            compact: self.compact,
+            compact_after: self.compact_after,
             keep_jobs: (!self.no_work_areas).then(|| self.keep_jobs()),
             dry_run: self.dry_run,
         }
@@ -45,7 +47,7 @@ impl MaintainArgs {
 }
 
 fn text(maintained: &Maintained) -> String {
-    let Maintained { dry_run, checkpoint, log, vacuum, work_areas, .. } = maintained;
+    let Maintained { dry_run, compaction, checkpoint, log, vacuum, work_areas, .. } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
     let checkpoint = checkpoint.map(|checkpoint| match (checkpoint.written, dry_run, checkpoint.last) {
         (true, false, _) => "written".to_owned(),
@@ -57,9 +59,14 @@ fn text(maintained: &Maintained) -> String {
         let verb = if *dry_run { "to be removed" } else { "removed" };
         cleared.map(|Cleared { objects, bytes }| format!("{} ({}) {verb}", counted(objects, noun), mebibytes(bytes)))
     };
+    let compaction = compaction.map(|Compacted { merged, bytes, made }| {
+        let verb = if *dry_run { "to be merged".to_owned() } else { format!("merged into {}", grouped(made)) };
+        format!("{} ({}) {verb}", counted(merged, "small file"), mebibytes(bytes))
+    });
     let left = || "left alone".to_owned();
     [
         format!("{} (version {}): {done}", maintained.table, maintained.version),
+        format!("  small files  {}", compaction.unwrap_or_else(left)),
         format!("  checkpoint   {}", checkpoint.unwrap_or_else(left)),
         format!("  log          {}", cleared(log, "expired file").unwrap_or_else(left)),
         format!("  vacuum       {}", cleared(vacuum, "data file").unwrap_or_else(left)),

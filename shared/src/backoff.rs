@@ -53,6 +53,12 @@ impl Backoff {
         self.next_wait_among(1)
     }
 
+    /// As [`Self::next_wait`], with this mean, whatever the waits before were, within the bounds of the settings.
+    pub fn next_wait_about(&mut self, mean: Duration) -> Option<Duration> {
+        self.waits.current_interval = mean.max(self.settings.initial).min(self.settings.max);
+        self.next_wait()
+    }
+
     /// As [`Self::next_wait`], among so many others who want the same: the wait is as many times longer, up to the upper
     /// bound, so that a crowd spreads out at its first clash rather than after many. None at all among no others. `None` too
     /// when the time for all attempts would be over before the next one.
@@ -105,6 +111,25 @@ mod tests {
         assert!(mean(20) > 10 * mean(1));
         let bound = BackoffSettings { max: Duration::from_millis(50), ..settings };
         assert!(Backoff::new(&bound).next_wait_among(1000).unwrap() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_mean_can_be_given() {
+        let settings = BackoffSettings {
+            max_attempts: 1_000,
+            initial: Duration::from_millis(10),
+            max: Duration::from_millis(200),
+            max_elapsed: None,
+        };
+        let mean = |given: u64| {
+            let mut backoff = Backoff::new(&settings);
+            let waits = (0..500).map(|_| backoff.next_wait_about(Duration::from_millis(given)).unwrap());
+            waits.sum::<Duration>() / 500
+        };
+        for (given, (least, most)) in [(0, (8, 12)), (50, (42, 58)), (9_000, (170, 230))] {
+            let mean = mean(given).as_millis();
+            assert!(least < mean && mean < most, "{given}: {mean}");
+        }
     }
 
     #[test]

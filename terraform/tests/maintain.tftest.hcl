@@ -36,6 +36,12 @@ run "as_told" {
     maintain_schedule       = "cron(0 3 * * ? *)"
     maintain_keep_jobs_days = 3
     maintain_retention_days = 14
+    maintain_compact        = "within-jobs"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_target.maintain[0].input).maintain.compact == "within-jobs" && jsondecode(aws_cloudwatch_event_target.maintain[0].input).maintain.compact_after_days == 7
+    error_message = "Small files must be merged as told."
   }
 
   assert {

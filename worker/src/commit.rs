@@ -4,7 +4,7 @@
 //! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
@@ -17,6 +17,7 @@ use shared::{Backoff, BackoffSettings, Rows, Verdict};
 use crate::LoadContext;
 use crate::error::LoadError;
 use crate::head::Head;
+use crate::offers::{self, Offered, Offers, Seen};
 use crate::plan::{Comparison, Plan};
 use crate::replace::Outgoing;
 use crate::route::{Origin, Replaced, RoutedChunk};
@@ -88,20 +89,33 @@ pub(crate) struct Commit<'a> {
     in_doubt: bool,
     /// Seals that the table holds, by application id.
     seals: HashMap<String, i64>,
+    offers: Offers,
 }
 
 impl<'a> Commit<'a> {
     pub(crate) fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
-        let (decided, seals) = (Vec::new(), HashMap::new());
-        Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals }
+        let (decided, seals, offers) = (Vec::new(), HashMap::new(), Offers::new());
+        Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals, offers }
     }
 
     /// Attempts until all is decided. What stays open is to be tried by each load alone.
-    pub(crate) async fn run(mut self) -> Self {
+    pub(crate) async fn run(self) -> Self {
+        let ended = self.attempts().await;
+        ended.offers.withdraw(&ended.head.table().object_store()).await;
+        ended
+    }
+
+    async fn attempts(mut self) -> Self {
         let mut backoff = Backoff::new(&limits(self.context));
         let mut attempts = 1;
         while !self.open.is_empty() {
-            let ended = self.attempt().await;
+            let began = Instant::now();
+            let mut ended = self.attempt().await;
+            let attempt = began.elapsed();
+            let was_refused = self.was_refused;
+            if let (Ok(_), Err(error)) = (&ended, self.look_for_taken().await) {
+                ended = Err(error);
+            }
             if self.open.is_empty() {
                 break;
             }
@@ -110,7 +124,13 @@ impl<'a> Commit<'a> {
                 Err(error) if !error.may_pass() && self.terms.is_shared && self.is_first => return self,
                 Err(error) if !error.may_pass() => return self.give_up(&error).await,
                 ended => {
-                    let Some(wait) = backoff.next_wait_among(*ended.as_ref().unwrap_or(&1)) else {
+                    let wait = match ended {
+                        Ok(_) if was_refused && self.offer().await => backoff.next_wait_about(2 * attempt),
+                        Ok(landed) if was_refused => backoff.next_wait_among(landed.max(1)),
+                        Ok(landed) => backoff.next_wait_among(landed),
+                        Err(_) => backoff.next_wait(),
+                    };
+                    let Some(wait) = wait else {
                         let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
                         return self.give_up(&LoadError::Contention { table, attempts, source }).await;
                     };
@@ -120,6 +140,25 @@ impl<'a> Commit<'a> {
             attempts += 1;
         }
         self
+    }
+
+    /// Offers what is open to whoever comes first; gives whether it is. Then to wait for about two attempts is enough, whatever
+    /// the crowd: of those who come, one decides the chunks of all.
+    async fn offer(&mut self) -> bool {
+        if self.terms.whole {
+            return false;
+        }
+        self.in_doubt = true;
+        self.offers.make(&self.head.table().object_store(), &self.open).await
+    }
+
+    /// Whoever was faster may have taken along what was offered.
+    async fn look_for_taken(&mut self) -> Result<(), LoadError> {
+        if self.was_refused && self.offers.are_made() {
+            self.look().await?;
+            self.settle_what_is_there().await?;
+        }
+        Ok(())
     }
 
     async fn rest(&self, wait: Duration) {
@@ -156,8 +195,12 @@ impl<'a> Commit<'a> {
     /// One attempt. Chunks that are decided by it leave `open`. When all goes well and some stay, it gives how many versions
     /// of others came since the last attempt.
     async fn attempt(&mut self) -> Result<u64, LoadError> {
-        let landed = self.look().await?;
-        let landed = if self.is_first { 1 } else { landed.max(1) };
+        let store = self.head.table().object_store();
+        // At once, so that offers, of which there are few most of the time, cost no time.
+        let whole = self.terms.whole;
+        let seen = async { if whole { Seen::default() } else { offers::look(&store).await } };
+        let (looked, seen) = futures::join!(self.look(), seen);
+        let landed = looked?;
         if let (None, Some(last)) = (self.head.state(), self.open.last()) {
             // Columns that only others have are added by the next attempt.
             self.head.create(&last.plan).await?;
@@ -177,7 +220,8 @@ impl<'a> Commit<'a> {
             Some(replaced) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced).await?,
             None => Outgoing::default(),
         };
-        self.put(outgoing).await.map(|()| landed)
+        let offered = self.offered(seen).await;
+        self.put(outgoing, offered).await.map(|()| landed)
     }
 
     /// Earlier drops in the place of which these chunks come: those of one file, then.
@@ -287,15 +331,17 @@ impl<'a> Commit<'a> {
     }
 
     /// Puts the next version. An attempt that another writer was faster than is no error.
-    async fn put(&mut self, outgoing: Outgoing) -> Result<(), LoadError> {
+    async fn put(&mut self, outgoing: Outgoing, offered: Vec<Offered>) -> Result<(), LoadError> {
         self.is_first = false;
         self.context.progress.commit_attempts.add(1);
-        let added = self.open.iter().flat_map(|chunk| chunk.files.iter().cloned().map(Action::Add));
+        let files =
+            self.open.iter().flat_map(|chunk| &chunk.files).chain(offered.iter().flat_map(|chunk| &chunk.files));
+        let added = files.cloned().map(Action::Add);
         let mode = if outgoing.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
         let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
         let metadata = outgoing.metadata();
         let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
-        let transactions = self.new_transactions().into_iter().chain(outgoing.seals).collect();
+        let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).collect();
         let data = CommitData::new(files, operation, metadata, transactions);
         let error = match self.head.put(&data).await {
             Ok(version) => {
@@ -317,22 +363,25 @@ impl<'a> Commit<'a> {
         Err(LoadError::table(self.head.table().uri(), "commit to", error))
     }
 
+    /// What others offer, and what goes into the same version so.
+    async fn offered(&self, seen: Seen) -> Vec<Offered> {
+        let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
+        let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
+        self.offers.of_others(seen, &self.head, &self.open, seals.collect()).await
+    }
+
     /// One transaction a chunk, and the seal of each job that the table does not know yet.
-    fn new_transactions(&self) -> Vec<Transaction> {
+    fn new_transactions(&self, offered: &[Offered]) -> Vec<Transaction> {
         let now = crate::log::now();
-        let mut transactions = Vec::new();
-        let mut sealed: Vec<String> = Vec::new();
-        for chunk in &self.open {
-            transactions.push(Transaction::new_with_last_update(&chunk.chunk.app_id, CHUNK_VERSION, Some(now)));
-            if let Some(origin) = &chunk.chunk.origin {
-                let id = origin.seal_id();
-                if !self.seals.contains_key(&id) && !sealed.contains(&id) {
-                    transactions.push(Transaction::new_with_last_update(&id, origin.seal.0, Some(now)));
-                    sealed.push(id);
-                }
-            }
-        }
-        transactions
+        let new = |id: &String, version| Transaction::new_with_last_update(id, version, Some(now));
+        let ids = self.open.iter().map(|chunk| &chunk.chunk.app_id).chain(offered.iter().map(|chunk| &chunk.app_id));
+        let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
+        let seals: BTreeMap<String, i64> = own
+            .map(|origin| (origin.seal_id(), origin.seal.0))
+            .filter(|(id, _)| !self.seals.contains_key(id))
+            .chain(offered.iter().filter_map(|chunk| chunk.seal.clone()))
+            .collect();
+        ids.map(|id| new(id, CHUNK_VERSION)).chain(seals.iter().map(|(id, seal)| new(id, *seal))).collect()
     }
 
     /// Deletes the files of a chunk that no commit can name any more.

@@ -14,6 +14,7 @@ mod head;
 mod load;
 mod log;
 mod maintain;
+mod offers;
 mod plan;
 mod quarantine;
 mod replace;
@@ -28,7 +29,8 @@ mod write;
 pub use error::LoadError;
 pub use load::{LoadContext, has_job, load, table_version};
 pub use maintain::{
-    Checkpoints, Cleared, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint, maintain,
+    Checkpoints, Cleared, Compacted, Compaction, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint,
+    maintain,
 };
 pub use table::DeltaOptions;
 pub use tables::Tables;

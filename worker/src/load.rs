@@ -269,7 +269,7 @@ async fn prepare(
             return Err(error);
         }
     };
-    let files = files.finish(&chunk.app_id).await?;
+    let files = files.finish(Some(&chunk.app_id)).await?;
     complete::stage(context.storage.as_ref(), chunk, rows).await?;
     Ok((plan, files, rows))
 }

@@ -10,7 +10,7 @@ use shared::{
     Location, LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores,
     Verdict, init_logs,
 };
-use worker::{DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, maintain};
+use worker::{Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, maintain};
 
 /// Time before the function's own limit at which commits are no longer tried.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -52,6 +52,10 @@ struct MaintainEvent {
     keep_jobs_days: Option<u32>,
     /// Days for which data files are kept that the table no longer names.
     retention_days: Option<u32>,
+    /// Which small data files are merged.
+    compact: Option<Compaction>,
+    /// Days from which they are.
+    compact_after_days: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,6 +136,8 @@ async fn look_after(context: &LoadContext, asked: &MaintainEvent) -> Result<Vec<
     if let Some(kept) = asked.retention_days {
         maintenance.vacuum = Vacuum::After(days(kept));
     }
+    maintenance.compact = asked.compact.unwrap_or(maintenance.compact);
+    maintenance.compact_after = asked.compact_after_days.map_or(maintenance.compact_after, days);
     let (mut done, mut failed) = (Vec::new(), 0);
     for table in &asked.tables {
         let prefix = context.settings.work_prefix.clone().unwrap_or_else(|| table.join("_sluice"));

@@ -1,9 +1,11 @@
-//! Looking after a table, apart from workers: checkpoint, expired log, files that nothing names, work areas of finished jobs.
+//! Looking after a table, apart from workers: small files, checkpoint, expired log, files that nothing names, work areas of finished
+//! jobs.
 //!
-//! Nothing here adds a version to the table. Each action first finds what there is to do and then does it, so a dry run tells
+//! Only merging small files adds versions to the table. Each action first finds what there is to do and then does it, so a dry run tells
 //! the same; each can be repeated, be cut off, and run twice at once.
 
 mod areas;
+mod compact;
 mod expired;
 mod vacuum;
 
@@ -14,7 +16,7 @@ use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaResult, ObjectStoreError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::{Backoff, Location, error_chain};
 
 use crate::LoadContext;
@@ -24,12 +26,16 @@ use crate::head::Head;
 use crate::load::open;
 use crate::log::last_checkpoint;
 use areas::WorkAreas;
+pub use compact::Compacted;
 
 /// Least age of a file that vacuum may take: a load, from its first file to its commit, is over long before.
 pub const LEAST_RETENTION: Duration = Duration::from_hours(1);
 
 /// Days for which the chunks of a finished job are kept when nobody says how long.
 const KEEP_JOBS: Duration = Duration::from_hours(30 * 24);
+
+/// Age from which files are merged when nobody says from which.
+const COMPACT_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// What is to be done for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,10 @@ pub struct Maintenance {
     pub log: bool,
     /// Which data files are removed of those that no version names.
     pub vacuum: Vacuum,
+    /// Which small data files are merged.
+    pub compact: Compaction,
+    /// Age from which files are merged.
+    pub compact_after: Duration,
     /// How long after a job's end its chunks are kept; none for ever.
     pub keep_jobs: Option<Duration>,
     /// Whether it is only to be said what would be done.
@@ -52,6 +62,8 @@ impl Default for Maintenance {
             checkpoint: Checkpoints::WhenDue,
             log: true,
             vacuum: Vacuum::AsTheTableSays,
+            compact: Compaction::Off,
+            compact_after: COMPACT_AFTER,
             keep_jobs: Some(KEEP_JOBS),
             dry_run: false,
         }
@@ -80,6 +92,19 @@ pub enum Vacuum {
     After(Duration),
 }
 
+/// Which small data files are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compaction {
+    /// None.
+    Off,
+    /// Those of one job: it can be undone all the same.
+    WithinJobs,
+    /// Those of different jobs, and of other writers, too. Jobs whose files are merged with those of others cannot be undone, nor
+    /// can a later drop take their place.
+    AcrossJobs,
+}
+
 /// What was done for a table, or would be. What was switched off is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Maintained {
@@ -89,6 +114,8 @@ pub struct Maintained {
     pub version: u64,
     /// Whether nothing was done, since that was asked for.
     pub dry_run: bool,
+    /// Small data files that were merged.
+    pub compaction: Option<Compacted>,
     /// The checkpoint.
     pub checkpoint: Option<WrittenCheckpoint>,
     /// Log entries that were removed; none too when the table keeps all.
@@ -148,6 +175,7 @@ async fn attempt(
     asked: &Maintenance,
 ) -> Result<Maintained, LoadError> {
     let storage = context.storage.as_ref();
+    let compaction = compact::compact(context, table, asked).await?;
     let mut areas = WorkAreas::look(storage, prefix).await?;
     // Before the table is opened: what is listed and committed in between is then known to be the table's.
     let files = if asked.vacuum == Vacuum::Off { None } else { Some(vacuum::look(context, table, &areas).await?) };
@@ -171,7 +199,7 @@ async fn attempt(
         None => None,
     };
     let (table, dry_run) = (table.clone(), asked.dry_run);
-    Ok(Maintained { table, version, dry_run, checkpoint, log, vacuum, work_areas })
+    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, work_areas })
 }
 
 async fn checkpoint(

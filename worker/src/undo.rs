@@ -25,6 +25,7 @@ use crate::log::now;
 use crate::route::job_app_id;
 use files::JobFiles;
 pub(crate) use files::find;
+pub(crate) use history::{chunk_of, merged};
 
 /// What undoing a job came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -79,13 +79,15 @@ impl<'a> DataFiles<'a> {
         Ok(())
     }
 
-    /// Makes the files durable, and marks them with the chunk that they are made of.
-    pub(crate) async fn finish(mut self, app_id: &str) -> Result<Vec<Add>, LoadError> {
+    /// Makes the files durable, and marks them with what they are made of: the chunk, or the job of merged ones.
+    pub(crate) async fn finish(mut self, made_of: Option<&str>) -> Result<Vec<Add>, LoadError> {
         let table = self.table.uri();
         let rest = self.writer.close().await.map_err(|error| LoadError::table(table, "write data files of", error))?;
         self.written.extend(rest);
-        for file in &mut self.written {
-            file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(app_id.to_owned()));
+        if let Some(made_of) = made_of {
+            for file in &mut self.written {
+                file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(made_of.to_owned()));
+            }
         }
         Ok(self.written)
     }

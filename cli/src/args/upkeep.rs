@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use shared::Settings;
-use worker::LEAST_RETENTION;
+use worker::{Compaction, LEAST_RETENTION};
 
 use super::{settings, time_span};
 use crate::error::CliError;
@@ -70,6 +70,12 @@ pub(crate) struct MaintainArgs {
     /// Leave chunks of finished jobs
     #[arg(long)]
     pub(crate) no_work_areas: bool,
+    /// Merge small data files: off, within-jobs, or across-jobs, after which the jobs can neither be undone nor replaced
+    #[arg(long, value_name = "WHICH", default_value = "off", value_parser = compaction)]
+    pub(crate) compact: Compaction,
+    /// Age from which small data files are merged, as 36h or 14d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time_span)]
+    pub(crate) compact_after: Duration,
     /// How long data files are kept that the table no longer names, as 36h or 14d, from 1h [default: the table's
     /// delta.deletedFileRetentionDuration, 7d unless set]
     #[arg(long, value_name = "TIME", value_parser = retention)]
@@ -89,7 +95,18 @@ Vacuum takes data files that are older than the retention, that no version withi
 has staged in its work area; so --work-dir has to be where the workers' is. Of finished jobs, chunks and staged notes go; \
 job, manifest, receipts and quarantine stay.
 
-It adds no version to the table, and may run beside workers, twice at once, and again after it was cut off.";
+With --compact, data files of less than half of delta.targetFileSize (100 MiB unless set) that are older than --compact-after are merged, those of one partition and, with within-jobs, of one job: such a job can be undone, and replaced by a later drop, all the same. Readers see the same rows before and after; the files that were merged go with the vacuum, once nobody can need them.
+
+Nothing else adds a version to the table. All of it may run beside workers, twice at once, and again after it was cut off.";
+
+fn compaction(text: &str) -> Result<Compaction, String> {
+    match text {
+        "off" => Ok(Compaction::Off),
+        "within-jobs" => Ok(Compaction::WithinJobs),
+        "across-jobs" => Ok(Compaction::AcrossJobs),
+        _ => Err("one of off, within-jobs, across-jobs".to_owned()),
+    }
+}
 
 /// How long vacuum keeps files.
 fn retention(text: &str) -> Result<Duration, String> {

@@ -28,8 +28,7 @@ fn a_summary_for_people() {
 }
 
 fn job_id(place: &Place) -> String {
-    let job = std::fs::read_dir(place.path("t/_sluice")).unwrap().next().unwrap().unwrap();
-    job.file_name().into_string().unwrap()
+    place.area().file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn maintain_a_table() {
     let removed = done.as_object_mut().unwrap().remove("work_areas").unwrap();
     assert_eq!(removed["objects"], 2);
     let nothing = json!({"objects": 0, "bytes": 0});
-    let expected = json!({"table": "[place]/t", "version": 1, "dry_run": false,
+    let expected = json!({"table": "[place]/t", "version": 1, "dry_run": false, "compaction": null,
         "checkpoint": {"last": null, "written": true}, "log": nothing, "vacuum": nothing});
     assert_eq!(done, expected);
     assert!(place.path("t/_delta_log/_last_checkpoint").exists());
@@ -34,13 +34,30 @@ fn maintain_a_table() {
 }
 
 #[test]
+fn maintain_merges_small_files() {
+    let place = Place::new();
+    for (name, text) in [("x.csv", "id\n1\n2\n"), ("y.csv", "id\n3\n")] {
+        place.ingest(&place.write(name, text), &[]);
+    }
+    let within = maintain(&place, &["--compact", "within-jobs", "--compact-after", "0s"]);
+    assert!(within.stdout.contains("small files  0 small files (0.0 MiB) merged into 0\n"), "{within:?}");
+    let young = maintain(&place, &["--compact", "across-jobs"]);
+    assert!(young.stdout.contains("small files  0 small files"), "{young:?}");
+    let across = maintain(&place, &["--compact", "across-jobs", "--compact-after", "0s"]);
+    assert!(across.stdout.contains("small files  2 small files (0.0 MiB) merged into 1\n"), "{across:?}");
+    assert_eq!((place.files().len(), place.rows().num_rows()), (1, 3));
+    let refused = place.run(&["undo", "x.csv", "--table", "t"]);
+    assert!(refused.status == 1 && refused.stderr.contains("(OPTIMIZE) rewrote"), "{refused:?}");
+}
+
+#[test]
 fn maintain_leaves_alone_what_is_switched_off() {
     let place = Place::new();
     let source = place.write("x.csv", "id\n1\n");
     place.ingest(&source, &[]);
     let off = ["--no-checkpoint", "--no-log", "--no-vacuum", "--no-work-areas"];
     let done = maintain(&place, &off);
-    assert_eq!((done.status, done.stdout.matches("left alone").count()), (0, 4), "{done:?}");
+    assert_eq!((done.status, done.stdout.matches("left alone").count()), (0, 5), "{done:?}");
 }
 
 #[test]
@@ -53,6 +70,7 @@ fn maintain_what_cannot_be() {
     for (args, said) in [
         (vec!["--retention", "59m"], "from 1h"),
         (vec!["--retention", "soon"], "as 90s or 2d"),
+        (vec!["--compact", "all"], "one of off, within-jobs, across-jobs"),
         (vec!["--keep-jobs", "-1"], "unexpected argument"),
         (vec!["--checkpoint", "--no-checkpoint"], "cannot be used with"),
     ] {

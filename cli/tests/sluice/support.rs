@@ -70,6 +70,12 @@ impl Place {
         ran.json()
     }
 
+    /// The work area of the one job of table `t`.
+    pub(crate) fn area(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.path("t/_sluice")).unwrap().map(|entry| entry.unwrap().path());
+        entries.into_iter().find(|entry| entry.join("job.json").exists()).expect("a job")
+    }
+
     /// All rows of the table `t`, in the order of its files.
     pub(crate) fn rows(&self) -> RecordBatch {
         rows(&self.path("t"))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deltalake::kernel::{Add, LogicalFileView, Remove};
 use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
 
-use super::history::{History, chunk_of, is_of};
+use super::history::{History, chunk_of, is_merged, is_of};
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::route::job_app_id;
@@ -90,6 +90,14 @@ impl JobFiles {
         if expected.is_empty() {
             return Err(format!("{GONE}, and there are no receipts of its chunks, which would"));
         }
+        if self.rows.keys().any(|chunk| is_merged(chunk)) {
+            let (was, rows) = (expected.values().sum(), self.rows.values().copied().fold(Some(0), sum));
+            return if rows == Some(was) {
+                Ok(())
+            } else {
+                Err(format!("{GONE}; by its receipts the job has {was} rows, and there are {rows:?}"))
+            };
+        }
         for chunk in expected.keys().chain(self.rows.keys()) {
             let was = expected.get(chunk).copied().unwrap_or_default();
             match self.rows.get(chunk).copied().unwrap_or(Some(0)) {
@@ -110,7 +118,8 @@ fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 /// What became of files of the job that are not in the table any more; none when all are.
 fn what_is_gone(history: &History, active: &BTreeSet<String>) -> Option<String> {
-    let gone: Vec<&String> = history.added.keys().filter(|path| !active.contains(*path)).collect();
+    let gone: Vec<&String> =
+        history.added.keys().filter(|path| !active.contains(*path) && !history.merged.contains(*path)).collect();
     let last = gone.iter().filter_map(|path| history.removed.get(*path)).max();
     let by = last.map_or_else(
         || "a version that is no longer in the log".to_owned(),

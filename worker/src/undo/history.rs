@@ -1,6 +1,6 @@
 //! What the log says of one job: the files that its commits added, and who removed files since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use deltalake::DeltaResult;
@@ -22,6 +22,8 @@ pub(crate) struct History {
     pub(crate) added: HashMap<String, Add>,
     /// Who removed a file last, by the file's path.
     pub(crate) removed: HashMap<String, Removal>,
+    /// Files of the job that were merged into others of its files, by path.
+    pub(crate) merged: HashSet<String>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
     /// Whether the job's first commit is still there, and with it all that came after.
@@ -68,6 +70,12 @@ impl History {
                 _ => {}
             }
         }
+        if adds.iter().any(|add| !add.data_change && chunk_of(add).is_some_and(|chunk| is_of(chunk, job))) {
+            let rearranged = removes.iter().filter(|remove| !remove.data_change);
+            self.merged.extend(rearranged.map(|remove| remove.path.clone()));
+            let own = adds.iter().filter(|add| chunk_of(add).is_some_and(|chunk| is_of(chunk, job)));
+            self.added.extend(own.map(|add| (add.path.clone(), add.clone())));
+        }
         for Remove { path, .. } in removes {
             let removal = || Removal { version, operation: operation.clone() };
             self.removed.entry(path).or_insert_with(removal);
@@ -97,6 +105,20 @@ impl History {
 /// Application id of the chunk that a file is made of; none when the file does not say.
 pub(crate) fn chunk_of(add: &Add) -> Option<&str> {
     add.tags.as_ref()?.get(CHUNK_TAG)?.as_deref()
+}
+
+/// What stands in place of a chunk's number where a file is made of several chunks of a job.
+const MERGED: &str = "/merged";
+
+/// What a file carries that is merged of files of a chunk's job; none when the chunk is of no job.
+pub(crate) fn merged(chunk: &str) -> Option<String> {
+    let (job, _) = chunk.rsplit_once('/')?;
+    job.contains('/').then(|| format!("{job}{MERGED}"))
+}
+
+/// Whether a file carries that it is merged.
+pub(crate) fn is_merged(chunk: &str) -> bool {
+    chunk.ends_with(MERGED)
 }
 
 /// Whether a chunk, by its application id, is of a job.

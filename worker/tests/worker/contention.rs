@@ -11,9 +11,10 @@ use deltalake::logstore::object_store::local::LocalFileSystem;
 use deltalake::logstore::object_store::memory::InMemory;
 use deltalake::logstore::object_store::throttle::{ThrottleConfig, ThrottledStore};
 use shared::{Message, Verdict};
-use worker::{LoadContext, Tables, load, table_version};
+use worker::{DeltaOptions, LoadContext, Tables, load, table_version};
 
 use crate::support::{World, expected, numbered, world};
+use crate::watched::Watched;
 
 /// Rows of a chunk.
 const ROWS: i64 = 2;
@@ -44,13 +45,13 @@ impl Race {
     }
 
     fn line(&self, name: &str) -> String {
-        let commits = f64::from(self.versions.max(1));
+        let chunks = f64::from(self.done.max(1));
         format!(
             "| {name} | {} | {:.1} | {} | {:.2} | {} | {} |",
             self.done,
             f64::from(self.done) / self.wall.as_secs_f64(),
             self.versions,
-            f64::from(self.attempts) / commits,
+            f64::from(self.attempts) / chunks,
             self.percentile(50).as_millis(),
             self.percentile(99).as_millis(),
         )
@@ -101,8 +102,7 @@ async fn write(context: &LoadContext, tasks: &[Message], next: &AtomicUsize, end
 async fn chunks(world: &World, count: usize) -> Vec<Message> {
     let mut tasks = Vec::new();
     for index in 0..u32::try_from(count).unwrap() {
-        let first = i64::from(index) * ROWS;
-        tasks.push(world.chunk(index, &numbered(first..first + ROWS)).await);
+        tasks.push(chunk(world, index).await);
     }
     tasks
 }
@@ -130,7 +130,52 @@ async fn writers_of_many_processes_get_there_too() {
     let race = race(&world, tasks, 12, Processes::OneEach, Duration::from_hours(1)).await;
     assert_eq!(race.done, 90);
     assert_eq!(world.rows().await, expected(0..60 * ROWS));
-    assert_eq!(world.files_on_disk(), 60, "files of the second ones are deleted");
+    let offers = std::path::Path::new(world.table.key()).join("_sluice/_offers");
+    let left = std::fs::read_dir(offers).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "what is decided is not offered any more");
+}
+
+/// A process that dies leaves its offer to the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_process_offered_is_committed_by_the_next() {
+    let mut world = world().await;
+    let (first, lost, next) = (chunk(&world, 0).await, chunk(&world, 1).await, chunk(&world, 2).await);
+    world.load_done(&[first]).await;
+    let rival = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let store = Watched::new();
+    let beaten = async move { assert_eq!(load(&rival, &[next]).await, [Verdict::Done]) };
+    store.before_commit(beaten);
+    world.context.delta = DeltaOptions { object_store: Some(store), ..DeltaOptions::default() };
+    // It loses the race, offers its chunk, and is killed while it waits.
+    world.context.settings.commit.initial = Duration::from_hours(1);
+    world.context.settings.commit.max = Duration::from_hours(1);
+    let offers = std::path::Path::new(world.table.key()).join("_sluice/_offers");
+    let context = world.context.clone();
+    let task = lost.clone();
+    let dying = tokio::spawn(async move { load(&context, &[task]).await });
+    while std::fs::read_dir(&offers).map_or(0, Iterator::count) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    dying.abort();
+    drop(dying.await);
+    assert_eq!(world.rows().await, [&expected(0..2)[..], &expected(4..6)[..]].concat());
+
+    world.context.settings.commit.initial = Duration::from_millis(5);
+    world.context.delta = DeltaOptions::default();
+    let other = chunk(&world, 3).await;
+    world.load_done(&[other]).await;
+    assert_eq!(world.rows().await, expected(0..8), "it is taken along");
+    let version = world.log().len();
+    world.load_done(&[lost]).await;
+    assert_eq!((world.log().len(), world.chunk_receipt(1).await.rows.committed), (version, 2));
+    let last = chunk(&world, 4).await;
+    world.load_done(&[last]).await;
+    assert_eq!(std::fs::read_dir(&offers).unwrap().count(), 0, "what is in the table is cleared away");
+}
+
+async fn chunk(world: &World, index: u32) -> Message {
+    let first = i64::from(index) * ROWS;
+    world.chunk(index, &numbered(first..first + ROWS)).await
 }
 
 /// 64 writers and 1,000 chunks against what else one would write with:
@@ -147,7 +192,7 @@ async fn bench() {
         }
         let wait = delay as u64;
         println!("\n{WRITERS} writers, {count} chunks, {delay} ms a call, at most {} s", most.as_secs());
-        println!("| writer | done | a second | commits | attempts a commit | p50 ms | p99 ms |");
+        println!("| writer | done | a second | commits | attempts a chunk | p50 ms | p99 ms |");
         println!("| --- | --- | --- | --- | --- | --- | --- |");
         for (name, processes) in [("Sluice, one process", Processes::One), ("Sluice, 64 processes", Processes::OneEach)]
         {

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use shared::{Location, PutMode, Verdict, put_json};
 use worker::{
-    Checkpoints, Cleared, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, has_job, load,
-    maintain, undo,
+    Checkpoints, Cleared, Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, has_job,
+    load, maintain, undo,
 };
 
 use crate::support::{Load, World, expected, job, message, numbered, world};
@@ -19,8 +19,15 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Nothing is switched on.
-const NOTHING: Maintenance =
-    Maintenance { checkpoint: Checkpoints::Off, log: false, vacuum: Vacuum::Off, keep_jobs: None, dry_run: false };
+const NOTHING: Maintenance = Maintenance {
+    checkpoint: Checkpoints::Off,
+    log: false,
+    vacuum: Vacuum::Off,
+    compact: Compaction::Off,
+    compact_after: Duration::ZERO,
+    keep_jobs: None,
+    dry_run: false,
+};
 
 impl World {
     fn prefix(&self) -> Location {

@@ -11,6 +11,9 @@ use shared::{
     Checkpoint, ChunkEntry, ChunkReceipt, ChunkTask, CommitMode, Failure, Job, JobId, Location, Manifest, Receipt, Rows,
 };
 
+/// Where chunks are offered to others.
+const OFFERS: &str = "t/_sluice/_offers/";
+
 pub(crate) type Checked = Result<(), String>;
 
 /// What does not hold is told.
@@ -164,9 +167,14 @@ impl Ledger {
 
     /// A chunk waits for the others of its file.
     fn prepare(&mut self, job: JobId, index: u32, document: &Value) {
+        self.prepare_files(document);
+        self.prepared.insert((job, index));
+    }
+
+    /// Data files are written down where several workers see them.
+    fn prepare_files(&mut self, document: &Value) {
         let files = document["files"].as_array().unwrap().iter();
         self.kept.extend(files.map(|file| format!("t/{}", file["path"].as_str().unwrap())));
-        self.prepared.insert((job, index));
     }
 
     pub(crate) fn is_whole(&self, job: &JobId) -> bool {
@@ -231,6 +239,13 @@ impl Ledger {
     /// An object landed in the table's store.
     pub(crate) fn put_to_table(&mut self, at: &Path, body: &Bytes, exists: impl Fn(&Path) -> bool) -> Checked {
         let name = at.as_ref();
+        if name.starts_with(OFFERS) {
+            let offer: Value = read(body)?;
+            for chunk in offer["chunks"].as_array().unwrap() {
+                self.prepare_files(chunk);
+            }
+            return Ok(());
+        }
         if at.extension() == Some("parquet") {
             return ensure(!self.named.contains(name), || format!("{name}, which the log names, was written again"));
         }
@@ -294,6 +309,9 @@ impl Ledger {
 
     /// An object of the table's store is about to be deleted.
     pub(crate) fn delete(&self, at: &Path) -> Checked {
+        if at.as_ref().starts_with(OFFERS) {
+            return Ok(());
+        }
         let is_known = self.named.contains(at.as_ref()) || self.kept.contains(at.as_ref());
         ensure(!is_known && at.extension() == Some("parquet"), || format!("{at} is deleted, and is known"))
     }

@@ -1,0 +1,277 @@
+//! Small data files become fewer larger ones. This adds versions to the table, and neither adds nor takes a row.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::{Field, SchemaRef};
+use buoyant_kernel::expressions::{Scalar, StructData};
+use deltalake::kernel::transaction::CommitData;
+use deltalake::kernel::{Action, Add, LogicalFileView, Remove};
+use deltalake::logstore::object_store::ObjectStoreExt;
+use deltalake::protocol::DeltaOperation;
+use deltalake::table::config::TablePropertiesExt;
+use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaResult, DeltaTableError, Path};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Serialize;
+use shared::{Backoff, Location};
+
+use super::{Compaction, Maintenance, before};
+use crate::LoadContext;
+use crate::commit::{Loss, limits, loss};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::plan::Plan;
+use crate::undo::{chunk_of, merged};
+use crate::write::DataFiles;
+
+/// A file of less than one part in so many of the size that the table wants is small.
+const SMALL: u64 = 2;
+
+/// What became of small data files, or would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compacted {
+    /// Files that were merged.
+    pub merged: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files that they became; none in a dry run, which does not make them.
+    pub made: u64,
+}
+
+/// Merges small files, as long as there is time.
+pub(super) async fn compact(
+    context: &LoadContext,
+    table: &Location,
+    asked: &Maintenance,
+) -> Result<Option<Compacted>, LoadError> {
+    if asked.compact == Compaction::Off {
+        return Ok(None);
+    }
+    let head = open(context, table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
+    let Some(state) = head.state() else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
+    let (mut compacted, mut longest) = (Compacted::default(), Duration::ZERO);
+    for bin in bins(state, asked) {
+        let began = Instant::now();
+        if context.delta.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
+            break;
+        }
+        let made = if asked.dry_run { Some(0) } else { merge(context, head.clone(), &bin).await? };
+        if let Some(made) = made {
+            tracing::info!(%table, files = bin.files.len(), bytes = bin.bytes, made, asked.dry_run, "to be merged");
+            compacted.merged += u64::try_from(bin.files.len()).unwrap_or_default();
+            compacted.bytes += bin.bytes;
+            compacted.made += made;
+        }
+        longest = longest.max(began.elapsed());
+    }
+    Ok(Some(compacted))
+}
+
+/// Files that become one, or a few.
+#[derive(Debug, Default)]
+struct Bin {
+    files: Vec<SmallFile>,
+    bytes: u64,
+    /// What tells whose they are, if they are of one job.
+    tag: Option<String>,
+}
+
+#[derive(Debug)]
+struct SmallFile {
+    path: String,
+    at: Path,
+    rows: Option<usize>,
+    partition: Option<StructData>,
+    remove: Remove,
+}
+
+/// Files that may be merged: of one partition, and of one job unless it was asked for more.
+fn bins(state: &DeltaTableState, asked: &Maintenance) -> Vec<Bin> {
+    let target = state.table_config().target_file_size().get();
+    let old = chrono::DateTime::<chrono::Utc>::from(before(asked.compact_after)).timestamp_millis();
+    let mut groups: BTreeMap<_, Vec<(Bin, i64)>> = BTreeMap::new();
+    for view in state.log_data().iter() {
+        let bytes = u64::try_from(view.size()).unwrap_or_default();
+        let tag = tag(&view);
+        let is_foreign = tag.is_none() && asked.compact == Compaction::WithinJobs;
+        if bytes >= target / SMALL
+            || view.modification_time() > old
+            || view.deletion_vector_descriptor().is_some()
+            || is_foreign
+        {
+            continue;
+        }
+        let partition: BTreeMap<String, Option<String>> = view.partition_values_map().into_iter().collect();
+        let group = (partition, tag.clone().filter(|_| asked.compact == Compaction::WithinJobs));
+        groups
+            .entry(group)
+            .or_default()
+            .push((Bin { bytes, files: vec![small_file(&view)], tag }, view.modification_time()));
+    }
+    let mut bins = Vec::new();
+    for mut files in groups.into_values() {
+        files.sort_by_key(|(file, modified)| (*modified, file.files.first().map(|file| file.path.clone())));
+        let mut bin = Bin::default();
+        for (file, _) in files {
+            if bin.bytes + file.bytes > target {
+                bins.push(std::mem::take(&mut bin));
+            }
+            bin.take(file);
+        }
+        bins.push(bin);
+    }
+    bins.retain(|bin| bin.files.len() > 1);
+    bins
+}
+
+fn small_file(view: &LogicalFileView) -> SmallFile {
+    SmallFile {
+        path: view.path().into_owned(),
+        at: view.object_store_path(),
+        rows: view.num_records(),
+        partition: view.partition_values(),
+        remove: view.remove_action(false),
+    }
+}
+
+/// What a merged file carries in place of the chunk that it is made of.
+fn tag(view: &LogicalFileView) -> Option<String> {
+    #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+    let add = view.add_action();
+    chunk_of(&add).and_then(merged)
+}
+
+impl Bin {
+    fn take(&mut self, other: Self) {
+        self.tag = if self.files.is_empty() || self.tag == other.tag { other.tag } else { None };
+        self.bytes += other.bytes;
+        self.files.extend(other.files);
+    }
+
+    /// Whether all of its files are in the table as they were, which is as it was.
+    fn still_holds(&self, then: &DeltaTableState, now: &DeltaTableState) -> bool {
+        let active: HashSet<String> = now
+            .log_data()
+            .iter()
+            .filter(|view| view.deletion_vector_descriptor().is_none())
+            .map(|view| view.path().into_owned())
+            .collect();
+        self.files.iter().all(|file| active.contains(&file.path))
+            && now.metadata() == then.metadata()
+            && now.protocol() == then.protocol()
+    }
+}
+
+/// Merges files, and gives how many they became; none when they are no longer what they were, or hold columns in other types
+/// than the table has.
+async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u64>, LoadError> {
+    let Some(state) = head.state() else { return Ok(None) };
+    let failed = |error| LoadError::table(head.table().uri(), "merge data files of", error);
+    let plan = Plan::of(state).map_err(failed)?;
+    let mut files = DataFiles::new(head.table(), &plan);
+    for file in &bin.files {
+        match rewrite(&head, &plan, file, &mut files).await {
+            Ok(true) => {}
+            Ok(false) => {
+                files.abort().await;
+                return Ok(None);
+            }
+            Err(error) => {
+                files.abort().await;
+                return Err(error);
+            }
+        }
+    }
+    let mut added = files.finish(bin.tag.as_deref()).await?;
+    for file in &mut added {
+        file.data_change = false;
+    }
+    commit(context, head.clone(), bin, added).await
+}
+
+/// Writes the rows of a file anew; gives whether that can be done without a change of any value.
+async fn rewrite(head: &Head, plan: &Plan, file: &SmallFile, files: &mut DataFiles<'_>) -> Result<bool, LoadError> {
+    let failed = |error: DeltaTableError| LoadError::table(head.table().uri(), "merge data files of", error);
+    let bytes = async { head.table().object_store().get(&file.at).await?.bytes().await };
+    let bytes = bytes.await.map_err(|error| failed(error.into()))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
+    let mut rows = 0;
+    for batch in reader.map_err(|error| failed(error.into()))? {
+        let batch = batch.map_err(|error| failed(error.into()))?;
+        rows += batch.num_rows();
+        match fit(&batch, plan.schema(), file.partition.as_ref()).map_err(failed)? {
+            Some(batch) => files.write(&batch).await?,
+            None => return Ok(false),
+        }
+    }
+    match file.rows {
+        Some(expected) if expected != rows => {
+            let reason = format!("{} has {rows} rows, and the log says {expected}", file.path);
+            Err(failed(DeltaTableError::generic(reason)))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// The columns of the table for the rows of a file; none when one of them has another type there.
+fn fit(rows: &RecordBatch, schema: &SchemaRef, partition: Option<&StructData>) -> DeltaResult<Option<RecordBatch>> {
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for field in schema.fields() {
+        let column = match (of_partition(partition, field), rows.column_by_name(field.name())) {
+            (Some(value), _) => value.to_array(rows.num_rows())?,
+            (None, Some(column)) if column.data_type() == field.data_type() => Arc::clone(column),
+            (None, Some(_)) => return Ok(None),
+            (None, None) => new_null_array(field.data_type(), rows.num_rows()),
+        };
+        columns.push(column);
+    }
+    Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
+}
+
+/// The value that all rows of a file have in a column by which the table is partitioned.
+fn of_partition<'a>(partition: Option<&'a StructData>, field: &Field) -> Option<&'a Scalar> {
+    let partition = partition?;
+    let place = partition.fields().iter().position(|one| one.name() == field.name())?;
+    partition.values().get(place)
+}
+
+/// Puts a version that has the new files in place of the old ones, unless those are no longer there. What lost against others
+/// is left for vacuum: a put that reports failure may have landed.
+async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add>) -> Result<Option<u64>, LoadError> {
+    let mut backoff = Backoff::new(&limits(context));
+    let made = u64::try_from(added.len()).unwrap_or_default();
+    let first = added.first().map(|file| file.path.clone());
+    let removed = bin.files.iter().map(|file| Action::Remove(file.remove.clone()));
+    let actions = removed.chain(added.into_iter().map(Action::Add)).collect();
+    let target_size = head.state().map_or(0, |state| state.table_config().target_file_size().get());
+    let target_size = i64::try_from(target_size).unwrap_or(i64::MAX);
+    let operation = DeltaOperation::Optimize { predicate: None, target_size };
+    let data = CommitData::new(actions, operation, HashMap::new(), Vec::new());
+    let mut attempts = 1;
+    loop {
+        let then = head.state().cloned();
+        let Err(error) = head.put(&data).await else { return Ok(Some(made)) };
+        if loss(&error) == Loss::Refused {
+            return Err(LoadError::table(head.table().uri(), "commit to", error));
+        }
+        head.reopen(&context.delta).await?;
+        let (Some(then), Some(now)) = (&then, head.state()) else { return Ok(None) };
+        if now.log_data().iter().any(|view| Some(view.path().as_ref()) == first.as_deref()) {
+            return Ok(Some(made));
+        }
+        if !bin.still_holds(then, now) {
+            return Ok(None);
+        }
+        let Some(wait) = backoff.next_wait() else {
+            let (table, source) =
+                (head.table().uri().clone(), LoadError::table(head.table().uri(), "commit to", error));
+            return Err(LoadError::Contention { table, attempts, source: Some(Box::new(source)) });
+        };
+        tokio::time::sleep(wait).await;
+        attempts += 1;
+    }
+}
