@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deltalake::logstore::ObjectStoreRef;
+use deltalake::logstore::object_store::aws::AmazonS3Builder;
 use deltalake::logstore::object_store::local::LocalFileSystem;
 use deltalake::logstore::object_store::memory::InMemory;
 use deltalake::logstore::object_store::throttle::{ThrottleConfig, ThrottledStore};
+use shared::testing::Emulator;
 use shared::{Message, Verdict};
 use worker::{DeltaOptions, LoadContext, Tables, load, table_version};
 
@@ -186,25 +188,26 @@ async fn chunk(world: &World, index: u32) -> Message {
 async fn bench() {
     const WRITERS: usize = 64;
     let (count, most) = (setting("CHUNKS", 1000), Duration::from_secs(setting("SECONDS", 120) as u64));
-    for delay in [0, 30] {
-        if setting("DELAY", delay) != delay {
+    let emulator = Emulator::start();
+    emulator.create_bucket("lake").await;
+    for place in ["disk", "30 ms a call", "emulated S3"] {
+        if std::env::var("STORE").is_ok_and(|asked| asked != place) {
             continue;
         }
-        let wait = delay as u64;
-        println!("\n{WRITERS} writers, {count} chunks, {delay} ms a call, at most {} s", most.as_secs());
-        println!("| writer | done | a second | commits | attempts a chunk | p50 ms | p99 ms |");
+        println!("\n{WRITERS} writers, {count} chunks, {place}, at most {} s", most.as_secs());
+        println!("| writer | done | a second | versions | attempts a chunk | p50 ms | p99 ms |");
         println!("| --- | --- | --- | --- | --- | --- | --- |");
         for (name, processes) in [("Sluice, one process", Processes::One), ("Sluice, 64 processes", Processes::OneEach)]
         {
             let mut world = world().await;
-            world.context.delta.object_store = Some(store(wait));
+            world.context.delta.object_store = Some(store(place, &emulator));
             world.context.settings.commit = shared::Settings::from_lookup(|_| None).unwrap().commit;
             world.context.settings.commit.max_attempts = 10_000;
             let tasks = chunks(&world, count).await;
             println!("{}", race(&world, tasks, WRITERS, processes, most).await.line(name));
         }
         for peer in peers::ALL.into_iter().take(setting("PEERS", 3)) {
-            println!("{}", peers::race(peer, store(wait), WRITERS, count, most).await.line(peer.name()));
+            println!("{}", peers::race(peer, store(place, &emulator), WRITERS, count, most).await.line(peer.name()));
         }
     }
 }
@@ -213,16 +216,26 @@ fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Local disk; or memory, each call after so many milliseconds.
-fn store(delay: u64) -> ObjectStoreRef {
-    let wait = Duration::from_millis(delay);
-    let config = ThrottleConfig {
-        wait_delete_per_call: wait,
-        wait_get_per_call: wait,
-        wait_list_per_call: wait,
-        wait_list_with_delimiter_per_call: wait,
-        wait_put_per_call: wait,
-        ..ThrottleConfig::default()
-    };
-    if delay == 0 { Arc::new(LocalFileSystem::new()) } else { Arc::new(ThrottledStore::new(InMemory::new(), config)) }
+/// Local disk; or memory, each call after 30 ms; or S3 as the emulator has it.
+fn store(place: &str, emulator: &Emulator) -> ObjectStoreRef {
+    let wait = Duration::from_millis(30);
+    match place {
+        "disk" => Arc::new(LocalFileSystem::new()),
+        "emulated S3" => {
+            let bucket = AmazonS3Builder::new().with_bucket_name("lake").with_region("eu-central-1");
+            let bucket = bucket.with_access_key_id("none").with_secret_access_key("none");
+            Arc::new(bucket.with_endpoint(emulator.endpoint()).with_allow_http(true).build().unwrap())
+        }
+        _ => {
+            let config = ThrottleConfig {
+                wait_delete_per_call: wait,
+                wait_get_per_call: wait,
+                wait_list_per_call: wait,
+                wait_list_with_delimiter_per_call: wait,
+                wait_put_per_call: wait,
+                ..ThrottleConfig::default()
+            };
+            Arc::new(ThrottledStore::new(InMemory::new(), config))
+        }
+    }
 }
