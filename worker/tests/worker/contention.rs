@@ -170,8 +170,8 @@ async fn what_a_dead_process_offered_is_committed_by_the_next() {
     let version = world.log().len();
     world.load_done(&[lost]).await;
     assert_eq!((world.log().len(), world.chunk_receipt(1).await.rows.committed), (version, 2));
-    let last = chunk(&world, 4).await;
-    world.load_done(&[last]).await;
+    let later = chunk(&world, 4).await;
+    world.load_done(&[later]).await;
     assert_eq!(std::fs::read_dir(&offers).unwrap().count(), 0, "what is in the table is cleared away");
 }
 
