@@ -237,16 +237,16 @@ pub(crate) struct ReadingArgs {
     /// How columns are named: lower, snake or keep [env: COLUMN_NAMES] [default: lower]
     #[arg(long, value_name = "HOW")]
     column_names: Option<String>,
-    /// What the file is compressed with: auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip [env: COMPRESSION] [default: auto]
+    /// Compression of the file: auto, none, gzip, zstd, bzip2, xz, lz4, snappy, zip [env: COMPRESSION] [default: auto]
     #[arg(long, value_name = "NAME")]
     compression: Option<String>,
-    /// What its text is written in: auto, or a label such as utf-16le or windows-1252 [env: ENCODING] [default: auto]
+    /// Encoding of its text: auto, or a label such as utf-16le or windows-1252 [env: ENCODING] [default: auto]
     #[arg(long, value_name = "LABEL")]
     encoding: Option<String>,
     /// Most MiB that a compressed file may expand to [env: MAX_EXPANDED_MB]
     #[arg(long, value_name = "N")]
     max_expanded_mb: Option<String>,
-    /// How many times its size a compressed file may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
+    /// Times its size that it may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
     #[arg(long, value_name = "N")]
     max_expansion_ratio: Option<String>,
     /// Field separator of a CSV, one character, or "tab" [env: CSV_DELIMITER] [default: ,]

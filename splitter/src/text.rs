@@ -316,7 +316,7 @@ impl Pump {
             ),
             _ => (
                 format!("the {name} data are damaged near byte {offset} of the file: {error}"),
-                "have the file written again; COMPRESSION=none takes it as it is, if it is not compressed at all",
+                "have the file written again; COMPRESSION=none with --again takes it as it is, if it is not compressed at all",
             ),
         };
         BadInput::whole(&self.at, reason, hint).into()

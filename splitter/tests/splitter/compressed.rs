@@ -141,7 +141,7 @@ fn interrupted_at_every_chunk_the_bytes_are_the_same() {
                 Ok(outcome) => break outcome,
                 // Just as many calls as one more chunk takes.
                 Err(_) if world.checkpoint("dead").chunks.len() == before.chunks.len() => calls += 1,
-                Err(_) => calls = 8,
+                Err(_) => {}
             }
         };
         assert!(again.manifest.chunks.len() > 5, "{what}: {} chunks", again.manifest.chunks.len());
