@@ -10,23 +10,27 @@ locals {
     CHUNK_PREFIX    = var.chunk_prefix
     CHUNK_QUEUE_URL = aws_sqs_queue.chunks.url
     # Where to send a continuation; absent, the splitter hands nothing over.
-    SOURCE_QUEUE_URL = var.splitter_hand_over ? aws_sqs_queue.events.url : null
-    TABLE_URI        = var.table_uri
-    TRANSFORM_SQL    = var.transform_sql
-    PARTITION_BY     = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
-    ROUTES_URI       = var.routes_uri
-    BAD_RECORDS      = var.bad_records
-    MAX_BAD_RECORDS  = var.max_bad_records
-    MAX_RECORD_MB    = var.max_record_mb
-    COMMIT_MODE      = var.commit_mode
-    ON_REPLACE       = var.on_replace
-    INFER            = var.infer
-    COLUMN_NAMES     = var.column_names
-    CHUNK_CODEC      = var.chunk_codec
-    CSV_DELIMITER    = var.csv_delimiter
-    CSV_QUOTE        = var.csv_quote
-    NULL_WORDS       = length(var.null_words) == 0 ? null : join(",", var.null_words)
-    RUST_LOG         = local.log_filter
+    SOURCE_QUEUE_URL    = var.splitter_hand_over ? aws_sqs_queue.events.url : null
+    TABLE_URI           = var.table_uri
+    TRANSFORM_SQL       = var.transform_sql
+    PARTITION_BY        = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
+    ROUTES_URI          = var.routes_uri
+    BAD_RECORDS         = var.bad_records
+    MAX_BAD_RECORDS     = var.max_bad_records
+    MAX_RECORD_MB       = var.max_record_mb
+    COMMIT_MODE         = var.commit_mode
+    ON_REPLACE          = var.on_replace
+    INFER               = var.infer
+    COLUMN_NAMES        = var.column_names
+    CHUNK_CODEC         = var.chunk_codec
+    COMPRESSION         = var.compression
+    ENCODING            = var.encoding
+    MAX_EXPANDED_MB     = var.max_expanded_mb
+    MAX_EXPANSION_RATIO = var.max_expansion_ratio
+    CSV_DELIMITER       = var.csv_delimiter
+    CSV_QUOTE           = var.csv_quote
+    NULL_WORDS          = length(var.null_words) == 0 ? null : join(",", var.null_words)
+    RUST_LOG            = local.log_filter
   }
 }
 

@@ -447,6 +447,50 @@ variable "chunk_codec" {
   }
 }
 
+variable "compression" {
+  description = "What sources are compressed with (COMPRESSION): auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.compression == null ? true : contains(["auto", "none", "gzip", "zstd", "bzip2", "xz", "lz4", "snappy", "zip"], var.compression)
+    error_message = "compression must be auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip."
+  }
+}
+
+variable "encoding" {
+  description = "What text is written in (ENCODING): auto, or a label such as utf-8, utf-16le or windows-1252."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.encoding == null ? true : can(regex("^[0-9A-Za-z:_-]+$", var.encoding))
+    error_message = "encoding must be auto, or the label of an encoding."
+  }
+}
+
+variable "max_expanded_mb" {
+  description = "Most MiB that a compressed source may expand to (MAX_EXPANDED_MB)."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_expanded_mb == null ? true : var.max_expanded_mb >= 1 && floor(var.max_expanded_mb) == var.max_expanded_mb
+    error_message = "max_expanded_mb must be a whole number from 1."
+  }
+}
+
+variable "max_expansion_ratio" {
+  description = "How many times its size a compressed source may expand to, once it is beyond 256 MiB (MAX_EXPANSION_RATIO)."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_expansion_ratio == null ? true : var.max_expansion_ratio >= 1 && floor(var.max_expansion_ratio) == var.max_expansion_ratio
+    error_message = "max_expansion_ratio must be a whole number from 1."
+  }
+}
+
 variable "csv_delimiter" {
   description = "Field separator of CSV, one character or tab (CSV_DELIMITER)."
   type        = string

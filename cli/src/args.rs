@@ -237,6 +237,18 @@ pub(crate) struct ReadingArgs {
     /// How columns are named: lower, snake or keep [env: COLUMN_NAMES] [default: lower]
     #[arg(long, value_name = "HOW")]
     column_names: Option<String>,
+    /// Compression of the file: auto, none, gzip, zstd, bzip2, xz, lz4, snappy, zip [env: COMPRESSION] [default: auto]
+    #[arg(long, value_name = "NAME")]
+    compression: Option<String>,
+    /// Encoding of its text: auto, or a label such as utf-16le or windows-1252 [env: ENCODING] [default: auto]
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<String>,
+    /// Most MiB that a compressed file may expand to [env: MAX_EXPANDED_MB]
+    #[arg(long, value_name = "N")]
+    max_expanded_mb: Option<String>,
+    /// Times its size that it may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_expansion_ratio: Option<String>,
     /// Field separator of a CSV, one character, or "tab" [env: CSV_DELIMITER] [default: ,]
     #[arg(long, value_name = "CHAR")]
     csv_delimiter: Option<String>,
@@ -259,12 +271,16 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    fn variables(&self) -> [(&'static str, Option<&str>); 10] {
+    fn variables(&self) -> [(&'static str, Option<&str>); 14] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
             ("INFER", self.infer.as_deref()),
             ("COLUMN_NAMES", self.column_names.as_deref()),
+            ("COMPRESSION", self.compression.as_deref()),
+            ("ENCODING", self.encoding.as_deref()),
+            ("MAX_EXPANDED_MB", self.max_expanded_mb.as_deref()),
+            ("MAX_EXPANSION_RATIO", self.max_expansion_ratio.as_deref()),
             ("CSV_DELIMITER", self.csv_delimiter.as_deref()),
             ("CSV_QUOTE", self.csv_quote.as_deref()),
             ("NULL_WORDS", self.null_words.as_deref()),

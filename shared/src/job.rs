@@ -1,13 +1,13 @@
 //! A job: one source object bound for one table, and how it is cut and read.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::source_object::SourceObject;
 use crate::storage::Location;
+use crate::text_policy::TextPolicy;
 
 /// Name of a job: the stem of the source's name and a digest of source object and table.
 ///
@@ -133,6 +133,9 @@ pub struct Policy {
     pub codec: String,
     /// What becomes of a record that cannot be taken as it is.
     pub bad_records: BadRecords,
+    /// How the text of the source is stored.
+    #[serde(default)]
+    pub text: TextPolicy,
     /// How the source is written.
     pub format: Format,
 }
@@ -194,7 +197,7 @@ pub struct CsvPolicy {
     pub delimiter: char,
     /// Quote character, one byte, doubled to stand for itself.
     pub quote: char,
-    /// Byte offset of the first record, behind byte order mark and header.
+    /// Byte offset in the text of the first record, behind byte order mark and header.
     pub data_start: u64,
     /// Columns in the order of the file.
     pub columns: Vec<Column>,
@@ -273,9 +276,10 @@ pub enum ColumnNames {
     Snake,
 }
 
+/// Gives an enumeration the words that settings have for it.
 macro_rules! words {
-    ($type:ident: $($word:literal => $variant:ident),*) => {
-        impl FromStr for $type {
+    ($type:ident: $($word:literal => $variant:ident),* $(,)?) => {
+        impl ::std::str::FromStr for $type {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
@@ -287,6 +291,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
 words!(CommitMode: "chunk" => Chunk, "file" => File);

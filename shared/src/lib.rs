@@ -15,12 +15,14 @@ mod manifest;
 mod progress;
 mod queue;
 mod receipt;
+mod restart;
 mod settings;
 mod source_object;
 mod storage;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text_policy;
 mod undone;
 mod verdict;
 mod work_area;
@@ -42,6 +44,7 @@ pub use queue::{
     ReceiptHandle, SqsQueue,
 };
 pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
+pub use restart::{MemberState, Restart};
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
@@ -49,6 +52,7 @@ pub use storage::{
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
 pub use telemetry::{LogFormat, error_chain, init_logs};
+pub use text_policy::{Compression, Encoding, TextPolicy};
 pub use undone::{Removed, Undone};
 pub use verdict::Verdict;
 pub use work_area::WorkArea;

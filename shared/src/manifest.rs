@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk_task::{ChunkIdentity, ChunkTask};
 use crate::job::JobId;
+use crate::restart::Restart;
 use crate::work_area::WorkArea;
 
 /// One chunk as it was written.
@@ -48,12 +49,16 @@ pub struct QuarantineEntry {
 pub struct Checkpoint {
     /// Version of this document, 1.
     pub version: u32,
-    /// Where the block begins that the next chunk begins in: a byte offset, or for Parquet the number of a row group.
+    /// Where the block begins that the next chunk begins in: a byte offset in the text, or for Parquet the number of a row group.
     pub block_start: u64,
     /// Row groups of that block which are in earlier chunks already.
     pub row_groups_done: u64,
     /// Records before that block.
     pub records_before: u64,
+    /// The last place before that block at which reading can begin anew; none where only the start of the file will do, or
+    /// where `block_start` itself does.
+    #[serde(default)]
+    pub restart: Option<Restart>,
     /// Chunks that were stored and announced.
     pub chunks: Vec<ChunkEntry>,
     /// Rejected records that were stored.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backoff::BackoffSettings;
 use crate::job::{BadRecords, ColumnNames, CommitMode, Infer, OnReplace};
 use crate::storage::Location;
+use crate::text_policy::{Compression, Encoding};
 
 /// One setting, as the README's table shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ variables! {
     "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
     "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
+    "COMPRESSION" = "auto": "what sources are compressed with: `auto` (found by their first bytes), `none`, `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `snappy` or `zip`";
+    "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
+    "MAX_EXPANDED_MB" = "": "most MiB that a compressed source may expand to; none for no limit";
+    "MAX_EXPANSION_RATIO" = "1000": "how many times its size a compressed source may expand to, once it is beyond 256 MiB";
     "CSV_DELIMITER" = ",": "field separator, one ASCII character, or `tab`";
     "CSV_QUOTE" = "\"": "quote character, one ASCII character";
     "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
@@ -73,6 +78,14 @@ pub struct Settings {
     pub infer: Infer,
     /// `COLUMN_NAMES`.
     pub column_names: ColumnNames,
+    /// `COMPRESSION`; `None` to find it out.
+    pub compression: Option<Compression>,
+    /// `ENCODING`; `None` to find it out.
+    pub encoding: Option<Encoding>,
+    /// `MAX_EXPANDED_MB`, in bytes; `None` for no limit.
+    pub max_expanded_bytes: Option<u64>,
+    /// `MAX_EXPANSION_RATIO`.
+    pub max_expansion_ratio: u64,
     /// `CSV_DELIMITER`.
     pub csv_delimiter: char,
     /// `CSV_QUOTE`.
@@ -164,6 +177,10 @@ impl Settings {
             on_replace: read.word("ON_REPLACE")?,
             infer: read.word("INFER")?,
             column_names: read.word("COLUMN_NAMES")?,
+            compression: read.unless_auto("COMPRESSION", COMPRESSIONS, |word| word.parse().ok())?,
+            encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
+            max_expanded_bytes: read.number_or_none("MAX_EXPANDED_MB", 1, 1 << 40)?.map(mib),
+            max_expansion_ratio: read.number("MAX_EXPANSION_RATIO", 1, 1 << 32)?,
             csv_delimiter: read.character("CSV_DELIMITER")?,
             csv_quote: read.character("CSV_QUOTE")?,
             null_words: read.list("NULL_WORDS"),
@@ -188,6 +205,9 @@ impl Settings {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 }
+
+const COMPRESSIONS: &str = "auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip";
+const ENCODINGS: &str = "auto, or the label of an encoding, such as utf-8, utf-16le or windows-1252";
 
 fn bad_limit(text: &str) -> Option<BadRecordLimit> {
     match text.strip_suffix('%') {
@@ -238,6 +258,20 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         value.parse().map_err(|expected| SettingsError { name, value, expected })
     }
 
+    fn number_or_none(&self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, SettingsError> {
+        self.text(name).map(|_| self.number(name, least, most)).transpose()
+    }
+
+    /// `None` where it is `auto`.
+    fn unless_auto<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        self.parsed(name, expected, |text| if text == "auto" { Some(None) } else { parse(text).map(Some) })
+    }
+
     fn character(&self, name: &'static str) -> Result<char, SettingsError> {
         self.parsed(name, "one ASCII character, or 'tab'", |text| match text {
             "tab" | "\\t" => Some('\t'),
@@ -279,6 +313,10 @@ mod tests {
             ("CHUNK_SIZE_MB", "ten"),
             ("CHUNK_CODEC", "rar"),
             ("INFER", "maybe"),
+            ("COMPRESSION", "rar"),
+            ("ENCODING", "ebcdic"),
+            ("MAX_EXPANDED_MB", "0"),
+            ("MAX_EXPANSION_RATIO", "none"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),
             ("ON_REPLACE", "merge"),

@@ -229,7 +229,9 @@ impl Misfits {
 
 fn reason(text: &[u8], column_type: ColumnType) -> String {
     const SHOWN: usize = 60;
-    let Ok(text) = std::str::from_utf8(text) else { return "the text is not valid UTF-8".to_owned() };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return "the text is not valid UTF-8, or not valid in the file's encoding".to_owned();
+    };
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');

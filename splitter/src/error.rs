@@ -44,7 +44,7 @@ pub enum SplitError {
 pub struct BadInput {
     /// The source.
     pub at: Location,
-    /// Byte offset, where it is known.
+    /// Byte offset in the text of the source, decompressed and in UTF-8, where it is known.
     pub byte: Option<u64>,
     /// Record number from 1, without the header, where it is known.
     pub record: Option<u64>,

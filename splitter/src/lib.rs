@@ -1,6 +1,7 @@
 //! Streams one large CSV or Parquet object into Parquet chunks of bounded size, and announces each.
 //!
-//! The line, top to bottom: `open` (which job is this, how is it written) → `read` (bytes) → `records` (blocks of whole
+//! The line, top to bottom: `open` (which job is this, how is it written) → `read` (bytes) → `text`
+//! (decompressed, in UTF-8: `decompress`, `transcode`) → `records` (blocks of whole
 //! records) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of exact size) → `publish`
 //! (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
 //!
@@ -8,9 +9,12 @@
 
 mod assemble;
 mod decode;
+mod decompress;
 mod encode;
+mod encoding;
 mod error;
 mod event;
+mod foreign;
 mod handler;
 mod header;
 mod infer;
@@ -21,7 +25,10 @@ mod quarantine;
 mod read;
 mod records;
 mod row_groups;
+mod sample;
 mod split;
+mod text;
+mod transcode;
 mod value;
 
 pub use error::SplitError;

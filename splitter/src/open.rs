@@ -5,24 +5,18 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use shared::{
     Column, ColumnType, CommitMode, CsvPolicy, Drops, Format, Infer, Job, JobId, LoadPolicy, Location, OnReplace,
-    Policy, PutMode, Settings, SourceObject, Storage, StorageError, WorkArea, put_json, try_get_json,
+    Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, WorkArea, put_json, try_get_json,
 };
 
 use crate::decode::byte;
 use crate::error::SplitError;
 use crate::infer::{Evidence, observe};
 use crate::names::column_names;
-use crate::records::behind_first_line_end;
 use crate::row_groups::ParquetSource;
+use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
+use crate::text::Start;
 use crate::{header, value};
-
-/// Bytes of the sample from the head of the file; the header must end within it.
-const HEAD_BYTES: u64 = 1 << 20;
-
-/// Samples from further places of the file, evenly spread, and the most bytes of each; together at most a quarter of it.
-const SAMPLES: u64 = 8;
-const SAMPLE_BYTES: u64 = 256 << 10;
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -119,9 +113,11 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         max_record_bytes: settings.max_record_bytes,
         codec: settings.chunk_codec.clone(),
         bad_records: settings.bad_records,
+        text: TextPolicy::default(),
         format: Format::Parquet { column_names: Vec::new() },
     };
-    let head = sample(context, source, 0..HEAD_BYTES.min(source.size)).await?;
+    let head = context.storage.get_range(&source.uri, &source.version, 0..HEAD_BYTES.min(source.size)).await;
+    let head = head.map_err(SplitError::Source)?;
     // A header of a CSV may begin with these letters too, but has no NUL byte.
     if head.starts_with(b"PAR1") && memchr::memchr(0, &head).is_some() {
         let parquet = ParquetSource::open(context, source).await?;
@@ -130,9 +126,10 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         policy.format = Format::Parquet { column_names: names };
         return Ok(policy);
     }
-    let whole = u64::try_from(head.len()).ok() == Some(source.size);
+    let (text, sample) = sample::take(context, source, head).await?;
+    policy.text = text;
     let (delimiter, quote) = (settings.csv_delimiter, settings.csv_quote);
-    let header = header::read(&source.uri, &head, whole, byte(delimiter), byte(quote))?;
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, byte(delimiter), byte(quote))?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
     let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8, null_words: true };
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
@@ -145,7 +142,7 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     };
     let evidence = match settings.infer {
         Infer::None => None,
-        Infer::Sample => Some(from_samples(context, source, &csv, &head, whole).await?),
+        Infer::Sample => Some(from_samples(&csv, &sample)),
         Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
     };
     let evidence = evidence.unwrap_or_else(|| vec![Evidence::of_text(); csv.columns.len()]);
@@ -157,36 +154,14 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     Ok(policy)
 }
 
-async fn sample(
-    context: &SplitContext,
-    source: &SourceObject,
-    range: std::ops::Range<u64>,
-) -> Result<bytes::Bytes, SplitError> {
-    context.storage.get_range(&source.uri, &source.version, range).await.map_err(SplitError::Source)
-}
-
 /// Evidence from the head of the file and from samples that are spread over the rest.
-async fn from_samples(
-    context: &SplitContext,
-    source: &SourceObject,
-    csv: &CsvPolicy,
-    head: &[u8],
-    whole: bool,
-) -> Result<Vec<Evidence>, SplitError> {
+fn from_samples(csv: &CsvPolicy, sample: &Sample) -> Vec<Evidence> {
     let data_start = usize::try_from(csv.data_start).unwrap_or(usize::MAX);
-    let mut evidence = observe(head.get(data_start..).unwrap_or_default(), csv, !whole, false);
-    let first = HEAD_BYTES.min(source.size);
-    let step = (source.size - first) / SAMPLES;
-    if step == 0 {
-        return Ok(evidence);
+    let mut evidence = observe(sample.head.get(data_start..).unwrap_or_default(), csv, !sample.is_whole, false);
+    for more in &sample.spread {
+        merge(&mut evidence, &observe(&more.text, csv, more.ends_open, true));
     }
-    for number in 1..=SAMPLES {
-        let end = first + step * number;
-        let start = end - SAMPLE_BYTES.min(step / 4);
-        let text = sample(context, source, start..end).await?;
-        merge(&mut evidence, &observe(behind_first_line_end(&text), csv, end < source.size, true));
-    }
-    Ok(evidence)
+    evidence
 }
 
 /// Evidence from every record.
@@ -196,8 +171,10 @@ async fn from_all(
     policy: &Policy,
     csv: &CsvPolicy,
 ) -> Result<Vec<Evidence>, SplitError> {
-    let observed = blocks(context, source, policy, csv, csv.data_start, &Arc::default()).map(|block| async {
-        let (block, csv) = (block?, csv.clone());
+    let start = Start { from: csv.data_start, restart: None };
+    let blocks = blocks(context, source, policy, csv, start, &Arc::default());
+    let observed = blocks.map(|block| async {
+        let ((block, _), csv) = (block?, csv.clone());
         let observed = tokio::task::spawn_blocking(move || observe(&block.text, &csv, false, false));
         observed.await.map_err(|error| SplitError::internal(&source.uri, error))
     });

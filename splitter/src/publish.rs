@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use shared::{
-    Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, WorkArea, put_json,
+    Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart, WorkArea, put_json,
 };
 
 use crate::assemble::{ChunkWriter, payload_bytes};
@@ -12,6 +12,7 @@ use crate::encode::{Payload, RowGroup};
 use crate::error::{BadInput, SplitError};
 use crate::quarantine::{Quarantine, Reject};
 use crate::split::{Encoded, SplitContext};
+use crate::transcode::unmarked;
 
 /// Takes row groups in the order of the source, and leaves chunks.
 pub(crate) struct Publisher<'a> {
@@ -30,7 +31,7 @@ pub(crate) struct Publisher<'a> {
 }
 
 /// How far the source was taken.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Place {
     block_start: u64,
     /// Row groups of the block in hand that were taken.
@@ -39,6 +40,8 @@ struct Place {
     records_before: u64,
     /// Records of the block in hand.
     records: u64,
+    /// The last place before it at which reading can begin anew.
+    restart: Option<Arc<Restart>>,
 }
 
 impl<'a> Publisher<'a> {
@@ -47,6 +50,7 @@ impl<'a> Publisher<'a> {
         let place = Place {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
+            restart: checkpoint.restart.clone().map(Arc::new),
             ..Place::default()
         };
         let progress = &context.progress;
@@ -90,7 +94,8 @@ impl<'a> Publisher<'a> {
     pub(crate) async fn take(&mut self, encoded: Encoded) -> Result<(), SplitError> {
         if encoded.block_start != self.place.block_start {
             let records_before = self.place.records_before + self.place.records;
-            self.place = Place { block_start: encoded.block_start, records_before, ..Place::default() };
+            let (block_start, restart) = (encoded.block_start, encoded.restart.clone());
+            self.place = Place { block_start, records_before, restart, ..Place::default() };
             self.to_skip = 0;
         }
         let Encoded { records, row_groups, rejects, .. } = encoded;
@@ -109,8 +114,12 @@ impl<'a> Publisher<'a> {
     }
 
     async fn take_rejects(&mut self, mut rejects: Vec<Reject>, records_before: u64) -> Result<(), SplitError> {
+        let is_transcoded = !self.job.policy.text.encoding.is_utf_8();
         for reject in &mut rejects {
             reject.record += records_before;
+            if is_transcoded {
+                reject.raw = unmarked(&reject.raw);
+            }
         }
         if self.job.policy.bad_records == shared::BadRecords::Fail
             && let Some(first) = rejects.first()
@@ -183,6 +192,7 @@ impl<'a> Publisher<'a> {
             block_start: self.place.block_start,
             row_groups_done: self.place.row_groups,
             records_before: self.place.records_before,
+            restart: self.place.restart.as_deref().cloned(),
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
         };

@@ -13,13 +13,13 @@ use shared::{PutMode, QuarantineEntry, Storage, StorageError, WorkArea};
 pub(crate) struct Reject {
     /// Record number from 1, without the header.
     pub(crate) record: u64,
-    /// Byte offset of its first byte in the source.
+    /// Byte offset of its first byte in the text of the source.
     pub(crate) byte_offset: u64,
     /// Name of the column whose value does not fit, where it is one.
     pub(crate) column: Option<String>,
     /// Why.
     pub(crate) reason: String,
-    /// The record as it stands in the source, without its line end.
+    /// The record as it stands in the text, without its line end; bytes that cannot be decoded as they stand in the source.
     pub(crate) raw: Vec<u8>,
 }
 

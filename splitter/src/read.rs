@@ -1,10 +1,14 @@
-//! The bytes of a source, in order, a few ranges ahead.
+//! The bytes of a source as they are stored, in order, a few ranges ahead.
 
+use std::io::{self, BufRead, Read};
+use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::{Stream, StreamExt, stream};
 use shared::{Progress, SourceObject, Storage};
+use tokio::runtime::Handle;
 
 use crate::error::SplitError;
 
@@ -14,21 +18,21 @@ const RANGE_BYTES: u64 = 4 << 20;
 /// Ranges that are read at once.
 const RANGES_AHEAD: usize = 3;
 
-/// All bytes from `from` on. Every range insists on the version of the source, so two versions are never mixed.
+/// All bytes of a range. Every read insists on the version of the source, so two versions are never mixed.
 pub(crate) fn bytes(
     storage: Arc<dyn Storage>,
     source: SourceObject,
-    from: u64,
+    range: Range<u64>,
     progress: Arc<Progress>,
 ) -> impl Stream<Item = Result<Bytes, SplitError>> + Send {
-    let starts = stream::iter((from..source.size).step_by(usize::try_from(RANGE_BYTES).unwrap_or(usize::MAX)));
-    let size = source.size;
+    let end = range.end;
+    let starts = stream::iter(range.step_by(usize::try_from(RANGE_BYTES).unwrap_or(usize::MAX)));
     let source = Arc::new(source);
     starts
         .map(move |start| {
             let (storage, source) = (Arc::clone(&storage), Arc::clone(&source));
             let at = source.uri.clone();
-            let range = start..size.min(start + RANGE_BYTES);
+            let range = start..end.min(start + RANGE_BYTES);
             // A task of its own, so that it goes on while nobody asks for its result.
             let read = tokio::spawn(async move { storage.get_range(&source.uri, &source.version, range).await });
             let progress = Arc::clone(&progress);
@@ -40,4 +44,67 @@ pub(crate) fn bytes(
             }
         })
         .buffered(RANGES_AHEAD)
+}
+
+/// Stored bytes as a reader for a thread that may block, which those of the runtime may not.
+pub(crate) struct Stored {
+    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, SplitError>> + Send>>,
+    runtime: Handle,
+    piece: Bytes,
+    /// Offset in the file of what is read next.
+    offset: u64,
+    /// Whether more was asked for than there is.
+    ran_out: bool,
+}
+
+impl Stored {
+    /// Reads pieces that begin at an offset in the file.
+    pub(crate) fn new(
+        pieces: impl Stream<Item = Result<Bytes, SplitError>> + Send + 'static,
+        offset: u64,
+        runtime: Handle,
+    ) -> Self {
+        Self { pieces: Box::pin(pieces), runtime, piece: Bytes::new(), offset, ran_out: false }
+    }
+
+    /// Offset in the file of what is read next.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether more was asked for than there is.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.ran_out
+    }
+}
+
+impl BufRead for Stored {
+    /// Fails with a [`SplitError`] within, where the source cannot be read.
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_empty() {
+            let Some(piece) = self.runtime.block_on(self.pieces.next()) else {
+                self.ran_out = true;
+                break;
+            };
+            self.piece = piece.map_err(io::Error::other)?;
+        }
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let amount = amount.min(self.piece.len());
+        self.piece.advance(amount);
+        self.offset += u64::try_from(amount).unwrap_or_default();
+    }
+}
+
+impl Read for Stored {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let read = self.fill_buf()?.read(out)?;
+        self.consume(read);
+        Ok(read)
+    }
 }

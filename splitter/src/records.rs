@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2, memchr3};
 /// A run of whole records, decoded as one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// Byte offset of its first byte in the source.
+    /// Byte offset of its first byte in the text of the source.
     pub(crate) start: u64,
     /// Its text.
     pub(crate) text: Bytes,

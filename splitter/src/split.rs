@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Settings, SourceObject,
-    Storage, WorkArea, complete, try_get_json,
+    Checkpoint, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart, Settings,
+    SourceObject, Storage, TextPolicy, WorkArea, complete, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,9 +16,9 @@ use crate::error::{BadInput, SplitError};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
-use crate::read;
 use crate::records::{Block, FrameError, Framer};
 use crate::row_groups::ParquetSource;
+use crate::text::{ExpansionLimit, Restarts, Start, TextSource};
 
 /// What the splitter works with.
 #[derive(Clone, Debug)]
@@ -64,8 +64,10 @@ pub struct SplitOutcome {
 /// What came of a block, or of a piece of one, in the order of the source.
 #[derive(Debug)]
 pub(crate) struct Encoded {
-    /// Where the block begins: a byte offset, or for Parquet the number of a row group.
+    /// Where the block begins: a byte offset in the text, or for Parquet the number of a row group.
     pub(crate) block_start: u64,
+    /// The last place before that at which reading can begin anew.
+    pub(crate) restart: Option<Arc<Restart>>,
     /// Records in it.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
@@ -115,8 +117,9 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     let (row_groups, rows) = match &job.policy.format {
         Format::Csv(csv) => {
             let from = checkpoint.block_start.max(csv.data_start);
-            context.progress.bytes_read.add(from);
-            (csv_row_groups(context, job, csv, from), None)
+            let start = Start { from, restart: checkpoint.restart.clone() };
+            context.progress.bytes_read.add(start.stored(&job.policy.text));
+            (csv_row_groups(context, job, csv, start), None)
         }
         Format::Parquet { column_names } => {
             let parquet = ParquetSource::open(context, &job.source).await?;
@@ -162,16 +165,17 @@ async fn publish_all(
 }
 
 /// Blocks are decoded and encoded side by side, and come out in the order of the source.
-fn csv_row_groups<'a>(context: &'a SplitContext, job: &'a Job, csv: &'a CsvPolicy, from: u64) -> EncodedStream<'a> {
+fn csv_row_groups<'a>(context: &'a SplitContext, job: &'a Job, csv: &'a CsvPolicy, start: Start) -> EncodedStream<'a> {
     let work = Arc::new((csv.clone(), job.policy.clone(), schema(&csv.columns), job.source.uri.clone()));
-    let blocks = blocks(context, &job.source, &job.policy, csv, from, &context.progress);
+    let blocks = blocks(context, &job.source, &job.policy, csv, start, &context.progress);
     let encoded = blocks.map(move |block| {
         let work = Arc::clone(&work);
         async move {
-            let block = block?;
+            let (block, restart) = block?;
             let encoding = tokio::task::spawn_blocking(move || {
                 let (csv, policy, schema, at) = &*work;
-                encode_block(&block, csv, policy, schema, at)
+                let encoded = encode_block(&block, csv, policy, schema, at)?;
+                Ok(Encoded { restart, ..encoded })
             });
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
@@ -196,36 +200,58 @@ fn encode_block(
             BadInput::at_byte(at, block.start, reason, "run with a higher CHUNK_SIZE_MB and --again").into()
         }
     })?;
-    Ok(Encoded { block_start: block.start, records: decoded.records, rejects: decoded.rejects, row_groups })
+    let (block_start, records, rejects) = (block.start, decoded.records, decoded.rejects);
+    Ok(Encoded { block_start, restart: None, records, rejects, row_groups })
 }
 
-/// The blocks of a CSV source from byte `from` on, which must be where a block begins.
+/// The blocks of a CSV source from a place on at which a block begins, each with the last place before it
+/// at which reading can begin anew.
 pub(crate) fn blocks<'a>(
     context: &SplitContext,
     source: &'a SourceObject,
     policy: &'a Policy,
     csv: &'a CsvPolicy,
-    from: u64,
+    start: Start,
     progress: &Arc<Progress>,
-) -> impl Stream<Item = Result<Block, SplitError>> + Send + 'a {
+) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + 'a {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
-    let framer = Framer::new(byte(csv.delimiter), byte(csv.quote), block_bytes, max_record_bytes, from);
-    let bytes = read::bytes(Arc::clone(&context.storage), source.clone(), from, Arc::clone(progress));
-    stream::try_unfold((Box::pin(bytes), framer), move |(mut bytes, mut framer)| async move {
+    let framer = Framer::new(byte(csv.delimiter), byte(csv.quote), block_bytes, max_record_bytes, start.from);
+    let restarts = Restarts::new(start.restart.clone());
+    let text = text_source(context, source, policy.text.clone(), policy.block_bytes);
+    let pieces = text.pieces(start, Arc::clone(progress));
+    stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
         let blame = |error| SplitError::from(bad_frame(&source.uri, csv, policy.max_record_bytes, error));
         loop {
             if let Some(block) = framer.next_block().map_err(blame)? {
-                return Ok(Some((block, (bytes, framer))));
+                let restart = restarts.before(block.start);
+                return Ok(Some(((block, restart), (pieces, framer, restarts))));
             }
-            match bytes.try_next().await? {
-                Some(piece) => framer.push(&piece),
+            match pieces.try_next().await? {
+                Some(piece) => {
+                    restarts.add(piece.restart);
+                    framer.push(&piece.text);
+                }
                 None => break,
             }
         }
         let block = framer.last_block().map_err(blame)?;
-        Ok(block.map(|block| (block, (bytes, framer))))
+        Ok(block.map(|block| {
+            let restart = restarts.before(block.start);
+            ((block, restart), (pieces, framer, restarts))
+        }))
     })
+}
+
+/// How the text of a source is read, with so many bytes, at least, between two places at which reading can begin anew.
+pub(crate) fn text_source(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: TextPolicy,
+    restart_bytes: u64,
+) -> TextSource {
+    let limit = ExpansionLimit::new(&context.settings, source.size);
+    TextSource { storage: Arc::clone(&context.storage), source: source.clone(), policy, limit, restart_bytes }
 }
 
 /// Finds the record that a block could not be cut behind.

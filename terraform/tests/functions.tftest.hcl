@@ -112,6 +112,10 @@ run "all_settings" {
     bad_records                   = "null"
     max_bad_records               = "0.5%"
     chunk_codec                   = "zstd"
+    compression                   = "gzip"
+    encoding                      = "windows-1252"
+    max_expanded_mb               = 4096
+    max_expansion_ratio           = 100
     csv_delimiter                 = "tab"
     csv_quote                     = "'"
     null_words                    = ["-", "n/a"]
@@ -137,26 +141,30 @@ run "all_settings" {
 
   assert {
     condition = aws_lambda_function.splitter.environment[0].variables == tomap({
-      DELTA_EXTRA      = "1"
-      RUST_LOG         = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
-      CHUNK_SIZE_MB    = "64"
-      CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
-      CHUNK_PREFIX     = "team/jobs"
-      CHUNK_QUEUE_URL  = aws_sqs_queue.chunks.url
-      SOURCE_QUEUE_URL = aws_sqs_queue.events.url
-      TABLE_URI        = "s3://example-lake/tables/orders"
-      TRANSFORM_SQL    = "SELECT * FROM chunk"
-      PARTITION_BY     = "day,country"
-      ROUTES_URI       = "s3://example-config/routes.toml"
-      BAD_RECORDS      = "null"
-      MAX_BAD_RECORDS  = "0.5%"
-      MAX_RECORD_MB    = "16"
-      INFER            = "full"
-      COLUMN_NAMES     = "snake"
-      CHUNK_CODEC      = "zstd"
-      CSV_DELIMITER    = "tab"
-      CSV_QUOTE        = "'"
-      NULL_WORDS       = "-,n/a"
+      DELTA_EXTRA         = "1"
+      RUST_LOG            = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
+      CHUNK_SIZE_MB       = "64"
+      CHUNK_BUCKET        = "sluice-chunks-000000000000-eu-central-1"
+      CHUNK_PREFIX        = "team/jobs"
+      CHUNK_QUEUE_URL     = aws_sqs_queue.chunks.url
+      SOURCE_QUEUE_URL    = aws_sqs_queue.events.url
+      TABLE_URI           = "s3://example-lake/tables/orders"
+      TRANSFORM_SQL       = "SELECT * FROM chunk"
+      PARTITION_BY        = "day,country"
+      ROUTES_URI          = "s3://example-config/routes.toml"
+      BAD_RECORDS         = "null"
+      MAX_BAD_RECORDS     = "0.5%"
+      MAX_RECORD_MB       = "16"
+      INFER               = "full"
+      COLUMN_NAMES        = "snake"
+      CHUNK_CODEC         = "zstd"
+      COMPRESSION         = "gzip"
+      ENCODING            = "windows-1252"
+      MAX_EXPANDED_MB     = "4096"
+      MAX_EXPANSION_RATIO = "100"
+      CSV_DELIMITER       = "tab"
+      CSV_QUOTE           = "'"
+      NULL_WORDS          = "-,n/a"
     })
     error_message = "Every setting of the splitter must reach it, and extra ones replace none."
   }

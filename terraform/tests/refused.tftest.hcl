@@ -183,6 +183,10 @@ run "tables_and_rows" {
     max_record_mb         = 0.5
     infer                 = "guess"
     chunk_codec           = "gzip"
+    compression           = "rar"
+    encoding              = "utf 8"
+    max_expanded_mb       = 0
+    max_expansion_ratio   = 0.5
     csv_delimiter         = ";;"
     csv_quote             = "quote"
     null_words            = ["a,b"]
@@ -204,6 +208,10 @@ run "tables_and_rows" {
     var.max_record_mb,
     var.infer,
     var.chunk_codec,
+    var.compression,
+    var.encoding,
+    var.max_expanded_mb,
+    var.max_expansion_ratio,
     var.csv_delimiter,
     var.csv_quote,
     var.null_words,

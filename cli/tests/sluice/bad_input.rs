@@ -62,7 +62,7 @@ fn not_a_table_at_all() {
     let place = Place::new();
     for (content, text) in [
         (&b"\x89PNG\r\n\x1a\n"[..], "x.csv, byte 0: this is a PNG image, not CSV or Parquet"),
-        (b"\x1f\x8b\x08\0", "x.csv, byte 0: this is gzip data, not CSV or Parquet"),
+        (b"\x1f\x8b\x08\0", "x.csv: the file ends, after 4 bytes, within its gzip data"),
         (b"a,b\n\0,1\n", "x.csv, byte 4: a NUL byte, so this is neither CSV nor Parquet"),
     ] {
         place.write("x.csv", content);

@@ -74,13 +74,13 @@ impl Storage for Mortal {
 
 /// One way to split.
 #[derive(Clone, Copy, Debug)]
-struct How {
-    chunk_bytes: u64,
-    threads: usize,
-    calls: u64,
+pub(crate) struct How {
+    pub(crate) chunk_bytes: u64,
+    pub(crate) threads: usize,
+    pub(crate) calls: u64,
 }
 
-async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitOutcome, SplitError> {
+pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitOutcome, SplitError> {
     let mut settings = Settings::from_lookup(|_| None).unwrap();
     settings.chunk_bytes = how.chunk_bytes;
     let context = SplitContext {
@@ -98,12 +98,12 @@ async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitO
     split(&context, &at("source.csv")).await
 }
 
-fn at(name: &str) -> Location {
+pub(crate) fn at(name: &str) -> Location {
     Location::S3 { bucket: "b".to_owned(), key: name.to_owned() }
 }
 
 /// Everything below a prefix, by its name within the job: the job's own name differs from destination to destination.
-fn tree(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
+pub(crate) fn tree(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
     let within = |location: &Location| {
         let (_, name) = location.key().strip_prefix(out)?.strip_prefix('/')?.split_once('/')?;
         Some(name.to_owned())
@@ -112,13 +112,13 @@ fn tree(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
 }
 
 /// Chunks and rejects, the bytes that must be the same however they came to be.
-fn product(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
+pub(crate) fn product(objects: &MemoryStorage, out: &str) -> BTreeMap<String, Bytes> {
     let mut files = tree(objects, out);
     files.retain(|name, _| name.starts_with("chunks/") || name.starts_with("quarantine/"));
     files
 }
 
-fn rows(chunk: Bytes) -> Vec<RecordBatch> {
+pub(crate) fn rows(chunk: Bytes) -> Vec<RecordBatch> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(chunk).unwrap();
     reader.build().unwrap().map(Result::unwrap).collect()
 }

@@ -12,8 +12,8 @@ use parquet::file::properties::WriterProperties;
 use shared::checksum::Checksum;
 use shared::{
     BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Format, Job, LoadPolicy, Location, Manifest, Message,
-    ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores, Verdict,
-    WorkArea, get_json, put_json, try_get_json,
+    ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores, TextPolicy,
+    Verdict, WorkArea, get_json, put_json, try_get_json,
 };
 use tempfile::TempDir;
 use worker::{DeltaOptions, LoadContext, Tables, load};
@@ -192,6 +192,7 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
         max_record_bytes: 1 << 20,
         codec: "snappy".to_owned(),
         bad_records: load.bad_records,
+        text: TextPolicy::default(),
         format: Format::Parquet { column_names: vec![] },
     };
     let partition_by = load.partition_by.iter().map(|&name| name.to_owned()).collect();

@@ -1,0 +1,124 @@
+//! Compressed sources: what they are compressed with, and their bytes as they were before.
+
+mod inflate;
+mod members;
+mod plain;
+mod zip;
+
+use std::io;
+use std::ops::Range;
+
+use shared::{Compression, MemberState, SourceObject, Storage};
+
+use crate::error::SplitError;
+use crate::read::Stored;
+use inflate::Inflate;
+use members::Members;
+use plain::Plain;
+use zip::ZipFile;
+
+/// Least room for what is decoded at once: the most that one chunk of Snappy's framing format holds.
+pub(crate) const ROOM_BYTES: usize = 64 << 10;
+
+/// Most memory that a file may ask for to be decompressed. What the command-line tools write asks for less, unless told to
+/// use more in so many words: `xz -9` 64 MiB, `zstd --ultra -22` 128 MiB.
+const WINDOW_LOG: u32 = 27;
+
+/// Decodes the bytes of one source.
+pub(crate) trait Decoder: Send {
+    /// Decodes the next bytes into `out`, which has [`ROOM_BYTES`] at least; how many, which may be none, and `None` at the
+    /// end.
+    fn decode(&mut self, out: &mut [u8]) -> io::Result<Option<usize>>;
+
+    /// Where another decoder could begin with the byte behind the last one decoded; `None` where none could.
+    fn restart(&self) -> Option<(u64, Option<MemberState>)>;
+
+    /// Offset in the file of what is read next.
+    fn offset(&self) -> u64;
+}
+
+/// What a file that begins like this is compressed with.
+pub(crate) fn recognise(head: &[u8]) -> Compression {
+    const FIRST_BYTES: &[(&[u8], Compression)] = &[
+        (b"\x1f\x8b\x08", Compression::Gzip),
+        (b"\x28\xb5\x2f\xfd", Compression::Zstd),
+        (b"\xfd7zXZ\0", Compression::Xz),
+        (b"\x04\x22\x4d\x18", Compression::Lz4),
+        (b"\xff\x06\0\0sNaPpY", Compression::Snappy),
+        (b"PK\x03\x04", Compression::Zip),
+        (b"PK\x05\x06", Compression::Zip),
+    ];
+    let found = FIRST_BYTES.iter().find(|(first, _)| head.starts_with(first)).map(|(_, compression)| *compression);
+    found.unwrap_or(if is_bzip2(head) { Compression::Bzip2 } else { Compression::None })
+}
+
+/// `BZh` and a digit are letters that a header may begin with; behind them stand the digits of π, or for nothing at all of √π.
+fn is_bzip2(head: &[u8]) -> bool {
+    let signed = |rest: &[u8]| rest.starts_with(b"1AY&SY") || rest.starts_with(b"\x17\x72\x45\x38\x50\x90");
+    head.starts_with(b"BZh") && head.get(3).is_some_and(u8::is_ascii_digit) && head.get(4..).is_some_and(signed)
+}
+
+/// Which bytes of a file are to be decoded, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    compression: Compression,
+    /// Where they stand in the file.
+    pub(crate) range: Range<u64>,
+    zip: Option<ZipFile>,
+}
+
+impl Contents {
+    /// Finds them; of a zip archive the directory is read.
+    pub(crate) async fn find(
+        storage: &dyn Storage,
+        source: &SourceObject,
+        compression: Compression,
+    ) -> Result<Self, SplitError> {
+        if compression == Compression::Zip {
+            let zip = zip::the_file(storage, source).await?;
+            return Ok(Self { compression, range: zip.data.clone(), zip: Some(zip) });
+        }
+        Ok(Self { compression, range: 0..source.size, zip: None })
+    }
+
+    /// A decoder of stored bytes that begin at the start of the contents, or at a place where [`Decoder::restart`] gave
+    /// this state.
+    pub(crate) fn decoder(self, stored: Stored, state: Option<MemberState>) -> Box<dyn Decoder> {
+        let is_start = stored.offset() == self.range.start;
+        match (self.compression, self.zip) {
+            (_, Some(zip)) if zip.is_deflated => {
+                Box::new(Inflate::of_zip(stored, zip.crc32, zip.length, &state.unwrap_or_default()))
+            }
+            (_, Some(zip)) => Box::new(Plain::of_zip(stored, zip.crc32, zip.length, &state.unwrap_or_default())),
+            (Compression::None | Compression::Zip, None) => Box::new(Plain::new(stored)),
+            (Compression::Gzip, None) => Box::new(Inflate::of_gzip(stored, is_start, state)),
+            (compression, None) => Box::new(Members::new(compression, stored, is_start)),
+        }
+    }
+}
+
+/// The error of data that cannot be decoded.
+fn damaged(reason: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes() {
+        for (head, expected) in [
+            (&b"\x1f\x8b\x08\0"[..], Compression::Gzip),
+            (b"BZh91AY&SY", Compression::Bzip2),
+            (b"BZh9\x17\x72\x45\x38\x50\x90", Compression::Bzip2),
+            (b"BZh9,name\n", Compression::None),
+            (b"PK\x03\x04", Compression::Zip),
+            (b"PK,name\n", Compression::None),
+            (b"id,name\n", Compression::None),
+            (b"", Compression::None),
+        ] {
+            assert_eq!(recognise(head), expected, "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Formats whose files are members one behind the other, each with an end of its own: frames, or streams.
+
+use std::io::{self, BufRead, Cursor, Read};
+
+use shared::{Compression, MemberState};
+
+use super::{Decoder, ROOM_BYTES, WINDOW_LOG, damaged};
+use crate::read::Stored;
+
+/// Decodes one member after the other.
+pub(super) struct Members {
+    compression: Compression,
+    now: Now,
+    /// Whether a member has come to its end, so that nothing needs to follow.
+    any: bool,
+}
+
+enum Now {
+    Between(Stored),
+    Zstd(zstd::stream::read::Decoder<'static, Stored>),
+    Bzip2(bzip2::bufread::BzDecoder<Stored>),
+    Xz(Box<lzma_rust2::XzReader<Stored>>),
+    Lz4(Box<lz4_flex::frame::FrameDecoder<Stored>>),
+    Snappy(Box<SnappyDecoder>),
+    /// An error has been returned.
+    Failed,
+}
+
+type SnappyDecoder = snap::read::FrameDecoder<io::Chain<Cursor<&'static [u8]>, Stored>>;
+
+/// What Snappy's framing format begins with.
+const SNAPPY_START: &[u8] = b"\xff\x06\0\0sNaPpY";
+
+impl Members {
+    /// Decodes from the start of a file, or from where [`Decoder::restart`] said.
+    pub(super) fn new(compression: Compression, stored: Stored, is_start: bool) -> Self {
+        let now = if compression == Compression::Snappy && !is_start {
+            snappy(SNAPPY_START, stored)
+        } else {
+            Now::Between(stored)
+        };
+        Self { compression, now, any: !is_start }
+    }
+
+    fn stored(&self) -> Option<&Stored> {
+        match &self.now {
+            Now::Between(stored) => Some(stored),
+            Now::Zstd(decoder) => Some(decoder.get_ref()),
+            Now::Bzip2(decoder) => Some(decoder.get_ref()),
+            Now::Xz(decoder) => Some(decoder.inner()),
+            Now::Lz4(decoder) => Some(decoder.get_ref()),
+            Now::Snappy(decoder) => Some(decoder.get_ref().get_ref().1),
+            Now::Failed => None,
+        }
+    }
+
+    /// Begins with the next member; `false` where there is none.
+    fn next_member(&mut self) -> io::Result<bool> {
+        let Now::Between(mut stored) = std::mem::replace(&mut self.now, Now::Failed) else { return Ok(false) };
+        let is_end = stored.fill_buf()?.is_empty();
+        if is_end && self.any {
+            self.now = Now::Between(stored);
+            return Ok(false);
+        }
+        if is_end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.now = match self.compression {
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(stored)?.single_frame();
+                decoder.window_log_max(WINDOW_LOG)?;
+                Now::Zstd(decoder)
+            }
+            Compression::Bzip2 => Now::Bzip2(bzip2::bufread::BzDecoder::new(stored)),
+            Compression::Xz => {
+                const KIB_OF_OVERHEAD: u32 = 1 << 10;
+                let most = (1 << (WINDOW_LOG - 10)) + KIB_OF_OVERHEAD;
+                Now::Xz(Box::new(lzma_rust2::XzReader::new_mem_limit(stored, false, most)))
+            }
+            Compression::Lz4 => Now::Lz4(Box::new(lz4_flex::frame::FrameDecoder::new(stored))),
+            Compression::Snappy => snappy(&[], stored),
+            Compression::None | Compression::Gzip | Compression::Zip => {
+                return Err(damaged("this compression has no frames"));
+            }
+        };
+        Ok(true)
+    }
+
+    /// The member has come to its end.
+    fn end_member(&mut self) -> io::Result<()> {
+        let mut stored = match std::mem::replace(&mut self.now, Now::Failed) {
+            Now::Between(stored) => stored,
+            Now::Zstd(decoder) => decoder.finish(),
+            Now::Bzip2(decoder) => decoder.into_inner(),
+            Now::Xz(decoder) => decoder.into_inner(),
+            Now::Lz4(decoder) => {
+                // The end mark is read to its last byte and no further; the decoder takes the end of the file for one, too.
+                if decoder.get_ref().ran_out() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                decoder.into_inner()
+            }
+            Now::Snappy(decoder) => decoder.into_inner().into_inner().1,
+            Now::Failed => return Ok(()),
+        };
+        if self.compression == Compression::Xz {
+            // Streams may be padded with zeros, four at a time.
+            while let [0, ..] = stored.fill_buf()? {
+                stored.consume(1);
+            }
+        }
+        self.any = true;
+        self.now = Now::Between(stored);
+        Ok(())
+    }
+}
+
+fn snappy(start: &'static [u8], stored: Stored) -> Now {
+    Now::Snappy(Box::new(snap::read::FrameDecoder::new(Cursor::new(start).chain(stored))))
+}
+
+impl Decoder for Members {
+    fn decode(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
+        if matches!(self.now, Now::Between(_)) && !self.next_member()? {
+            return Ok(None);
+        }
+        let read = match &mut self.now {
+            Now::Zstd(decoder) => decoder.read(out)?,
+            Now::Bzip2(decoder) => decoder.read(out)?,
+            Now::Xz(decoder) => decoder.read(out)?,
+            Now::Lz4(decoder) => decoder.read(out)?,
+            Now::Snappy(decoder) => decoder.read(out)?,
+            Now::Between(_) | Now::Failed => return Err(damaged("decoding has failed before")),
+        };
+        if read == 0 {
+            self.end_member()?;
+        }
+        Ok(Some(read))
+    }
+
+    fn restart(&self) -> Option<(u64, Option<MemberState>)> {
+        match &self.now {
+            Now::Between(stored) => Some((stored.offset(), None)),
+            // Each chunk stands for itself and holds no more than a read has room for, so reads end where chunks do.
+            Now::Snappy(_) => Some((self.offset(), None)),
+            _ => None,
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        self.stored().map(Stored::offset).unwrap_or_default()
+    }
+}
+
+const _: () = assert!(ROOM_BYTES >= 64 << 10, "a chunk of Snappy's framing format must fit");
