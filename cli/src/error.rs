@@ -67,6 +67,8 @@ pub(crate) enum CliError {
     ListStopped,
     #[error("cannot look into the functions {splitter} and {worker}: {reason}")]
     NoDeployment { splitter: String, worker: String, reason: String, is_missing: bool },
+    #[error("{unproven} of {jobs} jobs cannot be shown to be in the table as they were committed")]
+    Unproven { unproven: usize, jobs: usize },
     #[error("{} found", counted(*problems, "problem"))]
     Unhealthy { problems: u64 },
 }
@@ -85,7 +87,7 @@ fn no_single_source(queue: &str, sources: &[String]) -> String {
 impl CliError {
     /// Whether the command's result was printed all the same.
     pub(crate) fn has_result(&self) -> bool {
-        matches!(self, Self::TooManyBad { .. } | Self::Unhealthy { .. })
+        matches!(self, Self::TooManyBad { .. } | Self::Unhealthy { .. } | Self::Unproven { .. })
     }
 
     /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
@@ -121,6 +123,7 @@ impl CliError {
             | Self::MoveFailed { .. }
             | Self::NoDeployment { .. }
             | Self::Unhealthy { .. }
+            | Self::Unproven { .. }
             | Self::Bug(_) => 1,
         }
     }

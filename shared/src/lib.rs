@@ -16,6 +16,7 @@ mod progress;
 mod queue;
 mod receipt;
 mod restart;
+mod row_hash;
 mod settings;
 mod source_object;
 mod storage;
@@ -45,6 +46,7 @@ pub use queue::{
 };
 pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
 pub use restart::{MemberState, Restart};
+pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{

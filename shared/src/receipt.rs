@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Job, JobId};
 use crate::manifest::Manifest;
+use crate::row_hash::RowHash;
 use crate::storage::{Location, PutMode, Storage, StorageError, get_json, put_json, try_get_json};
 use crate::work_area::WorkArea;
 
@@ -14,6 +15,9 @@ pub struct ChunkReceipt {
     pub index: u32,
     /// What became of its rows.
     pub rows: Rows,
+    /// Hash of the rows that are in the table, in the table's types; none in receipts from before there was one.
+    #[serde(default)]
+    pub row_hash: Option<RowHash>,
     /// Version of the table that holds the chunk, where it is known.
     pub table_version: Option<u64>,
 }
@@ -64,6 +68,9 @@ pub struct Receipt {
     pub table: Option<Location>,
     /// What became of all records of the source.
     pub rows: Rows,
+    /// Hash of the rows that are in the table: the sum of those of the chunks. None when one of them has none.
+    #[serde(default)]
+    pub row_hash: Option<RowHash>,
     /// Number of chunks.
     pub chunks: u32,
     /// Highest version of the table that a chunk of the job was committed with; none for a job without chunks.
@@ -88,13 +95,14 @@ pub async fn complete(storage: &dyn Storage, area: &WorkArea) -> Result<Option<R
     }
     let job: Job = get_json(storage, &area.job(), "job").await?;
     let mut rows = Rows { read: manifest.quarantined, quarantined: manifest.quarantined, ..Rows::default() };
-    let mut table_version = None;
+    let (mut row_hash, mut table_version) = (Some(RowHash::default()), None);
     for chunk in &manifest.chunks {
         let at = area.chunk_receipt(chunk.index);
         let Some(receipt) = try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await? else {
             return Ok(None);
         };
         rows += receipt.rows;
+        row_hash = RowHash::sum(row_hash, receipt.row_hash);
         table_version = table_version.max(receipt.table_version);
     }
     if rows.read != manifest.records || !rows.balance() {
@@ -107,6 +115,7 @@ pub async fn complete(storage: &dyn Storage, area: &WorkArea) -> Result<Option<R
         source: job.source.uri,
         table: job.table,
         rows,
+        row_hash,
         chunks: u32::try_from(manifest.chunks.len()).unwrap_or(u32::MAX),
         table_version,
     };

@@ -1,16 +1,32 @@
 //! Receipts: what became of the rows of a chunk, and whether its job is complete.
 
-use shared::{ChunkReceipt, PutMode, Rows, Storage, StorageError, put_json, try_get_json};
+use serde::{Deserialize, Serialize};
+use shared::{ChunkReceipt, PutMode, RowHash, Rows, Storage, StorageError, put_json, try_get_json};
 
 use crate::error::LoadError;
 use crate::replace;
 use crate::route::{Origin, RoutedChunk};
 
+/// What became of the rows of a chunk, and which of them are to be in the table.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) rows: Rows,
+    /// None in notes from before there was one.
+    #[serde(default)]
+    pub(crate) row_hash: Option<RowHash>,
+}
+
+impl Account {
+    fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
+        ChunkReceipt { index, rows: self.rows, row_hash: self.row_hash, table_version }
+    }
+}
+
 /// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
 /// receipt: its worker died between the two.
-pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows) -> Result<(), LoadError> {
+pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, account: Account) -> Result<(), LoadError> {
     if let Some(Origin { identity, area, .. }) = &chunk.origin {
-        let receipt = ChunkReceipt { index: identity.index, rows, table_version: None };
+        let receipt = account.receipt(identity.index, None);
         put_json(storage, &area.staged(identity.index), &receipt, PutMode::Overwrite).await?;
     }
     Ok(())
@@ -20,11 +36,11 @@ pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows
 pub(crate) async fn note_committed(
     storage: &dyn Storage,
     chunk: &RoutedChunk,
-    rows: Rows,
+    account: Account,
     version: u64,
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
-    let receipt = ChunkReceipt { index: identity.index, rows, table_version: Some(version) };
+    let receipt = account.receipt(identity.index, Some(version));
     Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 

@@ -25,4 +25,5 @@ mod simulator;
 mod support;
 mod types;
 mod undo;
+mod verify;
 mod work;
