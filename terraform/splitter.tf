@@ -29,8 +29,10 @@ locals {
     MAX_EXPANSION_RATIO = var.max_expansion_ratio
     CSV_DELIMITER       = var.csv_delimiter
     CSV_QUOTE           = var.csv_quote
-    NULL_WORDS          = length(var.null_words) == 0 ? null : join(",", var.null_words)
-    RUST_LOG            = local.log_filter
+    # Who sees a job done tells of it: the splitter, when all chunks were loaded before it came to its end.
+    COMPLETION_TOPIC_ARN = var.completion_topic_arn
+    NULL_WORDS           = length(var.null_words) == 0 ? null : join(",", var.null_words)
+    RUST_LOG             = local.log_filter
   }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shared::{JobId, LocationError, QueueError, SettingsError, StorageError};
+use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::LoadError;
 
@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     Split(SplitError),
     #[error("cannot look into the table")]
     Table(#[source] LoadError),
+    #[error("cannot complete the job")]
+    Completion(#[source] CompletionError),
     #[error("cannot use the work area")]
     WorkArea(#[source] StorageError),
     #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
@@ -114,6 +116,7 @@ impl CliError {
             Self::Split(_)
             | Self::Table(_)
             | Self::WorkArea(_)
+            | Self::Completion(_)
             | Self::Chunks { .. }
             | Self::TableLost { .. }
             | Self::Undo(_)

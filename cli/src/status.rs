@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError, Undone,
-    WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, CompletionError, Job, JobId, Listed, Location, Manifest, Receipt, Rows,
+    Storage, StorageError, Undone, WorkArea, get_json, try_get_json,
 };
-use worker::{DifferingChunk, Finding, Tally, Verification, verify};
+use worker::{DifferingChunk, Finding, LoadContext, Tally, Verification, verify};
 
 use crate::Done;
 use crate::args::{StatusArgs, work_prefix};
@@ -64,6 +64,7 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     }
     let mut all = Vec::new();
     for job in jobs {
+        make_good(&context, &prefix, &job).await?;
         let mut status = status(storage, &prefix, job).await.map_err(CliError::WorkArea)?;
         if let (true, Some(table)) = (args.verify, &status.table) {
             let area = WorkArea::new(&prefix, &status.job_id);
@@ -77,6 +78,20 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let verified = all.iter().filter_map(|status| status.verification.as_ref());
     let unproven = verified.filter(|verification| verification.finding != Finding::Equal).count();
     if unproven > 0 { Err(CliError::Unproven { unproven, jobs: all.len() }) } else { Ok(()) }
+}
+
+/// Writes the receipt of a job that is done and has none, and sends the notice that nobody sent: who was to do it may have died.
+/// Whoever may only read leaves it to others.
+async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Result<(), CliError> {
+    let area = WorkArea::new(prefix, &job.job_id);
+    let completion = Completion { storage: context.storage.as_ref(), topic: context.topic.as_deref() };
+    if job.table.is_none() {
+        return Ok(());
+    }
+    match completion.make_good(&area).await {
+        Ok(_) | Err(CompletionError::Storage(StorageError::Denied { .. })) => Ok(()),
+        Err(error) => Err(CliError::Completion(error)),
+    }
 }
 
 async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {

@@ -8,10 +8,12 @@ mod arrow_metadata;
 mod aws;
 mod backoff;
 mod chunk_task;
+mod completion;
 mod drops;
 mod failure;
 mod job;
 mod manifest;
+mod notice;
 mod progress;
 mod queue;
 mod receipt;
@@ -32,6 +34,7 @@ pub use arrow_metadata::arrow_metadata;
 pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use completion::{Completion, CompletionError};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
@@ -39,12 +42,13 @@ pub use job::{
     OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
+pub use notice::{Notice, NoticeError, SnsTopic, Topic};
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{
     DeadLetter, DeadLetters, Held, MemoryQueue, Message, Move, MoveState, PutBack, Queue, QueueAttributes, QueueError,
     ReceiptHandle, SqsQueue,
 };
-pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
+pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use restart::{MemberState, Restart};
 pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
@@ -53,7 +57,7 @@ pub use storage::{
     Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
-pub use telemetry::{LogFormat, error_chain, init_logs};
+pub use telemetry::{LogFormat, error_chain, init_logs, metrics};
 pub use text_policy::{Compression, Encoding, TextPolicy};
 pub use undone::{Removed, Undone};
 pub use verdict::Verdict;

@@ -76,6 +76,7 @@ impl HandlerContext {
         let split = SplitContext {
             storage: Stores::from_env(),
             queue: Some(Arc::new(SqsQueue::from_env(url).await)),
+            topic: settings.topic(),
             work_prefix,
             table: Some(table),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -283,9 +284,11 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::WorkArea(StorageError::Denied { .. })
         | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
         SplitError::Stopped { .. } => retry(Duration::ZERO),
-        SplitError::Source(_) | SplitError::WorkArea(_) | SplitError::Queue(_) | SplitError::Internal { .. } => {
-            retry(RETRY_AFTER)
-        }
+        SplitError::Source(_)
+        | SplitError::WorkArea(_)
+        | SplitError::Queue(_)
+        | SplitError::Notice(_)
+        | SplitError::Internal { .. } => retry(RETRY_AFTER),
     }
 }
 

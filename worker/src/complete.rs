@@ -1,8 +1,9 @@
 //! Receipts: what became of the rows of a chunk, and whether its job is complete.
 
 use serde::{Deserialize, Serialize};
-use shared::{ChunkReceipt, PutMode, RowHash, Rows, Storage, StorageError, put_json, try_get_json};
+use shared::{ChunkReceipt, Completion, PutMode, RowHash, Rows, Storage, StorageError, put_json, try_get_json};
 
+use crate::LoadContext;
 use crate::error::LoadError;
 use crate::replace;
 use crate::route::{Origin, RoutedChunk};
@@ -64,11 +65,25 @@ pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Re
     }
 }
 
-/// Writes the receipt of a chunk's job when this was its last one. The earlier drops whose place it took come before that.
-pub(crate) async fn conclude(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    replace::note(storage, chunk).await?;
+/// Writes the receipt of a chunk's job when this was its last one, and sends the notice of it. The earlier drops whose place it
+/// took come before that.
+pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    replace::note(context.storage.as_ref(), chunk).await?;
     if let Some(Origin { area, .. }) = &chunk.origin {
-        shared::complete(storage, area).await?;
+        completion(context).complete(area).await?;
     }
     Ok(())
+}
+
+/// As [`conclude`], for a chunk that was found in the table: whoever was to send the notice may have died.
+pub(crate) async fn make_good(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    replace::note(context.storage.as_ref(), chunk).await?;
+    if let Some(Origin { area, .. }) = &chunk.origin {
+        completion(context).make_good(area).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn completion(context: &LoadContext) -> Completion<'_> {
+    Completion { storage: context.storage.as_ref(), topic: context.topic.as_deref() }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deltalake::kernel::Add;
 use futures::{FutureExt, StreamExt};
-use shared::{JobId, Location, Message, Progress, RowHash, Rows, Seal, Settings, Storage, Verdict};
+use shared::{JobId, Location, Message, Progress, RowHash, Rows, Seal, Settings, Storage, Topic, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
 use crate::commit::{Decided, Fate, Prepared};
@@ -40,6 +40,8 @@ pub struct LoadContext {
     pub progress: Arc<Progress>,
     /// How tables are reached.
     pub delta: DeltaOptions,
+    /// Where notices of jobs that are done go; none when nobody is to be told.
+    pub topic: Option<Arc<dyn Topic>>,
 }
 
 /// Loads the chunks that messages tell of; gives one verdict a message, in their order.
@@ -169,11 +171,10 @@ async fn skip_what_is_there(
     // A head may lean on a checkpoint that is cleaned up by now.
     let (there, absent) = part(&head, chunks).await.inspect_err(|_| slot.forget())?;
     for (error, chunk) in there {
-        let storage = context.storage.as_ref();
         let concluded = match error {
             Some(error) => Err(error),
-            None if chunk.waits() => whole_file::found(storage, &chunk).await,
-            None => found(storage, &chunk).await,
+            None if chunk.waits() => whole_file::found(context, &chunk).await,
+            None => found(context, &chunk).await,
         };
         answers.give(&chunk.messages, &verdict(concluded));
     }
@@ -325,15 +326,14 @@ impl Written {
 
 /// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
 async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut Answers) -> Vec<RoutedChunk> {
-    let storage = context.storage.as_ref();
     let mut outdated = Vec::new();
     for Decided { chunk: Prepared { chunk, account, .. }, fate } in decided {
         let verdict = match fate {
             Fate::Committed(version) => {
                 count(context, account.rows);
-                verdict(committed(storage, &chunk, account, version).await)
+                verdict(committed(context, &chunk, account, version).await)
             }
-            Fate::Found => verdict(found(storage, &chunk).await),
+            Fate::Found => verdict(found(context, &chunk).await),
             Fate::Failed(verdict) => verdict,
             Fate::Outdated => {
                 outdated.push(chunk);
@@ -374,7 +374,7 @@ async fn conclude_whole(
         last = Some(chunk);
     }
     if let (Some(last), Verdict::Done) = (&last, &outcome) {
-        outcome = verdict(complete::conclude(storage, last).await);
+        outcome = verdict(complete::conclude(context, last).await);
     }
     if outdated.is_empty() {
         for chunk in chunks {
@@ -400,18 +400,18 @@ fn count(context: &LoadContext, rows: Rows) {
 }
 
 async fn committed(
-    storage: &dyn Storage,
+    context: &LoadContext,
     chunk: &RoutedChunk,
     account: Account,
     version: u64,
 ) -> Result<(), LoadError> {
-    complete::note_committed(storage, chunk, account, version).await?;
-    complete::conclude(storage, chunk).await
+    complete::note_committed(context.storage.as_ref(), chunk, account, version).await?;
+    complete::conclude(context, chunk).await
 }
 
-async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    complete::note_found(storage, chunk).await?;
-    complete::conclude(storage, chunk).await
+async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    complete::note_found(context.storage.as_ref(), chunk).await?;
+    complete::make_good(context, chunk).await
 }
 
 fn verdict(result: Result<(), LoadError>) -> Verdict {

@@ -5,6 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::{Manifest, PutMode, Storage, get_json, put_json, try_get_json};
 
+use crate::LoadContext;
 use crate::commit::Prepared;
 use crate::complete::Account;
 use crate::error::LoadError;
@@ -95,11 +96,12 @@ fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
 }
 
 /// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
-pub(crate) async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let storage = context.storage.as_ref();
     let Some(Origin { area, .. }) = &chunk.origin else { return Ok(()) };
     let manifest: Manifest = get_json(storage, &area.manifest(), "manifest").await?;
     for sibling in siblings(chunk, &manifest) {
         crate::complete::note_found(storage, &sibling).await?;
     }
-    crate::complete::conclude(storage, chunk).await
+    crate::complete::make_good(context, chunk).await
 }

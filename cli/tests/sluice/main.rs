@@ -16,6 +16,7 @@ mod doctor;
 mod fixtures;
 mod gate;
 mod maintain;
+mod notices;
 mod queues;
 mod readme;
 mod redrop;

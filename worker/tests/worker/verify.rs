@@ -17,7 +17,7 @@ use crate::support::{Load, World, batch, longs, numbered, strings};
 
 impl World {
     /// Loads these rows as the chunks of a whole job.
-    async fn with_chunks(load: Load<'_>, chunks: &[RecordBatch]) -> Self {
+    async fn with_job(load: Load<'_>, chunks: &[RecordBatch]) -> Self {
         let world = Self::new(load).await;
         let (mut entries, mut tasks) = (Vec::new(), Vec::new());
         for (index, rows) in (0..).zip(chunks) {
@@ -68,13 +68,13 @@ fn column<A: arrow::array::Array + 'static>(values: A) -> ArrayRef {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_loaded_is_there() {
     let chunks = [numbered(0..100), numbered(100..250)];
-    World::with_chunks(Load::default(), &chunks).await.is_equal(250).await;
-    World::with_chunks(Load { commit: CommitMode::File, ..Load::default() }, &chunks).await.is_equal(250).await;
+    World::with_job(Load::default(), &chunks).await.is_equal(250).await;
+    World::with_job(Load { commit: CommitMode::File, ..Load::default() }, &chunks).await.is_equal(250).await;
     let sql = Some("select id, upper(name) as name, id % 7 as day from chunk where id % 3 > 0");
-    World::with_chunks(Load { sql, ..Load::default() }, &chunks).await.is_equal(166).await;
+    World::with_job(Load { sql, ..Load::default() }, &chunks).await.is_equal(166).await;
     let wider = [numbered(0..10), batch(vec![("id", longs(&[Some(10)])), ("later", strings(&[Some("x")]))])];
-    World::with_chunks(Load::default(), &wider).await.is_equal(11).await;
-    World::with_chunks(Load { sql: Some("select * from chunk where id < 0"), ..Load::default() }, &chunks[..1])
+    World::with_job(Load::default(), &wider).await.is_equal(11).await;
+    World::with_job(Load { sql: Some("select * from chunk where id < 0"), ..Load::default() }, &chunks[..1])
         .await
         .is_equal(0)
         .await;
@@ -99,14 +99,14 @@ async fn values_of_partitions_are_read_from_the_log() {
         let rows = batch(vec![("id", longs(&[Some(1), Some(2), Some(3)])), ("p", values), ("items", list)]);
         for partition_by in [&["p"][..], &[]] {
             let load = Load { partition_by, ..Load::default() };
-            World::with_chunks(load, std::slice::from_ref(&rows)).await.is_equal(3).await;
+            World::with_job(load, std::slice::from_ref(&rows)).await.is_equal(3).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_altered_file_is_told() {
-    let world = World::with_chunks(Load::default(), &[numbered(0..10), numbered(10..20)]).await;
+    let world = World::with_job(Load::default(), &[numbered(0..10), numbered(10..20)]).await;
     let path = std::path::Path::new(world.table.key()).join(world.all_adds()[1]["path"].as_str().unwrap());
     let read = |path| ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     let rows = read(&path).next().unwrap().unwrap();
@@ -142,7 +142,7 @@ async fn what_others_did_is_told() {
     for (operation, data_change, finding) in
         [("DELETE", true, Finding::Differs), ("UPDATE", true, Finding::Differs), ("OPTIMIZE", false, Finding::Untold)]
     {
-        let world = World::with_chunks(Load::default(), &chunks).await;
+        let world = World::with_job(Load::default(), &chunks).await;
         let gone = world.all_adds().remove(0);
         let mut copy = untagged(&gone);
         copy["path"] = json!("copy.parquet");
@@ -158,7 +158,7 @@ async fn what_others_did_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_job_that_is_undone_nothing_is_expected() {
-    let world = World::with_chunks(Load::default(), &[numbered(0..10)]).await;
+    let world = World::with_job(Load::default(), &[numbered(0..10)]).await;
     undo(&world.context, &world.table, &world.job.job_id, &world.area, false).await.unwrap();
     let verified = world.verify().await;
     assert_eq!((verified.finding, verified.expected.rows, verified.found.rows), (Finding::Equal, 0, 0));
@@ -176,7 +176,7 @@ async fn a_job_on_its_way_is_verified_as_far_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_without_a_hash_proves_nothing() {
-    let world = World::with_chunks(Load::default(), &[numbered(0..10)]).await;
+    let world = World::with_job(Load::default(), &[numbered(0..10)]).await;
     let receipt = ChunkReceipt { row_hash: None, ..world.chunk_receipt(0).await };
     let (storage, at) = (world.context.storage.as_ref(), world.area.chunk_receipt(0));
     put_json(storage, &at, &receipt, PutMode::Overwrite).await.unwrap();
