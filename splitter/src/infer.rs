@@ -2,7 +2,8 @@
 
 use shared::{ColumnType, CsvPolicy};
 
-use crate::decode::{Records, is_null};
+use crate::decode::is_null;
+use crate::fields::Records;
 use crate::value;
 
 /// Types in the order of preference; text is what remains.

@@ -8,8 +8,8 @@ use shared::{
     Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, WorkArea, put_json, try_get_json,
 };
 
-use crate::decode::byte;
 use crate::error::SplitError;
+use crate::fields::byte;
 use crate::infer::{Evidence, observe};
 use crate::names::column_names;
 use crate::row_groups::ParquetSource;

@@ -10,9 +10,10 @@ use shared::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::{Records, byte, decode, schema};
+use crate::decode::{decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
+use crate::fields::{Records, byte};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
