@@ -29,6 +29,12 @@ locals {
     MAX_EXPANSION_RATIO = var.max_expansion_ratio
     CSV_DELIMITER       = var.csv_delimiter
     CSV_QUOTE           = var.csv_quote
+    CSV_ESCAPE          = var.csv_escape
+    CSV_COMMENT         = var.csv_comment
+    CSV_TERMINATOR      = var.csv_terminator
+    CSV_HEADER          = var.csv_header
+    CSV_SKIP_LINES      = var.csv_skip_lines
+    CSV_DECIMAL         = var.csv_decimal
     NULL_WORDS          = length(var.null_words) == 0 ? null : join(",", var.null_words)
     RUST_LOG            = local.log_filter
   }

@@ -249,12 +249,30 @@ pub(crate) struct ReadingArgs {
     /// Times its size that it may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
     #[arg(long, value_name = "N")]
     max_expansion_ratio: Option<String>,
-    /// Field separator of a CSV, one character, or "tab" [env: CSV_DELIMITER] [default: ,]
+    /// Field separator of a CSV: one character, tab, a byte such as 0x1f, or auto [env: CSV_DELIMITER] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_delimiter: Option<String>,
-    /// Quote character of a CSV [env: CSV_QUOTE] [default: "]
+    /// Quote character of a CSV: one character, none or auto [env: CSV_QUOTE] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_quote: Option<String>,
+    /// Character that makes the one behind it text within quotes: one character, none or auto [env: CSV_ESCAPE] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_escape: Option<String>,
+    /// Character at the start of lines that are no records: one character, none or auto [env: CSV_COMMENT] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_comment: Option<String>,
+    /// Character that ends a record: one character, a byte such as 0x1e, or auto [env: CSV_TERMINATOR] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_terminator: Option<String>,
+    /// Rows of the header: true, false, a number or auto [env: CSV_HEADER] [default: auto]
+    #[arg(long, value_name = "ROWS")]
+    csv_header: Option<String>,
+    /// Lines before the header that are no part of the table, or auto [env: CSV_SKIP_LINES] [default: auto]
+    #[arg(long, value_name = "N")]
+    csv_skip_lines: Option<String>,
+    /// What stands before the fraction of a number: ".", "," or auto [env: CSV_DECIMAL] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_decimal: Option<String>,
     /// Words that mean null in every column [env: NULL_WORDS]
     #[arg(long, value_name = "A,B")]
     null_words: Option<String>,
@@ -271,7 +289,7 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    fn variables(&self) -> [(&'static str, Option<&str>); 14] {
+    fn variables(&self) -> [(&'static str, Option<&str>); 20] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
@@ -283,6 +301,12 @@ impl ReadingArgs {
             ("MAX_EXPANSION_RATIO", self.max_expansion_ratio.as_deref()),
             ("CSV_DELIMITER", self.csv_delimiter.as_deref()),
             ("CSV_QUOTE", self.csv_quote.as_deref()),
+            ("CSV_ESCAPE", self.csv_escape.as_deref()),
+            ("CSV_COMMENT", self.csv_comment.as_deref()),
+            ("CSV_TERMINATOR", self.csv_terminator.as_deref()),
+            ("CSV_HEADER", self.csv_header.as_deref()),
+            ("CSV_SKIP_LINES", self.csv_skip_lines.as_deref()),
+            ("CSV_DECIMAL", self.csv_decimal.as_deref()),
             ("NULL_WORDS", self.null_words.as_deref()),
             ("BAD_RECORDS", self.bad_records.as_deref()),
             ("MAX_BAD_RECORDS", self.max_bad_records.as_deref()),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::dialect::Dialect;
 use crate::source_object::SourceObject;
 use crate::storage::Location;
 use crate::text_policy::TextPolicy;
@@ -193,11 +194,10 @@ pub enum Format {
 /// Dialect, columns and null words of a CSV source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvPolicy {
-    /// Field separator, one byte.
-    pub delimiter: char,
-    /// Quote character, one byte, doubled to stand for itself.
-    pub quote: char,
-    /// Byte offset in the text of the first record, behind byte order mark and header.
+    /// How its text is written.
+    #[serde(flatten)]
+    pub dialect: Dialect,
+    /// Byte offset in the text of the first record, behind byte order mark, lines before the table, and header.
     pub data_start: u64,
     /// Columns in the order of the file.
     pub columns: Vec<Column>,
@@ -208,7 +208,7 @@ pub struct CsvPolicy {
 /// One column of a CSV source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// Its name in the header.
+    /// Its name in the header; the names of several header rows are joined by spaces.
     pub source_name: String,
     /// Its name in the chunks.
     pub name: String,

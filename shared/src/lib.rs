@@ -8,6 +8,7 @@ mod arrow_metadata;
 mod aws;
 mod backoff;
 mod chunk_task;
+mod dialect;
 mod drops;
 mod failure;
 mod job;
@@ -31,6 +32,7 @@ pub use arrow_metadata::arrow_metadata;
 pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{

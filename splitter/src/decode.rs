@@ -71,7 +71,7 @@ pub(crate) fn decode(
     let rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
     let rejects = misfits.by_row.iter().filter_map(|(row, misfit)| {
         let column = csv.columns.get(misfit.column).map(|column| column.name.clone());
-        Some(fields.rows.get(*row)?.reject(block, column, misfit.reason.clone()))
+        Some(fields.rows.get(*row)?.reject(block, &csv.dialect, column, misfit.reason.clone()))
     });
     let rejects: Vec<Reject> = rejects.collect();
     let rows = if rejects.is_empty() {

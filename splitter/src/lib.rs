@@ -10,6 +10,7 @@
 mod assemble;
 mod decode;
 mod decompress;
+mod dialect;
 mod encode;
 mod encoding;
 mod error;

@@ -9,9 +9,9 @@ use shared::{
 };
 
 use crate::error::SplitError;
-use crate::fields::byte;
 use crate::infer::{Evidence, observe};
 use crate::names::column_names;
+use crate::records::behind_first_line_end;
 use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
@@ -128,14 +128,12 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (delimiter, quote) = (settings.csv_delimiter, settings.csv_quote);
-    let header = header::read(&source.uri, &sample.head, sample.is_whole, byte(delimiter), byte(quote))?;
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
     let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8, null_words: true };
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
-        delimiter,
-        quote,
+        dialect: header.dialect,
         data_start: header.data_start,
         columns: header.names.into_iter().zip(names).map(column).collect(),
         null_words: settings.null_words.clone().unwrap_or_else(default_words),
@@ -159,7 +157,8 @@ fn from_samples(csv: &CsvPolicy, sample: &Sample) -> Vec<Evidence> {
     let data_start = usize::try_from(csv.data_start).unwrap_or(usize::MAX);
     let mut evidence = observe(sample.head.get(data_start..).unwrap_or_default(), csv, !sample.is_whole, false);
     for more in &sample.spread {
-        merge(&mut evidence, &observe(&more.text, csv, more.ends_open, true));
+        let text = behind_first_line_end(&more.text, &csv.dialect);
+        merge(&mut evidence, &observe(text, csv, more.ends_open, true));
     }
     evidence
 }

@@ -5,19 +5,18 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart, Settings,
-    SourceObject, Storage, TextPolicy, WorkArea, complete, try_get_json,
+    BadRecords, Checkpoint, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
+    Settings, SourceObject, Storage, TextPolicy, WorkArea, complete, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::{decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
-use crate::fields::{Records, byte};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
-use crate::records::{Block, FrameError, Framer};
+use crate::records::{Block, Framer, Torn};
 use crate::row_groups::ParquetSource;
 use crate::text::{ExpansionLimit, Restarts, Start, TextSource};
 
@@ -217,30 +216,33 @@ pub(crate) fn blocks<'a>(
 ) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + 'a {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
-    let framer = Framer::new(byte(csv.delimiter), byte(csv.quote), block_bytes, max_record_bytes, start.from);
+    let framer = Framer::new(&csv.dialect, block_bytes, max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart.clone());
     let text = text_source(context, source, policy.text.clone(), policy.block_bytes);
-    let pieces = text.pieces(start, Arc::clone(progress));
+    let pieces = text.pieces(start, Arc::clone(progress)).fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
-        let blame = |error| SplitError::from(bad_frame(&source.uri, csv, policy.max_record_bytes, error));
-        loop {
-            if let Some(block) = framer.next_block().map_err(blame)? {
-                let restart = restarts.before(block.start);
-                return Ok(Some(((block, restart), (pieces, framer, restarts))));
+        let block = loop {
+            if let Some(block) = framer.next_block() {
+                break Some(block);
             }
             match pieces.try_next().await? {
                 Some(piece) => {
                     restarts.add(piece.restart);
                     framer.push(&piece.text);
                 }
-                None => break,
+                None => break None,
             }
+        };
+        match block.or_else(|| framer.last_block()) {
+            Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
+                Err(no_end(&source.uri, start, torn, policy.max_record_bytes).into())
+            }
+            Some(block) => {
+                let restart = restarts.before(block.start);
+                Ok(Some(((block, restart), (pieces, framer, restarts))))
+            }
+            None => Ok(None),
         }
-        let block = framer.last_block().map_err(blame)?;
-        Ok(block.map(|block| {
-            let restart = restarts.before(block.start);
-            ((block, restart), (pieces, framer, restarts))
-        }))
     })
 }
 
@@ -255,24 +257,18 @@ pub(crate) fn text_source(
     TextSource { storage: Arc::clone(&context.storage), source: source.clone(), policy, limit, restart_bytes }
 }
 
-/// Finds the record that a block could not be cut behind.
-fn bad_frame(at: &Location, csv: &CsvPolicy, max_record_bytes: u64, error: FrameError) -> BadInput {
-    let (block, reason, hint) = match error {
-        FrameError::OpenQuote(block) => {
+/// A record whose end was not found, as the error of a job that does not take such records.
+fn no_end(at: &Location, start: u64, torn: Torn, max_record_bytes: u64) -> BadInput {
+    match torn {
+        Torn::OpenQuote => {
             let reason = "the file ends inside a quoted field of the record that begins here";
             let hint = "the file was cut off, or a quote is missing; have it written again, or mend the quote";
-            (block, reason.to_owned(), hint)
+            BadInput::at_byte(at, start, reason, hint)
         }
-        FrameError::TooLong(block) => {
+        Torn::TooLong => {
             let reason = format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20);
             let hint = "mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
-            (block, reason, hint)
+            BadInput::at_byte(at, start, reason, hint)
         }
-    };
-    let mut start = 0;
-    let mut records = Records::new(&block.text, csv);
-    while let Some(record) = records.next() {
-        start = record.start;
     }
-    BadInput::at_byte(at, block.start + u64::try_from(start).unwrap_or_default(), reason, hint)
 }

@@ -118,6 +118,12 @@ run "all_settings" {
     max_expansion_ratio           = 100
     csv_delimiter                 = "tab"
     csv_quote                     = "'"
+    csv_escape                    = "\\"
+    csv_comment                   = "#"
+    csv_terminator                = "0x1e"
+    csv_header                    = "2"
+    csv_skip_lines                = "3"
+    csv_decimal                   = ","
     null_words                    = ["-", "n/a"]
     sql_memory_mb                 = 512
     log_level                     = "debug"
@@ -164,6 +170,12 @@ run "all_settings" {
       MAX_EXPANSION_RATIO = "100"
       CSV_DELIMITER       = "tab"
       CSV_QUOTE           = "'"
+      CSV_ESCAPE          = "\\"
+      CSV_COMMENT         = "#"
+      CSV_TERMINATOR      = "0x1e"
+      CSV_HEADER          = "2"
+      CSV_SKIP_LINES      = "3"
+      CSV_DECIMAL         = ","
       NULL_WORDS          = "-,n/a"
     })
     error_message = "Every setting of the splitter must reach it, and extra ones replace none."

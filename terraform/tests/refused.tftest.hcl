@@ -189,6 +189,12 @@ run "tables_and_rows" {
     max_expansion_ratio   = 0.5
     csv_delimiter         = ";;"
     csv_quote             = "quote"
+    csv_escape            = "0xff"
+    csv_comment           = "//"
+    csv_terminator        = "none"
+    csv_header            = "17"
+    csv_skip_lines        = "-1"
+    csv_decimal           = ";"
     null_words            = ["a,b"]
     sql_memory_mb         = 8
     column_names          = "upper"
@@ -214,6 +220,12 @@ run "tables_and_rows" {
     var.max_expansion_ratio,
     var.csv_delimiter,
     var.csv_quote,
+    var.csv_escape,
+    var.csv_comment,
+    var.csv_terminator,
+    var.csv_header,
+    var.csv_skip_lines,
+    var.csv_decimal,
     var.null_words,
     var.sql_memory_mb,
     var.column_names,
