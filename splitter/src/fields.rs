@@ -150,10 +150,14 @@ impl Fields {
             fields.records += 1;
             let row = Row { record: fields.records, start: record.start, end: record.end };
             let found = record.fields.len();
+            let raw = block.text.get(row.start..row.end).unwrap_or_default();
             let reason = if found != width {
                 format!("{found} fields where {width} are expected")
             } else if row.end - row.start > max_record_bytes {
                 format!("the record has {} bytes, more than MAX_RECORD_MB allows", row.end - row.start)
+            } else if has_loose_quote(raw, &csv.dialect) {
+                // Read on as unquoted text, the field would lose this quote in silence.
+                "a quote within a quoted field is neither doubled nor the field's end".to_owned()
             } else {
                 let before = fields.text.len();
                 fields.text.extend_from_slice(record.fields.as_slice());
@@ -179,10 +183,154 @@ impl Fields {
     }
 }
 
+/// Whether a quote within a quoted field of a record is neither doubled or escaped, nor the end of its field.
+fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
+    let Some(quote) = dialect.quote.map(byte) else { return false };
+    let (delimiter, escape) = (byte(dialect.delimiter), dialect.escape.map(byte));
+    let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || dialect.ends_record(*byte));
+    let mut place = 0;
+    let mut in_quotes = false;
+    while let Some(rest) = record.get(place..) {
+        let found = match escape.filter(|_| in_quotes) {
+            Some(escape) => memchr::memchr2(quote, escape, rest),
+            None => memchr::memchr(quote, rest),
+        };
+        let Some(found) = found else { break };
+        let here = place + found;
+        let next = record.get(here + 1);
+        place = here + 1;
+        if !in_quotes {
+            in_quotes = is_edge(here.checked_sub(1).and_then(|before| record.get(before)));
+        } else if record.get(here) != Some(&quote) || next == Some(&quote) {
+            place += 1;
+        } else if is_edge(next) {
+            in_quotes = false;
+        } else {
+            return true;
+        }
+    }
+    false
+}
+
 fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
     let what = match torn {
         Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
         Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
     };
     format!("{what}; kept is its first line, of that 1 MiB at most, and the next record begins behind this line")
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{Column, ColumnType};
+
+    use super::*;
+    use crate::records::Framer;
+
+    fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
+        let column = Column {
+            source_name: String::new(),
+            name: String::new(),
+            column_type: ColumnType::Utf8,
+            null_words: false,
+        };
+        CsvPolicy { dialect: dialect.clone(), data_start: 0, columns: vec![column; columns], null_words: Vec::new() }
+    }
+
+    /// Fields of the records that are taken, and the number, place and text of those that are not.
+    fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
+        let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
+        let (mut taken, mut rejected) = (Vec::new(), Vec::new());
+        let mut decode = |block: &Block| {
+            let fields = Fields::read(block, csv, 1 << 20);
+            let column = |index| fields.column(index).map(|field| String::from_utf8(field.to_vec()).unwrap());
+            let columns: Vec<Vec<String>> = (0..csv.columns.len()).map(|index| column(index).collect()).collect();
+            taken.extend((0..fields.rows.len()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
+            let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
+            rejected.extend(fields.rejects.iter().map(raw));
+        };
+        for piece in text.chunks(piece) {
+            framer.push(piece);
+            while let Some(block) = framer.next_block() {
+                decode(&block);
+            }
+        }
+        while let Some(block) = framer.last_block() {
+            decode(&block);
+        }
+        (taken, rejected)
+    }
+
+    #[test]
+    fn records_of_every_dialect() {
+        let usual = Dialect::default;
+        let by = |delimiter| Dialect { delimiter, ..usual() };
+        let rows = [["a", "b"], ["x", ""], ["", "y"]];
+        for (dialect, text, expected) in [
+            (usual(), "a,b\nx,\n,y", rows),
+            (usual(), "a,b\r\nx,\r\n,y\r\n\r\n", rows),
+            (usual(), "a,b\rx,\r,y\r", rows),
+            (by(';'), "a;b\nx;\n;y\n", rows),
+            (by('\t'), "a\tb\nx\t\n\ty\n", rows),
+            (by('|'), "a|b\nx|\n|y\n", rows),
+            (by(' '), "a b\nx \n y\n", rows),
+            (by('\x1f'), "a\x1fb\nx\x1f\n\x1fy\n", rows),
+            (usual(), "\"a\",\"b\"\n\"x\",\"\"\n\"\",\"y\"\n", rows),
+            (
+                usual(),
+                "\"a,b\",\"c\nd\"\n\"\"\"x\"\"\",5\"\n'y',z\n",
+                [["a,b", "c\nd"], ["\"x\"", "5\""], ["'y'", "z"]],
+            ),
+            (
+                Dialect { quote: Some('\''), ..usual() },
+                "'a,b',c\n'it''s','\n'\n\"x\",y",
+                [["a,b", "c"], ["it's", "\n"], ["\"x\"", "y"]],
+            ),
+            (Dialect { quote: None, ..usual() }, "\"a,b\nx\",\n',\"\n", [["\"a", "b"], ["x\"", ""], ["'", "\""]]),
+            (
+                Dialect { escape: Some('\\'), ..usual() },
+                "\"a\\\"\",b\n\"\\\\\",\n\"\\\n\"\"\",y\\\n",
+                [["a\"", "b"], ["\\", ""], ["\n\"", "y\\"]],
+            ),
+            (Dialect { comment: Some('#'), ..usual() }, "#\"1\na,b\n\n#2\r\nx,\r#3\r,y\n#4", rows),
+            (Dialect { terminator: Some('!'), ..usual() }, "a,b!x,!,y!", rows),
+            (Dialect { terminator: Some('\n'), ..usual() }, "a,b\nx,\n\r,y\n", [["a", "b"], ["x", ""], ["\r", "y"]]),
+            (
+                Dialect { terminator: Some('\x1e'), delimiter: '\x1f', ..usual() },
+                "a\x1fb\x1e\"x\x1e\"\x1f\x1e\n\x1f\r\n",
+                [["a", "b"], ["x\x1e", ""], ["\n", "\r\n"]],
+            ),
+            (Dialect { trailing_delimiter: true, ..usual() }, "a,b,\nx,,\n,y\n", rows),
+        ] {
+            let csv = policy(&dialect, 2);
+            for (piece, block_bytes) in [(1, 1), (7, 1), (65536, 1), (1, 4096), (7, 5)] {
+                let (taken, rejected) = read(text.as_bytes(), &csv, piece, block_bytes);
+                assert_eq!(
+                    (taken, rejected.as_slice()),
+                    (expected.map(|row| row.map(str::to_owned).to_vec()).to_vec(), &[][..]),
+                    "{dialect:?} {text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn records_that_are_rejected() {
+        let (usual, trailing) = (Dialect::default(), Dialect { trailing_delimiter: true, ..Dialect::default() });
+        for (dialect, text, place, raw) in [
+            (&usual, "a,b\nx\nc,d\n", 4, "x"),
+            (&usual, "a,b\nx,y,z\nc,d\n", 4, "x,y,z"),
+            (&usual, "a,b\nx,y,\nc,d\n", 4, "x,y,"),
+            (&trailing, "a,b,\nx,y,z\nc,d,\n", 5, "x,y,z"),
+            (&usual, "a,b\n\"x\"y,z\nc,d\n", 4, "\"x\"y,z"),
+            (&usual, "a,b\n\"x \"y\" z\",\nc,d\n", 4, "\"x \"y\" z\","),
+            (&usual, "a,b\n\"x,y\nc,d\n", 4, "\"x,y"),
+        ] {
+            for (piece, block_bytes) in [(1, 1), (7, 1), (65536, 1), (1, 4096)] {
+                let (taken, rejected) = read(text.as_bytes(), &policy(dialect, 2), piece, block_bytes);
+                assert_eq!(taken, [["a", "b"], ["c", "d"]], "{text:?}");
+                assert_eq!(rejected, [(place, raw.to_owned())], "{text:?}");
+            }
+        }
+    }
 }

@@ -4,4 +4,5 @@
 
 mod compressed;
 mod events;
+mod pollock;
 mod properties;
