@@ -80,13 +80,14 @@ fn is_number(cell: &[u8]) -> bool {
     (digits(first) || (first.is_empty() && last.is_some())) && thousands && fraction && exponent.is_none_or(signed)
 }
 
-/// A delimiter with text right behind it, or a quote at one end.
+/// A delimiter with text right behind it, a quote at one end, or one that was not taken for a quote at both.
 fn is_torn(cell: &[u8]) -> bool {
     const DELIMITERS: &[u8] = b",;|\t\x01\x1f";
     let quote = |byte: Option<&u8>| byte == Some(&b'"');
+    let in_quotes = matches!(cell, [b'\'', .., b'\'']);
     let glued =
         cell.windows(2).any(|pair| matches!(pair, [first, second] if DELIMITERS.contains(first) && *second != b' '));
-    glued || quote(cell.first()) || quote(cell.last()) && memchr::memchr_iter(b'"', cell).count() == 1
+    glued || in_quotes || quote(cell.first()) || quote(cell.last()) && memchr::memchr_iter(b'"', cell).count() == 1
 }
 
 #[cfg(test)]
@@ -118,7 +119,7 @@ mod tests {
             (Kind::Moment, &["2013-01-31", "31/01/2013", "10:00", "2013-01-01T10:00:00Z", "2013-01-01 10:00:00+01:00"]),
             (Kind::Word, &["id", "MG-8769", "https://example.com/a", "NA", "e5", "é", "a@b.org", "x,", ".", "1.2.3"]),
             (Kind::Text, &["Hiking Boots", "Hello, world", "say \"yes\" now"]),
-            (Kind::Torn, &["a,b", "1;2;3", "1,2,3", "\"half", "half\"", "2013-01-01,5", "a\tb"]),
+            (Kind::Torn, &["a,b", "1;2;3", "1,2,3", "\"half", "half\"", "'x'", "2013-01-01,5", "a\tb"]),
         ] {
             for cell in cells {
                 assert_eq!(Kind::of(cell.as_bytes()), kind, "{cell}");

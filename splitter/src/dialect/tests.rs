@@ -71,6 +71,7 @@ fn delimiters() {
 fn quotes_and_escapes() {
     check(&[
         ("a,b\n'x,y',1\n'z',2\n", ", quote=' [a|b] 0+1"),
+        ("a,b\n'x',1\n'y z',2\n", ", quote=' [a|b] 0+1"),
         ("a,b\nit's,1\n'tis,2\n", ", [a|b] 0+1"),
         ("a,b\n\"x \\\"y\\\" z\",1\n\"w\",2\n", ", escape=\\ [a|b] 0+1"),
         ("a,b\n\"C:\\dir\\\",1\n\"w\",2\n", ", [a|b] 0+1"),
