@@ -136,7 +136,7 @@ fn has_comments(text: &[u8], candidate: &Candidate) -> bool {
     let of_width = |row: &Row| row.fields.len() == candidate.width;
     let first = candidate.rows.iter().position(of_width).unwrap_or_default();
     let among = candidate.rows.iter().skip(first).any(is_comment);
-    candidate.width > 1 && among && !candidate.rows.iter().any(|row| is_comment(row) && of_width(row))
+    among && !candidate.rows.iter().any(|row| is_comment(row) && of_width(row))
 }
 
 /// A comma where numbers have one before their fraction, and none a point.

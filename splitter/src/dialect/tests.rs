@@ -58,6 +58,8 @@ fn delimiters() {
         ("code\n7\n8\n", ", [code] 0+1"),
         ("at\n2013-01-01 10:00:00\n2013-01-02 11:30:00\n", ", [at] 0+1"),
         ("2013-01-01 10:00:00\n2013-01-02 11:30:00\n", ", [] 0+0"),
+        ("first last\nJohn Smith\nMary Jones\n", ", [first last] 0+1"),
+        ("first last age\nJohn Smith x\nMary Jones y\n", ", [first last age] 0+1"),
         ("name\nJohn Smith\nMary Jones\n", ", [name] 0+1"),
         ("note\nHello, world\nHow are you, bob\n", "\\u{1f} [note] 0+1"),
         ("note\nwell\nso, it goes, on\nyes, and no\n", "\\u{1f} [note] 0+1"),
@@ -113,6 +115,7 @@ fn what_stands_around_the_table() {
         ("a|b\n1|2|\n3|4|\n", "| trailing=1 [a|b] 0+1"),
         ("a,b,\n1,2,\n3,4,5\n", ", [a|b|] 0+1"),
         ("a,b\n1,2,3\n", ", [a|b] 0+1"),
+        ("a,b\n1,2,3\n4,5,6\n", ", [a|b] 0+1"),
     ]);
 }
 
