@@ -101,3 +101,27 @@ pub struct CsvSettings {
     /// `CSV_DECIMAL`.
     pub decimal: Told<char>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_as_it_is_pinned() {
+        let pinned = |dialect: &Dialect| serde_json::to_string(dialect).unwrap();
+        let all = Dialect {
+            delimiter: '\x1f',
+            quote: None,
+            escape: Some('\\'),
+            comment: Some('#'),
+            terminator: Some('\x1e'),
+            decimal: ',',
+            trailing_delimiter: true,
+        };
+        insta::assert_snapshot!(pinned(&Dialect::default()), @r#"{"delimiter":",","quote":"\""}"#);
+        insta::assert_snapshot!(pinned(&all), @r##"{"delimiter":"\u001f","quote":null,"escape":"\\","comment":"#","terminator":"\u001e","decimal":",","trailing_delimiter":true}"##);
+        for dialect in [Dialect::default(), all] {
+            assert_eq!(serde_json::from_str::<Dialect>(&pinned(&dialect)).unwrap(), dialect);
+        }
+    }
+}

@@ -92,12 +92,12 @@ fn first_of_width(rows: &[Row], width: usize) -> usize {
 fn vote(rows: &[Row], width: usize) -> Vote {
     let Some((first, behind)) = rows.split_first() else { return Vote::Unknown };
     let kinds = (0..width).map(|column| (first.fields.get(column).map_or(Kind::Empty, Kind::of), column));
-    let years = are_years(first);
+    let counted = are_counted(first);
     let (mut names, mut values) = (0_usize, 0_usize);
     for (kind, column) in kinds {
         match (kind, column_kind(rows, width, column)) {
             (Kind::Empty, _) | (_, None) => {}
-            (Kind::Number, Some(_)) if years => names += 1,
+            (Kind::Number, Some(_)) if counted => names += 1,
             (Kind::Word | Kind::Text | Kind::Torn, Some(_)) => names += usize::from(!is_null_word(first, column)),
             (kind, Some(of_column)) => values += usize::from(kind == of_column),
         }
@@ -115,14 +115,18 @@ fn is_null_word(row: &Row, column: usize) -> bool {
     row.fields.get(column).is_some_and(|cell| crate::value::NULL_WORDS.iter().any(|word| word.as_bytes() == cell))
 }
 
-/// Whether the numbers of a row are years, one behind the other, as tables of years have them for names.
-fn are_years(row: &Row) -> bool {
+/// Whether the numbers of a row count up by one, as years do for names, or, behind a cell that is none, numbers from 0 or 1.
+fn are_counted(row: &Row) -> bool {
     let numbers = row.fields.iter().filter(|cell| Kind::of(cell) == Kind::Number);
-    let years: Option<Vec<u16>> = numbers.map(|cell| std::str::from_utf8(cell).ok()?.trim().parse().ok()).collect();
-    let years = years.unwrap_or_default();
-    years.len() >= 2
-        && years.iter().all(|year| (1900..=2100).contains(year))
-        && years.windows(2).all(|pair| matches!(pair, [year, next] if *next == year + 1))
+    let numbers: Option<Vec<u16>> = numbers.map(|cell| std::str::from_utf8(cell).ok()?.trim().parse().ok()).collect();
+    let numbers = numbers.unwrap_or_default();
+    let begins_otherwise = row.fields.get(0).is_some_and(|cell| !Kind::of(cell).is_value());
+    let is_usual = match numbers.first() {
+        Some(0 | 1) => begins_otherwise,
+        Some(first) => (1900..=2100).contains(first),
+        None => false,
+    };
+    is_usual && numbers.len() >= 2 && numbers.windows(2).all(|pair| matches!(pair, [one, next] if *next == one + 1))
 }
 
 /// Whether at least half of the cells of a row, and two, stand in their columns again, in rows that are not the same.

@@ -81,7 +81,11 @@ fn is_in(text: &[u8], character: char) -> bool {
     memchr::memchr(crate::fields::byte(character), text).is_some()
 }
 
-/// Quotes that come into question: `"`; `'` where more fields begin and end with it; none where `"` does not come in pairs.
+/// Fields that begin with a quote without ending with one, or the other way round, that make it likely that none is meant.
+const LOOSE_QUOTES: usize = 3;
+
+/// Quotes that come into question: `"`; `'` where more fields begin and end with it; none where `"` does not come in pairs,
+/// and not by a slip.
 fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> Vec<Option<char>> {
     if let Some(quote) = told.quote.told() {
         return vec![quote];
@@ -101,7 +105,7 @@ fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> V
     if singles.min(singles_end) > doubles.min(doubles_end) {
         quotes.push(Some('\''));
     }
-    if doubles != doubles_end {
+    if doubles.abs_diff(doubles_end) >= LOOSE_QUOTES {
         quotes.push(None);
     }
     quotes

@@ -78,7 +78,8 @@ fn quotes_and_escapes() {
         ("a,b\n\"x \\\"y\\\" z\",1\n\"w\",2\n", ", escape=\\ [a|b] 0+1"),
         ("a,b\n\"C:\\dir\\\",1\n\"w\",2\n", ", [a|b] 0+1"),
         ("a,b\n\"say \"\"hi\"\"\",1\n\"w\",2\n", ", [a|b] 0+1"),
-        ("a|b\n\"half|1\nx|2\ny|3\n", "| quote=none [a|b] 0+1"),
+        ("a|b\n\"half|1\n\"x|2\n\"y|3\nz|4\n", "| quote=none [a|b] 0+1"),
+        ("a|b\n\"half|1\nx|2\ny|3\n", "| [a|b] 0+1"),
     ]);
 }
 
@@ -90,6 +91,9 @@ fn header_or_none() {
         ("alice,berlin\nbob,berlin\nalice,rome\n", ", [|] 0+0"),
         ("name,city\nbob,berlin\nalice,rome\n", ", [name|city] 0+1"),
         ("country,2019,2020\nitaly,5,6\nspain,7,8\n", ", [country|2019|2020] 0+1"),
+        (",0,1\n0,5.5,6\n1,7.5,8\n", ", [|0|1] 0+1"),
+        ("x,1,2\n0,5.5,6\n1,7.5,8\n", ", [x|1|2] 0+1"),
+        ("1,2,3\n4,5,6\n", ", [||] 0+0"),
         ("name,age\nbob,NA\nal,5\n", ", [name|age] 0+1"),
         ("name,age\nbob,unknown\nal,5\nmo,6\neve,7\n", ", [name|age] 0+1"),
         ("a,b,c\nm,kg,s\n1,2,3\n4,5,6\n7,8,9\n", ", [a m|b kg|c s] 0+2"),
