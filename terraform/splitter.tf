@@ -21,6 +21,7 @@ locals {
     COMMIT_MODE         = var.commit_mode
     ON_REPLACE          = var.on_replace
     INFER               = var.infer
+    SCHEMA              = length(var.schema) == 0 ? null : join(",", [for column, type in var.schema : "${column}:${type}"])
     COLUMN_NAMES        = var.column_names
     CHUNK_CODEC         = var.chunk_codec
     COMPRESSION         = var.compression

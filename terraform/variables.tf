@@ -365,6 +365,18 @@ variable "infer" {
   }
 }
 
+variable "schema" {
+  description = "Types of columns by name (SCHEMA), as { id = \"int64\", price = \"decimal(12,2)\", day = \"date(DD.MM.YYYY)\" }; other columns have those of the table, or are found."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for column, type in var.schema : can(regex("^(boolean|int64|float64|decimal\\([0-9]+(, *[0-9]+)?\\)|(date|timestamp|timestamp_utc)(\\([A-Z./-]+\\))?|text)$", type)) && !strcontains(column, ",")])
+    error_message = "schema must hold types: boolean, int64, float64, decimal(P,S), date, timestamp, timestamp_utc or text."
+  }
+}
+
 variable "commit_mode" {
   description = "What one commit holds (COMMIT_MODE): chunk, as they come, or file, all chunks of a file or none."
   type        = string

@@ -234,6 +234,9 @@ pub(crate) struct ReadingArgs {
     /// How column types are found: sample, full or none [env: INFER] [default: sample]
     #[arg(long, value_name = "HOW")]
     infer: Option<String>,
+    /// Types of columns, as id:int64,price:decimal(12,2),day:date [env: SCHEMA]
+    #[arg(long, value_name = "NAME:TYPE,...")]
+    schema: Option<String>,
     /// How columns are named: lower, snake or keep [env: COLUMN_NAMES] [default: lower]
     #[arg(long, value_name = "HOW")]
     column_names: Option<String>,
@@ -289,11 +292,12 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    fn variables(&self) -> [(&'static str, Option<&str>); 20] {
+    fn variables(&self) -> [(&'static str, Option<&str>); 21] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
             ("INFER", self.infer.as_deref()),
+            ("SCHEMA", self.schema.as_deref()),
             ("COLUMN_NAMES", self.column_names.as_deref()),
             ("COMPRESSION", self.compression.as_deref()),
             ("ENCODING", self.encoding.as_deref()),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::column::Column;
 use crate::dialect::Dialect;
 use crate::source_object::SourceObject;
 use crate::storage::Location;
@@ -203,40 +204,6 @@ pub struct CsvPolicy {
     pub columns: Vec<Column>,
     /// Words that mean null, beside the empty field.
     pub null_words: Vec<String>,
-}
-
-/// One column of a CSV source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Column {
-    /// Its name in the header; the names of several header rows are joined by spaces.
-    pub source_name: String,
-    /// Its name in the chunks.
-    pub name: String,
-    /// Its type in the chunks.
-    #[serde(rename = "type")]
-    pub column_type: ColumnType,
-    /// Whether the null words hold in it: in text they are words like any other, unless `NULL_WORDS` is set.
-    pub null_words: bool,
-}
-
-/// Type of a CSV column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ColumnType {
-    /// `true` and `false`.
-    Boolean,
-    /// Signed 64-bit integer.
-    Int64,
-    /// Double-precision number.
-    Float64,
-    /// Calendar date.
-    Date32,
-    /// Date and time in microseconds, without a zone.
-    Timestamp,
-    /// Instant in microseconds.
-    TimestampUtc,
-    /// Text.
-    Utf8,
 }
 
 /// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.

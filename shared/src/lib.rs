@@ -8,6 +8,7 @@ mod arrow_metadata;
 mod aws;
 mod backoff;
 mod chunk_task;
+mod column;
 mod dialect;
 mod drops;
 mod failure;
@@ -32,12 +33,12 @@ pub use arrow_metadata::arrow_metadata;
 pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
 pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
-    BadRecords, Column, ColumnNames, ColumnType, CommitMode, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy,
-    OnReplace, Policy, Seal,
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy, OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use progress::{Progress, ProgressSnapshot};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::BackoffSettings;
+use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
 use crate::job::{BadRecords, ColumnNames, CommitMode, Infer, OnReplace};
 use crate::storage::Location;
@@ -39,6 +40,7 @@ variables! {
     "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
     "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
+    "SCHEMA" = "": "types of columns, as `id:int64,price:decimal(12,2),day:date(DD.MM.YYYY)`: `boolean`, `int64`, `float64`, `decimal(P,S)`, `date`, `timestamp`, `timestamp_utc`, `text`; the types of other columns are those of the table, or found";
     "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
     "COMPRESSION" = "auto": "what sources are compressed with: `auto` (found by their first bytes), `none`, `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `snappy` or `zip`";
     "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
@@ -83,6 +85,8 @@ pub struct Settings {
     pub partition_by: Vec<String>,
     /// `INFER`.
     pub infer: Infer,
+    /// `SCHEMA`.
+    pub schema: Vec<ToldColumn>,
     /// `COLUMN_NAMES`.
     pub column_names: ColumnNames,
     /// `COMPRESSION`; `None` to find it out.
@@ -181,6 +185,9 @@ impl Settings {
             commit_mode: read.word("COMMIT_MODE")?,
             on_replace: read.word("ON_REPLACE")?,
             infer: read.word("INFER")?,
+            schema: read.worded("SCHEMA", |text| {
+                told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
+            })?,
             column_names: read.word("COLUMN_NAMES")?,
             compression: read.unless_auto("COMPRESSION", COMPRESSIONS, |word| word.parse().ok())?,
             encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
@@ -273,9 +280,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
+    /// As [`Reader::parsed`], where the error says by itself what is wrong.
+    fn worded<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, SettingsError> {
         let value = self.or_default(name);
-        value.parse().map_err(|expected| SettingsError { name, value, expected })
+        parse(&value).map_err(|expected| SettingsError { name, value, expected })
+    }
+
+    fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
+        self.worded(name, str::parse)
     }
 
     fn number_or_none(&self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, SettingsError> {
@@ -380,6 +392,7 @@ mod tests {
             ("ENCODING", "ebcdic"),
             ("MAX_EXPANDED_MB", "0"),
             ("MAX_EXPANSION_RATIO", "none"),
+            ("SCHEMA", "id:integer"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),
             ("ON_REPLACE", "merge"),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use shared::{
-    Column, ColumnType, CommitMode, CsvPolicy, Drops, Format, Infer, Job, JobId, LoadPolicy, Location, OnReplace,
-    Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, WorkArea, put_json, try_get_json,
+    Column, CommitMode, CsvPolicy, Drops, Format, Infer, Job, JobId, LoadPolicy, Location, OnReplace, Policy, PutMode,
+    Settings, SourceObject, Storage, StorageError, TextPolicy, WorkArea, put_json, try_get_json,
 };
 
 use crate::error::SplitError;
@@ -16,7 +16,7 @@ use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
 use crate::text::Start;
-use crate::{header, value};
+use crate::{header, schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -130,12 +130,11 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     policy.text = text;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
-    let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8, null_words: true };
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         dialect: header.dialect,
         data_start: header.data_start,
-        columns: header.names.into_iter().zip(names).map(column).collect(),
+        columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
         null_words: settings.null_words.clone().unwrap_or_else(default_words),
     };
     let evidence = match settings.infer {
@@ -144,10 +143,7 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
     };
     let evidence = evidence.unwrap_or_else(|| vec![Evidence::of_text(); csv.columns.len()]);
-    for (column, evidence) in csv.columns.iter_mut().zip(evidence) {
-        column.column_type = evidence.column_type();
-        column.null_words = settings.null_words.is_some() || !evidence.is_text();
-    }
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &[])?;
     policy.format = Format::Csv(csv);
     Ok(policy)
 }

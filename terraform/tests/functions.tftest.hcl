@@ -129,6 +129,7 @@ run "all_settings" {
     log_level                     = "debug"
     max_record_mb                 = 16
     infer                         = "full"
+    schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
     column_names                  = "snake"
     commit_max_attempts           = 20
     commit_backoff_initial_ms     = 50
@@ -162,6 +163,7 @@ run "all_settings" {
       MAX_BAD_RECORDS     = "0.5%"
       MAX_RECORD_MB       = "16"
       INFER               = "full"
+      SCHEMA              = "day:date(DD.MM.YYYY),price:decimal(12,2)"
       COLUMN_NAMES        = "snake"
       CHUNK_CODEC         = "zstd"
       COMPRESSION         = "gzip"

@@ -182,6 +182,7 @@ run "tables_and_rows" {
     max_bad_records       = "-1"
     max_record_mb         = 0.5
     infer                 = "guess"
+    schema                = { id = "integer" }
     chunk_codec           = "gzip"
     compression           = "rar"
     encoding              = "utf 8"
@@ -213,6 +214,7 @@ run "tables_and_rows" {
     var.max_bad_records,
     var.max_record_mb,
     var.infer,
+    var.schema,
     var.chunk_codec,
     var.compression,
     var.encoding,
