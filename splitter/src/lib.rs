@@ -30,6 +30,7 @@ mod row_groups;
 mod sample;
 mod schema;
 mod split;
+mod table_schema;
 mod text;
 mod transcode;
 mod value;

@@ -16,7 +16,7 @@ use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
 use crate::text::Start;
-use crate::{header, schema, value};
+use crate::{header, schema, table_schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -143,7 +143,12 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
     };
     let evidence = evidence.unwrap_or_else(|| vec![Evidence::of_text(); csv.columns.len()]);
-    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &[])?;
+    // With SQL in between, a column of the table need not be the source's column of that name.
+    let table = match &context.table {
+        Some(table) if settings.sql.is_none() => table_schema::columns(&context.storage, table).await?,
+        _ => Vec::new(),
+    };
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table)?;
     policy.format = Format::Csv(csv);
     Ok(policy)
 }
