@@ -155,6 +155,13 @@ resource "aws_iam_role_policy" "splitter" {
           Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
         },
         {
+          # The types of the table's columns, which text is read as.
+          Sid      = "ReadTableLog"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = [for uri in local.table_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/_delta_log/*"]
+        },
+        {
           Sid      = "ReceiveEvents"
           Effect   = "Allow"
           Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -173,6 +180,15 @@ resource "aws_iam_role_policy" "splitter" {
           Resource = "${aws_cloudwatch_log_group.function["splitter"].arn}:*"
         },
       ],
+      [
+        for i, uri in local.table_uris : {
+          Sid       = "ListTableLog${i}"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = "arn:${local.partition}:s3:::${regex("^s3://([^/]+)/", uri)[0]}"
+          Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/_delta_log/*" } }
+        }
+      ],
       !var.splitter_hand_over ? [] : [{
         Sid      = "HandOver"
         Effect   = "Allow"
@@ -180,6 +196,12 @@ resource "aws_iam_role_policy" "splitter" {
         Resource = aws_sqs_queue.events.arn
       }],
       local.common_statements,
+      var.table_kms_key_arn == null ? [] : [{
+        Sid      = "UseTableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.table_kms_key_arn
+      }],
       var.source_kms_key_arn == null ? [] : [{
         Sid      = "UseSourceKey"
         Effect   = "Allow"

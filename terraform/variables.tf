@@ -907,7 +907,7 @@ variable "source_kms_key_arn" {
 }
 
 variable "table_kms_key_arn" {
-  description = "KMS key of an existing table bucket; the worker may encrypt and decrypt with it."
+  description = "KMS key of an existing table bucket; the worker may encrypt and decrypt with it, the splitter decrypt."
   type        = string
   default     = null
 
