@@ -20,6 +20,7 @@ locals {
     MAX_RECORD_MB       = var.max_record_mb
     COMMIT_MODE         = var.commit_mode
     ON_REPLACE          = var.on_replace
+    FORMAT              = var.format
     INFER               = var.infer
     SCHEMA              = length(var.schema) == 0 ? null : join(",", [for column, type in var.schema : "${column}:${type}"])
     COLUMN_NAMES        = var.column_names

@@ -322,13 +322,13 @@ variable "partition_by" {
 }
 
 variable "bad_records" {
-  description = "What becomes of records that cannot be read (BAD_RECORDS): quarantine, fail or null as text."
+  description = "What becomes of records that cannot be read (BAD_RECORDS): quarantine, fail, null or widen as text."
   type        = string
   default     = null
 
   validation {
-    condition     = var.bad_records == null ? true : contains(["quarantine", "fail", "null"], var.bad_records)
-    error_message = "bad_records must be quarantine, fail or \"null\"."
+    condition     = var.bad_records == null ? true : contains(["quarantine", "fail", "null", "widen"], var.bad_records)
+    error_message = "bad_records must be quarantine, fail, \"null\" or widen."
   }
 }
 
@@ -351,6 +351,17 @@ variable "max_record_mb" {
   validation {
     condition     = var.max_record_mb == null ? true : var.max_record_mb >= 1 && var.max_record_mb <= 1024 && floor(var.max_record_mb) == var.max_record_mb
     error_message = "max_record_mb must be a whole number from 1 to 1024."
+  }
+}
+
+variable "format" {
+  description = "What sources are (FORMAT): csv, ndjson, parquet, or auto: what their content says."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.format == null ? true : contains(["auto", "csv", "ndjson", "parquet"], var.format)
+    error_message = "format must be auto, csv, ndjson or parquet."
   }
 }
 

@@ -61,7 +61,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct IngestArgs {
-    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
     /// The Delta table: a path, or s3://bucket/prefix; made when it is not there [env: TABLE_URI]
     #[arg(long, value_name = "TABLE_URI")]
@@ -97,7 +97,7 @@ pub(crate) struct IngestArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {
-    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
     /// Where the job's folder with its chunks is made: a path, or s3://bucket/prefix
     #[arg(long, value_name = "DIR_OR_S3_PREFIX")]
@@ -231,6 +231,9 @@ pub(crate) struct ReadingArgs {
     /// Compression of chunks: snappy, zstd, lz4 or none [env: CHUNK_CODEC] [default: snappy]
     #[arg(long, value_name = "CODEC")]
     chunk_codec: Option<String>,
+    /// What the file is: csv, ndjson, parquet or auto [env: FORMAT] [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
     /// How column types are found: sample, full or none [env: INFER] [default: sample]
     #[arg(long, value_name = "HOW")]
     infer: Option<String>,
@@ -279,7 +282,7 @@ pub(crate) struct ReadingArgs {
     /// Words that mean null in every column [env: NULL_WORDS]
     #[arg(long, value_name = "A,B")]
     null_words: Option<String>,
-    /// What becomes of a bad record: quarantine, fail or null [env: BAD_RECORDS] [default: quarantine]
+    /// What becomes of a bad record: quarantine, fail, null or widen [env: BAD_RECORDS] [default: quarantine]
     #[arg(long, value_name = "HOW")]
     bad_records: Option<String>,
     /// Rejected records, as a number or a percentage, beyond which the exit status is 4 [env: MAX_BAD_RECORDS]
@@ -292,10 +295,11 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    fn variables(&self) -> [(&'static str, Option<&str>); 21] {
+    fn variables(&self) -> [(&'static str, Option<&str>); 22] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
+            ("FORMAT", self.format.as_deref()),
             ("INFER", self.infer.as_deref()),
             ("SCHEMA", self.schema.as_deref()),
             ("COLUMN_NAMES", self.column_names.as_deref()),

@@ -185,6 +185,8 @@ pub enum CommitMode {
 pub enum Format {
     /// Delimited text.
     Csv(CsvPolicy),
+    /// One JSON object a line.
+    Ndjson(NdjsonPolicy),
     /// Parquet.
     Parquet {
         /// Name of each top-level column in the chunks, in the order of the file.
@@ -206,6 +208,17 @@ pub struct CsvPolicy {
     pub null_words: Vec<String>,
 }
 
+/// Columns and null words of an NDJSON source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NdjsonPolicy {
+    /// Byte offset of the first record, behind the byte order mark.
+    pub data_start: u64,
+    /// A column for each key, in the order of their first appearance.
+    pub columns: Vec<Column>,
+    /// Strings that mean null, beside `null` itself.
+    pub null_words: Vec<String>,
+}
+
 /// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,6 +230,23 @@ pub enum BadRecords {
     Fail,
     /// A value that does not fit its column becomes null; a record with too few or too many fields is quarantined.
     Null,
+    /// Types are found from the whole source, so that every value fits the type that was found; what cannot be taken for
+    /// another reason is kept as with `Quarantine`.
+    Widen,
+}
+
+/// What a source is: `FORMAT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatChoice {
+    /// What its content says.
+    #[default]
+    Auto,
+    /// Delimited text.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Parquet.
+    Parquet,
 }
 
 /// How column types are found: `INFER`.
@@ -261,7 +291,8 @@ macro_rules! words {
 
 pub(crate) use words;
 
-words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
+words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null, "widen" => Widen);
+words!(FormatChoice: "auto" => Auto, "csv" => Csv, "ndjson" => Ndjson, "parquet" => Parquet);
 words!(CommitMode: "chunk" => Chunk, "file" => File);
 words!(OnReplace: "append" => Append, "replace" => Replace);
 words!(Infer: "sample" => Sample, "full" => Full, "none" => None);

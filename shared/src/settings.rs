@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::backoff::BackoffSettings;
 use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
-use crate::job::{BadRecords, ColumnNames, CommitMode, Infer, OnReplace};
+use crate::job::{BadRecords, ColumnNames, CommitMode, FormatChoice, Infer, OnReplace};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
 
@@ -39,6 +39,7 @@ variables! {
     "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
     "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
     "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
+    "FORMAT" = "auto": "what sources are: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto`, what their content says";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
     "SCHEMA" = "": "types of columns, as `id:int64,price:decimal(12,2),day:date(DD.MM.YYYY)`: `boolean`, `int64`, `float64`, `decimal(P,S)`, `date`, `timestamp`, `timestamp_utc`, `text`; the types of other columns are those of the table, or found";
     "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
@@ -55,7 +56,7 @@ variables! {
     "CSV_SKIP_LINES" = "auto": "lines before the header, up to 10000, that are no part of the table, or `auto` to find them";
     "CSV_DECIMAL" = "auto": "`.` or `,` before the fraction of a number, or `auto` to find it";
     "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
-    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null";
+    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null, `widen` finds types from the whole file, which it reads twice, so that all values fit them";
     "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which `sluice` ends with status 4; none for no limit";
     "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
@@ -83,6 +84,8 @@ pub struct Settings {
     pub sql: Option<String>,
     /// `PARTITION_BY`.
     pub partition_by: Vec<String>,
+    /// `FORMAT`.
+    pub format: FormatChoice,
     /// `INFER`.
     pub infer: Infer,
     /// `SCHEMA`.
@@ -176,18 +179,14 @@ impl Settings {
             work_prefix,
             chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
             source_queue_url: read.text("SOURCE_QUEUE_URL"),
-            table: match read.text("TABLE_URI") {
-                Some(_) => Some(read.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?),
-                None => None,
-            },
+            table: read.table()?,
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
             on_replace: read.word("ON_REPLACE")?,
+            format: read.word("FORMAT")?,
             infer: read.word("INFER")?,
-            schema: read.worded("SCHEMA", |text| {
-                told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
-            })?,
+            schema: read.schema()?,
             column_names: read.word("COLUMN_NAMES")?,
             compression: read.unless_auto("COMPRESSION", COMPRESSIONS, |word| word.parse().ok())?,
             encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
@@ -277,6 +276,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn one_of(&self, name: &'static str, words: &[&str]) -> Result<String, SettingsError> {
         self.parsed(name, &format!("one of {}", words.join(", ")), |text| {
             words.contains(&text).then(|| text.to_owned())
+        })
+    }
+
+    fn table(&self) -> Result<Option<Location>, SettingsError> {
+        let table = |_| self.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok());
+        self.text("TABLE_URI").map(table).transpose()
+    }
+
+    fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
+        self.worded("SCHEMA", |text| {
+            told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
         })
     }
 
@@ -387,6 +397,7 @@ mod tests {
             ("CHUNK_SIZE_MB", "1.5"),
             ("CHUNK_SIZE_MB", "ten"),
             ("CHUNK_CODEC", "rar"),
+            ("FORMAT", "xml"),
             ("INFER", "maybe"),
             ("COMPRESSION", "rar"),
             ("ENCODING", "ebcdic"),

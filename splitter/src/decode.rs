@@ -13,7 +13,9 @@ use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
 use crate::fields::{Fields, byte};
+use crate::json::{self, Objects};
 use crate::quarantine::Reject;
+use crate::record_format::RecordFormat;
 use crate::records::Block;
 use crate::value;
 use crate::value::moment;
@@ -66,40 +68,60 @@ pub(crate) fn notation(csv: &CsvPolicy) -> Notation {
 pub(crate) enum Cell<'a> {
     Null,
     Text(&'a [u8]),
+    /// A text that is no value of the column, whatever its letters are.
+    Misfit(&'a [u8]),
+}
+
+impl Cell<'_> {
+    fn text_bytes(self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Null | Self::Misfit(_) => 0,
+        }
+    }
 }
 
 /// Decodes a block.
 pub(crate) fn decode(
     block: &Block,
-    csv: &CsvPolicy,
+    format: &RecordFormat,
     schema: &SchemaRef,
     bad_records: BadRecords,
     max_record_bytes: u64,
 ) -> Result<Decoded, ArrowError> {
     let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
-    let mut fields = Fields::read(block, csv, max_record_bytes);
     let mut misfits = Misfits { by_row: BTreeMap::new(), nulls_instead: bad_records == BadRecords::Null };
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(csv.columns.len());
-    for (index, column) in csv.columns.iter().enumerate() {
-        let cell = |text| if is_null(text, csv, column) { Cell::Null } else { Cell::Text(text) };
-        let cells = || fields.column(index).map(cell);
-        columns.push(decode_column(cells, fields.rows.len(), notation(csv), (index, column), &mut misfits));
-    }
-    let rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
-    let rejects = misfits.by_row.iter().filter_map(|(row, misfit)| {
-        let column = csv.columns.get(misfit.column).map(|column| column.name.clone());
-        Some(fields.rows.get(*row)?.reject(block, &csv.dialect, column, misfit.reason.clone()))
-    });
-    let rejects: Vec<Reject> = rejects.collect();
-    let rows = if rejects.is_empty() {
-        rows
-    } else {
-        let taken = (0..fields.rows.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
-        filter_record_batch(&rows, &taken.collect::<BooleanArray>())?
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(format.columns().len());
+    let (read, records, mut rejects) = match format {
+        RecordFormat::Csv(csv) => {
+            let fields = Fields::read(block, csv, max_record_bytes);
+            for (index, column) in csv.columns.iter().enumerate() {
+                let cell = |text| if is_null(text, csv, column) { Cell::Null } else { Cell::Text(text) };
+                let cells = || fields.column(index).map(cell);
+                columns.push(decode_column(cells, fields.rows.len(), notation(csv), (index, column), &mut misfits));
+            }
+            (fields.rows, fields.records, fields.rejects)
+        }
+        RecordFormat::Ndjson(json) => {
+            let objects = Objects::read(block, json, max_record_bytes);
+            for place in json.columns.iter().enumerate() {
+                let cells = || objects.column(place, &json.null_words);
+                columns.push(decode_column(cells, objects.rows.len(), json::NOTATION, place, &mut misfits));
+            }
+            (objects.rows, objects.records, objects.rejects)
+        }
     };
-    fields.rejects.extend(rejects);
-    fields.rejects.sort_by_key(|reject| reject.record);
-    Ok(Decoded { rows, records: fields.records, rejects: fields.rejects })
+    let mut rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    if !misfits.by_row.is_empty() {
+        let taken = (0..read.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
+        rows = filter_record_batch(&rows, &taken.collect::<BooleanArray>())?;
+        rejects.extend(misfits.by_row.into_iter().filter_map(|(row, misfit)| {
+            let column = format.columns().get(misfit.column).map(|column| column.name.clone());
+            Some(read.get(row)?.reject(block, format.dialect(), column, misfit.reason))
+        }));
+        rejects.sort_by_key(|reject| reject.record);
+    }
+    Ok(Decoded { rows, records, rejects })
 }
 
 /// Values that do not fit their column; of each row the first.
@@ -194,7 +216,7 @@ fn decode_column<'a, C: Iterator<Item = Cell<'a>>>(
             })
         }
         ColumnType::Utf8 => {
-            let bytes = cells().map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 }).sum();
+            let bytes = cells().map(Cell::text_bytes).sum();
             let mut builder = StringBuilder::with_capacity(rows, bytes);
             builder.extend(values(cells(), |text| std::str::from_utf8(text).ok(), note));
             Arc::new(builder.finish())
@@ -216,6 +238,10 @@ fn values<'a, V>(
                 note(row, text);
             }
             value
+        }
+        Cell::Misfit(text) => {
+            note(row, text);
+            None
         }
     })
 }

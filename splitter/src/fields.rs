@@ -108,9 +108,10 @@ pub(crate) struct Fields {
 /// Where a record stands in its block.
 #[derive(Debug)]
 pub(crate) struct Row {
-    record: u64,
-    start: usize,
-    end: usize,
+    /// Its number within the block, from 1.
+    pub(crate) record: u64,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 impl Row {
@@ -212,7 +213,7 @@ fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
     false
 }
 
-fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
+pub(crate) fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
     let what = match torn {
         Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
         Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
@@ -222,18 +223,13 @@ fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::{Column, ColumnType};
+    use shared::Column;
 
     use super::*;
     use crate::records::Framer;
 
     fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
-        let column = Column {
-            source_name: String::new(),
-            name: String::new(),
-            column_type: ColumnType::Utf8,
-            null_words: false,
-        };
+        let column = Column::of_text(String::new(), String::new());
         CsvPolicy { dialect: dialect.clone(), data_start: 0, columns: vec![column; columns], null_words: Vec::new() }
     }
 

@@ -20,8 +20,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the header from the first bytes of a source; `whole` when these are all there are.
 pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) -> Result<Header, SplitError> {
-    let mark = if head.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let found = dialect::find(head.get(mark..).unwrap_or_default(), whole, told);
+    let text = without_byte_order_mark(head);
+    let mark = head.len() - text.len();
+    let found = dialect::find(text, whole, told);
     tracing::info!(
         source = %at,
         dialect = ?found.dialect,
@@ -42,6 +43,11 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
     })?;
     Ok(Header { dialect: found.dialect, names, data_start })
+}
+
+/// The first bytes of a source without the mark that it is written in UTF-8.
+pub(crate) fn without_byte_order_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head)
 }
 
 #[cfg(test)]

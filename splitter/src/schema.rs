@@ -36,6 +36,7 @@ pub(crate) fn settle(
     Ok(())
 }
 
-fn names(declared: &ToldColumn, column: &Column) -> bool {
+/// Whether a declaration is of a column.
+pub(crate) fn names(declared: &ToldColumn, column: &Column) -> bool {
     declared.name == column.source_name || declared.name == column.name
 }

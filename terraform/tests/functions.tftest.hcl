@@ -128,6 +128,7 @@ run "all_settings" {
     sql_memory_mb                 = 512
     log_level                     = "debug"
     max_record_mb                 = 16
+    format                        = "ndjson"
     infer                         = "full"
     schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
     column_names                  = "snake"
@@ -162,6 +163,7 @@ run "all_settings" {
       BAD_RECORDS         = "null"
       MAX_BAD_RECORDS     = "0.5%"
       MAX_RECORD_MB       = "16"
+      FORMAT              = "ndjson"
       INFER               = "full"
       SCHEMA              = "day:date(DD.MM.YYYY),price:decimal(12,2)"
       COLUMN_NAMES        = "snake"

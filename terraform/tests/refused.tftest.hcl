@@ -181,6 +181,7 @@ run "tables_and_rows" {
     bad_records           = "ignore"
     max_bad_records       = "-1"
     max_record_mb         = 0.5
+    format                = "xml"
     infer                 = "guess"
     schema                = { id = "integer" }
     chunk_codec           = "gzip"
@@ -213,6 +214,7 @@ run "tables_and_rows" {
     var.bad_records,
     var.max_bad_records,
     var.max_record_mb,
+    var.format,
     var.infer,
     var.schema,
     var.chunk_codec,

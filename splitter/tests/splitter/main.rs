@@ -7,3 +7,4 @@ mod dialects;
 mod events;
 mod pollock;
 mod properties;
+mod types;
