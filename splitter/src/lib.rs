@@ -41,4 +41,5 @@ pub use error::SplitError;
 pub use event::{DroppedObject, EventError, Notification, Payload, Skip};
 pub use handler::{ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within};
 pub use infer::Evidence;
+pub use open::{Examination, examine};
 pub use split::{SplitContext, SplitOutcome, split};

@@ -50,7 +50,7 @@ pub(crate) async fn open(
     {
         return Ok((job, area));
     }
-    let policy = policy(context, source).await?;
+    let (policy, _) = policy(context, source).await?;
     let drop = match &context.table {
         Some(_) => {
             let number = drops.number(storage, &JobId::derive(source, destination, generation)).await;
@@ -108,7 +108,25 @@ async fn is_under_way(storage: &dyn Storage, area: &WorkArea) -> Result<bool, St
     Ok(!storage.list(&area.loaded()).await?.is_empty())
 }
 
-async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy, SplitError> {
+/// What is found out about a source before it is split.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// The source.
+    pub source: SourceObject,
+    /// How a job that begins now would cut and read it.
+    pub policy: Policy,
+    /// For each column of a source of text, what its type follows from, unless that was told.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Finds out how a source would be read, and pins nothing: no job is looked up, and nothing is written.
+pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examination, SplitError> {
+    let source = SourceObject::look_up(context.storage.as_ref(), uri).await.map_err(SplitError::Source)?;
+    let (policy, evidence) = policy(context, &source).await?;
+    Ok(Examination { source, policy, evidence })
+}
+
+async fn policy(context: &SplitContext, source: &SourceObject) -> Result<(Policy, Vec<Evidence>), SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
         chunk_bytes: settings.chunk_bytes,
@@ -126,16 +144,19 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
         policy.format = Format::Parquet { column_names: names };
-        return Ok(policy);
+        return Ok((policy, Vec::new()));
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    policy.format = if is_ndjson(&source.uri, &sample, settings.format)? {
-        Format::Ndjson(ndjson(context, source, &policy, &sample).await?)
+    let (format, evidence) = if is_ndjson(&source.uri, &sample, settings.format)? {
+        let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
+        (Format::Ndjson(json), evidence)
     } else {
-        Format::Csv(csv(context, source, &policy, &sample).await?)
+        let (csv, evidence) = csv(context, source, &policy, &sample).await?;
+        (Format::Csv(csv), evidence)
     };
-    Ok(policy)
+    policy.format = format;
+    Ok((policy, evidence))
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.
@@ -166,7 +187,7 @@ async fn csv(
     source: &SourceObject,
     policy: &Policy,
     sample: &Sample,
-) -> Result<CsvPolicy, SplitError> {
+) -> Result<(CsvPolicy, Vec<Evidence>), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
@@ -195,7 +216,7 @@ async fn csv(
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
     schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table_columns(context).await?)?;
-    Ok(csv)
+    Ok((csv, evidence))
 }
 
 async fn ndjson(
@@ -203,7 +224,7 @@ async fn ndjson(
     source: &SourceObject,
     policy: &Policy,
     sample: &Sample,
-) -> Result<NdjsonPolicy, SplitError> {
+) -> Result<(NdjsonPolicy, Vec<Evidence>), SplitError> {
     let settings = &context.settings;
     let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
     let data_start = u64::try_from(data_start).unwrap_or_default();
@@ -236,7 +257,7 @@ async fn ndjson(
         return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
     }
     schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table_columns(context).await?)?;
-    Ok(json)
+    Ok((json, evidence))
 }
 
 /// How column types are found: so that no later record is a surprise where types are to be as wide as the values need.

@@ -7,7 +7,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shared::testing::MemoryStorage;
 use shared::{Format, Location, Progress, PutMode, Settings, Storage};
-use splitter::{SplitContext, split};
+use splitter::{SplitContext, examine, split};
 
 fn at(key: &str) -> Location {
     Location::S3 { bucket: "b".to_owned(), key: key.to_owned() }
@@ -21,15 +21,14 @@ struct Loaded {
     rejects: Vec<String>,
 }
 
-/// Splits a text, bound for a table if that has fields; the error as text.
-async fn load(text: &str, told: &[(&str, &str)], table_fields: &str) -> Result<Loaded, String> {
-    let objects = MemoryStorage::default();
+/// What splits a text that is bound for a table with such fields.
+async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], table_fields: &str) -> SplitContext {
     objects.put(&at("source"), text.to_owned().into(), PutMode::Overwrite).await.unwrap();
     let schema = serde_json::json!(format!("{{\"type\":\"struct\",\"fields\":[{table_fields}]}}"));
     let log = format!("{{\"metaData\":{{\"schemaString\":{schema}}}}}\n");
     objects.put(&at("table/_delta_log/00000000000000000000.json"), log.into(), PutMode::Overwrite).await.unwrap();
     let told = |name: &str| told.iter().find(|(told, _)| *told == name).map(|(_, value)| (*value).to_owned());
-    let context = SplitContext {
+    SplitContext {
         storage: Arc::new(objects.clone()),
         queue: None,
         work_prefix: at("work"),
@@ -40,7 +39,13 @@ async fn load(text: &str, told: &[(&str, &str)], table_fields: &str) -> Result<L
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),
-    };
+    }
+}
+
+/// Splits a text; the error as text.
+async fn load(text: &str, told: &[(&str, &str)], table_fields: &str) -> Result<Loaded, String> {
+    let objects = MemoryStorage::default();
+    let context = context(&objects, text, told, table_fields).await;
     let outcome = split(&context, &at("source")).await.map_err(|error| shared::error_chain(&error))?;
     let columns = match &outcome.job.policy.format {
         Format::Csv(csv) => &csv.columns,
@@ -166,4 +171,26 @@ async fn a_key_that_comes_late_is_a_matter_of_policy() {
         let found = (loaded.columns.as_str(), loaded.rows.len(), loaded.rejects.len());
         assert_eq!(found, (columns, rows, rejects), "{told:?} {:?}", loaded.rejects);
     }
+}
+
+#[tokio::test]
+async fn examining_tells_what_types_follow_from_and_writes_nothing() {
+    let objects = MemoryStorage::default();
+    let text = "id,price,d\n1,1.10,01/02/2013\n2,,05/02/2013\nx,2.20,03/04/2013\n";
+    let context = context(&objects, text, &[], "").await;
+    let before = objects.objects().len();
+    let examined = examine(&context, &at("source")).await.unwrap();
+    assert_eq!(objects.objects().len(), before);
+    let Format::Csv(csv) = &examined.policy.format else { unreachable!("it is a CSV") };
+    let lines = csv.columns.iter().zip(&examined.evidence).map(|(column, evidence)| {
+        let against: Vec<String> = evidence.against().map(|(kind, value)| format!("{kind} {value}")).collect();
+        let (values, nulls) = (evidence.values(), evidence.nulls());
+        let ambiguous = evidence.ambiguous_dates().map(|formats| formats.map(|format| format.to_string()).join(" or "));
+        format!("{}:{} {values} {nulls} {} {ambiguous:?}", column.name, column.column_type, against.join(", "))
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    id:text 3 0 boolean 1, int64 x, float64 x, decimal x, date 1, timestamp 1, timestamp_utc 1 None
+    price:float64 2 1 boolean 1.10, int64 1.10, date 1.10, timestamp 1.10, timestamp_utc 1.10 None
+    d:text 3 0 boolean 01/02/2013, int64 01/02/2013, float64 01/02/2013, decimal 01/02/2013, timestamp 01/02/2013, timestamp_utc 01/02/2013 Some("DD/MM/YYYY or MM/DD/YYYY")
+    "#);
 }
