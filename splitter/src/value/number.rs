@@ -52,11 +52,16 @@ pub(crate) fn decimal(text: &[u8], notation: Notation, precision: u8, scale: u8)
 
 /// Digits before the point, and behind it, of a number that a decimal can hold as it prints.
 pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
-    let fraction = Parts::of(text, notation.point)?.fraction.unwrap_or_default().len();
-    let fraction = u8::try_from(fraction).ok().filter(|fraction| *fraction <= DECIMAL_DIGITS)?;
-    let value = decimal(text, notation, DECIMAL_DIGITS, fraction)?;
-    let digits = value.checked_abs()?.checked_ilog10().map_or(0, |log| log + 1);
-    Some((u8::try_from(digits).ok()?.saturating_sub(fraction), fraction))
+    let parts = Parts::of(text, notation.point)?;
+    // "-0.0" would print as "0.0".
+    let is_kept = parts.sign.is_none() || parts.digits().any(|digit| digit != b'0');
+    if !is_kept || parts.exponent.is_some() || !parts.are_plain(notation) {
+        return None;
+    }
+    let whole = if parts.whole == b"0" { 0 } else { parts.whole.len() };
+    let fraction = parts.fraction.unwrap_or_default().len();
+    let fits = whole + fraction <= usize::from(DECIMAL_DIGITS);
+    fits.then_some((u8::try_from(whole).ok()?, u8::try_from(fraction).ok()?))
 }
 
 /// An integer, however it is written: `007`, `+7`, `7.0`.
