@@ -20,7 +20,9 @@ locals {
     MAX_RECORD_MB       = var.max_record_mb
     COMMIT_MODE         = var.commit_mode
     ON_REPLACE          = var.on_replace
+    FORMAT              = var.format
     INFER               = var.infer
+    SCHEMA              = length(var.schema) == 0 ? null : join(",", [for column, type in var.schema : "${column}:${type}"])
     COLUMN_NAMES        = var.column_names
     CHUNK_CODEC         = var.chunk_codec
     COMPRESSION         = var.compression
@@ -29,10 +31,16 @@ locals {
     MAX_EXPANSION_RATIO = var.max_expansion_ratio
     CSV_DELIMITER       = var.csv_delimiter
     CSV_QUOTE           = var.csv_quote
+    CSV_ESCAPE          = var.csv_escape
+    CSV_COMMENT         = var.csv_comment
+    CSV_TERMINATOR      = var.csv_terminator
+    CSV_HEADER          = var.csv_header
+    CSV_SKIP_LINES      = var.csv_skip_lines
+    CSV_DECIMAL         = var.csv_decimal
+    NULL_WORDS          = length(var.null_words) == 0 ? null : join(",", var.null_words)
+    RUST_LOG            = local.log_filter
     # Who sees a job done tells of it: the splitter, when all chunks were loaded before it came to its end.
     COMPLETION_TOPIC_ARN = var.completion_topic_arn
-    NULL_WORDS           = length(var.null_words) == 0 ? null : join(",", var.null_words)
-    RUST_LOG             = local.log_filter
   }
 }
 
@@ -150,6 +158,13 @@ resource "aws_iam_role_policy" "splitter" {
           Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
         },
         {
+          # The types of the table's columns, which text is read as.
+          Sid      = "ReadTableLog"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = [for uri in local.table_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/_delta_log/*"]
+        },
+        {
           Sid      = "ReceiveEvents"
           Effect   = "Allow"
           Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -168,6 +183,15 @@ resource "aws_iam_role_policy" "splitter" {
           Resource = "${aws_cloudwatch_log_group.function["splitter"].arn}:*"
         },
       ],
+      [
+        for i, uri in local.table_uris : {
+          Sid       = "ListTableLog${i}"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = "arn:${local.partition}:s3:::${regex("^s3://([^/]+)/", uri)[0]}"
+          Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/_delta_log/*" } }
+        }
+      ],
       !var.splitter_hand_over ? [] : [{
         Sid      = "HandOver"
         Effect   = "Allow"
@@ -175,6 +199,12 @@ resource "aws_iam_role_policy" "splitter" {
         Resource = aws_sqs_queue.events.arn
       }],
       local.common_statements,
+      var.table_kms_key_arn == null ? [] : [{
+        Sid      = "UseTableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.table_kms_key_arn
+      }],
       var.source_kms_key_arn == null ? [] : [{
         Sid      = "UseSourceKey"
         Effect   = "Allow"

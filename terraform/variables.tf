@@ -322,13 +322,13 @@ variable "partition_by" {
 }
 
 variable "bad_records" {
-  description = "What becomes of records that cannot be read (BAD_RECORDS): quarantine, fail or null as text."
+  description = "What becomes of records that cannot be read (BAD_RECORDS): quarantine, fail, null or widen as text."
   type        = string
   default     = null
 
   validation {
-    condition     = var.bad_records == null ? true : contains(["quarantine", "fail", "null"], var.bad_records)
-    error_message = "bad_records must be quarantine, fail or \"null\"."
+    condition     = var.bad_records == null ? true : contains(["quarantine", "fail", "null", "widen"], var.bad_records)
+    error_message = "bad_records must be quarantine, fail, \"null\" or widen."
   }
 }
 
@@ -354,6 +354,17 @@ variable "max_record_mb" {
   }
 }
 
+variable "format" {
+  description = "What sources are (FORMAT): csv, ndjson, parquet, or auto: what their content says."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.format == null ? true : contains(["auto", "csv", "ndjson", "parquet"], var.format)
+    error_message = "format must be auto, csv, ndjson or parquet."
+  }
+}
+
 variable "infer" {
   description = "How column types are found (INFER): from a sample, from the full file, or none: all text."
   type        = string
@@ -362,6 +373,18 @@ variable "infer" {
   validation {
     condition     = var.infer == null ? true : contains(["sample", "full", "none"], var.infer)
     error_message = "infer must be sample, full or none."
+  }
+}
+
+variable "schema" {
+  description = "Types of columns by name (SCHEMA), as { id = \"int64\", price = \"decimal(12,2)\", day = \"date(DD.MM.YYYY)\" }; other columns have those of the table, or are found."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for column, type in var.schema : can(regex("^(boolean|int64|float64|decimal\\([0-9]+(, *[0-9]+)?\\)|(date|timestamp|timestamp_utc)(\\([A-Z./-]+\\))?|text)$", type)) && !strcontains(column, ",")])
+    error_message = "schema must hold types: boolean, int64, float64, decimal(P,S), date, timestamp, timestamp_utc or text."
   }
 }
 
@@ -503,24 +526,90 @@ variable "max_expansion_ratio" {
 }
 
 variable "csv_delimiter" {
-  description = "Field separator of CSV, one character or tab (CSV_DELIMITER)."
+  description = "Field separator of CSV (CSV_DELIMITER): one character, tab, a byte such as 0x1f, or auto."
   type        = string
   default     = null
 
   validation {
-    condition     = var.csv_delimiter == null ? true : var.csv_delimiter == "tab" || length(var.csv_delimiter) == 1
-    error_message = "csv_delimiter must be one character or tab."
+    condition     = var.csv_delimiter == null ? true : contains(["auto", "tab"], var.csv_delimiter) || length(var.csv_delimiter) == 1 || can(regex("^0x[0-7][0-9A-Fa-f]$", var.csv_delimiter))
+    error_message = "csv_delimiter must be one character, tab, a byte such as 0x1f, or auto."
   }
 }
 
 variable "csv_quote" {
-  description = "Quote character of CSV (CSV_QUOTE)."
+  description = "Quote character of CSV (CSV_QUOTE): one character, none or auto."
   type        = string
   default     = null
 
   validation {
-    condition     = var.csv_quote == null ? true : length(var.csv_quote) == 1
-    error_message = "csv_quote must be one character."
+    condition     = var.csv_quote == null ? true : contains(["auto", "none"], var.csv_quote) || length(var.csv_quote) == 1 || can(regex("^0x[0-7][0-9A-Fa-f]$", var.csv_quote))
+    error_message = "csv_quote must be one character, none or auto."
+  }
+}
+
+variable "csv_escape" {
+  description = "Character of CSV that makes the one behind it text within quotes (CSV_ESCAPE): one character, none or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_escape == null ? true : contains(["auto", "none"], var.csv_escape) || length(var.csv_escape) == 1 || can(regex("^0x[0-7][0-9A-Fa-f]$", var.csv_escape))
+    error_message = "csv_escape must be one character, none or auto."
+  }
+}
+
+variable "csv_comment" {
+  description = "Character at the start of lines of CSV that are no records (CSV_COMMENT): one character, none or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_comment == null ? true : contains(["auto", "none"], var.csv_comment) || length(var.csv_comment) == 1 || can(regex("^0x[0-7][0-9A-Fa-f]$", var.csv_comment))
+    error_message = "csv_comment must be one character, none or auto."
+  }
+}
+
+variable "csv_terminator" {
+  description = "Character that ends a record of CSV (CSV_TERMINATOR): one character, a byte such as 0x1e, or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_terminator == null ? true : contains(["auto"], var.csv_terminator) || length(var.csv_terminator) == 1 || can(regex("^0x[0-7][0-9A-Fa-f]$", var.csv_terminator))
+    error_message = "csv_terminator must be one character, a byte such as 0x1e, or auto."
+  }
+}
+
+variable "csv_header" {
+  description = "Rows of the header of CSV (CSV_HEADER): true, false, a number up to 16, or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_header == null ? true : contains(["auto", "true", "false"], var.csv_header) || can(regex("^([0-9]|1[0-6])$", var.csv_header))
+    error_message = "csv_header must be true, false, a number up to 16, or auto."
+  }
+}
+
+variable "csv_skip_lines" {
+  description = "Lines of CSV before the header (CSV_SKIP_LINES): a number up to 10000, or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_skip_lines == null ? true : var.csv_skip_lines == "auto" || can(regex("^([0-9]{1,4}|10000)$", var.csv_skip_lines))
+    error_message = "csv_skip_lines must be a number up to 10000, or auto."
+  }
+}
+
+variable "csv_decimal" {
+  description = "What stands before the fraction of a number of CSV (CSV_DECIMAL): a point, a comma, or auto."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.csv_decimal == null ? true : contains(["auto", ".", ","], var.csv_decimal)
+    error_message = "csv_decimal must be a point, a comma, or auto."
   }
 }
 
@@ -840,7 +929,7 @@ variable "source_kms_key_arn" {
 }
 
 variable "table_kms_key_arn" {
-  description = "KMS key of an existing table bucket; the worker may encrypt and decrypt with it."
+  description = "KMS key of an existing table bucket; the worker may encrypt and decrypt with it, the splitter decrypt."
   type        = string
   default     = null
 

@@ -61,7 +61,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct IngestArgs {
-    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
     /// The Delta table: a path, or s3://bucket/prefix; made when it is not there [env: TABLE_URI]
     #[arg(long, value_name = "TABLE_URI")]
@@ -97,7 +97,7 @@ pub(crate) struct IngestArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {
-    /// The file: a path, or s3://bucket/key; CSV or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
     /// Where the job's folder with its chunks is made: a path, or s3://bucket/prefix
     #[arg(long, value_name = "DIR_OR_S3_PREFIX")]
@@ -231,9 +231,15 @@ pub(crate) struct ReadingArgs {
     /// Compression of chunks: snappy, zstd, lz4 or none [env: CHUNK_CODEC] [default: snappy]
     #[arg(long, value_name = "CODEC")]
     chunk_codec: Option<String>,
+    /// What the file is: csv, ndjson, parquet or auto [env: FORMAT] [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
     /// How column types are found: sample, full or none [env: INFER] [default: sample]
     #[arg(long, value_name = "HOW")]
     infer: Option<String>,
+    /// Types of columns, as id:int64,price:decimal(12,2),day:date [env: SCHEMA]
+    #[arg(long, value_name = "NAME:TYPE,...")]
+    schema: Option<String>,
     /// How columns are named: lower, snake or keep [env: COLUMN_NAMES] [default: lower]
     #[arg(long, value_name = "HOW")]
     column_names: Option<String>,
@@ -249,16 +255,34 @@ pub(crate) struct ReadingArgs {
     /// Times its size that it may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
     #[arg(long, value_name = "N")]
     max_expansion_ratio: Option<String>,
-    /// Field separator of a CSV, one character, or "tab" [env: CSV_DELIMITER] [default: ,]
+    /// Field separator of a CSV: one character, tab, a byte such as 0x1f, or auto [env: CSV_DELIMITER] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_delimiter: Option<String>,
-    /// Quote character of a CSV [env: CSV_QUOTE] [default: "]
+    /// Quote character of a CSV: one character, none or auto [env: CSV_QUOTE] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_quote: Option<String>,
+    /// Character that makes the one behind it text within quotes: one character, none or auto [env: CSV_ESCAPE] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_escape: Option<String>,
+    /// Character at the start of lines that are no records: one character, none or auto [env: CSV_COMMENT] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_comment: Option<String>,
+    /// Character that ends a record: one character, a byte such as 0x1e, or auto [env: CSV_TERMINATOR] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_terminator: Option<String>,
+    /// Rows of the header: true, false, a number or auto [env: CSV_HEADER] [default: auto]
+    #[arg(long, value_name = "ROWS")]
+    csv_header: Option<String>,
+    /// Lines before the header that are no part of the table, or auto [env: CSV_SKIP_LINES] [default: auto]
+    #[arg(long, value_name = "N")]
+    csv_skip_lines: Option<String>,
+    /// What stands before the fraction of a number: ".", "," or auto [env: CSV_DECIMAL] [default: auto]
+    #[arg(long, value_name = "CHAR")]
+    csv_decimal: Option<String>,
     /// Words that mean null in every column [env: NULL_WORDS]
     #[arg(long, value_name = "A,B")]
     null_words: Option<String>,
-    /// What becomes of a bad record: quarantine, fail or null [env: BAD_RECORDS] [default: quarantine]
+    /// What becomes of a bad record: quarantine, fail, null or widen [env: BAD_RECORDS] [default: quarantine]
     #[arg(long, value_name = "HOW")]
     bad_records: Option<String>,
     /// Rejected records, as a number or a percentage, beyond which the exit status is 4 [env: MAX_BAD_RECORDS]
@@ -271,11 +295,13 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    fn variables(&self) -> [(&'static str, Option<&str>); 14] {
+    fn variables(&self) -> [(&'static str, Option<&str>); 22] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
+            ("FORMAT", self.format.as_deref()),
             ("INFER", self.infer.as_deref()),
+            ("SCHEMA", self.schema.as_deref()),
             ("COLUMN_NAMES", self.column_names.as_deref()),
             ("COMPRESSION", self.compression.as_deref()),
             ("ENCODING", self.encoding.as_deref()),
@@ -283,6 +309,12 @@ impl ReadingArgs {
             ("MAX_EXPANSION_RATIO", self.max_expansion_ratio.as_deref()),
             ("CSV_DELIMITER", self.csv_delimiter.as_deref()),
             ("CSV_QUOTE", self.csv_quote.as_deref()),
+            ("CSV_ESCAPE", self.csv_escape.as_deref()),
+            ("CSV_COMMENT", self.csv_comment.as_deref()),
+            ("CSV_TERMINATOR", self.csv_terminator.as_deref()),
+            ("CSV_HEADER", self.csv_header.as_deref()),
+            ("CSV_SKIP_LINES", self.csv_skip_lines.as_deref()),
+            ("CSV_DECIMAL", self.csv_decimal.as_deref()),
             ("NULL_WORDS", self.null_words.as_deref()),
             ("BAD_RECORDS", self.bad_records.as_deref()),
             ("MAX_BAD_RECORDS", self.max_bad_records.as_deref()),

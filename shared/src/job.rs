@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::column::Column;
+use crate::dialect::Dialect;
 use crate::source_object::SourceObject;
 use crate::storage::Location;
 use crate::text_policy::TextPolicy;
@@ -183,6 +185,8 @@ pub enum CommitMode {
 pub enum Format {
     /// Delimited text.
     Csv(CsvPolicy),
+    /// One JSON object a line.
+    Ndjson(NdjsonPolicy),
     /// Parquet.
     Parquet {
         /// Name of each top-level column in the chunks, in the order of the file.
@@ -193,11 +197,10 @@ pub enum Format {
 /// Dialect, columns and null words of a CSV source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvPolicy {
-    /// Field separator, one byte.
-    pub delimiter: char,
-    /// Quote character, one byte, doubled to stand for itself.
-    pub quote: char,
-    /// Byte offset in the text of the first record, behind byte order mark and header.
+    /// How its text is written.
+    #[serde(flatten)]
+    pub dialect: Dialect,
+    /// Byte offset in the text of the first record, behind byte order mark, lines before the table, and header.
     pub data_start: u64,
     /// Columns in the order of the file.
     pub columns: Vec<Column>,
@@ -205,38 +208,15 @@ pub struct CsvPolicy {
     pub null_words: Vec<String>,
 }
 
-/// One column of a CSV source.
+/// Columns and null words of an NDJSON source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Column {
-    /// Its name in the header.
-    pub source_name: String,
-    /// Its name in the chunks.
-    pub name: String,
-    /// Its type in the chunks.
-    #[serde(rename = "type")]
-    pub column_type: ColumnType,
-    /// Whether the null words hold in it: in text they are words like any other, unless `NULL_WORDS` is set.
-    pub null_words: bool,
-}
-
-/// Type of a CSV column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ColumnType {
-    /// `true` and `false`.
-    Boolean,
-    /// Signed 64-bit integer.
-    Int64,
-    /// Double-precision number.
-    Float64,
-    /// Calendar date.
-    Date32,
-    /// Date and time in microseconds, without a zone.
-    Timestamp,
-    /// Instant in microseconds.
-    TimestampUtc,
-    /// Text.
-    Utf8,
+pub struct NdjsonPolicy {
+    /// Byte offset of the first record, behind the byte order mark.
+    pub data_start: u64,
+    /// A column for each key, in the order of their first appearance.
+    pub columns: Vec<Column>,
+    /// Strings that mean null, beside `null` itself.
+    pub null_words: Vec<String>,
 }
 
 /// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.
@@ -250,6 +230,23 @@ pub enum BadRecords {
     Fail,
     /// A value that does not fit its column becomes null; a record with too few or too many fields is quarantined.
     Null,
+    /// Types are found from the whole source, so that every value fits the type that was found; what cannot be taken for
+    /// another reason is kept as with `Quarantine`.
+    Widen,
+}
+
+/// What a source is: `FORMAT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatChoice {
+    /// What its content says.
+    #[default]
+    Auto,
+    /// Delimited text.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Parquet.
+    Parquet,
 }
 
 /// How column types are found: `INFER`.
@@ -294,7 +291,8 @@ macro_rules! words {
 
 pub(crate) use words;
 
-words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null);
+words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null, "widen" => Widen);
+words!(FormatChoice: "auto" => Auto, "csv" => Csv, "ndjson" => Ndjson, "parquet" => Parquet);
 words!(CommitMode: "chunk" => Chunk, "file" => File);
 words!(OnReplace: "append" => Append, "replace" => Replace);
 words!(Infer: "sample" => Sample, "full" => Full, "none" => None);

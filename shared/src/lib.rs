@@ -8,7 +8,9 @@ mod arrow_metadata;
 mod aws;
 mod backoff;
 mod chunk_task;
+mod column;
 mod completion;
+mod dialect;
 mod drops;
 mod failure;
 mod job;
@@ -34,11 +36,13 @@ pub use arrow_metadata::arrow_metadata;
 pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
+pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
 pub use completion::{Completion, CompletionError};
+pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
-    BadRecords, Column, ColumnNames, ColumnType, CommitMode, CsvPolicy, Format, Infer, Job, JobId, LoadPolicy,
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, NdjsonPolicy,
     OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::BackoffSettings;
-use crate::job::{BadRecords, ColumnNames, CommitMode, Infer, OnReplace};
+use crate::column::{ToldColumn, told_columns};
+use crate::dialect::{CsvSettings, Told};
+use crate::job::{BadRecords, ColumnNames, CommitMode, FormatChoice, Infer, OnReplace};
 use crate::notice::{SnsTopic, Topic};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
@@ -39,16 +41,24 @@ variables! {
     "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
     "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
     "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
+    "FORMAT" = "auto": "what sources are: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto`, what their content says";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
+    "SCHEMA" = "": "types of columns, as `id:int64,price:decimal(12,2),day:date(DD.MM.YYYY)`: `boolean`, `int64`, `float64`, `decimal(P,S)`, `date`, `timestamp`, `timestamp_utc`, `text`; the types of other columns are those of the table, or found";
     "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
     "COMPRESSION" = "auto": "what sources are compressed with: `auto` (found by their first bytes), `none`, `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `snappy` or `zip`";
     "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
     "MAX_EXPANDED_MB" = "": "most MiB that a compressed source may expand to; none for no limit";
     "MAX_EXPANSION_RATIO" = "1000": "how many times its size a compressed source may expand to, once it is beyond 256 MiB";
-    "CSV_DELIMITER" = ",": "field separator, one ASCII character, or `tab`";
-    "CSV_QUOTE" = "\"": "quote character, one ASCII character";
+    "CSV_DELIMITER" = "auto": "field separator of CSV: one ASCII character, `tab`, a byte such as `0x1f`, or `auto` to find it";
+    "CSV_QUOTE" = "auto": "quote character: one ASCII character, `none`, or `auto` to find it";
+    "CSV_ESCAPE" = "auto": "character that makes the one behind it text within quotes, beside doubled quotes: one ASCII character, `none`, or `auto` to find it";
+    "CSV_COMMENT" = "auto": "character at the start of lines that are no records: one ASCII character, `none`, or `auto` to find it";
+    "CSV_TERMINATOR" = "auto": "character that ends a record: one ASCII character, a byte such as `0x1e`, or `auto` for line ends of every kind";
+    "CSV_HEADER" = "auto": "rows of the header, up to 16, whose names are joined: `true` (one), `false` (none), a number, or `auto` to find them";
+    "CSV_SKIP_LINES" = "auto": "lines before the header, up to 10000, that are no part of the table, or `auto` to find them";
+    "CSV_DECIMAL" = "auto": "`.` or `,` before the fraction of a number, or `auto` to find it";
     "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
-    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null";
+    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null, `widen` finds types from the whole file, which it reads twice, so that all values fit them";
     "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which `sluice` ends with status 4; none for no limit";
     "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
@@ -77,8 +87,12 @@ pub struct Settings {
     pub sql: Option<String>,
     /// `PARTITION_BY`.
     pub partition_by: Vec<String>,
+    /// `FORMAT`.
+    pub format: FormatChoice,
     /// `INFER`.
     pub infer: Infer,
+    /// `SCHEMA`.
+    pub schema: Vec<ToldColumn>,
     /// `COLUMN_NAMES`.
     pub column_names: ColumnNames,
     /// `COMPRESSION`; `None` to find it out.
@@ -89,10 +103,8 @@ pub struct Settings {
     pub max_expanded_bytes: Option<u64>,
     /// `MAX_EXPANSION_RATIO`.
     pub max_expansion_ratio: u64,
-    /// `CSV_DELIMITER`.
-    pub csv_delimiter: char,
-    /// `CSV_QUOTE`.
-    pub csv_quote: char,
+    /// The settings that begin with `CSV_`.
+    pub csv: CsvSettings,
     /// `NULL_WORDS`; `None` when it is not set.
     pub null_words: Option<Vec<String>>,
     /// `COMMIT_MODE`.
@@ -178,19 +190,20 @@ impl Settings {
             work_prefix,
             chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
             source_queue_url: read.text("SOURCE_QUEUE_URL"),
-            table: read.optional("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?,
+            table: read.table()?,
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
             on_replace: read.word("ON_REPLACE")?,
+            format: read.word("FORMAT")?,
             infer: read.word("INFER")?,
+            schema: read.schema()?,
             column_names: read.word("COLUMN_NAMES")?,
             compression: read.unless_auto("COMPRESSION", COMPRESSIONS, |word| word.parse().ok())?,
             encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
             max_expanded_bytes: read.number_or_none("MAX_EXPANDED_MB", 1, 1 << 40)?.map(mib),
             max_expansion_ratio: read.number("MAX_EXPANSION_RATIO", 1, 1 << 32)?,
-            csv_delimiter: read.character("CSV_DELIMITER")?,
-            csv_quote: read.character("CSV_QUOTE")?,
+            csv: read.csv()?,
             null_words: read.list("NULL_WORDS"),
             bad_records: read.word("BAD_RECORDS")?,
             max_bad_records: read.optional("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?,
@@ -225,6 +238,22 @@ fn bad_limit(text: &str) -> Option<BadRecordLimit> {
         Some(percent) => percent.trim().parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(BadRecordLimit::Percent),
         None => text.parse().ok().map(BadRecordLimit::Count),
     }
+}
+
+/// One ASCII character: as it is, `tab`, or as a byte in hexadecimal.
+fn character(text: &str) -> Option<char> {
+    match text {
+        "tab" | "\\t" => return Some('\t'),
+        "\\n" => return Some('\n'),
+        "\\r" => return Some('\r'),
+        _ => {}
+    }
+    if let Some(digits) = text.strip_prefix("0x") {
+        return u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii).map(char::from);
+    }
+    let mut characters = text.chars();
+    let first = characters.next().filter(char::is_ascii)?;
+    characters.next().is_none().then_some(first)
 }
 
 /// Reads variables, each with the default of [`VARIABLES`].
@@ -273,9 +302,25 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
+    fn table(&self) -> Result<Option<Location>, SettingsError> {
+        let table = |_| self.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok());
+        self.text("TABLE_URI").map(table).transpose()
+    }
+
+    fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
+        self.worded("SCHEMA", |text| {
+            told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
+        })
+    }
+
+    /// As [`Reader::parsed`], where the error says by itself what is wrong.
+    fn worded<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, SettingsError> {
         let value = self.or_default(name);
-        value.parse().map_err(|expected| SettingsError { name, value, expected })
+        parse(&value).map_err(|expected| SettingsError { name, value, expected })
+    }
+
+    fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
+        self.worded(name, str::parse)
     }
 
     fn number_or_none(&self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, SettingsError> {
@@ -292,15 +337,58 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.parsed(name, expected, |text| if text == "auto" { Some(None) } else { parse(text).map(Some) })
     }
 
-    fn character(&self, name: &'static str) -> Result<char, SettingsError> {
-        self.parsed(name, "one ASCII character, or 'tab'", |text| match text {
-            "tab" | "\\t" => Some('\t'),
-            _ => {
-                let mut characters = text.chars();
-                let first = characters.next().filter(char::is_ascii)?;
-                characters.next().is_none().then_some(first).filter(|c| !matches!(c, '\r' | '\n'))
+    /// A setting that is found when it is `auto`.
+    fn told<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Told<T>, SettingsError> {
+        Ok(self.unless_auto(name, &format!("{expected}, or 'auto'"), parse)?.map_or(Told::Auto, Told::Is))
+    }
+
+    fn csv(&self) -> Result<CsvSettings, SettingsError> {
+        let mark = |text: &str| if text == "none" { Some(None) } else { character(text).map(Some) };
+        let count = |most: usize| move |text: &str| text.parse().ok().filter(|number| *number <= most);
+        let header = |text: &str| match text {
+            "true" => Some(1),
+            "false" => Some(0),
+            _ => count(16)(text),
+        };
+        let decimal = |text: &str| character(text).filter(|c| matches!(c, '.' | ','));
+        let csv = CsvSettings {
+            delimiter: self.told("CSV_DELIMITER", "one ASCII character, 'tab', or a byte such as 0x1f", |text| {
+                character(text).filter(|c| !matches!(c, '\r' | '\n'))
+            })?,
+            quote: self.told("CSV_QUOTE", "one ASCII character, or 'none'", mark)?,
+            escape: self.told("CSV_ESCAPE", "one ASCII character, or 'none'", mark)?,
+            comment: self.told("CSV_COMMENT", "one ASCII character, or 'none'", mark)?,
+            terminator: self.told("CSV_TERMINATOR", "one ASCII character, or a byte such as 0x1e", character)?,
+            header: self.told("CSV_HEADER", "'true', 'false', or a number of rows up to 16", header)?,
+            skip_lines: self.told("CSV_SKIP_LINES", "a number of lines up to 10000", count(10_000))?,
+            decimal: self.told("CSV_DECIMAL", "'.' or ','", decimal)?,
+        };
+        self.each_once(&csv)?;
+        Ok(csv)
+    }
+
+    /// A character can have one meaning only.
+    fn each_once(&self, csv: &CsvSettings) -> Result<(), SettingsError> {
+        let told = [
+            ("CSV_DELIMITER", csv.delimiter.told()),
+            ("CSV_QUOTE", csv.quote.told().flatten()),
+            ("CSV_ESCAPE", csv.escape.told().flatten()),
+            ("CSV_COMMENT", csv.comment.told().flatten()),
+            ("CSV_TERMINATOR", csv.terminator.told()),
+        ];
+        for (place, (name, character)) in told.iter().enumerate() {
+            let same = told.iter().take(place).find(|(_, other)| character.is_some() && other == character);
+            if let Some((other, _)) = same {
+                let expected = format!("another character than that of {other}");
+                return Err(SettingsError { name, value: self.or_default(name), expected });
             }
-        })
+        }
+        Ok(())
     }
 
     fn list(&self, name: &str) -> Option<Vec<String>> {
@@ -321,7 +409,7 @@ mod tests {
         let settings = Settings::from_lookup(|_| None).unwrap();
         assert_eq!(settings.chunk_bytes, 100 << 20);
         assert_eq!(settings.work_prefix, None);
-        assert_eq!(settings.csv_quote, '"');
+        assert_eq!(settings.csv, CsvSettings::default());
     }
 
     #[test]
@@ -332,11 +420,13 @@ mod tests {
             ("CHUNK_SIZE_MB", "1.5"),
             ("CHUNK_SIZE_MB", "ten"),
             ("CHUNK_CODEC", "rar"),
+            ("FORMAT", "xml"),
             ("INFER", "maybe"),
             ("COMPRESSION", "rar"),
             ("ENCODING", "ebcdic"),
             ("MAX_EXPANDED_MB", "0"),
             ("MAX_EXPANSION_RATIO", "none"),
+            ("SCHEMA", "id:integer"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),
             ("ON_REPLACE", "merge"),
@@ -344,6 +434,13 @@ mod tests {
             ("MAX_BAD_RECORDS", "-1"),
             ("CSV_DELIMITER", "::"),
             ("CSV_DELIMITER", "é"),
+            ("CSV_DELIMITER", "none"),
+            ("CSV_DELIMITER", "0xff"),
+            ("CSV_QUOTE", "quote"),
+            ("CSV_HEADER", "17"),
+            ("CSV_HEADER", "yes"),
+            ("CSV_SKIP_LINES", "-1"),
+            ("CSV_DECIMAL", ";"),
             ("COMMIT_MAX_ATTEMPTS", "0"),
             ("COMPLETION_TOPIC_ARN", "done"),
             ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
@@ -359,6 +456,38 @@ mod tests {
     fn error_text() {
         let error = with("CHUNK_SIZE_MB", "ten").unwrap_err();
         insta::assert_snapshot!(error, @"CHUNK_SIZE_MB='ten' cannot be used: it must be a whole number from 1 to 5120");
+    }
+
+    #[test]
+    fn dialects_that_are_told() {
+        let csv = |name, value| with(name, value).unwrap().csv;
+        let auto = CsvSettings::default;
+        for (name, value, expected) in [
+            ("CSV_DELIMITER", "auto", auto()),
+            ("CSV_DELIMITER", ";", CsvSettings { delimiter: Told::Is(';'), ..auto() }),
+            ("CSV_DELIMITER", "tab", CsvSettings { delimiter: Told::Is('\t'), ..auto() }),
+            ("CSV_DELIMITER", "\\t", CsvSettings { delimiter: Told::Is('\t'), ..auto() }),
+            ("CSV_DELIMITER", "0x1F", CsvSettings { delimiter: Told::Is('\x1f'), ..auto() }),
+            ("CSV_QUOTE", "'", CsvSettings { quote: Told::Is(Some('\'')), ..auto() }),
+            ("CSV_QUOTE", "none", CsvSettings { quote: Told::Is(None), ..auto() }),
+            ("CSV_ESCAPE", "\\", CsvSettings { escape: Told::Is(Some('\\')), ..auto() }),
+            ("CSV_COMMENT", "#", CsvSettings { comment: Told::Is(Some('#')), ..auto() }),
+            ("CSV_TERMINATOR", "0x1e", CsvSettings { terminator: Told::Is('\x1e'), ..auto() }),
+            ("CSV_HEADER", "true", CsvSettings { header: Told::Is(1), ..auto() }),
+            ("CSV_HEADER", "false", CsvSettings { header: Told::Is(0), ..auto() }),
+            ("CSV_HEADER", "3", CsvSettings { header: Told::Is(3), ..auto() }),
+            ("CSV_SKIP_LINES", "7", CsvSettings { skip_lines: Told::Is(7), ..auto() }),
+            ("CSV_DECIMAL", ",", CsvSettings { decimal: Told::Is(','), ..auto() }),
+        ] {
+            assert_eq!(csv(name, value), expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_character_has_one_meaning() {
+        let twice = |name: &str| matches!(name, "CSV_DELIMITER" | "CSV_COMMENT").then(|| "#".to_owned());
+        let error = Settings::from_lookup(twice).unwrap_err();
+        insta::assert_snapshot!(error, @"CSV_COMMENT='#' cannot be used: it must be another character than that of CSV_DELIMITER");
     }
 
     #[test]

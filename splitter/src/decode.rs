@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
+use crate::fields::{Fields, byte};
+use crate::json::{self, Objects};
 use crate::quarantine::Reject;
-use crate::records::{Block, behind_line_ends, without_line_end};
+use crate::record_format::RecordFormat;
+use crate::records::Block;
 use crate::value;
+use crate::value::moment;
+use crate::value::number::{self, Notation};
 
 /// A block, decoded.
 #[derive(Debug)]
@@ -27,7 +32,7 @@ pub(crate) struct Decoded {
     pub(crate) rejects: Vec<Reject>,
 }
 
-/// Schema of the rows of a CSV source.
+/// Schema of the rows of a source of text.
 pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
     let field = |column: &Column| Field::new(&column.name, data_type(column.column_type), true);
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
@@ -38,6 +43,9 @@ fn data_type(column_type: ColumnType) -> DataType {
         ColumnType::Boolean => DataType::Boolean,
         ColumnType::Int64 => DataType::Int64,
         ColumnType::Float64 => DataType::Float64,
+        ColumnType::Decimal { precision, scale } => {
+            DataType::Decimal128(precision, i8::try_from(scale).unwrap_or_default())
+        }
         ColumnType::Date32 => DataType::Date32,
         ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
         ColumnType::TimestampUtc => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -50,237 +58,190 @@ pub(crate) fn is_null(text: &[u8], csv: &CsvPolicy, column: &Column) -> bool {
     text.is_empty() || (column.null_words && csv.null_words.iter().any(|word| word.as_bytes() == text))
 }
 
-/// One record of a text.
-#[derive(Debug)]
-pub(crate) struct Record<'a> {
-    /// Its fields, unquoted.
-    pub(crate) fields: &'a csv::ByteRecord,
-    /// Where it begins in the text.
-    pub(crate) start: usize,
-    /// Where it ends, line end included or not.
-    pub(crate) end: usize,
+/// How numbers are written in a CSV source.
+pub(crate) fn notation(csv: &CsvPolicy) -> Notation {
+    Notation { point: byte(csv.dialect.decimal), bare_exponents: false }
 }
 
-/// The records of a text, with their places. Blank lines are no records.
-#[derive(Debug)]
-pub(crate) struct Records<'a> {
-    text: &'a [u8],
-    reader: csv::Reader<&'a [u8]>,
-    record: csv::ByteRecord,
+/// What stands in one column of one record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Text(&'a [u8]),
+    /// A text that is no value of the column, whatever its letters are.
+    Misfit(&'a [u8]),
 }
 
-impl<'a> Records<'a> {
-    pub(crate) fn new(text: &'a [u8], csv: &CsvPolicy) -> Self {
-        let mut builder = csv::ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(byte(csv.delimiter)).quote(byte(csv.quote));
-        Self { text, reader: builder.from_reader(text), record: csv::ByteRecord::new() }
-    }
-
-    /// The next record; `None` at the end.
-    pub(crate) fn next(&mut self) -> Option<Record<'_>> {
-        let start = place(&self.reader);
-        // Reading from memory, and with any number of fields allowed, nothing can fail.
-        if !self.reader.read_byte_record(&mut self.record).ok()? {
-            return None;
+impl Cell<'_> {
+    fn text_bytes(self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Null | Self::Misfit(_) => 0,
         }
-        Some(Record { fields: &self.record, start: behind_line_ends(self.text, start), end: place(&self.reader) })
     }
-}
-
-fn place(reader: &csv::Reader<&[u8]>) -> usize {
-    usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
-}
-
-/// A delimiter or a quote, which settings and policies keep to ASCII.
-pub(crate) fn byte(character: char) -> u8 {
-    u8::try_from(character).unwrap_or(b',')
 }
 
 /// Decodes a block.
 pub(crate) fn decode(
     block: &Block,
-    csv: &CsvPolicy,
+    format: &RecordFormat,
     schema: &SchemaRef,
     bad_records: BadRecords,
     max_record_bytes: u64,
 ) -> Result<Decoded, ArrowError> {
     let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
-    let mut fields = Fields::read(block, csv, max_record_bytes);
     let mut misfits = Misfits { by_row: BTreeMap::new(), nulls_instead: bad_records == BadRecords::Null };
-    let columns: Vec<ArrayRef> = csv
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| decode_column(&fields, csv, index, column, &mut misfits))
-        .collect();
-    let rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
-    let rejects = misfits.by_row.iter().filter_map(|(row, misfit)| {
-        let column = csv.columns.get(misfit.column).map(|column| column.name.clone());
-        Some(fields.rows.get(*row)?.reject(block, column, misfit.reason.clone()))
-    });
-    let rejects: Vec<Reject> = rejects.collect();
-    let rows = if rejects.is_empty() {
-        rows
-    } else {
-        let taken = (0..fields.rows.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
-        filter_record_batch(&rows, &taken.collect::<BooleanArray>())?
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(format.columns().len());
+    let (read, records, mut rejects) = match format {
+        RecordFormat::Csv(csv) => {
+            let fields = Fields::read(block, csv, max_record_bytes);
+            for (index, column) in csv.columns.iter().enumerate() {
+                let cell = |text| if is_null(text, csv, column) { Cell::Null } else { Cell::Text(text) };
+                let cells = || fields.column(index).map(cell);
+                columns.push(decode_column(cells, fields.rows.len(), notation(csv), (index, column), &mut misfits));
+            }
+            (fields.rows, fields.records, fields.rejects)
+        }
+        RecordFormat::Ndjson(json) => {
+            let objects = Objects::read(block, json, max_record_bytes);
+            for place in json.columns.iter().enumerate() {
+                let cells = || objects.column(place, &json.null_words);
+                columns.push(decode_column(cells, objects.rows.len(), json::NOTATION, place, &mut misfits));
+            }
+            (objects.rows, objects.records, objects.rejects)
+        }
     };
-    fields.rejects.extend(rejects);
-    fields.rejects.sort_by_key(|reject| reject.record);
-    Ok(Decoded { rows, records: fields.records, rejects: fields.rejects })
-}
-
-/// The fields of all records of a block that have the right number of them.
-struct Fields {
-    /// The fields one behind the other, record by record.
-    text: Vec<u8>,
-    /// Where each field ends in `text`.
-    ends: Vec<usize>,
-    width: usize,
-    rows: Vec<Row>,
-    records: u64,
-    rejects: Vec<Reject>,
-}
-
-/// Where a record stands in its block.
-struct Row {
-    record: u64,
-    start: usize,
-    end: usize,
-}
-
-impl Row {
-    fn reject(&self, block: &Block, column: Option<String>, reason: String) -> Reject {
-        let raw = block.text.get(self.start..self.end).unwrap_or_default();
-        Reject {
-            record: self.record,
-            byte_offset: block.start + u64::try_from(self.start).unwrap_or_default(),
-            column,
-            reason,
-            raw: without_line_end(raw).to_vec(),
-        }
+    let mut rows = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    if !misfits.by_row.is_empty() {
+        let taken = (0..read.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
+        rows = filter_record_batch(&rows, &taken.collect::<BooleanArray>())?;
+        rejects.extend(misfits.by_row.into_iter().filter_map(|(row, misfit)| {
+            let column = format.columns().get(misfit.column).map(|column| column.name.clone());
+            Some(read.get(row)?.reject(block, format.dialect(), column, misfit.reason))
+        }));
+        rejects.sort_by_key(|reject| reject.record);
     }
-}
-
-impl Fields {
-    fn read(block: &Block, csv: &CsvPolicy, max_record_bytes: usize) -> Self {
-        let width = csv.columns.len();
-        let mut fields = Self {
-            text: Vec::with_capacity(block.text.len()),
-            ends: Vec::new(),
-            width,
-            rows: Vec::new(),
-            records: 0,
-            rejects: Vec::new(),
-        };
-        let mut records = Records::new(&block.text, csv);
-        while let Some(record) = records.next() {
-            fields.records += 1;
-            let row = Row { record: fields.records, start: record.start, end: record.end };
-            let found = record.fields.len();
-            let reason = if found != width {
-                format!("{found} fields where {width} are expected")
-            } else if row.end - row.start > max_record_bytes {
-                format!("the record has {} bytes, more than MAX_RECORD_MB allows", row.end - row.start)
-            } else {
-                let before = fields.text.len();
-                fields.text.extend_from_slice(record.fields.as_slice());
-                fields.ends.extend(record.fields.iter().scan(before, |end, field| {
-                    *end += field.len();
-                    Some(*end)
-                }));
-                fields.rows.push(row);
-                continue;
-            };
-            fields.rejects.push(row.reject(block, None, reason));
-        }
-        fields
-    }
-
-    /// The fields of one column, row by row.
-    fn column(&self, index: usize) -> impl Iterator<Item = &[u8]> {
-        (0..self.rows.len()).map(move |row| {
-            let place = row * self.width + index;
-            let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-            self.ends.get(place).and_then(|end| self.text.get(start..*end)).unwrap_or_default()
-        })
-    }
+    Ok(Decoded { rows, records, rejects })
 }
 
 /// Values that do not fit their column; of each row the first.
+#[derive(Debug)]
 struct Misfits {
     by_row: BTreeMap<usize, Misfit>,
     nulls_instead: bool,
 }
 
+#[derive(Debug)]
 struct Misfit {
     column: usize,
     reason: String,
 }
 
 impl Misfits {
-    fn note(&mut self, row: usize, column: usize, text: &[u8], column_type: ColumnType) {
-        if self.nulls_instead {
-            return;
+    fn note(&mut self, row: usize, (index, column): (usize, &Column), text: &[u8]) {
+        if !self.nulls_instead {
+            self.by_row.entry(row).or_insert_with(|| Misfit { column: index, reason: reason(text, column) });
         }
-        self.by_row.entry(row).or_insert_with(|| Misfit { column, reason: reason(text, column_type) });
     }
 }
 
-fn reason(text: &[u8], column_type: ColumnType) -> String {
-    const SHOWN: usize = 60;
-    let Ok(text) = std::str::from_utf8(text) else {
+fn reason(text: &[u8], column: &Column) -> String {
+    let Some(shown) = value::shown(text) else {
         return "the text is not valid UTF-8, or not valid in the file's encoding".to_owned();
     };
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    let what = match column_type {
-        ColumnType::Boolean => "neither true nor false",
-        ColumnType::Int64 => "not an integer of 64 bits",
-        ColumnType::Float64 => "not a number that double precision holds without loss",
-        ColumnType::Date32 => "not a date such as 2013-01-31",
-        ColumnType::Timestamp => "not a timestamp such as 2013-01-31 12:00:00",
-        ColumnType::TimestampUtc => "not a timestamp with zone such as 2013-01-31T12:00:00Z",
-        ColumnType::Utf8 => "not valid UTF-8",
+    let date = column.date_format;
+    let what = match column.column_type {
+        ColumnType::Boolean => "neither true nor false".to_owned(),
+        ColumnType::Int64 => "not an integer of 64 bits".to_owned(),
+        ColumnType::Float64 => "not a number that double precision holds without loss".to_owned(),
+        ColumnType::Decimal { precision, scale } => {
+            format!("not a number of at most {precision} digits, {scale} of them behind the point")
+        }
+        ColumnType::Date32 => format!("not a date as {date}"),
+        ColumnType::Timestamp => format!("not a timestamp as {date} HH:MM:SS"),
+        ColumnType::TimestampUtc => format!("not a timestamp with zone as {date} HH:MM:SS+HH:MM"),
+        ColumnType::Utf8 => "not valid UTF-8".to_owned(),
     };
     format!("'{shown}' is {what}")
 }
 
-/// Decodes one column: a builder, and the function that reads one value.
-fn decode_column(fields: &Fields, csv: &CsvPolicy, index: usize, column: &Column, misfits: &mut Misfits) -> ArrayRef {
-    let column_type = column.column_type;
+/// Decodes one column: a builder, and the functions that read one value of a type that was inferred and told.
+fn decode_column<'a, C: Iterator<Item = Cell<'a>>>(
+    cells: impl Fn() -> C,
+    rows: usize,
+    notation: Notation,
+    (index, column): (usize, &Column),
+    misfits: &mut Misfits,
+) -> ArrayRef {
+    let (is_told, point, format) = (column.origin.is_told(), notation.point, column.date_format);
+    let note = |row, text: &[u8]| misfits.note(row, (index, column), text);
     macro_rules! column {
-        ($builder:expr, $parse:expr) => {{
+        ($builder:expr, $strictly:expr, $told:expr) => {{
             let mut builder = $builder;
-            for (row, text) in fields.column(index).enumerate() {
-                if is_null(text, csv, column) {
-                    builder.append_null();
-                } else if let Some(value) = $parse(text) {
-                    builder.append_value(value);
-                } else {
-                    misfits.note(row, index, text, column_type);
-                    builder.append_null();
-                }
+            if is_told {
+                builder.extend(values(cells(), $told, note));
+            } else {
+                builder.extend(values(cells(), $strictly, note));
             }
             Arc::new(builder.finish())
         }};
     }
-    let rows = fields.rows.len();
-    match column_type {
-        ColumnType::Boolean => column!(BooleanBuilder::with_capacity(rows), value::boolean),
-        ColumnType::Int64 => column!(Int64Builder::with_capacity(rows), value::int64),
-        ColumnType::Float64 => column!(Float64Builder::with_capacity(rows), value::float64),
-        ColumnType::Date32 => column!(Date32Builder::with_capacity(rows), value::date32),
-        ColumnType::Timestamp => column!(TimestampMicrosecondBuilder::with_capacity(rows), value::timestamp),
+    let timestamps = || TimestampMicrosecondBuilder::with_capacity(rows);
+    match column.column_type {
+        ColumnType::Boolean => column!(BooleanBuilder::with_capacity(rows), value::boolean, value::told_boolean),
+        ColumnType::Int64 => {
+            column!(Int64Builder::with_capacity(rows), number::int64, |text| number::told_int64(text, point))
+        }
+        ColumnType::Float64 => {
+            column!(Float64Builder::with_capacity(rows), |text| number::float64(text, notation), |text| {
+                number::told_float64(text, point)
+            })
+        }
+        ColumnType::Decimal { precision, scale } => column!(
+            Decimal128Builder::with_capacity(rows).with_data_type(data_type(column.column_type)),
+            |text| number::decimal(text, notation, precision, scale),
+            |text| number::told_decimal(text, point, precision, scale)
+        ),
+        ColumnType::Date32 => {
+            column!(Date32Builder::with_capacity(rows), |text| moment::date(text, format), |text| moment::told_date(
+                text, format
+            ))
+        }
+        ColumnType::Timestamp => {
+            column!(timestamps(), |text| moment::timestamp(text, format), |text| moment::told_timestamp(text, format))
+        }
         ColumnType::TimestampUtc => {
-            let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
-            column!(builder, value::timestamp_utc)
+            column!(timestamps().with_timezone("UTC"), |text| moment::timestamp_utc(text, format), |text| {
+                moment::told_timestamp(text, format)
+            })
         }
         ColumnType::Utf8 => {
-            let bytes = fields.column(index).map(<[u8]>::len).sum();
-            column!(StringBuilder::with_capacity(rows, bytes), |text| std::str::from_utf8(text).ok())
+            let bytes = cells().map(Cell::text_bytes).sum();
+            let mut builder = StringBuilder::with_capacity(rows, bytes);
+            builder.extend(values(cells(), |text| std::str::from_utf8(text).ok(), note));
+            Arc::new(builder.finish())
         }
     }
+}
+
+/// The values of a column; what cannot be read is null, and noted.
+fn values<'a, V>(
+    cells: impl Iterator<Item = Cell<'a>>,
+    read: impl Fn(&'a [u8]) -> Option<V>,
+    mut note: impl FnMut(usize, &'a [u8]),
+) -> impl Iterator<Item = Option<V>> {
+    cells.enumerate().map(move |(row, cell)| match cell {
+        Cell::Null => None,
+        Cell::Text(text) => {
+            let value = read(text);
+            if value.is_none() {
+                note(row, text);
+            }
+            value
+        }
+        Cell::Misfit(text) => {
+            note(row, text);
+            None
+        }
+    })
 }

@@ -2,6 +2,7 @@
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use shared::Dialect;
 
 use crate::records::behind_first_line_end;
 
@@ -15,7 +16,8 @@ pub(crate) fn detect(head: &[u8], spread: &[&[u8]]) -> &'static Encoding {
         return encoding;
     }
     // A sample may begin and end within a character.
-    let lines = || std::iter::once(head).chain(spread.iter().map(|sample| behind_first_line_end(sample)));
+    let lines =
+        || std::iter::once(head).chain(spread.iter().map(|sample| behind_first_line_end(sample, &Dialect::default())));
     let (characters, invalid) = lines().map(count_utf_8).fold((0, 0), |all, more| (all.0 + more.0, all.1 + more.1));
     // Other encodings hardly ever have a character of UTF-8 by chance: a file with some of these and a few bytes that are
     // none is UTF-8 with records to be rejected.

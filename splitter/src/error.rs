@@ -17,6 +17,9 @@ pub enum SplitError {
     /// The work area could not be read or written.
     #[error("cannot use the work area")]
     WorkArea(#[source] StorageError),
+    /// The log of the target table could not be read.
+    #[error("cannot look up the columns of the table")]
+    Table(#[source] StorageError),
     /// A chunk could not be announced; it will be when the job resumes.
     #[error("cannot announce a chunk")]
     Queue(#[source] QueueError),
@@ -114,7 +117,9 @@ impl SplitError {
             Self::Source(StorageError::Changed { .. }) => {
                 Some("the file was written to while it was read; run the same command again once it is complete")
             }
-            Self::Source(StorageError::Denied { .. }) | Self::WorkArea(StorageError::Denied { .. }) => {
+            Self::Source(StorageError::Denied { .. })
+            | Self::WorkArea(StorageError::Denied { .. })
+            | Self::Table(StorageError::Denied { .. }) => {
                 Some("check the permissions of the user or role that runs this")
             }
             _ => None,

@@ -278,14 +278,17 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
         SplitError::Source(StorageError::NotFound { .. })
         | SplitError::BadInput(_)
-        | SplitError::WorkArea(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
+        | SplitError::WorkArea(StorageError::Malformed { .. })
+        | SplitError::Table(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
         SplitError::Source(StorageError::Denied { .. })
         | SplitError::WorkArea(StorageError::Denied { .. })
+        | SplitError::Table(StorageError::Denied { .. })
         | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
         SplitError::Stopped { .. } => retry(Duration::ZERO),
         SplitError::Source(_)
         | SplitError::WorkArea(_)
+        | SplitError::Table(_)
         | SplitError::Queue(_)
         | SplitError::Notice(_)
         | SplitError::Internal { .. } => retry(RETRY_AFTER),

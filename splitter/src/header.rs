@@ -1,14 +1,16 @@
-//! The head of a CSV source: byte order mark and header record.
+//! The head of a CSV source: byte order mark, dialect and header.
 
-use shared::Location;
+use shared::{CsvSettings, Dialect, Location};
 
+use crate::dialect;
 use crate::error::{BadInput, SplitError};
-use crate::records::behind_line_ends;
 
-/// The header record, and where the records behind it begin.
-#[derive(Debug, PartialEq, Eq)]
+/// How a source is written, its header, and where the records behind it begin.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Header {
-    /// Names as they are in the source; none when the source has no header either.
+    /// How the source is written.
+    pub(crate) dialect: Dialect,
+    /// Names as they are in the source, empty for columns without one; none when the source has no records either.
     pub(crate) names: Vec<String>,
     /// Byte offset of the first record.
     pub(crate) data_start: u64,
@@ -17,26 +19,35 @@ pub(crate) struct Header {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the header from the first bytes of a source; `whole` when these are all there are.
-pub(crate) fn read(at: &Location, head: &[u8], whole: bool, delimiter: u8, quote: u8) -> Result<Header, SplitError> {
-    let mark = if head.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let text = head.get(mark..).unwrap_or_default();
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).quote(quote).from_reader(text);
-    let mut record = csv::ByteRecord::new();
-    let found = reader.read_byte_record(&mut record).unwrap_or_default();
-    let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-    if found && end >= text.len() && !whole {
+pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) -> Result<Header, SplitError> {
+    let text = without_byte_order_mark(head);
+    let mark = head.len() - text.len();
+    let found = dialect::find(text, whole, told);
+    tracing::info!(
+        source = %at,
+        dialect = ?found.dialect,
+        confidence = found.confidence,
+        preamble = found.preamble_rows,
+        header = found.header_rows,
+        "dialect"
+    );
+    if found.is_open {
         let reason = format!("the header does not end within the first {} bytes", head.len());
         let hint = "is this a CSV file? check CSV_DELIMITER and CSV_QUOTE, and that a quote in the header is closed";
         return Err(BadInput::whole(at, reason, hint).into());
     }
-    let data_start = mark + behind_line_ends(text, end.min(text.len()));
-    let names: Result<Vec<String>, _> = record.iter().map(|field| String::from_utf8(field.to_vec())).collect();
+    let data_start = u64::try_from(mark + found.data_start).unwrap_or_default();
+    let names: Result<Vec<String>, _> = found.names.into_iter().map(String::from_utf8).collect();
     let names = names.map_err(|_| {
         let hint = "set ENCODING to what the file is written in";
         BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
     })?;
-    Ok(Header { names, data_start: u64::try_from(data_start).unwrap_or_default() })
+    Ok(Header { dialect: found.dialect, names, data_start })
+}
+
+/// The first bytes of a source without the mark that it is written in UTF-8.
+pub(crate) fn without_byte_order_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head)
 }
 
 #[cfg(test)]
@@ -45,7 +56,7 @@ mod tests {
 
     fn header(head: &[u8]) -> Result<(Vec<String>, u64), String> {
         let at = "s3://b/k.csv".parse().unwrap();
-        let header = read(&at, head, true, b',', b'"').map_err(|bad| bad.to_string())?;
+        let header = read(&at, head, true, &CsvSettings::default()).map_err(|bad| bad.to_string())?;
         Ok((header.names, header.data_start))
     }
 

@@ -2,31 +2,37 @@
 //!
 //! The line, top to bottom: `open` (which job is this, how is it written) → `read` (bytes) → `text`
 //! (decompressed, in UTF-8: `decompress`, `transcode`) → `records` (blocks of whole
-//! records) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of exact size) → `publish`
-//! (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
+//! records) → `fields` (of each record) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of
+//! exact size) → `publish` (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
 //!
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 
 mod assemble;
 mod decode;
 mod decompress;
+mod dialect;
 mod encode;
 mod encoding;
 mod error;
 mod event;
+mod fields;
 mod foreign;
 mod handler;
 mod header;
 mod infer;
+mod json;
 mod names;
 mod open;
 mod publish;
 mod quarantine;
 mod read;
+mod record_format;
 mod records;
 mod row_groups;
 mod sample;
+mod schema;
 mod split;
+mod table_schema;
 mod text;
 mod transcode;
 mod value;
@@ -34,4 +40,6 @@ mod value;
 pub use error::SplitError;
 pub use event::{DroppedObject, EventError, Notification, Payload, Skip};
 pub use handler::{ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within};
+pub use infer::Evidence;
+pub use open::{Examination, examine};
 pub use split::{SplitContext, SplitOutcome, split};

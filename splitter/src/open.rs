@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use shared::{
-    Column, ColumnType, CommitMode, CsvPolicy, Drops, Format, Infer, Job, JobId, LoadPolicy, Location, OnReplace,
-    Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, WorkArea, put_json, try_get_json,
+    BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
+    NdjsonPolicy, OnReplace, Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, ToldColumn,
+    WorkArea, put_json, try_get_json,
 };
 
-use crate::decode::byte;
-use crate::error::SplitError;
-use crate::infer::{Evidence, observe};
+use crate::error::{BadInput, SplitError};
+use crate::infer::{Evidence, observe_csv};
+use crate::json::Keys;
 use crate::names::column_names;
+use crate::record_format::RecordFormat;
+use crate::records::behind_first_line_end;
 use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
 use crate::text::Start;
-use crate::{header, value};
+use crate::{header, json, schema, table_schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -47,7 +50,7 @@ pub(crate) async fn open(
     {
         return Ok((job, area));
     }
-    let policy = policy(context, source).await?;
+    let (policy, _) = policy(context, source).await?;
     let drop = match &context.table {
         Some(_) => {
             let number = drops.number(storage, &JobId::derive(source, destination, generation)).await;
@@ -105,7 +108,25 @@ async fn is_under_way(storage: &dyn Storage, area: &WorkArea) -> Result<bool, St
     Ok(!storage.list(&area.loaded()).await?.is_empty())
 }
 
-async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy, SplitError> {
+/// What is found out about a source before it is split.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// The source.
+    pub source: SourceObject,
+    /// How a job that begins now would cut and read it.
+    pub policy: Policy,
+    /// For each column of a source of text, what its type follows from, unless that was told.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Finds out how a source would be read, and pins nothing: no job is looked up, and nothing is written.
+pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examination, SplitError> {
+    let source = SourceObject::look_up(context.storage.as_ref(), uri).await.map_err(SplitError::Source)?;
+    let (policy, evidence) = policy(context, &source).await?;
+    Ok(Examination { source, policy, evidence })
+}
+
+async fn policy(context: &SplitContext, source: &SourceObject) -> Result<(Policy, Vec<Evidence>), SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
         chunk_bytes: settings.chunk_bytes,
@@ -118,77 +139,189 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<Policy,
     };
     let head = context.storage.get_range(&source.uri, &source.version, 0..HEAD_BYTES.min(source.size)).await;
     let head = head.map_err(SplitError::Source)?;
-    // A header of a CSV may begin with these letters too, but has no NUL byte.
-    if head.starts_with(b"PAR1") && memchr::memchr(0, &head).is_some() {
+    if is_parquet(&head, settings.format) {
         let parquet = ParquetSource::open(context, source).await?;
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
         policy.format = Format::Parquet { column_names: names };
-        return Ok(policy);
+        return Ok((policy, Vec::new()));
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (delimiter, quote) = (settings.csv_delimiter, settings.csv_quote);
-    let header = header::read(&source.uri, &sample.head, sample.is_whole, byte(delimiter), byte(quote))?;
-    let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
-    let column = |(source_name, name)| Column { source_name, name, column_type: ColumnType::Utf8, null_words: true };
-    let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
-    let mut csv = CsvPolicy {
-        delimiter,
-        quote,
-        data_start: header.data_start,
-        columns: header.names.into_iter().zip(names).map(column).collect(),
-        null_words: settings.null_words.clone().unwrap_or_else(default_words),
+    let (format, evidence) = if is_ndjson(&source.uri, &sample, settings.format)? {
+        let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
+        (Format::Ndjson(json), evidence)
+    } else {
+        let (csv, evidence) = csv(context, source, &policy, &sample).await?;
+        (Format::Csv(csv), evidence)
     };
-    let evidence = match settings.infer {
-        Infer::None => None,
-        Infer::Sample => Some(from_samples(&csv, &sample)),
-        Infer::Full => Some(from_all(context, source, &policy, &csv).await?),
-    };
-    let evidence = evidence.unwrap_or_else(|| vec![Evidence::of_text(); csv.columns.len()]);
-    for (column, evidence) in csv.columns.iter_mut().zip(evidence) {
-        column.column_type = evidence.column_type();
-        column.null_words = settings.null_words.is_some() || !evidence.is_text();
-    }
-    policy.format = Format::Csv(csv);
-    Ok(policy)
+    policy.format = format;
+    Ok((policy, evidence))
 }
 
-/// Evidence from the head of the file and from samples that are spread over the rest.
-fn from_samples(csv: &CsvPolicy, sample: &Sample) -> Vec<Evidence> {
-    let data_start = usize::try_from(csv.data_start).unwrap_or(usize::MAX);
-    let mut evidence = observe(sample.head.get(data_start..).unwrap_or_default(), csv, !sample.is_whole, false);
-    for more in &sample.spread {
-        merge(&mut evidence, &observe(&more.text, csv, more.ends_open, true));
+/// Whether a source is Parquet, by the settings or its first bytes.
+fn is_parquet(head: &[u8], told: FormatChoice) -> bool {
+    match told {
+        // A header of a CSV may begin with these letters too, but has no NUL byte.
+        FormatChoice::Auto => head.starts_with(b"PAR1") && memchr::memchr(0, head).is_some(),
+        told => told == FormatChoice::Parquet,
     }
-    evidence
 }
 
-/// Evidence from every record.
-async fn from_all(
+/// Whether a text is NDJSON, by the settings or its first lines; the error is of JSON in another shape.
+fn is_ndjson(at: &Location, sample: &Sample, told: FormatChoice) -> Result<bool, SplitError> {
+    if told != FormatChoice::Auto {
+        return Ok(told == FormatChoice::Ndjson);
+    }
+    let text = header::without_byte_order_mark(&sample.head);
+    if !json::is_ndjson(text, sample.is_whole) && json::is_other_json(text) {
+        let reason = "this is JSON, but not one object a line";
+        let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
+        return Err(BadInput::whole(at, reason, hint).into());
+    }
+    Ok(json::is_ndjson(text, sample.is_whole))
+}
+
+async fn csv(
     context: &SplitContext,
     source: &SourceObject,
     policy: &Policy,
-    csv: &CsvPolicy,
-) -> Result<Vec<Evidence>, SplitError> {
-    let start = Start { from: csv.data_start, restart: None };
-    let blocks = blocks(context, source, policy, csv, start, &Arc::default());
-    let observed = blocks.map(|block| async {
-        let ((block, _), csv) = (block?, csv.clone());
-        let observed = tokio::task::spawn_blocking(move || observe(&block.text, &csv, false, false));
-        observed.await.map_err(|error| SplitError::internal(&source.uri, error))
-    });
-    let evidence = vec![Evidence::default(); csv.columns.len()];
-    observed
-        .buffered(context.threads)
-        .try_fold(evidence, |mut evidence, more| async move {
-            merge(&mut evidence, &more);
-            Ok(evidence)
-        })
-        .await
+    sample: &Sample,
+) -> Result<(CsvPolicy, Vec<Evidence>), SplitError> {
+    let settings = &context.settings;
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
+    let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
+    let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
+    let mut csv = CsvPolicy {
+        dialect: header.dialect,
+        data_start: header.data_start,
+        columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
+        null_words: settings.null_words.clone().unwrap_or_else(default_words),
+    };
+    let mut evidence = match infer(settings) {
+        Infer::None => vec![Evidence::of_text(); csv.columns.len()],
+        Infer::Sample => {
+            let observe = |text: &[u8], ends_open, is_cut| {
+                let text = if is_cut { behind_first_line_end(text, &csv.dialect) } else { text };
+                observe_csv(text, &csv, ends_open, is_cut)
+            };
+            fold(sample, csv.data_start, observe, merge)
+        }
+        Infer::Full => {
+            let of_block = csv.clone();
+            let observe = move |text: &[u8]| observe_csv(text, &of_block, false, false);
+            from_all(context, source, policy, (&csv).into(), observe, merge).await?
+        }
+    };
+    // A source without records is none of blocks either.
+    evidence.resize(csv.columns.len(), Evidence::default());
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table_columns(context).await?)?;
+    Ok((csv, evidence))
 }
 
-fn merge(evidence: &mut [Evidence], more: &[Evidence]) {
+async fn ndjson(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    sample: &Sample,
+) -> Result<(NdjsonPolicy, Vec<Evidence>), SplitError> {
+    let settings = &context.settings;
+    let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
+    let data_start = u64::try_from(data_start).unwrap_or_default();
+    let null_words = settings.null_words.clone().unwrap_or_default();
+    let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words };
+    let mut keys = match infer(settings) {
+        Infer::None | Infer::Sample => {
+            let observe = |text: &[u8], ends_open, _| Keys::observe(text, &json.null_words, ends_open);
+            fold(sample, data_start, observe, Keys::merge)
+        }
+        Infer::Full => {
+            let null_words = json.null_words.clone();
+            let observe = move |text: &[u8]| Keys::observe(text, &null_words, false);
+            from_all(context, source, policy, (&json).into(), observe, Keys::merge).await?
+        }
+    };
+    // A key that was declared may come late, or never.
+    let seen = keys.columns(settings.column_names);
+    for declared in settings.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))
+    {
+        keys.declare(&declared.name);
+    }
+    json.columns = keys.columns(settings.column_names);
+    let mut evidence = keys.into_evidence();
+    if settings.infer == Infer::None {
+        evidence.fill(Evidence::of_text());
+    }
+    if json.columns.is_empty() && !sample.head.trim_ascii().is_empty() {
+        let hint = "each line must be a JSON object; name the keys in SCHEMA if they come late in the file";
+        return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
+    }
+    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table_columns(context).await?)?;
+    Ok((json, evidence))
+}
+
+/// How column types are found: so that no later record is a surprise where types are to be as wide as the values need.
+fn infer(settings: &Settings) -> Infer {
+    match (settings.bad_records, settings.infer) {
+        (BadRecords::Widen, Infer::Sample) => Infer::Full,
+        (_, infer) => infer,
+    }
+}
+
+/// The columns of the target table. With SQL in between, a column of the table need not be the source's of that name.
+async fn table_columns(context: &SplitContext) -> Result<Vec<ToldColumn>, SplitError> {
+    match &context.table {
+        Some(table) if context.settings.sql.is_none() => table_schema::columns(&context.storage, table).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Puts together what is observed in each sample of a text, given whether it may end, and may begin, within a record.
+fn fold<T: Default>(
+    sample: &Sample,
+    data_start: u64,
+    observe: impl Fn(&[u8], bool, bool) -> T,
+    merge: impl Fn(&mut T, &T),
+) -> T {
+    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX);
+    let mut all = T::default();
+    merge(&mut all, &observe(sample.head.get(data_start..).unwrap_or_default(), !sample.is_whole, false));
+    for more in &sample.spread {
+        merge(&mut all, &observe(&more.text, more.ends_open, true));
+    }
+    all
+}
+
+/// What is observed in every block of a source, put together.
+async fn from_all<T: Default + Send + 'static>(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    format: RecordFormat,
+    observe: impl Fn(&[u8]) -> T + Send + Sync + 'static,
+    merge: impl Fn(&mut T, &T),
+) -> Result<T, SplitError> {
+    let observe = Arc::new(observe);
+    let start = Start { from: format.data_start(), restart: None };
+    let blocks = blocks(context, source, policy, &format, start, &Arc::default());
+    let observed = blocks.map(|block| {
+        let observe = Arc::clone(&observe);
+        async move {
+            let (block, _) = block?;
+            let observed = tokio::task::spawn_blocking(move || observe(&block.text));
+            observed.await.map_err(|error| SplitError::internal(&source.uri, error))
+        }
+    });
+    let mut observed = std::pin::pin!(observed.buffered(context.threads.max(1)));
+    let mut all = T::default();
+    while let Some(more) = observed.try_next().await? {
+        merge(&mut all, &more);
+    }
+    Ok(all)
+}
+
+fn merge(evidence: &mut Vec<Evidence>, more: &Vec<Evidence>) {
+    evidence.resize(more.len(), Evidence::default());
     for (evidence, more) in evidence.iter_mut().zip(more) {
         evidence.merge(more);
     }

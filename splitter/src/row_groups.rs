@@ -44,8 +44,7 @@ impl ParquetSource {
     /// Reads and checks the footer.
     pub(crate) async fn open(context: &SplitContext, source: &SourceObject) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
-        let (source_of_file, runtime) = (source.clone(), Handle::current());
-        let file = RangedFile { storage, source: source_of_file, progress, runtime, failure: Arc::default() };
+        let file = RangedFile::new(storage, source.clone(), progress);
         let reader = file.clone();
         let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
         let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
@@ -270,7 +269,7 @@ fn signed(bytes: u64) -> i64 {
 
 /// The source as the Parquet reader wants it: blocking reads of ranges. To be used off the async threads only.
 #[derive(Clone, Debug)]
-struct RangedFile {
+pub(crate) struct RangedFile {
     storage: Arc<dyn Storage>,
     source: SourceObject,
     progress: Arc<Progress>,
@@ -285,6 +284,11 @@ struct RangedFile {
 struct ReadFailed(String);
 
 impl RangedFile {
+    /// A file that is read from within the async runtime that this is called in.
+    pub(crate) fn new(storage: Arc<dyn Storage>, source: SourceObject, progress: Arc<Progress>) -> Self {
+        Self { storage, source, progress, runtime: Handle::current(), failure: Arc::default() }
+    }
+
     fn range(&self, start: u64, end: u64) -> Result<Bytes, ReadFailed> {
         self.progress.bytes_read.add(end - start);
         let read = self.runtime.block_on(self.storage.get_range(&self.source.uri, &self.source.version, start..end));
@@ -295,9 +299,14 @@ impl RangedFile {
         })
     }
 
+    /// What the store answered, where that is what the Parquet reader failed of.
+    pub(crate) fn store_failure(&self) -> Option<StorageError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// What the Parquet reader complains of is the source's fault, unless it could not be read.
     fn blame(&self, error: &ParquetError) -> SplitError {
-        if let Some(failure) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(failure) = self.store_failure() {
             return SplitError::Source(failure);
         }
         let reason = match error {
@@ -332,7 +341,7 @@ impl ChunkReader for RangedFile {
 
 /// Reads on from a place, some way ahead.
 #[derive(Debug)]
-struct RangedRead {
+pub(crate) struct RangedRead {
     file: RangedFile,
     position: u64,
     ahead: Bytes,

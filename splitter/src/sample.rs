@@ -8,7 +8,6 @@ use shared::{Compression, Encoding, SourceObject, TextPolicy};
 
 use crate::encoding::detect;
 use crate::error::SplitError;
-use crate::records::behind_first_line_end;
 use crate::split::{SplitContext, text_source};
 use crate::text::Start;
 use crate::transcode::Transcoder;
@@ -35,7 +34,7 @@ pub(crate) struct Sample {
     pub(crate) spread: Vec<SpreadSample>,
 }
 
-/// A piece from the middle of the text. It begins with a line, which may be one within quotes.
+/// A piece from the middle of the text. It may begin anywhere, within quotes too.
 #[derive(Debug)]
 pub(crate) struct SpreadSample {
     pub(crate) text: Vec<u8>,
@@ -64,10 +63,7 @@ pub(crate) async fn take(
     let found = || Encoding::for_label(detect(&head, &pieces).name());
     let encoding = settings.encoding.clone().or_else(found).unwrap_or_else(Encoding::utf_8);
     let in_utf_8 = |bytes: &[u8]| to_utf_8(bytes, &encoding);
-    let spread = spread.iter().map(|sample| {
-        let text = in_utf_8(&sample.text);
-        SpreadSample { text: behind_first_line_end(&text).to_vec(), ends_open: sample.ends_open }
-    });
+    let spread = spread.iter().map(|sample| SpreadSample { text: in_utf_8(&sample.text), ends_open: sample.ends_open });
     let spread = spread.collect();
     let head = if encoding.is_utf_8() { head } else { in_utf_8(&head).into() };
     foreign::refuse_nul_bytes(&source.uri, &head)?;

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, Completion, CsvPolicy, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
+    BadRecords, Checkpoint, Completion, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
     Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::{Records, byte, decode, schema};
+use crate::decode::{decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
-use crate::records::{Block, FrameError, Framer};
+use crate::record_format::RecordFormat;
+use crate::records::{Block, Framer, Torn};
 use crate::row_groups::ParquetSource;
 use crate::text::{ExpansionLimit, Restarts, Start, TextSource};
 
@@ -123,12 +124,8 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     context.progress.bytes_total.add(job.source.size);
     let mut publisher = Publisher::resume(context, job, area, &checkpoint);
     let (row_groups, rows) = match &job.policy.format {
-        Format::Csv(csv) => {
-            let from = checkpoint.block_start.max(csv.data_start);
-            let start = Start { from, restart: checkpoint.restart.clone() };
-            context.progress.bytes_read.add(start.stored(&job.policy.text));
-            (csv_row_groups(context, job, csv, start), None)
-        }
+        Format::Csv(csv) => (text_row_groups(context, job, csv.into(), &checkpoint), None),
+        Format::Ndjson(json) => (text_row_groups(context, job, json.into(), &checkpoint), None),
         Format::Parquet { column_names } => {
             let parquet = ParquetSource::open(context, &job.source).await?;
             let rows = parquet.rows();
@@ -173,16 +170,25 @@ async fn publish_all(
 }
 
 /// Blocks are decoded and encoded side by side, and come out in the order of the source.
-fn csv_row_groups<'a>(context: &'a SplitContext, job: &'a Job, csv: &'a CsvPolicy, start: Start) -> EncodedStream<'a> {
-    let work = Arc::new((csv.clone(), job.policy.clone(), schema(&csv.columns), job.source.uri.clone()));
-    let blocks = blocks(context, &job.source, &job.policy, csv, start, &context.progress);
+fn text_row_groups<'a>(
+    context: &'a SplitContext,
+    job: &'a Job,
+    format: RecordFormat,
+    checkpoint: &Checkpoint,
+) -> EncodedStream<'a> {
+    let from = checkpoint.block_start.max(format.data_start());
+    let start = Start { from, restart: checkpoint.restart.clone() };
+    context.progress.bytes_read.add(start.stored(&job.policy.text));
+    let blocks = blocks(context, &job.source, &job.policy, &format, start, &context.progress);
+    let schema = schema(format.columns());
+    let work = Arc::new((format, job.policy.clone(), schema, job.source.uri.clone()));
     let encoded = blocks.map(move |block| {
         let work = Arc::clone(&work);
         async move {
             let (block, restart) = block?;
             let encoding = tokio::task::spawn_blocking(move || {
-                let (csv, policy, schema, at) = &*work;
-                let encoded = encode_block(&block, csv, policy, schema, at)?;
+                let (format, policy, schema, at) = &*work;
+                let encoded = encode_block(&block, format, policy, schema, at)?;
                 Ok(Encoded { restart, ..encoded })
             });
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
@@ -193,12 +199,12 @@ fn csv_row_groups<'a>(context: &'a SplitContext, job: &'a Job, csv: &'a CsvPolic
 
 fn encode_block(
     block: &Block,
-    csv: &CsvPolicy,
+    format: &RecordFormat,
     policy: &Policy,
     schema: &arrow::datatypes::SchemaRef,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
-    let decoded = decode(block, csv, schema, policy.bad_records, policy.max_record_bytes);
+    let decoded = decode(block, format, schema, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
     let row_groups = encode(&decoded.rows, &properties(&policy.codec), policy.chunk_bytes);
     let row_groups = row_groups.map_err(|error| match error {
@@ -212,42 +218,45 @@ fn encode_block(
     Ok(Encoded { block_start, restart: None, records, rejects, row_groups })
 }
 
-/// The blocks of a CSV source from a place on at which a block begins, each with the last place before it
+/// The blocks of a source of text from a place on at which a block begins, each with the last place before it
 /// at which reading can begin anew.
 pub(crate) fn blocks<'a>(
     context: &SplitContext,
     source: &'a SourceObject,
     policy: &'a Policy,
-    csv: &'a CsvPolicy,
+    format: &RecordFormat,
     start: Start,
     progress: &Arc<Progress>,
-) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + 'a {
+) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
-    let framer = Framer::new(byte(csv.delimiter), byte(csv.quote), block_bytes, max_record_bytes, start.from);
+    let framer = Framer::new(format.dialect(), block_bytes, max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart.clone());
     let text = text_source(context, source, policy.text.clone(), policy.block_bytes);
-    let pieces = text.pieces(start, Arc::clone(progress));
+    let pieces = text.pieces(start, Arc::clone(progress)).fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
-        let blame = |error| SplitError::from(bad_frame(&source.uri, csv, policy.max_record_bytes, error));
-        loop {
-            if let Some(block) = framer.next_block().map_err(blame)? {
-                let restart = restarts.before(block.start);
-                return Ok(Some(((block, restart), (pieces, framer, restarts))));
+        let block = loop {
+            if let Some(block) = framer.next_block() {
+                break Some(block);
             }
             match pieces.try_next().await? {
                 Some(piece) => {
                     restarts.add(piece.restart);
                     framer.push(&piece.text);
                 }
-                None => break,
+                None => break None,
             }
+        };
+        match block.or_else(|| framer.last_block()) {
+            Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
+                Err(no_end(&source.uri, start, torn, policy.max_record_bytes).into())
+            }
+            Some(block) => {
+                let restart = restarts.before(block.start);
+                Ok(Some(((block, restart), (pieces, framer, restarts))))
+            }
+            None => Ok(None),
         }
-        let block = framer.last_block().map_err(blame)?;
-        Ok(block.map(|block| {
-            let restart = restarts.before(block.start);
-            ((block, restart), (pieces, framer, restarts))
-        }))
     })
 }
 
@@ -262,24 +271,18 @@ pub(crate) fn text_source(
     TextSource { storage: Arc::clone(&context.storage), source: source.clone(), policy, limit, restart_bytes }
 }
 
-/// Finds the record that a block could not be cut behind.
-fn bad_frame(at: &Location, csv: &CsvPolicy, max_record_bytes: u64, error: FrameError) -> BadInput {
-    let (block, reason, hint) = match error {
-        FrameError::OpenQuote(block) => {
+/// A record whose end was not found, as the error of a job that does not take such records.
+fn no_end(at: &Location, start: u64, torn: Torn, max_record_bytes: u64) -> BadInput {
+    match torn {
+        Torn::OpenQuote => {
             let reason = "the file ends inside a quoted field of the record that begins here";
             let hint = "the file was cut off, or a quote is missing; have it written again, or mend the quote";
-            (block, reason.to_owned(), hint)
+            BadInput::at_byte(at, start, reason, hint)
         }
-        FrameError::TooLong(block) => {
+        Torn::TooLong => {
             let reason = format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20);
             let hint = "mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
-            (block, reason, hint)
+            BadInput::at_byte(at, start, reason, hint)
         }
-    };
-    let mut start = 0;
-    let mut records = Records::new(&block.text, csv);
-    while let Some(record) = records.next() {
-        start = record.start;
     }
-    BadInput::at_byte(at, block.start + u64::try_from(start).unwrap_or_default(), reason, hint)
 }

@@ -66,9 +66,10 @@ run "keys_of_existing_buckets" {
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.splitter.policy).Statement : [statement.Action, statement.Resource] if startswith(statement.Sid, "Use")] == [
       [["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn],
+      ["kms:Decrypt", var.table_kms_key_arn],
       ["kms:Decrypt", var.source_kms_key_arn],
     ]
-    error_message = "The splitter may only decrypt with the source's key, and not use the table's."
+    error_message = "The splitter may only decrypt with the keys of source and table."
   }
 
   assert {

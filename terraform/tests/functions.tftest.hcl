@@ -118,11 +118,19 @@ run "all_settings" {
     max_expansion_ratio           = 100
     csv_delimiter                 = "tab"
     csv_quote                     = "'"
+    csv_escape                    = "\\"
+    csv_comment                   = "#"
+    csv_terminator                = "0x1e"
+    csv_header                    = "2"
+    csv_skip_lines                = "3"
+    csv_decimal                   = ","
     null_words                    = ["-", "n/a"]
     sql_memory_mb                 = 512
     log_level                     = "debug"
     max_record_mb                 = 16
+    format                        = "ndjson"
     infer                         = "full"
+    schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
     column_names                  = "snake"
     completion_topic_arn          = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     commit_max_attempts           = 20
@@ -156,7 +164,9 @@ run "all_settings" {
       BAD_RECORDS         = "null"
       MAX_BAD_RECORDS     = "0.5%"
       MAX_RECORD_MB       = "16"
+      FORMAT              = "ndjson"
       INFER               = "full"
+      SCHEMA              = "day:date(DD.MM.YYYY),price:decimal(12,2)"
       COLUMN_NAMES        = "snake"
       CHUNK_CODEC         = "zstd"
       COMPRESSION         = "gzip"
@@ -165,6 +175,12 @@ run "all_settings" {
       MAX_EXPANSION_RATIO = "100"
       CSV_DELIMITER       = "tab"
       CSV_QUOTE           = "'"
+      CSV_ESCAPE          = "\\"
+      CSV_COMMENT         = "#"
+      CSV_TERMINATOR      = "0x1e"
+      CSV_HEADER          = "2"
+      CSV_SKIP_LINES      = "3"
+      CSV_DECIMAL         = ","
       NULL_WORDS          = "-,n/a"
 
       COMPLETION_TOPIC_ARN = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"

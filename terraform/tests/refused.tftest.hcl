@@ -181,7 +181,9 @@ run "tables_and_rows" {
     bad_records           = "ignore"
     max_bad_records       = "-1"
     max_record_mb         = 0.5
+    format                = "xml"
     infer                 = "guess"
+    schema                = { id = "integer" }
     chunk_codec           = "gzip"
     compression           = "rar"
     encoding              = "utf 8"
@@ -189,6 +191,12 @@ run "tables_and_rows" {
     max_expansion_ratio   = 0.5
     csv_delimiter         = ";;"
     csv_quote             = "quote"
+    csv_escape            = "0xff"
+    csv_comment           = "//"
+    csv_terminator        = "none"
+    csv_header            = "17"
+    csv_skip_lines        = "-1"
+    csv_decimal           = ";"
     null_words            = ["a,b"]
     sql_memory_mb         = 8
     column_names          = "upper"
@@ -206,7 +214,9 @@ run "tables_and_rows" {
     var.bad_records,
     var.max_bad_records,
     var.max_record_mb,
+    var.format,
     var.infer,
+    var.schema,
     var.chunk_codec,
     var.compression,
     var.encoding,
@@ -214,6 +224,12 @@ run "tables_and_rows" {
     var.max_expansion_ratio,
     var.csv_delimiter,
     var.csv_quote,
+    var.csv_escape,
+    var.csv_comment,
+    var.csv_terminator,
+    var.csv_header,
+    var.csv_skip_lines,
+    var.csv_decimal,
     var.null_words,
     var.sql_memory_mb,
     var.column_names,

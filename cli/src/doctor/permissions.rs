@@ -108,6 +108,9 @@ fn needs(function: &Function, world: &World<'_>) -> Vec<Need> {
             for source in world.sources {
                 needs.extend(below(partition, source, "", &["s3:GetObject"]));
             }
+            needs.extend(
+                world.table.iter().flat_map(|table| below(partition, table, "/_delta_log/", &["s3:GetObject"])),
+            );
             needs.extend(queue(events, TAKE));
             needs.extend(queue(chunks, SEND));
             needs.extend(queue(events.filter(|_| function.hands_over()), SEND));
@@ -189,6 +192,8 @@ mod tests {
             "arn:aws-cn:s3:::b, prefix *: s3:ListBucket",
             "arn:aws-cn:s3:::b/in/*: s3:GetObject",
             "arn:aws-cn:s3:::b, prefix in/*: s3:ListBucket",
+            "arn:aws-cn:s3:::b/t/_delta_log/*: s3:GetObject",
+            "arn:aws-cn:s3:::b, prefix t/_delta_log/*: s3:ListBucket",
             "arn:q:e: sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes",
             "arn:q:c: sqs:SendMessage",
         ];

@@ -36,7 +36,7 @@ fn a_directory() {
 fn a_quote_that_is_never_closed() {
     let place = Place::new();
     place.write("x.csv", "id,name\n1,a\n2,\"b\n3,c\n");
-    let (status, text) = refused(&place, &["x.csv"]);
+    let (status, text) = refused(&place, &["x.csv", "--bad-records", "fail"]);
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
     error: [place]/x.csv, byte 12: the file ends inside a quoted field of the record that begins here
@@ -49,7 +49,7 @@ fn a_record_that_is_too_long() {
     let place = Place::new();
     let long = "x".repeat(12 << 20);
     place.write("x.csv", format!("id,name\n1,a\n2,\"{long}"));
-    let (status, text) = refused(&place, &["x.csv", "--max-record-mb", "1"]);
+    let (status, text) = refused(&place, &["x.csv", "--max-record-mb", "1", "--bad-records", "fail"]);
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
     error: [place]/x.csv, byte 12: the record that begins here is longer than MAX_RECORD_MB=1
@@ -146,7 +146,7 @@ fn a_file_that_is_cut_off_leaves_the_table_as_it_was_however_many_chunks_it_has(
             &format!("{id},{:x}{:x}\n", id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id.wrapping_mul(0xbf58_476d_1ce4_e5b9));
     }
     place.write("x.csv", text + "60000,\"cut off h");
-    let (status, stderr) = refused(&place, &["x.csv", "--chunk-size-mb", "1"]);
+    let (status, stderr) = refused(&place, &["x.csv", "--chunk-size-mb", "1", "--bad-records", "fail"]);
     assert_eq!(status, 3);
     assert!(stderr.contains("the file ends inside a quoted field"), "{stderr}");
     let job = place.area();

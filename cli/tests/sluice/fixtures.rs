@@ -1,7 +1,7 @@
 //! Every fixture becomes what the model says.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -142,6 +142,7 @@ fn check_column(file: &str, expected: &ExpectedColumn, array: &ArrayRef) {
         DataType::Date32 => "date32",
         DataType::Timestamp(TimeUnit::Microsecond, None) => "timestamp",
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "timestamp_utc",
+        DataType::Decimal128(38, 0) => "decimal(38,0)",
         DataType::Utf8 => "utf8",
         _ => "other",
     };
@@ -151,6 +152,10 @@ fn check_column(file: &str, expected: &ExpectedColumn, array: &ArrayRef) {
     match column_type.as_str() {
         "int64" => {
             let sum: i128 = array.as_primitive::<Int64Type>().iter().flatten().map(i128::from).sum();
+            assert_eq!(Some(sum.to_string()), expected.sum, "{at}: sum");
+        }
+        "decimal(38,0)" => {
+            let sum: i128 = array.as_primitive::<Decimal128Type>().iter().flatten().sum();
             assert_eq!(Some(sum.to_string()), expected.sum, "{at}: sum");
         }
         "float64" => {

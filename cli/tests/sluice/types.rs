@@ -24,7 +24,7 @@ fn the_table_wins_and_what_does_not_fit_is_quarantined() {
     assert_eq!(sum, 70);
     let folder = place.path("t/_sluice");
     let job = report["job_id"].as_str().unwrap();
-    let rejected = crate::support::read(&folder.join(job).join("quarantine/load-00000.parquet"));
+    let rejected = crate::support::read(&folder.join(job).join("quarantine/split-00000-000.parquet"));
     assert_eq!(rejected.column_by_name("column").unwrap().as_string::<i32>().value(0), "qty");
     let raw = rejected.column_by_name("raw").unwrap().as_binary::<i32>().value(0).to_vec();
     assert!(String::from_utf8(raw).unwrap().contains("many"));

@@ -112,7 +112,7 @@ impl World {
     }
 
     fn split(&self, out: &str, calls: u64) -> Result<splitter::SplitOutcome, SplitError> {
-        let how = How { chunk_bytes: CHUNK_BYTES, threads: 2, calls };
+        let how = How { chunk_bytes: CHUNK_BYTES, max_record_bytes: 16 << 20, threads: 2, calls };
         self.runtime.block_on(split_to(&self.objects, out, how))
     }
 

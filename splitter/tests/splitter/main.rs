@@ -3,5 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compressed;
+mod dialects;
 mod events;
+mod pollock;
 mod properties;
+mod types;

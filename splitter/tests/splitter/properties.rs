@@ -76,6 +76,7 @@ impl Storage for Mortal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
     pub(crate) chunk_bytes: u64,
+    pub(crate) max_record_bytes: u64,
     pub(crate) threads: usize,
     pub(crate) calls: u64,
 }
@@ -83,6 +84,7 @@ pub(crate) struct How {
 pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitOutcome, SplitError> {
     let mut settings = Settings::from_lookup(|_| None).unwrap();
     settings.chunk_bytes = how.chunk_bytes;
+    settings.max_record_bytes = how.max_record_bytes;
     let context = SplitContext {
         storage: Arc::new(Mortal { objects: objects.clone(), calls_left: AtomicU64::new(how.calls) }),
         queue: None,
@@ -135,12 +137,12 @@ fn source_text(records: &[(String, bool)]) -> String {
     text
 }
 
-fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
+/// Splits a text at several parallelisms and after deaths; what came of it must be the same.
+fn split_in_all_ways(text: String, whole: How, deaths: &[u64]) -> (SplitOutcome, BTreeMap<String, Bytes>) {
     let objects = MemoryStorage::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let run = |out: &str, how: How| runtime.block_on(split_to(&objects, out, how));
-    runtime.block_on(objects.put(&at("source.csv"), source_text(records).into(), PutMode::Overwrite)).unwrap();
-    let whole = How { chunk_bytes, threads: 1, calls: u64::MAX };
+    runtime.block_on(objects.put(&at("source.csv"), text.into(), PutMode::Overwrite)).unwrap();
     let outcome = run("one", whole).unwrap();
     let product_of_one = product(&objects, "one");
 
@@ -162,6 +164,12 @@ fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
         (&resumed.manifest.chunks, resumed.manifest.records),
         (&outcome.manifest.chunks, outcome.manifest.records)
     );
+    (outcome, product_of_one)
+}
+
+fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
+    let whole = How { chunk_bytes, max_record_bytes: 16 << 20, threads: 1, calls: u64::MAX };
+    let (outcome, product_of_one) = split_in_all_ways(source_text(records), whole, deaths);
 
     // No chunk is over the limit, and together they are the source.
     let mut found = Vec::new();
@@ -193,6 +201,20 @@ proptest! {
         deaths in proptest::collection::vec(3_u64..40, 0..5),
     ) {
         check(&records, chunk_bytes, &deaths);
+    }
+
+    #[test]
+    fn records_without_an_end_are_the_same_whatever_happens(
+        records in proptest::collection::vec("[a-z]{0,8}(,\"?[a-z]{0,30}){1,2}\"?", 1..400),
+        max_record_bytes in 1_u64..2_000,
+        deaths in proptest::collection::vec(3_u64..40, 0..3),
+    ) {
+        let whole = How { chunk_bytes: 4_000, max_record_bytes, threads: 1, calls: u64::MAX };
+        let (outcome, product) = split_in_all_ways(format!("id,note\n{}\n", records.join("\n")), whole, &deaths);
+        // Nothing is dropped: what is not in a chunk is rejected.
+        let chunks = product.iter().filter(|(name, _)| name.starts_with("chunks/"));
+        let taken: usize = chunks.flat_map(|(_, chunk)| rows(chunk.clone())).map(|batch| batch.num_rows()).sum();
+        prop_assert_eq!(outcome.manifest.records, u64::try_from(taken).unwrap() + outcome.manifest.quarantined);
     }
 }
 

@@ -1,0 +1,156 @@
+//! The dialect of a CSV source, found in its first rows, as far as the settings do not tell it.
+
+mod kind;
+mod layout;
+mod rows;
+mod score;
+
+use shared::{CsvSettings, Dialect};
+
+use crate::fields::byte;
+use kind::Kind;
+use layout::layout;
+use rows::{Row, rows};
+use score::{Candidate, best};
+
+/// Bytes that are looked at, if two lines end within them.
+const SAMPLE_BYTES: usize = 64 << 10;
+
+/// What was found in a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// How it is written.
+    pub(crate) dialect: Dialect,
+    /// How sure that is, from 0 to 1: how well the dialect explains the rows, and how much better than any other.
+    pub(crate) confidence: f64,
+    /// Lines before the table, blank ones aside.
+    pub(crate) preamble_rows: usize,
+    /// Rows of the header.
+    pub(crate) header_rows: usize,
+    /// Name of each column, as it stands in the text; empty where there is none.
+    pub(crate) names: Vec<Vec<u8>>,
+    /// Where the first record begins.
+    pub(crate) data_start: usize,
+    /// Whether the header reaches the end of the text.
+    pub(crate) is_open: bool,
+}
+
+/// Finds the dialect of a text, and the table in it. `whole` when the text is all there is. The same text and settings
+/// give the same result.
+///
+/// Each delimiter that comes into question is tried, with each quote. The one is taken by which most rows agree on how many
+/// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings tell is
+/// not looked for.
+pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
+    let mut base = Dialect {
+        escape: told.escape.told().flatten(),
+        comment: told.comment.told().flatten(),
+        terminator: told.terminator.told(),
+        ..Dialect::default()
+    };
+    let skipped = behind_lines(text, told.skip_lines.told().unwrap_or_default(), &base);
+    let table = text.get(skipped..).unwrap_or_default();
+    let (sample, whole_sample) = sample(table, whole, &base);
+    let (mut candidate, confidence) = best(sample, whole_sample, &base, told);
+    if told.escape.told().is_none() && escapes(sample, &candidate) {
+        base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
+        candidate.rows = rows(sample, whole_sample, &base);
+        candidate.dialect = base;
+    }
+    if told.comment.told().is_none() && has_comments(sample, &candidate) {
+        candidate.dialect.comment = Some('#');
+        candidate.rows = rows(sample, whole_sample, &candidate.dialect);
+    }
+    let layout = layout(&candidate.rows, candidate.width, told);
+    let Candidate { mut dialect, rows, .. } = candidate;
+    let header_end = layout.preamble + layout.header;
+    let records = rows.get(header_end..).unwrap_or_default();
+    dialect.trailing_delimiter = layout.trailing_delimiter;
+    dialect.decimal = told.decimal.told().unwrap_or_else(|| decimal(records, dialect.delimiter));
+    let start = match (records.first(), header_end.checked_sub(1).and_then(|last| rows.get(last))) {
+        (Some(record), _) => record.start,
+        (None, Some(header)) => crate::records::behind_line_ends(table, header.end, &dialect),
+        (None, None) => 0,
+    };
+    let is_open = rows.is_empty() && !whole;
+    Found {
+        dialect,
+        confidence,
+        preamble_rows: layout.preamble,
+        header_rows: layout.header,
+        names: layout.names,
+        data_start: skipped + start,
+        is_open,
+    }
+}
+
+/// The place behind so many lines.
+fn behind_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
+    let mut place = 0;
+    for _ in 0..lines {
+        let rest = text.get(place..).unwrap_or_default();
+        let Some(end) = rest.iter().position(|byte| dialect.ends_record(*byte)) else { return text.len() };
+        let is_crlf = dialect.terminator.is_none() && rest.get(end..end + 2) == Some(b"\r\n");
+        place += end + if is_crlf { 2 } else { 1 };
+    }
+    place
+}
+
+/// As much of a text as is looked at, and whether it is all of it.
+fn sample<'a>(text: &'a [u8], whole: bool, dialect: &Dialect) -> (&'a [u8], bool) {
+    match text.get(..SAMPLE_BYTES) {
+        Some(sample) if sample.iter().filter(|byte| dialect.ends_record(**byte)).count() > 2 => (sample, false),
+        _ => (text, whole),
+    }
+}
+
+/// Whether quotes within quotes are escaped by a backslash: one stands before a quote that ends no field, and within
+/// quotes none stands before anything but a quote or a backslash, since there it would be text.
+fn escapes(text: &[u8], candidate: &Candidate) -> bool {
+    let Some(quote) = candidate.dialect.quote.map(byte) else { return false };
+    let delimiter = byte(candidate.dialect.delimiter);
+    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || candidate.dialect.ends_record(*byte));
+    let (mut evidence, mut quoted, mut place) = (false, false, 0);
+    while let Some(&here) = text.get(place) {
+        let next = text.get(place + 1);
+        let before = place.checked_sub(1).and_then(|before| text.get(before));
+        if quoted && here == b'\\' {
+            if next.is_some_and(|next| *next != quote && *next != b'\\') {
+                return false;
+            }
+            // `\",` may be text that ends with a backslash; `\""` and `\"x` are not.
+            evidence |= next == Some(&quote) && !ends(text.get(place + 2));
+            place += 1;
+        } else if here == quote {
+            quoted = if quoted { false } else { ends(before) };
+        }
+        place += 1;
+    }
+    evidence
+}
+
+/// Whether lines that begin with `#` are comments: one stands among the records, and none has as many cells as these. Those
+/// before the table are no more than lines before it.
+fn has_comments(text: &[u8], candidate: &Candidate) -> bool {
+    let is_comment = |row: &Row| text.get(row.start) == Some(&b'#');
+    let of_width = |row: &Row| row.fields.len() == candidate.width;
+    let first = candidate.rows.iter().position(of_width).unwrap_or_default();
+    let among = candidate.rows.iter().skip(first).any(is_comment);
+    among && !candidate.rows.iter().any(|row| is_comment(row) && of_width(row))
+}
+
+/// A comma where numbers have one before their fraction, and none a point.
+fn decimal(records: &[Row], delimiter: char) -> char {
+    let numbers = || records.iter().flat_map(|row| row.fields.iter()).filter(|cell| Kind::of(cell) == Kind::Number);
+    // Three digits behind a comma may as well be thousands.
+    let has_fraction = |cell: &[u8], mark: u8| {
+        let fraction = cell.iter().rposition(|byte| *byte == mark).map(|place| cell.len() - place - 1);
+        memchr::memchr_iter(mark, cell).count() == 1 && fraction != Some(3)
+    };
+    let commas = numbers().any(|cell| has_fraction(cell, b','));
+    let points = numbers().any(|cell| has_fraction(cell, b'.') && !cell.contains(&b','));
+    if delimiter != ',' && commas && !points { ',' } else { '.' }
+}
+
+#[cfg(test)]
+mod tests;

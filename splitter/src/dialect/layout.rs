@@ -1,0 +1,212 @@
+//! Where the table is in a text: lines before it, its header, its first record.
+
+use shared::{CsvSettings, Told};
+
+use super::kind::Kind;
+use super::rows::Row;
+use super::score::{column_kind, float};
+
+/// Rows before the table that are looked over.
+const PREAMBLE_ROWS: usize = 64;
+
+/// Header rows that are found, the first included.
+const HEADER_ROWS: usize = 3;
+
+/// Rows that must agree on a width for it to outweigh the header's.
+const ROWS_AGAINST_HEADER: usize = 8;
+
+/// Where the table is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// Rows before the table.
+    pub(super) preamble: usize,
+    /// Rows of the header.
+    pub(super) header: usize,
+    /// Name of each column, joined from the rows of the header; empty where there is none.
+    pub(super) names: Vec<Vec<u8>>,
+    /// Whether records end with a delimiter that nothing follows.
+    pub(super) trailing_delimiter: bool,
+}
+
+/// What a row is, judged by the rows behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vote {
+    Names,
+    Values,
+    Unknown,
+}
+
+/// Finds the table. `width` is the number of fields that most rows have.
+pub(super) fn layout(rows: &[Row], width: usize, told: &CsvSettings) -> Layout {
+    let (preamble, vote) = match (told.skip_lines, told.header) {
+        (Told::Is(_), _) => (0, vote(rows, width)),
+        (Told::Auto, Told::Is(0)) => (first_of_width(rows, width), Vote::Values),
+        (Told::Auto, _) => begin(rows, width),
+    };
+    let table = rows.get(preamble..).unwrap_or_default();
+    let header = match told.header {
+        Told::Is(rows) => rows.min(table.len()),
+        Told::Auto if vote == Vote::Values => 0,
+        Told::Auto => header_rows(table, width),
+    };
+    let (header_rows, records) = table.split_at_checked(header).unwrap_or_default();
+    let names = joined(header_rows);
+    let trailing_delimiter = has_trailing_delimiter(&names, records);
+    let names = fitted(names, header, width, records, trailing_delimiter);
+    Layout { preamble, header, names, trailing_delimiter }
+}
+
+/// The first row of the table, and what it is.
+fn begin(rows: &[Row], width: usize) -> (usize, Vote) {
+    let first = first_of_width(rows, width);
+    let behind = rows.get(first..).unwrap_or_default();
+    let here = vote(behind, width);
+    let before = rows.get(..first).unwrap_or_default();
+    let Some(last) = before.last().filter(|row| row.fields.len() > 1 && row.fields.len() != width) else {
+        return (first, here);
+    };
+    // Rows of another width right before values begin with their header, which has a cell too few or too many.
+    let like_last = |row: &&Row| row.fields.len() == last.fields.len() && row.filled() > 1;
+    match before.iter().rev().take_while(like_last).count() {
+        alike if alike > 0 && here != Vote::Names => (first - alike, Vote::Unknown),
+        _ => (first, here),
+    }
+}
+
+/// The first row that is no preamble: one with as many cells as most, and more than one of them filled.
+fn first_of_width(rows: &[Row], width: usize) -> usize {
+    let is_full = |row: &Row| row.fields.len() == width && (width < 3 || row.filled() > 1);
+    let looked_over = rows.get(..PREAMBLE_ROWS.min(rows.len())).unwrap_or_default();
+    let first = looked_over.iter().position(is_full).unwrap_or_default();
+    let is_agreed = rows.iter().filter(|row| row.fields.len() == width).count() > 1;
+    let before = looked_over.get(..first).unwrap_or_default();
+    let all_of_width = before.iter().all(|row| row.fields.len() == width);
+    // Rows with one cell filled are records too, unless names come behind them.
+    if !is_agreed || (all_of_width && vote(rows.get(first..).unwrap_or_default(), width) != Vote::Names) {
+        return 0;
+    }
+    first
+}
+
+/// Whether the first row has names, or values like those behind it.
+fn vote(rows: &[Row], width: usize) -> Vote {
+    let Some((first, behind)) = rows.split_first() else { return Vote::Unknown };
+    let kinds = (0..width).map(|column| (first.fields.get(column).map_or(Kind::Empty, Kind::of), column));
+    let counted = are_counted(first);
+    let (mut names, mut values) = (0_usize, 0_usize);
+    for (kind, column) in kinds {
+        match (kind, column_kind(rows, width, column)) {
+            (Kind::Empty, _) | (_, None) => {}
+            (Kind::Number, Some(_)) if counted => names += 1,
+            (Kind::Word | Kind::Text | Kind::Torn, Some(_)) => names += usize::from(!is_null_word(first, column)),
+            (kind, Some(of_column)) => values += usize::from(kind == of_column),
+        }
+    }
+    match names.cmp(&values) {
+        std::cmp::Ordering::Greater => Vote::Names,
+        std::cmp::Ordering::Less => Vote::Values,
+        std::cmp::Ordering::Equal if names > 0 => Vote::Unknown,
+        std::cmp::Ordering::Equal if recurs(first, behind) => Vote::Values,
+        std::cmp::Ordering::Equal => Vote::Unknown,
+    }
+}
+
+fn is_null_word(row: &Row, column: usize) -> bool {
+    row.fields.get(column).is_some_and(|cell| crate::value::NULL_WORDS.iter().any(|word| word.as_bytes() == cell))
+}
+
+/// Whether the numbers of a row count up by one, as years do for names, or, behind a cell that is none, numbers from 0 or 1.
+fn are_counted(row: &Row) -> bool {
+    let numbers = row.fields.iter().filter(|cell| Kind::of(cell) == Kind::Number);
+    let numbers: Option<Vec<u16>> = numbers.map(|cell| std::str::from_utf8(cell).ok()?.trim().parse().ok()).collect();
+    let numbers = numbers.unwrap_or_default();
+    let begins_otherwise = row.fields.get(0).is_some_and(|cell| !Kind::of(cell).is_value());
+    let is_usual = match numbers.first() {
+        Some(0 | 1) => begins_otherwise,
+        Some(first) => (1900..=2100).contains(first),
+        None => false,
+    };
+    is_usual && numbers.len() >= 2 && numbers.windows(2).all(|pair| matches!(pair, [one, next] if *next == one + 1))
+}
+
+/// Whether at least half of the cells of a row, and two, stand in their columns again, in rows that are not the same.
+fn recurs(row: &Row, behind: &[Row]) -> bool {
+    let others: Vec<&Row> = behind.iter().filter(|other| other.fields != row.fields).collect();
+    let recurs = |(column, cell): &(usize, &[u8])| {
+        !cell.is_empty() && others.iter().any(|other| other.fields.get(*column) == Some(cell))
+    };
+    let count = row.fields.iter().enumerate().filter(recurs).count();
+    count >= 2 && count * 2 >= row.filled()
+}
+
+/// Rows of the header of a table that has one: more than one when the same row comes again, or when rows behind it have
+/// names in all columns of values too.
+fn header_rows(table: &[Row], width: usize) -> usize {
+    let Some(first) = table.first() else { return 0 };
+    let behind = table.get(HEADER_ROWS.min(table.len())..).unwrap_or_default();
+    let of_values: Vec<usize> =
+        (0..width).filter(|column| behind.len() >= 2 && column_kind(behind, width, *column).is_some()).collect();
+    let is_name = |row: &Row, column: usize| {
+        let kind = row.fields.get(column).map_or(Kind::Empty, Kind::of);
+        matches!(kind, Kind::Word | Kind::Text) && !is_null_word(row, column)
+    };
+    let has_names = |row: &Row| {
+        let mut cells: Vec<&[u8]> = row.fields.iter().filter(|cell| !cell.is_empty()).collect();
+        let filled = cells.len();
+        cells.sort_unstable();
+        cells.dedup();
+        row.fields.len() == width
+            && of_values.len() >= 2
+            && cells.len() == filled
+            && of_values.iter().all(|column| is_name(row, *column))
+    };
+    let more = table.iter().take(HEADER_ROWS).skip(1);
+    1 + more.take_while(|row| row.fields == first.fields || (has_names(first) && has_names(row))).count()
+}
+
+/// The names of header rows, column by column, joined by spaces.
+fn joined(header: &[Row]) -> Vec<Vec<u8>> {
+    let width = header.iter().map(|row| row.fields.len()).max().unwrap_or_default();
+    let name = |column: usize| {
+        let names = header.iter().filter_map(|row| row.fields.get(column));
+        match header {
+            [row] => row.fields.get(column).unwrap_or_default().to_vec(),
+            _ => names.filter(|name| !name.is_empty()).collect::<Vec<_>>().join(&b' '),
+        }
+    };
+    (0..width).map(name).collect()
+}
+
+/// Whether every record has one cell more than there are names, and it is empty.
+fn has_trailing_delimiter(names: &[Vec<u8>], records: &[Row]) -> bool {
+    let filled_names = if names.last().is_some_and(Vec::is_empty) { names.len() - 1 } else { names.len() };
+    let ends_empty =
+        |row: &Row| row.fields.len() == filled_names + 1 && row.fields.get(filled_names).is_some_and(<[u8]>::is_empty);
+    filled_names > 0 && !records.is_empty() && records.iter().all(ends_empty)
+}
+
+/// As many names as there are columns: as many as in the header, unless so many records have another number of fields, and
+/// none the header's, that it is the header which is wrong.
+fn fitted(mut names: Vec<Vec<u8>>, header: usize, width: usize, records: &[Row], trailing: bool) -> Vec<Vec<u8>> {
+    if trailing {
+        if names.last().is_some_and(Vec::is_empty) {
+            names.pop();
+        }
+        return names;
+    }
+    let having = |width: usize| records.iter().filter(|row| row.fields.len() == width).count();
+    let agree = having(width);
+    let outweighed =
+        agree >= ROWS_AGAINST_HEADER && having(names.len()) == 0 && float(agree) >= 0.9 * float(records.len());
+    if header > 0 && !outweighed {
+        return names;
+    }
+    // A cell too many in the header is more likely one without a name.
+    while names.len() > width
+        && let Some(unfilled_names) = names.iter().rposition(Vec::is_empty)
+    {
+        names.remove(unfilled_names);
+    }
+    names.resize(width, Vec::new());
+    names
+}

@@ -1,0 +1,166 @@
+//! What is found in which text.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn found(text: &str) -> Found {
+    find(text.as_bytes(), true, &CsvSettings::default())
+}
+
+/// Dialect in short: delimiter, then what differs from the usual, then names and the first record's place.
+fn in_short(found: &Found) -> String {
+    let usual = Dialect::default();
+    let Dialect { delimiter, quote, escape, comment, decimal, trailing_delimiter, .. } = &found.dialect;
+    let mut short = delimiter.escape_default().to_string();
+    let mut add = |name: &str, differs: bool, value: Option<char>| {
+        if differs {
+            short.extend([" ", name, "=", &value.map_or("none".to_owned(), |value| value.to_string())]);
+        }
+    };
+    add("quote", *quote != usual.quote, *quote);
+    add("escape", *escape != usual.escape, *escape);
+    add("comment", *comment != usual.comment, *comment);
+    add("decimal", *decimal != usual.decimal, Some(*decimal));
+    add("trailing", *trailing_delimiter, Some('1'));
+    let names: Vec<_> = found.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    format!("{short} [{}] {}+{}", names.join("|"), found.preamble_rows, found.header_rows)
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(in_short(&found(text)), *expected, "{text}");
+    }
+}
+
+#[test]
+fn delimiters() {
+    check(&[
+        ("a,b\n1,2\n", ", [a|b] 0+1"),
+        ("a;b\n1;2\n", "; [a|b] 0+1"),
+        ("a\tb\n1\t2\n", "\\t [a|b] 0+1"),
+        ("a|b\n1|2\n", "| [a|b] 0+1"),
+        ("a\x1fb\n1\x1f2\n", "\\u{1f} [a|b] 0+1"),
+        ("a\x01b\n1\x012\n", "\\u{1} [a|b] 0+1"),
+        ("a^b\n1^2\n", "^ [a|b] 0+1"),
+        ("a~b\n1~2\n", "~ [a|b] 0+1"),
+        ("a:b:c\n1:x:2\n3:y:4\n", ": [a|b|c] 0+1"),
+        ("a b c\n1 x 2\n3 y 4\n", "  [a|b|c] 0+1"),
+        ("a,b\r1,2\r", ", [a|b] 0+1"),
+        ("a,b\r\n1,2\r\n", ", [a|b] 0+1"),
+        // Delimiters that are text.
+        ("id,tags\n1,a|b\n2,c|d\n", ", [id|tags] 0+1"),
+        ("id;name\n1;Smith, John\n2;Doe, Jane\n", "; [id|name] 0+1"),
+        ("at,city\n2013-01-01 10:00:00,Rome\n2013-01-01 11:00:00,Oslo\n", ", [at|city] 0+1"),
+        ("id,note\n1,\"a;b\"\n2,\"c;d\"\n", ", [id|note] 0+1"),
+        ("id,note\n1,\"x\ny\"\n2,\"a\tb\"\n", ", [id|note] 0+1"),
+        // One column.
+        ("code\n7\n8\n", ", [code] 0+1"),
+        ("at\n2013-01-01 10:00:00\n2013-01-02 11:30:00\n", ", [at] 0+1"),
+        ("2013-01-01 10:00:00\n2013-01-02 11:30:00\n", ", [] 0+0"),
+        ("first last\nJohn Smith\nMary Jones\n", ", [first last] 0+1"),
+        ("first last age\nJohn Smith x\nMary Jones y\n", ", [first last age] 0+1"),
+        ("name\nJohn Smith\nMary Jones\n", ", [name] 0+1"),
+        ("note\nHello, world\nHow are you, bob\n", "\\u{1f} [note] 0+1"),
+        ("note\nwell\nso, it goes, on\nyes, and no\n", "\\u{1f} [note] 0+1"),
+        ("id\nMG-1\nMG-2\n", ", [id] 0+1"),
+        ("name", ", [name] 0+1"),
+        ("", ", [] 0+0"),
+    ]);
+}
+
+#[test]
+fn quotes_and_escapes() {
+    check(&[
+        ("a,b\n'x,y',1\n'z',2\n", ", quote=' [a|b] 0+1"),
+        ("a,b\n'x',1\n'y z',2\n", ", quote=' [a|b] 0+1"),
+        ("a,b\nit's,1\n'tis,2\n", ", [a|b] 0+1"),
+        ("a,b\n\"x \\\"y\\\" z\",1\n\"w\",2\n", ", escape=\\ [a|b] 0+1"),
+        ("a,b\n\"C:\\dir\\\",1\n\"w\",2\n", ", [a|b] 0+1"),
+        ("a,b\n\"say \"\"hi\"\"\",1\n\"w\",2\n", ", [a|b] 0+1"),
+        ("a|b\n\"half|1\n\"x|2\n\"y|3\nz|4\n", "| quote=none [a|b] 0+1"),
+        ("a|b\n\"half|1\nx|2\ny|3\n", "| [a|b] 0+1"),
+    ]);
+}
+
+#[test]
+fn header_or_none() {
+    check(&[
+        ("1,2.5,x\n2,3.5,y\n3,4.5,z\n", ", [||] 0+0"),
+        ("2013-01-01,x\n2013-01-02,y\n", ", [|] 0+0"),
+        ("alice,berlin\nbob,berlin\nalice,rome\n", ", [|] 0+0"),
+        ("name,city\nbob,berlin\nalice,rome\n", ", [name|city] 0+1"),
+        ("country,2019,2020\nitaly,5,6\nspain,7,8\n", ", [country|2019|2020] 0+1"),
+        (",0,1\n0,5.5,6\n1,7.5,8\n", ", [|0|1] 0+1"),
+        ("x,1,2\n0,5.5,6\n1,7.5,8\n", ", [x|1|2] 0+1"),
+        ("1,2,3\n4,5,6\n", ", [||] 0+0"),
+        ("name,age\nbob,NA\nal,5\n", ", [name|age] 0+1"),
+        ("name,age\nbob,unknown\nal,5\nmo,6\neve,7\n", ", [name|age] 0+1"),
+        ("a,b,c\nm,kg,s\n1,2,3\n4,5,6\n7,8,9\n", ", [a m|b kg|c s] 0+2"),
+        ("a,b\na,b\n1,2\n3,4\n", ", [a a|b b] 0+2"),
+        ("a,,c\n1,2,3\n", ", [a||c] 0+1"),
+        ("a,b,c\n", ", [a|b|c] 0+1"),
+    ]);
+}
+
+#[test]
+fn what_stands_around_the_table() {
+    check(&[
+        // Lines before it, and comments.
+        ("Report of 2020\n\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 1+1"),
+        ("Report,,\n,,\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 2+1"),
+        ("# by hand\nid,name\n1,x\n2,y\n", ", [id|name] 1+1"),
+        ("id,name\n1,x\n# by hand\n2,y\n", ", comment=# [id|name] 0+1"),
+        ("#id,name\n1,x\n2,y\n", ", [#id|name] 0+1"),
+        // Decimal commas, trailing delimiters, headers of another width.
+        ("a;b\n1,5;x\n2,75;y\n", "; decimal=, [a|b] 0+1"),
+        ("a;b\n1,500;x\n2,750;y\n", "; [a|b] 0+1"),
+        ("a,b,\n1,2,\n3,4,\n", ", trailing=1 [a|b] 0+1"),
+        ("a|b\n1|2|\n3|4|\n", "| trailing=1 [a|b] 0+1"),
+        ("a,b,\n1,2,\n3,4,5\n", ", [a|b|] 0+1"),
+        ("a,b\n1,2,3\n", ", [a|b] 0+1"),
+        ("a,b\n1,2,3\n4,5,6\n", ", [a|b] 0+1"),
+    ]);
+}
+
+#[test]
+fn a_header_of_another_width_gives_way_to_many_records() {
+    let records = "1,x,2.5\n".repeat(8);
+    assert_eq!(in_short(&found(&format!("a,b\n{records}"))), ", [a|b|] 0+1");
+    assert_eq!(in_short(&found(&format!("a,,b,c\n{records}"))), ", [a|b|c] 0+1");
+    assert_eq!(in_short(&found(&format!("a,b\n1,2\n{records}"))), ", [a|b] 0+1");
+}
+
+#[test]
+fn what_is_told_is_not_looked_for() {
+    use shared::Told::Is;
+    let auto = CsvSettings::default;
+    for (text, told, expected) in [
+        ("a;b\n1;2\n", CsvSettings { delimiter: Is(','), ..auto() }, ", [a;b] 0+1"),
+        ("a@b\n1@2\n", CsvSettings { delimiter: Is('@'), ..auto() }, "@ [a|b] 0+1"),
+        ("a,b\n'x,y',1\n", CsvSettings { quote: Is(Some('"')), ..auto() }, ", [a|b] 0+1"),
+        ("a,b\n\"x\",1\n", CsvSettings { quote: Is(None), ..auto() }, ", quote=none [a|b] 0+1"),
+        ("1,2\n3,4\n", CsvSettings { header: Is(1), ..auto() }, ", [1|2] 0+1"),
+        ("a,b\n3,4\n", CsvSettings { header: Is(0), ..auto() }, ", [|] 0+0"),
+        ("a,b\nc,d\n3,4\n", CsvSettings { header: Is(2), ..auto() }, ", [a c|b d] 0+2"),
+        ("x,y\na,b\n3,4\n", CsvSettings { skip_lines: Is(1), ..auto() }, ", [a|b] 0+1"),
+        ("a;b\n1,5;2\n", CsvSettings { decimal: Is('.'), ..auto() }, "; [a|b] 0+1"),
+        ("a,b\n1,2\n#,3\n", CsvSettings { comment: Is(Some('#')), ..auto() }, ", comment=# [a|b] 0+1"),
+        ("a,b!1,2!", CsvSettings { terminator: Is('!'), ..auto() }, ", [a|b] 0+1"),
+    ] {
+        assert_eq!(in_short(&find(text.as_bytes(), true, &told)), expected, "{text} {told:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_found_something_in(
+        text in proptest::collection::vec(proptest::sample::select(b"a1,;\"'\\#\n\r .-".to_vec()), 0..200),
+        whole: bool,
+    ) {
+        let found = find(&text, whole, &CsvSettings::default());
+        prop_assert!(found.data_start <= text.len());
+        prop_assert!((0.0..=1.0).contains(&found.confidence));
+        prop_assert_eq!(&found, &find(&text, whole, &CsvSettings::default()));
+    }
+}

@@ -1,0 +1,349 @@
+//! Records of a text, and their fields.
+
+use std::io::Cursor;
+
+use shared::{CsvPolicy, Dialect};
+
+use crate::quarantine::Reject;
+use crate::records::{Block, Torn, behind_line_ends, without_line_end};
+
+/// One record of a text.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    /// Its fields, unquoted.
+    pub(crate) fields: &'a csv::ByteRecord,
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+}
+
+/// The records of a text, with their places. Blank lines and comments are no records.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    text: &'a [u8],
+    dialect: &'a Dialect,
+    /// Fields of a record that may have an empty one more, behind a trailing delimiter.
+    width: Option<usize>,
+    reader: csv::Reader<Cursor<&'a [u8]>>,
+    record: csv::ByteRecord,
+}
+
+impl<'a> Records<'a> {
+    /// The records of a source whose columns are known.
+    pub(crate) fn new(text: &'a [u8], csv: &'a CsvPolicy) -> Self {
+        let width = Some(csv.columns.len()).filter(|_| csv.dialect.trailing_delimiter);
+        Self { width, ..Self::of_dialect(text, &csv.dialect) }
+    }
+
+    /// The records of a text of which nothing but the dialect is known.
+    pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter));
+        builder.quoting(dialect.quote.is_some()).quote(dialect.quote.map_or(b'"', byte));
+        builder.escape(dialect.escape.map(byte));
+        if let Some(terminator) = dialect.terminator {
+            builder.terminator(csv::Terminator::Any(byte(terminator)));
+        }
+        let reader = builder.from_reader(Cursor::new(text));
+        Self { text, dialect, width: None, reader, record: csv::ByteRecord::new() }
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Record<'_>> {
+        let start = self.behind_comments()?;
+        // Reading from memory, and with any number of fields allowed, nothing can fail.
+        if !self.reader.read_byte_record(&mut self.record).ok()? {
+            return None;
+        }
+        let last = self.record.len().saturating_sub(1);
+        if self.width == Some(last) && self.record.get(last).is_some_and(<[u8]>::is_empty) {
+            self.record.truncate(last);
+        }
+        Some(Record { fields: &self.record, start, end: place(&self.reader) })
+    }
+
+    /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
+    fn behind_comments(&mut self) -> Option<usize> {
+        let begun = place(&self.reader);
+        let mut start = behind_line_ends(self.text, begun, self.dialect);
+        let comment = self.dialect.comment.map(byte);
+        while comment.is_some() && self.text.get(start).copied() == comment {
+            let comment = self.text.get(start..)?;
+            let length = comment.iter().position(|byte| self.dialect.ends_record(*byte)).unwrap_or(comment.len());
+            start = behind_line_ends(self.text, start + length, self.dialect);
+            let mut position = csv::Position::new();
+            position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
+            self.reader.seek(position).ok()?;
+        }
+        Some(start)
+    }
+}
+
+fn place(reader: &csv::Reader<Cursor<&[u8]>>) -> usize {
+    usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
+}
+
+/// A character of a dialect as its byte: settings and policies keep them to ASCII.
+pub(crate) fn byte(character: char) -> u8 {
+    u8::try_from(character).unwrap_or(b',')
+}
+
+/// The fields of all records of a block that have the right number of them.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    /// The fields one behind the other, record by record.
+    text: Vec<u8>,
+    /// Where each field ends in `text`.
+    ends: Vec<usize>,
+    width: usize,
+    /// Where each of these records stands.
+    pub(crate) rows: Vec<Row>,
+    /// Records of the block, rejected ones included.
+    pub(crate) records: u64,
+    /// Those that have another number of fields, or are too long.
+    pub(crate) rejects: Vec<Reject>,
+}
+
+/// Where a record stands in its block.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Its number within the block, from 1.
+    pub(crate) record: u64,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Row {
+    /// The record, rejected.
+    pub(crate) fn reject(&self, block: &Block, dialect: &Dialect, column: Option<String>, reason: String) -> Reject {
+        let raw = block.text.get(self.start..self.end).unwrap_or_default();
+        Reject {
+            record: self.record,
+            byte_offset: block.start + u64::try_from(self.start).unwrap_or_default(),
+            column,
+            reason,
+            raw: without_line_end(raw, dialect).to_vec(),
+        }
+    }
+}
+
+impl Fields {
+    /// Reads a block.
+    pub(crate) fn read(block: &Block, csv: &CsvPolicy, max_record_bytes: usize) -> Self {
+        let width = csv.columns.len();
+        let mut fields = Self {
+            text: Vec::with_capacity(block.text.len()),
+            ends: Vec::new(),
+            width,
+            rows: Vec::new(),
+            records: 0,
+            rejects: Vec::new(),
+        };
+        if let Some(torn) = block.torn {
+            fields.records = 1;
+            let record = Row { record: 1, start: 0, end: block.text.len() };
+            fields.rejects.push(record.reject(block, &csv.dialect, None, torn_reason(torn, max_record_bytes)));
+            return fields;
+        }
+        let mut records = Records::new(&block.text, csv);
+        while let Some(record) = records.next() {
+            fields.records += 1;
+            let row = Row { record: fields.records, start: record.start, end: record.end };
+            let found = record.fields.len();
+            let raw = block.text.get(row.start..row.end).unwrap_or_default();
+            let reason = if found != width {
+                format!("{found} fields where {width} are expected")
+            } else if row.end - row.start > max_record_bytes {
+                format!("the record has {} bytes, more than MAX_RECORD_MB allows", row.end - row.start)
+            } else if has_loose_quote(raw, &csv.dialect) {
+                // Read on as unquoted text, the field would lose this quote in silence.
+                "a quote within a quoted field is neither doubled nor the field's end".to_owned()
+            } else {
+                let before = fields.text.len();
+                fields.text.extend_from_slice(record.fields.as_slice());
+                fields.ends.extend(record.fields.iter().scan(before, |end, field| {
+                    *end += field.len();
+                    Some(*end)
+                }));
+                fields.rows.push(row);
+                continue;
+            };
+            fields.rejects.push(row.reject(block, &csv.dialect, None, reason));
+        }
+        fields
+    }
+
+    /// The fields of one column, row by row.
+    pub(crate) fn column(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        (0..self.rows.len()).map(move |row| {
+            let place = row * self.width + index;
+            let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+            self.ends.get(place).and_then(|end| self.text.get(start..*end)).unwrap_or_default()
+        })
+    }
+}
+
+/// Whether a quote within a quoted field of a record is neither doubled or escaped, nor the end of its field.
+fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
+    let Some(quote) = dialect.quote.map(byte) else { return false };
+    let (delimiter, escape) = (byte(dialect.delimiter), dialect.escape.map(byte));
+    let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || dialect.ends_record(*byte));
+    let mut place = 0;
+    let mut in_quotes = false;
+    while let Some(rest) = record.get(place..) {
+        let found = match escape.filter(|_| in_quotes) {
+            Some(escape) => memchr::memchr2(quote, escape, rest),
+            None => memchr::memchr(quote, rest),
+        };
+        let Some(found) = found else { break };
+        let here = place + found;
+        let next = record.get(here + 1);
+        place = here + 1;
+        if !in_quotes {
+            in_quotes = is_edge(here.checked_sub(1).and_then(|before| record.get(before)));
+        } else if record.get(here) != Some(&quote) || next == Some(&quote) {
+            place += 1;
+        } else if is_edge(next) {
+            in_quotes = false;
+        } else {
+            return true;
+        }
+    }
+    false
+}
+
+pub(crate) fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
+    let what = match torn {
+        Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
+        Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
+    };
+    format!("{what}; kept is its first line, of that 1 MiB at most, and the next record begins behind this line")
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::Column;
+
+    use super::*;
+    use crate::records::Framer;
+
+    fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
+        let column = Column::of_text(String::new(), String::new());
+        CsvPolicy { dialect: dialect.clone(), data_start: 0, columns: vec![column; columns], null_words: Vec::new() }
+    }
+
+    /// Fields of the records that are taken, and the number, place and text of those that are not.
+    fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
+        let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
+        let (mut taken, mut rejected) = (Vec::new(), Vec::new());
+        let mut decode = |block: &Block| {
+            let fields = Fields::read(block, csv, 1 << 20);
+            let column = |index| fields.column(index).map(|field| String::from_utf8(field.to_vec()).unwrap());
+            let columns: Vec<Vec<String>> = (0..csv.columns.len()).map(|index| column(index).collect()).collect();
+            taken.extend((0..fields.rows.len()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
+            let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
+            rejected.extend(fields.rejects.iter().map(raw));
+        };
+        for piece in text.chunks(piece) {
+            framer.push(piece);
+            while let Some(block) = framer.next_block() {
+                decode(&block);
+            }
+        }
+        while let Some(block) = framer.last_block() {
+            decode(&block);
+        }
+        (taken, rejected)
+    }
+
+    const ROWS: [[&str; 2]; 3] = [["a", "b"], ["x", ""], ["", "y"]];
+
+    /// Reads each text by its dialect, in pieces and blocks of several sizes.
+    fn check(cases: &[(Dialect, &str, [[&str; 2]; 3])]) {
+        for (dialect, text, expected) in cases {
+            let csv = policy(dialect, 2);
+            let expected = expected.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+            for (piece, block_bytes) in [(1, 1), (7, 1), (65536, 1), (1, 4096), (7, 5)] {
+                let read = read(text.as_bytes(), &csv, piece, block_bytes);
+                assert_eq!(read, (expected.clone(), Vec::new()), "{dialect:?} {text:?}");
+            }
+        }
+    }
+
+    fn usual() -> Dialect {
+        Dialect::default()
+    }
+
+    #[test]
+    fn records_by_every_delimiter() {
+        let by = |delimiter| Dialect { delimiter, ..usual() };
+        check(&[
+            (usual(), "a,b\nx,\n,y", ROWS),
+            (usual(), "a,b\r\nx,\r\n,y\r\n\r\n", ROWS),
+            (usual(), "a,b\rx,\r,y\r", ROWS),
+            (by(';'), "a;b\nx;\n;y\n", ROWS),
+            (by('\t'), "a\tb\nx\t\n\ty\n", ROWS),
+            (by('|'), "a|b\nx|\n|y\n", ROWS),
+            (by(' '), "a b\nx \n y\n", ROWS),
+            (by('\x1f'), "a\x1fb\nx\x1f\n\x1fy\n", ROWS),
+        ]);
+    }
+
+    #[test]
+    fn records_of_every_dialect() {
+        check(&[
+            (usual(), "\"a\",\"b\"\n\"x\",\"\"\n\"\",\"y\"\n", ROWS),
+            (
+                usual(),
+                "\"a,b\",\"c\nd\"\n\"\"\"x\"\"\",5\"\n'y',z\n",
+                [["a,b", "c\nd"], ["\"x\"", "5\""], ["'y'", "z"]],
+            ),
+            (
+                Dialect { quote: Some('\''), ..usual() },
+                "'a,b',c\n'it''s','\n'\n\"x\",y",
+                [["a,b", "c"], ["it's", "\n"], ["\"x\"", "y"]],
+            ),
+            (Dialect { quote: None, ..usual() }, "\"a,b\nx\",\n',\"\n", [["\"a", "b"], ["x\"", ""], ["'", "\""]]),
+            (
+                Dialect { escape: Some('\\'), ..usual() },
+                "\"a\\\"\",b\n\"\\\\\",\n\"\\\n\"\"\",y\\\n",
+                [["a\"", "b"], ["\\", ""], ["\n\"", "y\\"]],
+            ),
+            (Dialect { comment: Some('#'), ..usual() }, "#\"1\na,b\n\n#2\r\nx,\r#3\r,y\n#4", ROWS),
+            (
+                Dialect { comment: Some('#'), ..usual() },
+                "a,b\nx\"#,\"#\n\"\n,y\"",
+                [["a", "b"], ["x\"#", "#\n"], ["", "y\""]],
+            ),
+            (Dialect { terminator: Some('!'), ..usual() }, "a,b!x,!,y!", ROWS),
+            (Dialect { terminator: Some('\n'), ..usual() }, "a,b\nx,\n\r,y\n", [["a", "b"], ["x", ""], ["\r", "y"]]),
+            (
+                Dialect { terminator: Some('\x1e'), delimiter: '\x1f', ..usual() },
+                "a\x1fb\x1e\"x\x1e\"\x1f\x1e\n\x1f\r\n",
+                [["a", "b"], ["x\x1e", ""], ["\n", "\r\n"]],
+            ),
+            (Dialect { trailing_delimiter: true, ..usual() }, "a,b,\nx,,\n,y\n", ROWS),
+        ]);
+    }
+
+    #[test]
+    fn records_that_are_rejected() {
+        let (usual, trailing) = (Dialect::default(), Dialect { trailing_delimiter: true, ..Dialect::default() });
+        for (dialect, text, place, raw) in [
+            (&usual, "a,b\nx\nc,d\n", 4, "x"),
+            (&usual, "a,b\nx,y,z\nc,d\n", 4, "x,y,z"),
+            (&usual, "a,b\nx,y,\nc,d\n", 4, "x,y,"),
+            (&trailing, "a,b,\nx,y,z\nc,d,\n", 5, "x,y,z"),
+            (&usual, "a,b\n\"x\"y,z\nc,d\n", 4, "\"x\"y,z"),
+            (&usual, "a,b\n\"x \"y\" z\",\nc,d\n", 4, "\"x \"y\" z\","),
+            (&usual, "a,b\n\"x,y\nc,d\n", 4, "\"x,y"),
+        ] {
+            for (piece, block_bytes) in [(1, 1), (7, 1), (65536, 1), (1, 4096)] {
+                let (taken, rejected) = read(text.as_bytes(), &policy(dialect, 2), piece, block_bytes);
+                assert_eq!(taken, [["a", "b"], ["c", "d"]], "{text:?}");
+                assert_eq!(rejected, [(place, raw.to_owned())], "{text:?}");
+            }
+        }
+    }
+}

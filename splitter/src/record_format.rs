@@ -1,0 +1,61 @@
+//! How the records of a text are told apart, and what their columns are.
+
+use std::sync::Arc;
+
+use shared::{Column, CsvPolicy, Dialect, NdjsonPolicy};
+
+/// The format of a source of text.
+#[derive(Clone, Debug)]
+pub(crate) enum RecordFormat {
+    Csv(Arc<CsvPolicy>),
+    Ndjson(Arc<NdjsonPolicy>),
+}
+
+/// Lines, in which quotes mean nothing: within a string JSON has no line ends.
+pub(crate) static LINES: Dialect = Dialect {
+    delimiter: ',',
+    quote: None,
+    escape: None,
+    comment: None,
+    terminator: Some('\n'),
+    decimal: '.',
+    trailing_delimiter: false,
+};
+
+impl From<&CsvPolicy> for RecordFormat {
+    fn from(csv: &CsvPolicy) -> Self {
+        Self::Csv(Arc::new(csv.clone()))
+    }
+}
+
+impl From<&NdjsonPolicy> for RecordFormat {
+    fn from(json: &NdjsonPolicy) -> Self {
+        Self::Ndjson(Arc::new(json.clone()))
+    }
+}
+
+impl RecordFormat {
+    /// What tells one record from the next.
+    pub(crate) fn dialect(&self) -> &Dialect {
+        match self {
+            Self::Csv(csv) => &csv.dialect,
+            Self::Ndjson(_) => &LINES,
+        }
+    }
+
+    /// The columns, in the order of the chunks.
+    pub(crate) fn columns(&self) -> &[Column] {
+        match self {
+            Self::Csv(csv) => &csv.columns,
+            Self::Ndjson(json) => &json.columns,
+        }
+    }
+
+    /// Byte offset of the first record.
+    pub(crate) fn data_start(&self) -> u64 {
+        match self {
+            Self::Csv(csv) => csv.data_start,
+            Self::Ndjson(json) => json.data_start,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The types of a source's columns: as `SCHEMA` declares them, as the target table has them, or as the values are.
+
+use shared::{Column, Location, Settings, ToldColumn, TypeOrigin};
+
+use crate::error::{BadInput, SplitError};
+use crate::infer::Evidence;
+
+/// Gives every column its type. What `SCHEMA` declares comes first, then the table, then the evidence.
+pub(crate) fn settle(
+    at: &Location,
+    columns: &mut [Column],
+    evidence: &[Evidence],
+    settings: &Settings,
+    table: &[ToldColumn],
+) -> Result<(), SplitError> {
+    for declared in &settings.schema {
+        if !columns.iter().any(|column| names(declared, column)) {
+            let known: Vec<&str> = columns.iter().map(|column| column.source_name.as_str()).collect();
+            let reason = format!("SCHEMA has a column '{}', the source has {}", declared.name, known.join(", "));
+            let hint =
+                "name columns in SCHEMA as the source or the table does; letters of either case are not the same";
+            return Err(BadInput::whole(at, reason, hint).into());
+        }
+    }
+    for (column, evidence) in columns.iter_mut().zip(evidence) {
+        let declared = settings.schema.iter().find(|declared| names(declared, column));
+        let declared = declared.map(|declared| (declared, TypeOrigin::Declared));
+        // Upper and lower case are the same to Delta.
+        let of_table = || table.iter().find(|told| told.name.to_lowercase() == column.name.to_lowercase());
+        let told = declared.or_else(|| Some((of_table()?, TypeOrigin::Table)));
+        evidence.settle(column, told, settings.null_words.is_some()).map_err(|reason| {
+            let hint = "declare which it is, as SCHEMA=day:date(DD/MM/YYYY), and run with --again if the job is known";
+            BadInput { column: Some(column.name.clone()), ..BadInput::whole(at, reason, hint) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a declaration is of a column.
+pub(crate) fn names(declared: &ToldColumn, column: &Column) -> bool {
+    declared.name == column.source_name || declared.name == column.name
+}

@@ -1,0 +1,404 @@
+//! Numbers: which text is which number.
+//!
+//! Strictly, a text is a number only if no text is lost by it: `00123`, `+1`, `.5` and `1e5` may be names. In columns whose
+//! type was told, it is the number that it looks like.
+
+use shared::DECIMAL_DIGITS;
+
+/// How numbers are written in a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Notation {
+    /// What stands before the fraction.
+    pub(crate) point: u8,
+    /// Whether `1e5` is a number, as in JSON. In a CSV it may as well be a name, and only `1.0e5` is one.
+    pub(crate) bare_exponents: bool,
+}
+
+/// Digits that a double-precision number carries whatever they are (`DBL_DIG`); more of them may or may not come back.
+const FLOAT_DIGITS: usize = 15;
+
+/// Powers of ten that double precision holds exactly.
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// An integer as it prints.
+pub(crate) fn int64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    // "-0" would print as "0".
+    if !is_whole(digits) || (negative && digits == b"0") {
+        return None;
+    }
+    integer(digits, negative)
+}
+
+/// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
+pub(crate) fn float64(text: &[u8], notation: Notation) -> Option<f64> {
+    let parts = Parts::of(text, notation.point)?;
+    if !parts.are_plain(notation) {
+        return None;
+    }
+    parts.quick_float().or_else(|| parts.float(text).filter(|value| parts.are_those_of(*value)))
+}
+
+/// A decimal number, in units of its last place.
+pub(crate) fn decimal(text: &[u8], notation: Notation, precision: u8, scale: u8) -> Option<i128> {
+    let parts = Parts::of(text, notation.point)?;
+    let value = parts.decimal(precision, scale).filter(|_| parts.are_plain(notation))?;
+    // "-0.0" would print as "0.0".
+    (value != 0 || parts.sign.is_none()).then_some(value)
+}
+
+/// Digits before the point, and behind it, of a number that a decimal can hold as it prints.
+pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
+    let parts = Parts::of(text, notation.point)?;
+    // "-0.0" would print as "0.0".
+    let is_kept = parts.sign.is_none() || parts.digits().any(|digit| digit != b'0');
+    if !is_kept || parts.exponent.is_some() || !parts.are_plain(notation) {
+        return None;
+    }
+    let whole = if parts.whole == b"0" { 0 } else { parts.whole.len() };
+    let fraction = parts.fraction.unwrap_or_default().len();
+    let fits = whole + fraction <= usize::from(DECIMAL_DIGITS);
+    fits.then_some((u8::try_from(whole).ok()?, u8::try_from(fraction).ok()?))
+}
+
+/// An integer, however it is written: `007`, `+7`, `7.0`.
+pub(crate) fn told_int64(text: &[u8], point: u8) -> Option<i64> {
+    let parts = Parts::of(text, point)?;
+    let is_integer = parts.exponent.is_none() && parts.fraction.unwrap_or_default().iter().all(|digit| *digit == b'0');
+    integer(parts.whole, parts.sign == Some(b'-')).filter(|_| is_integer)
+}
+
+/// The double-precision number that is nearest to a decimal number, however that is written; also `NaN` and `inf`.
+pub(crate) fn told_float64(text: &[u8], point: u8) -> Option<f64> {
+    match Parts::of(text, point) {
+        Some(parts) => parts.float(text),
+        None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()),
+    }
+}
+
+/// A decimal number, however it is written, that has no more places than the type; in units of its last place.
+pub(crate) fn told_decimal(text: &[u8], point: u8, precision: u8, scale: u8) -> Option<i128> {
+    Parts::of(text, point)?.decimal(precision, scale)
+}
+
+/// The parts of a decimal number; `whole` or `fraction` has digits.
+#[derive(Debug)]
+struct Parts<'a> {
+    sign: Option<u8>,
+    whole: &'a [u8],
+    /// Digits behind the point; none where there is no point.
+    fraction: Option<&'a [u8]>,
+    /// With its sign.
+    exponent: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a [u8], point: u8) -> Option<Self> {
+        let (sign, unsigned) = signed(text);
+        let (whole, rest) = run_of_digits(unsigned);
+        let (fraction, rest) = match rest.split_first() {
+            Some((first, behind)) if *first == point => {
+                let (fraction, rest) = run_of_digits(behind);
+                (Some(fraction), rest)
+            }
+            _ => (None, rest),
+        };
+        let exponent = match rest.split_first() {
+            None => None,
+            Some((b'e' | b'E', exponent)) => Some(exponent).filter(|exponent| is_digits(signed(exponent).1)),
+            Some(_) => return None,
+        };
+        let is_number = !(whole.is_empty() && fraction.unwrap_or_default().is_empty());
+        (is_number && exponent.is_none() == rest.is_empty()).then_some(Self { sign, whole, fraction, exponent })
+    }
+
+    /// Whether the number is written as numbers are printed, and so is no name.
+    fn are_plain(&self, notation: Notation) -> bool {
+        let has_fraction = self.fraction.is_some();
+        self.sign != Some(b'+')
+            && is_whole(self.whole)
+            && self.fraction.is_none_or(|fraction| !fraction.is_empty())
+            && (self.exponent.is_none() || has_fraction || notation.bare_exponents)
+            // "-0" would be an integer that prints as "0".
+            && (self.sign.is_none() || self.whole != b"0" || has_fraction || self.exponent.is_some())
+    }
+
+    fn digits(&self) -> impl Iterator<Item = u8> + Clone {
+        self.whole.iter().chain(self.fraction.unwrap_or_default()).copied()
+    }
+
+    /// The number where one exact division gives it and all of its digits come back.
+    fn quick_float(&self) -> Option<f64> {
+        let ten = TENS.get(self.fraction.unwrap_or_default().len()).filter(|_| self.exponent.is_none())?;
+        let mut mantissa = 0_u64;
+        let mut significant = 0;
+        for digit in self.digits() {
+            significant += usize::from(significant > 0 || digit != b'0');
+            if significant > FLOAT_DIGITS {
+                return None;
+            }
+            mantissa = mantissa * 10 + u64::from(digit - b'0');
+        }
+        // In two halves, since no number of 64 bits is turned into a float without a look at what is lost.
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map(f64::from).unwrap_or_default();
+        let value = (half(mantissa >> 32) * 4_294_967_296.0 + half(mantissa)) / ten;
+        Some(if self.sign == Some(b'-') { -value } else { value })
+    }
+
+    /// The nearest number; `text` is what the parts are of.
+    fn float(&self, text: &[u8]) -> Option<f64> {
+        let mut text = text.to_vec();
+        if let Some(point) = self.fraction.and(text.get_mut(usize::from(self.sign.is_some()) + self.whole.len())) {
+            *point = b'.';
+        }
+        let value: f64 = std::str::from_utf8(&text).ok()?.parse().ok()?;
+        value.is_finite().then_some(value)
+    }
+
+    /// Whether these are the digits that `value` prints with: the fewest that no other number has.
+    fn are_those_of(&self, value: f64) -> bool {
+        let leading = self.digits().take_while(|digit| *digit == b'0').count();
+        let digits = self.digits().skip(leading);
+        let Some(last) = digits.clone().enumerate().filter(|(_, digit)| *digit != b'0').last() else {
+            return value == 0.0;
+        };
+        let exponent = self.exponent.map_or(Some(0), |exponent| std::str::from_utf8(exponent).ok()?.parse().ok());
+        let printed = format!("{:e}", value.abs());
+        let Some((mantissa, power)) = printed.split_once('e') else { return false };
+        let place = i64::try_from(self.whole.len()).ok().zip(i64::try_from(leading).ok());
+        let place =
+            place.zip(exponent).map(|((whole, leading), exponent): (_, i32)| whole - leading - 1 + i64::from(exponent));
+        power.parse().ok() == place && mantissa.bytes().filter(|byte| *byte != b'.').eq(digits.take(last.0 + 1))
+    }
+
+    /// The number in units of the `scale`-th place behind the point, if it has no digits beyond.
+    fn decimal(&self, precision: u8, scale: u8) -> Option<i128> {
+        let scale = usize::from(scale);
+        let fraction = self.fraction.unwrap_or_default();
+        let (held, beyond) = fraction.split_at(scale.min(fraction.len()));
+        if self.exponent.is_some() || beyond.iter().any(|digit| *digit != b'0') {
+            return None;
+        }
+        let padding = std::iter::repeat_n(&b'0', scale - held.len());
+        let value = self
+            .whole
+            .iter()
+            .chain(held)
+            .chain(padding)
+            .try_fold(0_i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit - b'0')))?;
+        let value = (value < 10_i128.checked_pow(u32::from(precision))?).then_some(value)?;
+        Some(if self.sign == Some(b'-') { -value } else { value })
+    }
+}
+
+fn signed(text: &[u8]) -> (Option<u8>, &[u8]) {
+    match text {
+        [sign @ (b'-' | b'+'), rest @ ..] => (Some(*sign), rest),
+        _ => (None, text),
+    }
+}
+
+fn run_of_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+fn is_digits(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+/// Digits without a zero before them.
+fn is_whole(digits: &[u8]) -> bool {
+    match digits {
+        [b'0'] => true,
+        [] | [b'0', ..] => false,
+        _ => digits.iter().all(u8::is_ascii_digit),
+    }
+}
+
+fn integer(digits: &[u8], negative: bool) -> Option<i64> {
+    let value = digits.iter().try_fold(0_i64, |value, digit| {
+        let digit = i64::from(digit - b'0');
+        let value = value.checked_mul(10)?;
+        if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
+    });
+    value.filter(|_| !digits.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CSV: Notation = Notation { point: b'.', bare_exponents: false };
+    const COMMA: Notation = Notation { point: b',', bare_exponents: false };
+    const JSON: Notation = Notation { point: b'.', bare_exponents: true };
+
+    #[test]
+    fn integers() {
+        for (text, strictly, told) in [
+            ("0", Some(0), Some(0)),
+            ("-7", Some(-7), Some(-7)),
+            ("9223372036854775807", Some(i64::MAX), Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN), Some(i64::MIN)),
+            ("9223372036854775808", None, None),
+            ("00123", None, Some(123)),
+            ("-0", None, Some(0)),
+            ("+1", None, Some(1)),
+            ("1.0", None, Some(1)),
+            ("1.5", None, None),
+            ("1e5", None, None),
+            (" 1", None, None),
+            ("", None, None),
+            ("-", None, None),
+            (".0", None, None),
+        ] {
+            assert_eq!(int64(text.as_bytes()), strictly, "{text}");
+            assert_eq!(told_int64(text.as_bytes(), b'.'), told, "{text}");
+        }
+    }
+
+    #[test]
+    fn floats() {
+        for (text, strictly, told) in [
+            ("0.04", Some(0.04), Some(0.04)),
+            ("-1.50", Some(-1.5), Some(-1.5)),
+            ("17", Some(17.0), Some(17.0)),
+            ("1.5e-3", Some(0.0015), Some(0.0015)),
+            ("123456789012345", Some(123_456_789_012_345.0), Some(123_456_789_012_345.0)),
+            ("1234567890123456", Some(1_234_567_890_123_456.0), Some(1_234_567_890_123_456.0)),
+            ("9007199254740993", None, Some(9_007_199_254_740_992.0)),
+            ("0.30000000000000004", Some(0.300_000_000_000_000_04), Some(0.300_000_000_000_000_04)),
+            ("1.2345678901234568e-05", Some(1.234_567_890_123_456_8e-5), Some(1.234_567_890_123_456_8e-5)),
+            ("0.12345678901234567", None, Some(0.123_456_789_012_345_67)),
+            ("0.000000000000000000001", Some(1e-21), Some(1e-21)),
+            ("1.50e300", Some(1.5e300), Some(1.5e300)),
+            ("1.0e-400", None, Some(0.0)),
+            ("1.5e400", None, None),
+            ("1e5", None, Some(1e5)),
+            (".5", None, Some(0.5)),
+            ("5.", None, Some(5.0)),
+            ("01.5", None, Some(1.5)),
+            ("+1.5", None, Some(1.5)),
+            ("-0", None, Some(-0.0)),
+            ("inf", None, Some(f64::INFINITY)),
+            ("1,5", None, None),
+            ("1.5e", None, None),
+            ("1.5e+", None, None),
+            ("1.5x", None, None),
+            (".", None, None),
+            ("e5", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(float64(text.as_bytes(), CSV), strictly, "{text}");
+            assert_eq!(told_float64(text.as_bytes(), b'.'), told, "{text}");
+        }
+        assert!(told_float64(b"NaN", b'.').is_some_and(f64::is_nan));
+        assert_eq!(float64(b"1e5", JSON), Some(1e5));
+        for (text, value) in
+            [("1,5", Some(1.5)), ("-0,30000000000000004", Some(-0.300_000_000_000_000_04)), ("1.5", None)]
+        {
+            assert_eq!(float64(text.as_bytes(), COMMA), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals() {
+        for (text, strictly, told) in [
+            ("1.10", Some(110), Some(110)),
+            ("1.1", Some(110), Some(110)),
+            ("1.100", Some(110), Some(110)),
+            ("1.101", None, None),
+            ("-0.01", Some(-1), Some(-1)),
+            ("-0.00", None, Some(0)),
+            ("999.99", Some(99_999), Some(99_999)),
+            ("1000", None, None),
+            ("01.1", None, Some(110)),
+            ("+1", None, Some(100)),
+            ("1e1", None, None),
+            ("1.1.1", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(decimal(text.as_bytes(), CSV, 5, 2), strictly, "{text}");
+            assert_eq!(told_decimal(text.as_bytes(), b'.', 5, 2), told, "{text}");
+        }
+        assert_eq!(decimal(b"1,1", COMMA, 5, 2), Some(110));
+        let widest = "9".repeat(38);
+        assert_eq!(decimal(widest.as_bytes(), CSV, 38, 0), widest.parse().ok());
+        assert_eq!(decimal(format!("{widest}9").as_bytes(), CSV, 38, 0), None);
+    }
+
+    #[test]
+    fn places_of_decimals() {
+        for (text, expected) in [
+            ("0", Some((0, 0))),
+            ("12345678901234567890", Some((20, 0))),
+            ("12.50", Some((2, 2))),
+            ("-0.001", Some((0, 3))),
+            ("-0.0", None),
+            ("1.5e3", None),
+            ("x", None),
+        ] {
+            assert_eq!(places(text.as_bytes(), CSV), expected, "{text}");
+        }
+        assert_eq!(places(format!("1{}", "0".repeat(38)).as_bytes(), CSV), None);
+    }
+
+    /// A decimal as it prints, without zeros at the end of its fraction.
+    fn without_zeros(text: &str) -> &str {
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_an_integer_prints_as_it_was(text in "-?[0-9]{1,20}") {
+            if let Some(value) = int64(text.as_bytes()) {
+                prop_assert_eq!(value.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn every_integer_is_one(value: i64) {
+            prop_assert_eq!(int64(value.to_string().as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn what_is_a_float_prints_as_it_was(text in "-?[0-9]{1,12}\\.[0-9]{1,18}") {
+            if let Some(value) = float64(text.as_bytes(), CSV) {
+                prop_assert_eq!(value.to_string(), without_zeros(&text));
+                prop_assert_eq!(Some(value), text.parse().ok());
+            }
+        }
+
+        #[test]
+        fn every_float_is_one(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
+            for text in [format!("{value:?}"), format!("{value:e}"), value.to_string()] {
+                prop_assert_eq!(float64(text.as_bytes(), JSON), Some(value), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_is_a_decimal_prints_as_it_was(text in "-?[0-9]{1,30}(\\.[0-9]{1,12})?", scale in 0_u8..12) {
+            if let Some(value) = decimal(text.as_bytes(), CSV, 38, scale) {
+                let printed = arrow::array::Decimal128Array::from(vec![value]).with_precision_and_scale(38, i8::try_from(scale).unwrap());
+                let printed = printed.unwrap().value_as_string(0);
+                prop_assert_eq!(without_zeros(&printed), without_zeros(&text));
+            }
+        }
+
+        #[test]
+        fn what_is_strictly_a_number_is_the_same_told(text in "[-+]?[0-9]{0,3}\\.?[0-9]{0,3}(e[-+]?[0-9]{0,2})?") {
+            let text = text.as_bytes();
+            for (strictly, told) in [
+                (int64(text).map(|value| value.to_string()), told_int64(text, b'.').map(|value| value.to_string())),
+                (float64(text, JSON).map(|value| value.to_string()), told_float64(text, b'.').map(|value| value.to_string())),
+                (decimal(text, CSV, 9, 3).map(|value| value.to_string()), told_decimal(text, b'.', 9, 3).map(|value| value.to_string())),
+            ] {
+                prop_assert!(strictly.is_none() || strictly == told, "{:?} {:?}", strictly, told);
+            }
+        }
+    }
+}
