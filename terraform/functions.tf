@@ -24,6 +24,13 @@ locals {
       Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource = var.kms_key_arn
     }],
+    # Whichever of the two sees a job done writes its receipt and tells of it.
+    var.completion_topic_arn == null ? [] : [{
+      Sid      = "TellOfJobs"
+      Effect   = "Allow"
+      Action   = "sns:Publish"
+      Resource = var.completion_topic_arn
+    }],
   )
 
   vpc_actions = [

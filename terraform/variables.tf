@@ -410,6 +410,17 @@ variable "on_replace" {
   }
 }
 
+variable "completion_topic_arn" {
+  description = "SNS topic that is told of each job that is done (COMPLETION_TOPIC_ARN). A topic with a key of yours needs that key's policy to let both roles use it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.completion_topic_arn == null ? true : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+([.]fifo)?$", var.completion_topic_arn))
+    error_message = "completion_topic_arn must be the ARN of an SNS topic."
+  }
+}
+
 variable "column_names" {
   description = "How column names are written (COLUMN_NAMES): lower, keep or snake."
   type        = string

@@ -11,6 +11,7 @@ mod permissions;
 mod policy;
 mod queues;
 mod storage;
+mod topic;
 
 use crate::Done;
 use crate::args::DoctorArgs;
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: &DoctorArgs, with_all: bool, output: Output) -> Do
     let sources = notification::check(&aws, &functions, events, args.source.as_ref(), &mut findings).await;
     permissions::check(&aws, &functions, &queues, &sources, &mut findings).await;
     storage::check(&aws, &functions, &queues, args.read_only, &mut findings).await;
+    topic::check(&aws, &functions, &mut findings).await;
     let diagnosis = Diagnosis::new(&args.name, findings);
     output.result(&diagnosis, &diagnosis.text(with_all));
     match diagnosis.count(Status::Problem) {

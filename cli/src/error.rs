@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shared::{JobId, LocationError, QueueError, SettingsError, StorageError};
+use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::LoadError;
 
@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     Split(SplitError),
     #[error("cannot look into the table")]
     Table(#[source] LoadError),
+    #[error("cannot complete the job")]
+    Completion(#[source] CompletionError),
     #[error("cannot use the work area")]
     WorkArea(#[source] StorageError),
     #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
@@ -67,6 +69,8 @@ pub(crate) enum CliError {
     ListStopped,
     #[error("cannot look into the functions {splitter} and {worker}: {reason}")]
     NoDeployment { splitter: String, worker: String, reason: String, is_missing: bool },
+    #[error("{unproven} of {jobs} jobs cannot be shown to be in the table as they were committed")]
+    Unproven { unproven: usize, jobs: usize },
     #[error("{} found", counted(*problems, "problem"))]
     Unhealthy { problems: u64 },
 }
@@ -85,7 +89,7 @@ fn no_single_source(queue: &str, sources: &[String]) -> String {
 impl CliError {
     /// Whether the command's result was printed all the same.
     pub(crate) fn has_result(&self) -> bool {
-        matches!(self, Self::TooManyBad { .. } | Self::Unhealthy { .. })
+        matches!(self, Self::TooManyBad { .. } | Self::Unhealthy { .. } | Self::Unproven { .. })
     }
 
     /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
@@ -112,6 +116,7 @@ impl CliError {
             Self::Split(_)
             | Self::Table(_)
             | Self::WorkArea(_)
+            | Self::Completion(_)
             | Self::Chunks { .. }
             | Self::TableLost { .. }
             | Self::Undo(_)
@@ -121,6 +126,7 @@ impl CliError {
             | Self::MoveFailed { .. }
             | Self::NoDeployment { .. }
             | Self::Unhealthy { .. }
+            | Self::Unproven { .. }
             | Self::Bug(_) => 1,
         }
     }

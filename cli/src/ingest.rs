@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::{
-    Location, MemoryQueue, Progress, PutMode, Receipt, Rows, Seal, Settings, StorageError, Stores, Undone, complete,
+    Completion, Location, MemoryQueue, Progress, PutMode, Receipt, Rows, Seal, Settings, StorageError, Stores, Undone,
     put_json,
 };
 use splitter::{SplitContext, SplitOutcome};
@@ -63,6 +63,8 @@ struct TableReport {
 struct CommitReport {
     attempts: u64,
     conflicts: u64,
+    /// Time that was waited between attempts, in milliseconds.
+    wait_ms: u64,
 }
 
 /// The parts of the line, set up.
@@ -86,6 +88,7 @@ impl Line {
             queue: Some(queue.clone()),
             work_prefix: work_prefix(args.work_dir.as_deref(), &settings)?,
             table: Some(table.clone()),
+            topic: settings.topic(),
             settings: settings.clone(),
             threads: args::cores(),
             again: args.again,
@@ -93,7 +96,8 @@ impl Line {
             progress: progress.clone(),
             stop,
         };
-        let load = LoadContext { storage, settings, progress, delta: DeltaOptions::from_env() };
+        let topic = settings.topic();
+        let load = LoadContext { storage, settings, progress, delta: DeltaOptions::from_env(), topic };
         Ok(Self { split, load, queue, source: args::location(&args.source)?, table, workers: args.workers() })
     }
 
@@ -198,7 +202,8 @@ async fn proof(line: &Line, outcome: &SplitOutcome) -> Result<Receipt, CliError>
         return Ok(receipt.clone());
     }
     let storage = line.split.storage.as_ref();
-    if let Some(receipt) = complete(storage, &outcome.area).await.map_err(CliError::WorkArea)? {
+    let completion = Completion { storage, topic: line.split.topic.as_deref() };
+    if let Some(receipt) = completion.complete(&outcome.area).await.map_err(CliError::Completion)? {
         return Ok(receipt);
     }
     let loaded = storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
@@ -217,7 +222,11 @@ fn report(line: &Line, outcome: &SplitOutcome, receipt: &Receipt, elapsed: Durat
         rows: receipt.rows,
         chunks: outcome.manifest.chunks.iter().map(chunk).collect(),
         table: TableReport { uri: line.table.to_string(), version: receipt.table_version },
-        commits: CommitReport { attempts: progress.commit_attempts, conflicts: progress.commit_conflicts },
+        commits: CommitReport {
+            attempts: progress.commit_attempts,
+            conflicts: progress.commit_conflicts,
+            wait_ms: progress.commit_wait_ms,
+        },
         quarantine,
         seconds: elapsed.as_secs_f64(),
         peak_rss_bytes: peak_rss_bytes(),

@@ -47,7 +47,7 @@ impl MaintainArgs {
 }
 
 fn text(maintained: &Maintained) -> String {
-    let Maintained { dry_run, compaction, checkpoint, log, vacuum, work_areas, .. } = maintained;
+    let Maintained { dry_run, compaction, checkpoint, log, vacuum, work_areas, completed, .. } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
     let checkpoint = checkpoint.map(|checkpoint| match (checkpoint.written, dry_run, checkpoint.last) {
         (true, false, _) => "written".to_owned(),
@@ -64,6 +64,7 @@ fn text(maintained: &Maintained) -> String {
         format!("{} ({}) {verb}", counted(merged, "small file"), mebibytes(bytes))
     });
     let left = || "left alone".to_owned();
+    let completed = completed.map(|jobs| counted(jobs, "job"));
     [
         format!("{} (version {}): {done}", maintained.table, maintained.version),
         format!("  small files  {}", compaction.unwrap_or_else(left)),
@@ -71,6 +72,7 @@ fn text(maintained: &Maintained) -> String {
         format!("  log          {}", cleared(log, "expired file").unwrap_or_else(left)),
         format!("  vacuum       {}", cleared(vacuum, "data file").unwrap_or_else(left)),
         format!("  work areas   {}", cleared(work_areas, "object").unwrap_or_else(left)),
+        format!("  made good    {}", completed.unwrap_or_else(left)),
     ]
     .join("\n")
 }

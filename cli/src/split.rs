@@ -23,6 +23,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
         table: None,
         settings,
         threads: args::cores(),
+        topic: None,
         again: args.again,
         announce_again: false,
         progress: Arc::new(Progress::default()),

@@ -2,15 +2,17 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError, Stores,
-    Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, CompletionError, Job, JobId, Listed, Location, Manifest, Receipt, Rows,
+    Storage, StorageError, Undone, WorkArea, get_json, try_get_json,
 };
+use worker::{DifferingChunk, Finding, LoadContext, Tally, Verification, verify};
 
 use crate::Done;
 use crate::args::{StatusArgs, work_prefix};
 use crate::error::CliError;
 use crate::jobs::find;
 use crate::output::{Output, grouped};
+use crate::undo::context;
 
 /// How far a job has come.
 #[derive(Debug, Serialize)]
@@ -26,6 +28,8 @@ struct Status {
     receipt: Option<Receipt>,
     /// What was removed again; rows and receipt say what had come into the table before.
     undone: Option<Undone>,
+    /// What the table has of it, if that was asked for and there is anything to compare.
+    verification: Option<Verification>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -51,8 +55,8 @@ struct ChunkCounts {
 pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
-    let storage = Stores::from_env();
-    let storage = storage.as_ref();
+    let context = context(settings);
+    let storage = context.storage.as_ref();
     let jobs = find(storage, &prefix, &args.job_or_source).await.map_err(CliError::WorkArea)?;
     if jobs.is_empty() {
         let (asked, prefix) = (args.job_or_source.clone(), prefix.to_string());
@@ -60,11 +64,34 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     }
     let mut all = Vec::new();
     for job in jobs {
-        all.push(status(storage, &prefix, job).await.map_err(CliError::WorkArea)?);
+        make_good(&context, &prefix, &job).await?;
+        let mut status = status(storage, &prefix, job).await.map_err(CliError::WorkArea)?;
+        if let (true, Some(table)) = (args.verify, &status.table) {
+            let area = WorkArea::new(&prefix, &status.job_id);
+            let verification = verify(&context, table, &status.job_id, &area).await.map_err(CliError::Table)?;
+            status.verification = Some(verification);
+        }
+        all.push(status);
     }
     let text: Vec<String> = all.iter().map(text).collect();
     output.result(&all, &text.join("\n"));
-    Ok(())
+    let verified = all.iter().filter_map(|status| status.verification.as_ref());
+    let unproven = verified.filter(|verification| verification.finding != Finding::Equal).count();
+    if unproven > 0 { Err(CliError::Unproven { unproven, jobs: all.len() }) } else { Ok(()) }
+}
+
+/// Writes the receipt of a job that is done and has none, and sends the notice that nobody sent: who was to do it may have died.
+/// Whoever may only read leaves it to others.
+async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Result<(), CliError> {
+    let area = WorkArea::new(prefix, &job.job_id);
+    let completion = Completion { storage: context.storage.as_ref(), topic: context.topic.as_deref() };
+    if job.table.is_none() {
+        return Ok(());
+    }
+    match completion.make_good(&area).await {
+        Ok(_) | Err(CompletionError::Storage(StorageError::Denied { .. })) => Ok(()),
+        Err(error) => Err(CliError::Completion(error)),
+    }
 }
 
 async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {
@@ -94,6 +121,7 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
         rows,
         receipt,
         undone,
+        verification: None,
     })
 }
 
@@ -135,7 +163,36 @@ fn text(status: &Status) -> String {
             lines.push(format!("  replaced by  {by}"));
         }
     }
+    if let Some(verification) = &status.verification {
+        lines.extend(verified(verification));
+    }
     lines.join("\n")
+}
+
+fn verified(verification: &Verification) -> Vec<String> {
+    /// Chunks that differ and are named.
+    const SHOWN: usize = 5;
+    let Verification { finding, table_version, expected, found, differing, reason } = verification;
+    let finding = match finding {
+        Finding::Equal => "the table has the very rows that were committed",
+        Finding::Differs => "THE TABLE HAS OTHER ROWS than were committed",
+        Finding::Untold => "cannot be told any more",
+    };
+    let hash = |tally: &Tally| tally.row_hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string());
+    let mut lines = vec![
+        format!("  verified     {finding} (version {table_version})"),
+        format!("  rows         {} in the table, {} by the receipts", grouped(found.rows), grouped(expected.rows)),
+        format!("  hash         {} in the table, {} by the receipts", hash(found), hash(expected)),
+    ];
+    lines.extend(reason.iter().map(|reason| format!("  because      {reason}")));
+    for DifferingChunk { chunk, expected, found } in differing.iter().take(SHOWN) {
+        let (found, expected) = (grouped(found.rows), grouped(expected.rows));
+        lines.push(format!("  differs      {chunk}: {found} rows in the table, {expected} by its receipt"));
+    }
+    if let Some(more) = differing.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        lines.push(format!("  differs      {more} more"));
+    }
+    lines
 }
 
 fn removed(undone: &Undone) -> String {

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
 /// What looking into tables and changing them takes.
 pub(crate) fn context(settings: Settings) -> LoadContext {
     let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
-    LoadContext { storage: Stores::from_env(), settings, progress, delta }
+    LoadContext { storage: Stores::from_env(), topic: settings.topic(), settings, progress, delta }
 }
 
 /// The job that is meant. Of several loads of one source it has to be the only one that is not undone: to guess would be to

@@ -60,6 +60,7 @@ pub(crate) async fn run(args: &WorkArgs, output: Output) -> Done {
 fn load(settings: Settings) -> Work {
     Work::Load(Box::new(LoadContext {
         storage: Stores::from_env(),
+        topic: settings.topic(),
         settings,
         progress: Arc::new(Progress::default()),
         delta: DeltaOptions::from_env(),

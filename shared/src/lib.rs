@@ -9,15 +9,18 @@ mod aws;
 mod backoff;
 mod chunk_task;
 mod column;
+mod completion;
 mod dialect;
 mod drops;
 mod failure;
 mod job;
 mod manifest;
+mod notice;
 mod progress;
 mod queue;
 mod receipt;
 mod restart;
+mod row_hash;
 mod settings;
 mod source_object;
 mod storage;
@@ -34,6 +37,7 @@ pub use aws::said;
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
+pub use completion::{Completion, CompletionError};
 pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
@@ -42,20 +46,22 @@ pub use job::{
     OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
+pub use notice::{Notice, NoticeError, SnsTopic, Topic};
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{
     DeadLetter, DeadLetters, Held, MemoryQueue, Message, Move, MoveState, PutBack, Queue, QueueAttributes, QueueError,
     ReceiptHandle, SqsQueue,
 };
-pub use receipt::{ChunkReceipt, Receipt, Rows, complete};
+pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use restart::{MemberState, Restart};
+pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
     Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
-pub use telemetry::{LogFormat, error_chain, init_logs};
+pub use telemetry::{LogFormat, error_chain, init_logs, metrics};
 pub use text_policy::{Compression, Encoding, TextPolicy};
 pub use undone::{Removed, Undone};
 pub use verdict::Verdict;

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Job, JobId};
-use crate::manifest::Manifest;
-use crate::storage::{Location, PutMode, Storage, StorageError, get_json, put_json, try_get_json};
-use crate::work_area::WorkArea;
+use crate::job::JobId;
+use crate::row_hash::RowHash;
+use crate::storage::Location;
 
 /// What became of one chunk; written after its commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +13,9 @@ pub struct ChunkReceipt {
     pub index: u32,
     /// What became of its rows.
     pub rows: Rows,
+    /// Hash of the rows that are in the table, in the table's types; none in receipts from before there was one.
+    #[serde(default)]
+    pub row_hash: Option<RowHash>,
     /// Version of the table that holds the chunk, where it is known.
     pub table_version: Option<u64>,
 }
@@ -64,55 +66,17 @@ pub struct Receipt {
     pub table: Option<Location>,
     /// What became of all records of the source.
     pub rows: Rows,
+    /// Hash of the rows that are in the table: the sum of those of the chunks. None when one of them has none.
+    #[serde(default)]
+    pub row_hash: Option<RowHash>,
     /// Number of chunks.
     pub chunks: u32,
     /// Highest version of the table that a chunk of the job was committed with; none for a job without chunks.
     pub table_version: Option<u64>,
-}
-
-/// Writes the receipt when the job is split and every chunk has its own; `None` while something is outstanding.
-///
-/// The splitter calls this after the manifest, a worker after each chunk receipt. Whichever of the last two documents
-/// comes later, its writer sees the other one, so no race leaves a finished job without a receipt; put-if-absent makes
-/// it one.
-pub async fn complete(storage: &dyn Storage, area: &WorkArea) -> Result<Option<Receipt>, StorageError> {
-    if let Some(receipt) = try_get_json(storage, &area.receipt(), "receipt").await? {
-        return Ok(Some(receipt));
-    }
-    let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? else {
-        return Ok(None);
-    };
-    let loaded = storage.list(&area.loaded()).await?;
-    if loaded.len() < manifest.chunks.len() {
-        return Ok(None);
-    }
-    let job: Job = get_json(storage, &area.job(), "job").await?;
-    let mut rows = Rows { read: manifest.quarantined, quarantined: manifest.quarantined, ..Rows::default() };
-    let mut table_version = None;
-    for chunk in &manifest.chunks {
-        let at = area.chunk_receipt(chunk.index);
-        let Some(receipt) = try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await? else {
-            return Ok(None);
-        };
-        rows += receipt.rows;
-        table_version = table_version.max(receipt.table_version);
-    }
-    if rows.read != manifest.records || !rows.balance() {
-        let text = format!("{} records were read and {rows:?} are accounted for", manifest.records);
-        return Err(StorageError::Malformed { at: area.loaded(), what: "set of chunk receipts", source: text.into() });
-    }
-    let receipt = Receipt {
-        version: 1,
-        job_id: manifest.job_id,
-        source: job.source.uri,
-        table: job.table,
-        rows,
-        chunks: u32::try_from(manifest.chunks.len()).unwrap_or(u32::MAX),
-        table_version,
-    };
-    match put_json(storage, &area.receipt(), &receipt, PutMode::IfAbsent).await {
-        Ok(()) => Ok(Some(receipt)),
-        Err(StorageError::AlreadyExists { .. }) => get_json(storage, &area.receipt(), "receipt").await.map(Some),
-        Err(error) => Err(error),
-    }
+    /// Whose document this is: each attempt to write it has a name of its own.
+    #[serde(default)]
+    pub writer: String,
+    /// Whether a notice of it is sent: whether there was a topic when it was written.
+    #[serde(default)]
+    pub is_noticed: bool,
 }

@@ -1,11 +1,13 @@
 //! Settings: one list of variables, read by the Lambdas from their environment and by the command line as defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::BackoffSettings;
 use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
 use crate::job::{BadRecords, ColumnNames, CommitMode, FormatChoice, Infer, OnReplace};
+use crate::notice::{SnsTopic, Topic};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
 
@@ -62,6 +64,7 @@ variables! {
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
     "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
     "COMMIT_BACKOFF_MAX_MS" = "5000": "bound for the mean wait, in milliseconds";
+    "COMPLETION_TOPIC_ARN" = "": "SNS topic that is told of each job that is done, by its ARN; a FIFO topic passes each notice on once";
     "SQL_MEMORY_MB" = "256": "memory that the SQL of one chunk may use, in MiB, from 16";
 }
 
@@ -116,6 +119,8 @@ pub struct Settings {
     pub max_record_bytes: u64,
     /// `COMMIT_MAX_ATTEMPTS`, `COMMIT_BACKOFF_INITIAL_MS`, `COMMIT_BACKOFF_MAX_MS`.
     pub commit: BackoffSettings,
+    /// `COMPLETION_TOPIC_ARN`.
+    pub completion_topic_arn: Option<String>,
     /// `SQL_MEMORY_MB`, in bytes.
     pub sql_memory_bytes: u64,
 }
@@ -157,6 +162,12 @@ pub struct SettingsError {
 }
 
 impl Settings {
+    /// The topic that is told of jobs that are done.
+    pub fn topic(&self) -> Option<Arc<dyn Topic>> {
+        let arn = self.completion_topic_arn.as_ref()?;
+        Some(Arc::new(SnsTopic::new(arn)))
+    }
+
     /// Settings from a source of variables, such as the environment; an empty value is one that is not set.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let read = Reader { lookup: |name: &str| lookup(name).filter(|value| !value.is_empty()) };
@@ -179,7 +190,7 @@ impl Settings {
             work_prefix,
             chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
             source_queue_url: read.text("SOURCE_QUEUE_URL"),
-            table: read.table()?,
+            table: read.optional("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?,
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
@@ -195,10 +206,7 @@ impl Settings {
             csv: read.csv()?,
             null_words: read.list("NULL_WORDS"),
             bad_records: read.word("BAD_RECORDS")?,
-            max_bad_records: match read.text("MAX_BAD_RECORDS") {
-                Some(_) => Some(read.parsed("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?),
-                None => None,
-            },
+            max_bad_records: read.optional("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?,
             max_record_bytes: mib(read.number("MAX_RECORD_MB", 1, 1024)?),
             commit: BackoffSettings {
                 max_attempts: u32::try_from(read.number("COMMIT_MAX_ATTEMPTS", 1, 10_000)?).unwrap_or(u32::MAX),
@@ -206,6 +214,7 @@ impl Settings {
                 max: Duration::from_millis(read.number("COMMIT_BACKOFF_MAX_MS", 1, 3_600_000)?),
                 max_elapsed: None,
             },
+            completion_topic_arn: read.optional("COMPLETION_TOPIC_ARN", "the ARN of an SNS topic", topic_arn)?,
             sql_memory_bytes: mib(read.number("SQL_MEMORY_MB", 16, 1 << 20)?),
         })
     }
@@ -218,6 +227,11 @@ impl Settings {
 
 const COMPRESSIONS: &str = "auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip";
 const ENCODINGS: &str = "auto, or the label of an encoding, such as utf-8, utf-16le or windows-1252";
+
+fn topic_arn(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    matches!(parts[..], ["arn", _, "sns", _, _, name] if !name.is_empty()).then(|| text.to_owned())
+}
 
 fn bad_limit(text: &str) -> Option<BadRecordLimit> {
     match text.strip_suffix('%') {
@@ -267,6 +281,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parse(&value).ok_or_else(|| SettingsError { name, value, expected: expected.to_owned() })
     }
 
+    fn optional<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        self.text(name).map(|_| self.parsed(name, expected, parse)).transpose()
+    }
+
     fn number(&self, name: &'static str, least: u64, most: u64) -> Result<u64, SettingsError> {
         self.parsed(name, &format!("a whole number from {least} to {most}"), |text| {
             text.parse().ok().filter(|number| (least..=most).contains(number))
@@ -277,11 +300,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.parsed(name, &format!("one of {}", words.join(", ")), |text| {
             words.contains(&text).then(|| text.to_owned())
         })
-    }
-
-    fn table(&self) -> Result<Option<Location>, SettingsError> {
-        let table = |_| self.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok());
-        self.text("TABLE_URI").map(table).transpose()
     }
 
     fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
@@ -419,6 +437,8 @@ mod tests {
             ("CSV_SKIP_LINES", "-1"),
             ("CSV_DECIMAL", ";"),
             ("COMMIT_MAX_ATTEMPTS", "0"),
+            ("COMPLETION_TOPIC_ARN", "done"),
+            ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
             ("TABLE_URI", "gs://b/t"),
             ("ROUTES_URI", "s3://b/routes"),
         ] {

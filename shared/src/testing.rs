@@ -3,11 +3,13 @@
 mod buckets_on_disk;
 mod emulator;
 mod memory_storage;
+mod memory_topic;
 mod queue_contract;
 mod storage_contract;
 
 pub use buckets_on_disk::BucketsOnDisk;
 pub use emulator::Emulator;
 pub use memory_storage::MemoryStorage;
+pub use memory_topic::MemoryTopic;
 pub use queue_contract::queue_contract;
 pub use storage_contract::storage_contract;

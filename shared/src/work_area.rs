@@ -92,6 +92,11 @@ impl WorkArea {
         self.root.join("receipt.json")
     }
 
+    /// Says that the notice of the receipt was sent.
+    pub fn noticed(&self) -> Location {
+        self.root.join("noticed.json")
+    }
+
     /// What was removed from the table when the job was undone; the last word on it, whatever the receipt says.
     pub fn undone(&self) -> Location {
         self.root.join("undone.json")

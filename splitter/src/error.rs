@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::{Location, QueueError, StorageError};
+use shared::{CompletionError, Location, NoticeError, QueueError, StorageError};
 
 /// Why a source could not be split; variants are named for what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum SplitError {
     /// A chunk could not be announced; it will be when the job resumes.
     #[error("cannot announce a chunk")]
     Queue(#[source] QueueError),
+    /// The job is in its table, and who is to be told of it is not.
+    #[error(transparent)]
+    Notice(NoticeError),
     /// The job was asked to stop; it resumes from its checkpoint.
     #[error("stopped on request; {chunks} chunks are stored and announced")]
     Stopped {
@@ -92,6 +95,15 @@ impl std::error::Error for BadInput {}
 impl From<BadInput> for SplitError {
     fn from(bad: BadInput) -> Self {
         Self::BadInput(Box::new(bad))
+    }
+}
+
+impl From<CompletionError> for SplitError {
+    fn from(error: CompletionError) -> Self {
+        match error {
+            CompletionError::Storage(error) => Self::WorkArea(error),
+            CompletionError::Notice(error) => Self::Notice(error),
+        }
     }
 }
 

@@ -76,6 +76,7 @@ impl HandlerContext {
         let split = SplitContext {
             storage: Stores::from_env(),
             queue: Some(Arc::new(SqsQueue::from_env(url).await)),
+            topic: settings.topic(),
             work_prefix,
             table: Some(table),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -289,6 +290,7 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::WorkArea(_)
         | SplitError::Table(_)
         | SplitError::Queue(_)
+        | SplitError::Notice(_)
         | SplitError::Internal { .. } => retry(RETRY_AFTER),
     }
 }

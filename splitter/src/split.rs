@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Checkpoint, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart, Settings,
-    SourceObject, Storage, TextPolicy, WorkArea, complete, try_get_json,
+    BadRecords, Checkpoint, Completion, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
+    Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,8 @@ pub struct SplitContext {
     pub work_prefix: Location,
     /// The table that the source is bound for; none when the splitter is used alone.
     pub table: Option<Location>,
+    /// Where notices of jobs that are done go; none when nobody is to be told.
+    pub topic: Option<Arc<dyn Topic>>,
     /// Settings; of a job that was seen before only its pinned policy counts.
     pub settings: Settings,
     /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.
@@ -99,7 +101,13 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
         None => split_job(context, &job, &area).await?,
     };
     let receipt = match &context.table {
-        Some(_) => complete(storage, &area).await.map_err(SplitError::WorkArea)?,
+        Some(_) => {
+            let completion = Completion { storage, topic: context.topic.as_deref() };
+            // Whoever wrote manifest and receipt may have died before it could send the notice.
+            let completed =
+                if was_split_before { completion.make_good(&area).await } else { completion.complete(&area).await };
+            completed?
+        }
         None => None,
     };
     if was_split_before && receipt.is_none() {

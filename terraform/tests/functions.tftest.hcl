@@ -132,6 +132,7 @@ run "all_settings" {
     infer                         = "full"
     schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
     column_names                  = "snake"
+    completion_topic_arn          = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     commit_max_attempts           = 20
     commit_backoff_initial_ms     = 50
     commit_backoff_max_ms         = 5000
@@ -181,6 +182,8 @@ run "all_settings" {
       CSV_SKIP_LINES      = "3"
       CSV_DECIMAL         = ","
       NULL_WORDS          = "-,n/a"
+
+      COMPLETION_TOPIC_ARN = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })
     error_message = "Every setting of the splitter must reach it, and extra ones replace none."
   }
@@ -202,6 +205,7 @@ run "all_settings" {
       BAD_RECORDS               = "null"
       MAX_BAD_RECORDS           = "0.5%"
       SQL_MEMORY_MB             = "512"
+      COMPLETION_TOPIC_ARN      = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })
     error_message = "Every setting of the worker must reach it, and extra ones replace none."
   }

@@ -112,6 +112,21 @@ run "no_hand_over" {
   }
 }
 
+run "completion_topic" {
+  variables {
+    completion_topic_arn = "arn:aws:sns:eu-central-1:000000000000:loaded"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
+        for statement in jsondecode(policy.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "TellOfJobs"
+      ] == [["sns:Publish", "arn:aws:sns:eu-central-1:000000000000:loaded"]]
+    ])
+    error_message = "Whichever sees a job done must be able to tell of it, and to tell nobody else."
+  }
+}
+
 run "routes" {
   variables {
     routes_uri       = "s3://example-config/sluice/routes.toml"

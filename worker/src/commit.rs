@@ -12,9 +12,10 @@ use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, Rows, Verdict};
+use shared::{Backoff, BackoffSettings, Verdict};
 
 use crate::LoadContext;
+use crate::complete::Account;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
@@ -35,7 +36,7 @@ pub(crate) struct Prepared {
     /// What the files were written by.
     pub(crate) plan: Plan,
     pub(crate) files: Vec<Add>,
-    pub(crate) rows: Rows,
+    pub(crate) account: Account,
 }
 
 /// What became of a chunk.

@@ -1,16 +1,33 @@
 //! Receipts: what became of the rows of a chunk, and whether its job is complete.
 
-use shared::{ChunkReceipt, PutMode, Rows, Storage, StorageError, put_json, try_get_json};
+use serde::{Deserialize, Serialize};
+use shared::{ChunkReceipt, Completion, PutMode, RowHash, Rows, Storage, StorageError, put_json, try_get_json};
 
+use crate::LoadContext;
 use crate::error::LoadError;
 use crate::replace;
 use crate::route::{Origin, RoutedChunk};
 
+/// What became of the rows of a chunk, and which of them are to be in the table.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) rows: Rows,
+    /// None in notes from before there was one.
+    #[serde(default)]
+    pub(crate) row_hash: Option<RowHash>,
+}
+
+impl Account {
+    fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
+        ChunkReceipt { index, rows: self.rows, row_hash: self.row_hash, table_version }
+    }
+}
+
 /// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
 /// receipt: its worker died between the two.
-pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows) -> Result<(), LoadError> {
+pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, account: Account) -> Result<(), LoadError> {
     if let Some(Origin { identity, area, .. }) = &chunk.origin {
-        let receipt = ChunkReceipt { index: identity.index, rows, table_version: None };
+        let receipt = account.receipt(identity.index, None);
         put_json(storage, &area.staged(identity.index), &receipt, PutMode::Overwrite).await?;
     }
     Ok(())
@@ -20,11 +37,11 @@ pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows
 pub(crate) async fn note_committed(
     storage: &dyn Storage,
     chunk: &RoutedChunk,
-    rows: Rows,
+    account: Account,
     version: u64,
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
-    let receipt = ChunkReceipt { index: identity.index, rows, table_version: Some(version) };
+    let receipt = account.receipt(identity.index, Some(version));
     Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 
@@ -48,11 +65,25 @@ pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Re
     }
 }
 
-/// Writes the receipt of a chunk's job when this was its last one. The earlier drops whose place it took come before that.
-pub(crate) async fn conclude(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    replace::note(storage, chunk).await?;
+/// Writes the receipt of a chunk's job when this was its last one, and sends the notice of it. The earlier drops whose place it
+/// took come before that.
+pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    replace::note(context.storage.as_ref(), chunk).await?;
     if let Some(Origin { area, .. }) = &chunk.origin {
-        shared::complete(storage, area).await?;
+        completion(context).complete(area).await?;
     }
     Ok(())
+}
+
+/// As [`conclude`], for a chunk that was found in the table: whoever was to send the notice may have died.
+pub(crate) async fn make_good(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    replace::note(context.storage.as_ref(), chunk).await?;
+    if let Some(Origin { area, .. }) = &chunk.origin {
+        completion(context).make_good(area).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn completion(context: &LoadContext) -> Completion<'_> {
+    Completion { storage: context.storage.as_ref(), topic: context.topic.as_deref() }
 }

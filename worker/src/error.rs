@@ -5,7 +5,7 @@ use std::time::Duration;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
 use parquet::errors::ParquetError;
-use shared::{ChunkTaskError, JobId, Location, Seal, StorageError, Verdict, error_chain};
+use shared::{ChunkTaskError, CompletionError, JobId, Location, NoticeError, Seal, StorageError, Verdict, error_chain};
 
 use crate::maintain::LEAST_RETENTION;
 
@@ -52,6 +52,9 @@ pub enum LoadError {
     /// The store of chunks and receipts did not do its work.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The job is in its table, and who is to be told of it is not.
+    #[error(transparent)]
+    Notice(NoticeError),
     /// The chunk is not what its task says.
     #[error("chunk {chunk} is damaged: {reason}")]
     Damaged {
@@ -187,6 +190,15 @@ pub enum LoadError {
     },
 }
 
+impl From<CompletionError> for LoadError {
+    fn from(error: CompletionError) -> Self {
+        match error {
+            CompletionError::Storage(error) => Self::Storage(error),
+            CompletionError::Notice(error) => Self::Notice(error),
+        }
+    }
+}
+
 impl LoadError {
     pub(crate) fn table(table: &Location, action: &'static str, source: impl Into<DeltaTableError>) -> Self {
         Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
@@ -272,7 +284,7 @@ impl LoadError {
         match self {
             Self::Storage(error) => matches!(error, StorageError::Unavailable { .. } | StorageError::Changed { .. }),
             Self::Table { source, .. } => delta_may_pass(source),
-            Self::Contention { .. } | Self::Bug { .. } => true,
+            Self::Contention { .. } | Self::Bug { .. } | Self::Notice(_) => true,
             Self::Message { .. }
             | Self::Stray { .. }
             | Self::NoTable { .. }

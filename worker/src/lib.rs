@@ -19,10 +19,12 @@ mod plan;
 mod quarantine;
 mod replace;
 mod route;
+mod row_hash;
 mod table;
 mod tables;
 mod transform;
 mod undo;
+mod verify;
 mod whole_file;
 mod write;
 
@@ -35,3 +37,4 @@ pub use maintain::{
 pub use table::DeltaOptions;
 pub use tables::Tables;
 pub use undo::{Undoing, undo};
+pub use verify::{DifferingChunk, Finding, Tally, Verification, verify};

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use deltalake::kernel::Add;
 use futures::{FutureExt, StreamExt};
-use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Verdict};
+use shared::{JobId, Location, Message, Progress, RowHash, Rows, Seal, Settings, Storage, Topic, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
 use crate::commit::{Decided, Fate, Prepared};
-use crate::complete;
+use crate::complete::{self, Account};
 use crate::conform::Conform;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
@@ -40,6 +40,8 @@ pub struct LoadContext {
     pub progress: Arc<Progress>,
     /// How tables are reached.
     pub delta: DeltaOptions,
+    /// Where notices of jobs that are done go; none when nobody is to be told.
+    pub topic: Option<Arc<dyn Topic>>,
 }
 
 /// Loads the chunks that messages tell of; gives one verdict a message, in their order.
@@ -169,11 +171,10 @@ async fn skip_what_is_there(
     // A head may lean on a checkpoint that is cleaned up by now.
     let (there, absent) = part(&head, chunks).await.inspect_err(|_| slot.forget())?;
     for (error, chunk) in there {
-        let storage = context.storage.as_ref();
         let concluded = match error {
             Some(error) => Err(error),
-            None if chunk.waits() => whole_file::found(storage, &chunk).await,
-            None => found(storage, &chunk).await,
+            None if chunk.waits() => whole_file::found(context, &chunk).await,
+            None => found(context, &chunk).await,
         };
         answers.give(&chunk.messages, &verdict(concluded));
     }
@@ -231,9 +232,9 @@ async fn prepare_all(
         let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
         let result = AssertUnwindSafe(prepare(context, table, &before, &chunk)).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(bug(&chunk.at, panic.as_ref()))) {
-            Ok((plan_after, files, rows)) => {
+            Ok((plan_after, files, account)) => {
                 plan = Some(plan_after.clone());
-                prepared.push(Prepared { chunk, plan: plan_after, files, rows });
+                prepared.push(Prepared { chunk, plan: plan_after, files, account });
             }
             Err(error) => answers.give(&chunk.messages, &error.verdict()),
         }
@@ -248,7 +249,7 @@ async fn prepare(
     table: &Table,
     plan: &Plan,
     chunk: &RoutedChunk,
-) -> Result<(Plan, Vec<Add>, Rows), LoadError> {
+) -> Result<(Plan, Vec<Add>, Account), LoadError> {
     let file = ChunkFile::open(&context.storage, chunk).await?;
     let rows = transform(&file, chunk, context.settings.sql_memory_bytes).await?;
     let accommodated = plan.accommodate(&rows.schema);
@@ -259,22 +260,32 @@ async fn prepare(
     let mut files = DataFiles::new(table, &plan);
     let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
     let counted = match written {
-        Ok((came, quarantined)) => file.ensure_verified().await.map(|()| account(file.rows(), came, quarantined)),
+        Ok(written) => file.ensure_verified().await.map(|()| written.account(file.rows())),
         Err(error) => Err(error),
     };
-    let rows = match counted {
-        Ok(rows) => rows,
+    let account = match counted {
+        Ok(account) => account,
         Err(error) => {
             files.abort().await;
             return Err(error);
         }
     };
     let files = files.finish(Some(&chunk.app_id)).await?;
-    complete::stage(context.storage.as_ref(), chunk, rows).await?;
-    Ok((plan, files, rows))
+    complete::stage(context.storage.as_ref(), chunk, account).await?;
+    Ok((plan, files, account))
 }
 
-/// Writes rows, and keeps those that do not fit; gives the numbers of rows that came and of those that were kept back.
+/// Rows that came out of a chunk's SQL.
+#[derive(Debug)]
+struct Written {
+    came: u64,
+    /// How many of them were kept back.
+    quarantined: u64,
+    /// Hash of the others.
+    row_hash: RowHash,
+}
+
+/// Writes rows, and keeps those that do not fit.
 async fn write(
     context: &LoadContext,
     chunk: &RoutedChunk,
@@ -282,41 +293,47 @@ async fn write(
     sources: &Sources,
     mut rows: crate::transform::Rows,
     files: &mut DataFiles<'_>,
-) -> Result<(u64, u64), LoadError> {
+) -> Result<Written, LoadError> {
+    let mut row_hash = RowHash::default();
     let mut conform = Conform { chunk, plan, sources, rows: 0 };
     let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
     while let Some(batch) = rows.batches.next().await {
         let (taken, rejected) = conform.conform(&batch?)?;
+        row_hash += crate::row_hash::row_hash(&taken, plan.partition_by())
+            .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
         files.write(&taken).await?;
         quarantine.add(rejected).await?;
     }
     let quarantined = quarantine.finish().await?;
     context.progress.rows_quarantined.add(quarantined);
-    Ok((conform.rows, quarantined))
+    Ok(Written { came: conform.rows, quarantined, row_hash })
 }
 
-/// The account of a chunk: `read` rows were in it, `came` out of its SQL, and of these some were quarantined.
-fn account(read: u64, came: u64, quarantined: u64) -> Rows {
-    Rows {
-        read,
-        committed: came - quarantined,
-        filtered: read.saturating_sub(came),
-        quarantined,
-        added: came.saturating_sub(read),
+impl Written {
+    /// The account of a chunk that `read` rows were in.
+    fn account(&self, read: u64) -> Account {
+        let Self { came, quarantined, row_hash } = *self;
+        let rows = Rows {
+            read,
+            committed: came - quarantined,
+            filtered: read.saturating_sub(came),
+            quarantined,
+            added: came.saturating_sub(read),
+        };
+        Account { rows, row_hash: Some(row_hash) }
     }
 }
 
 /// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
 async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut Answers) -> Vec<RoutedChunk> {
-    let storage = context.storage.as_ref();
     let mut outdated = Vec::new();
-    for Decided { chunk: Prepared { chunk, rows, .. }, fate } in decided {
+    for Decided { chunk: Prepared { chunk, account, .. }, fate } in decided {
         let verdict = match fate {
             Fate::Committed(version) => {
-                count(context, rows);
-                verdict(committed(storage, &chunk, rows, version).await)
+                count(context, account.rows);
+                verdict(committed(context, &chunk, account, version).await)
             }
-            Fate::Found => verdict(found(storage, &chunk).await),
+            Fate::Found => verdict(found(context, &chunk).await),
             Fate::Failed(verdict) => verdict,
             Fate::Outdated => {
                 outdated.push(chunk);
@@ -337,11 +354,11 @@ async fn conclude_whole(
 ) -> Vec<RoutedChunk> {
     let storage = context.storage.as_ref();
     let (mut outdated, mut last, mut outcome) = (Vec::new(), None, Verdict::Done);
-    for Decided { chunk: Prepared { chunk, rows, .. }, fate } in decided {
+    for Decided { chunk: Prepared { chunk, account, .. }, fate } in decided {
         let noted = match fate {
             Fate::Committed(version) => {
-                count(context, rows);
-                verdict(complete::note_committed(storage, &chunk, rows, version).await)
+                count(context, account.rows);
+                verdict(complete::note_committed(storage, &chunk, account, version).await)
             }
             Fate::Found => verdict(complete::note_found(storage, &chunk).await),
             Fate::Failed(verdict) => verdict,
@@ -357,7 +374,7 @@ async fn conclude_whole(
         last = Some(chunk);
     }
     if let (Some(last), Verdict::Done) = (&last, &outcome) {
-        outcome = verdict(complete::conclude(storage, last).await);
+        outcome = verdict(complete::conclude(context, last).await);
     }
     if outdated.is_empty() {
         for chunk in chunks {
@@ -382,14 +399,19 @@ fn count(context: &LoadContext, rows: Rows) {
     context.progress.rows_committed.add(rows.committed);
 }
 
-async fn committed(storage: &dyn Storage, chunk: &RoutedChunk, rows: Rows, version: u64) -> Result<(), LoadError> {
-    complete::note_committed(storage, chunk, rows, version).await?;
-    complete::conclude(storage, chunk).await
+async fn committed(
+    context: &LoadContext,
+    chunk: &RoutedChunk,
+    account: Account,
+    version: u64,
+) -> Result<(), LoadError> {
+    complete::note_committed(context.storage.as_ref(), chunk, account, version).await?;
+    complete::conclude(context, chunk).await
 }
 
-async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    complete::note_found(storage, chunk).await?;
-    complete::conclude(storage, chunk).await
+async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    complete::note_found(context.storage.as_ref(), chunk).await?;
+    complete::make_good(context, chunk).await
 }
 
 fn verdict(result: Result<(), LoadError>) -> Verdict {

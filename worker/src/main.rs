@@ -8,7 +8,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use shared::{
     Location, LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores,
-    Verdict, init_logs,
+    Verdict, init_logs, metrics,
 };
 use worker::{Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, maintain};
 
@@ -32,7 +32,8 @@ async fn start(settings: Settings) -> (LoadContext, PutBack) {
     let storage: Arc<dyn Storage> = Stores::from_env();
     let put_back = PutBack::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
     let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
-    (LoadContext { storage, settings, progress, delta }, put_back)
+    let topic = settings.topic();
+    (LoadContext { storage, settings, progress, delta, topic }, put_back)
 }
 
 /// What SQS hands over, or a schedule; fields that are not named here are left alone.
@@ -100,17 +101,31 @@ struct Failure {
 async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Event>) -> Result<Reply, Error> {
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let mut context = context.clone();
+    context.progress = Arc::new(Progress::default());
     context.delta.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
+    let function = event.context.env_config.function_name.as_str();
     match event.payload.maintain {
         Some(asked) => look_after(&context, &asked).await.map(Reply::Maintained),
-        None => take(&context, put_back, event.payload.records).await.map(Reply::Answer),
+        None => take(&context, put_back, function, event.payload.records).await.map(Reply::Answer),
     }
 }
 
-async fn take(context: &LoadContext, put_back: &PutBack, records: Vec<Record>) -> Result<Answer, Error> {
+/// `CloudWatch` takes metrics from what a function prints.
+#[expect(clippy::print_stdout, reason = "logs go to stderr")]
+fn tell_metrics(function: &str, progress: &Progress) {
+    println!("{}", metrics(function, SystemTime::now(), &progress.snapshot()));
+}
+
+async fn take(
+    context: &LoadContext,
+    put_back: &PutBack,
+    function: &str,
+    records: Vec<Record>,
+) -> Result<Answer, Error> {
     let messages = records.into_iter().map(message).collect::<Result<Vec<_>, Error>>()?;
     let held = put_back.hold(&messages);
     let verdicts = load(context, &messages).await;
+    tell_metrics(function, &context.progress);
     let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
         if let Some(held) = &held {
             held.release(&message.receipt).await;

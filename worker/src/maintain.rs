@@ -124,6 +124,8 @@ pub struct Maintained {
     pub vacuum: Option<Cleared>,
     /// What was removed from work areas.
     pub work_areas: Option<Cleared>,
+    /// Jobs that were done and had no receipt, or no notice: theirs were made good. None in a dry run, which makes none.
+    pub completed: Option<u64>,
 }
 
 /// What became of the checkpoint.
@@ -184,6 +186,7 @@ async fn attempt(
     else {
         return Err(LoadError::NoSuchTable { table: table.clone() });
     };
+    let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
     let checkpoint = checkpoint(head, state, version, asked).await?;
     let store = head.table().object_store();
     let failed = |error| LoadError::table(table, "clean up", error);
@@ -199,7 +202,7 @@ async fn attempt(
         None => None,
     };
     let (table, dry_run) = (table.clone(), asked.dry_run);
-    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, work_areas })
+    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, work_areas, completed })
 }
 
 async fn checkpoint(

@@ -4,7 +4,7 @@
 //! seal (see `design.md`), so that no chunk of the job, whenever it is delivered, comes into the table behind it.
 
 mod files;
-mod history;
+pub(crate) mod history;
 
 use std::collections::HashMap;
 

@@ -3,9 +3,11 @@
 use deltalake::kernel::{Add, StructField};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::{Manifest, PutMode, Rows, Storage, get_json, put_json, try_get_json};
+use shared::{Manifest, PutMode, Storage, get_json, put_json, try_get_json};
 
+use crate::LoadContext;
 use crate::commit::Prepared;
+use crate::complete::Account;
 use crate::error::LoadError;
 use crate::plan::{Comparison, Plan};
 use crate::route::{Origin, RoutedChunk};
@@ -23,7 +25,8 @@ struct PreparedChunk {
     fields: Vec<StructField>,
     partition_by: Vec<String>,
     files: Vec<Add>,
-    rows: Rows,
+    #[serde(flatten)]
+    account: Account,
 }
 
 /// Lets a chunk wait. From now on it is durable; its data files are deleted by nobody but housekeeping, since whoever sees
@@ -35,7 +38,7 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
         fields: prepared.plan.fields().to_vec(),
         partition_by: prepared.plan.partition_by().to_vec(),
         files: prepared.files.clone(),
-        rows: prepared.rows,
+        account: prepared.account,
     };
     Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
 }
@@ -52,10 +55,10 @@ pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &Routed
 async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
     let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
-    let Some(PreparedChunk { fields, partition_by, files, rows, .. }) = document else { return Ok(None) };
+    let Some(PreparedChunk { fields, partition_by, files, account, .. }) = document else { return Ok(None) };
     let plan = Plan::written(fields, partition_by);
     let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
-    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, rows }))
+    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account }))
 }
 
 /// All chunks of the job that a chunk belongs to; none while the job is being split, or one of them does not wait yet.
@@ -93,11 +96,12 @@ fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
 }
 
 /// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
-pub(crate) async fn found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let storage = context.storage.as_ref();
     let Some(Origin { area, .. }) = &chunk.origin else { return Ok(()) };
     let manifest: Manifest = get_json(storage, &area.manifest(), "manifest").await?;
     for sibling in siblings(chunk, &manifest) {
         crate::complete::note_found(storage, &sibling).await?;
     }
-    crate::complete::conclude(storage, chunk).await
+    crate::complete::make_good(context, chunk).await
 }

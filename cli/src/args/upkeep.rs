@@ -10,6 +10,7 @@ use super::{settings, time_span};
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = STATUS_HELP)]
 pub(crate) struct StatusArgs {
     /// Name of a job, or the file that it is about
     pub(crate) job_or_source: String,
@@ -19,7 +20,15 @@ pub(crate) struct StatusArgs {
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
+    /// Read the job's rows back from the table, and compare them with its receipts
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
+
+const STATUS_HELP: &str = "\
+--verify reads the data files that the job's chunks added, counts and hashes their rows, and compares both with what was \
+noted as they were committed. Exit status 1: the table has other rows, or they cannot be told apart from those of others any \
+more since the files were compacted. Order of rows and columns, and columns added since, make no difference.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = UNDO_HELP)]

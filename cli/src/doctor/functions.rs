@@ -163,6 +163,11 @@ impl Function {
         self.part == Part::Splitter && self.settings().is_ok_and(|settings| settings.source_queue_url.is_some())
     }
 
+    /// ARN of the topic that it tells of jobs that are done.
+    pub(super) fn topic(&self) -> Option<String> {
+        self.settings().ok()?.completion_topic_arn
+    }
+
     /// Partition, region and account of its ARN.
     pub(super) fn home(&self) -> [&str; 3] {
         let mut parts = self.arn.split(':').skip(1);

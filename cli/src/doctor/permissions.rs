@@ -121,6 +121,7 @@ fn needs(function: &Function, world: &World<'_>) -> Vec<Need> {
         }
     }
     needs.extend(world.work_prefix.iter().flat_map(|area| below(partition, area, "/", WRITE)));
+    needs.extend(function.topic().map(|topic| Need::exact(&["sns:Publish"], &topic)));
     let key = [events, chunks].into_iter().flatten().find_map(|queue| queue.key.as_deref());
     needs.extend(key.map(|key| Need::exact(&["kms:Decrypt", "kms:GenerateDataKey"], key)));
     let logs = format!("arn:{partition}:logs:{region}:{account}:log-group:{}", function.log_group);
@@ -219,5 +220,11 @@ mod tests {
             "arn:aws-cn:logs:cn-north-1:1:log-group:/aws/lambda/f:*: logs:CreateLogStream logs:PutLogEvents",
         ];
         assert_eq!(needs_of(Part::Worker, &[("SOURCE_QUEUE_URL", "https://q/e")]), needed);
+        let topic = "arn:aws-cn:sns:cn-north-1:1:t";
+        let telling = needs_of(Part::Worker, &[("COMPLETION_TOPIC_ARN", topic)]);
+        assert_eq!(
+            telling.iter().filter(|need| !needed.contains(&need.as_str())).collect::<Vec<_>>(),
+            [&format!("{topic}: sns:Publish")]
+        );
     }
 }

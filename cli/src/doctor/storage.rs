@@ -116,6 +116,7 @@ async fn check_table(aws: &Aws, table: &Location, settings: Settings) -> Finding
         settings,
         progress: Arc::new(Progress::default()),
         delta: DeltaOptions::from_env(),
+        topic: None,
     };
     match worker::table_version(&context, table).await {
         Ok(Some(version)) => subject.ok(format!("a table, at version {version}")),

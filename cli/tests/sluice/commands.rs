@@ -47,7 +47,7 @@ fn the_document_of_ingest() {
         "rows": {"read": 2, "committed": 2, "filtered": 0, "quarantined": 0, "added": 0},
         "chunks": [{"index": 0, "rows": 2, "bytes": chunk["bytes"]}],
         "table": {"uri": "[place]/t", "version": 1},
-        "commits": {"attempts": 1, "conflicts": 0},
+        "commits": {"attempts": 1, "conflicts": 0, "wait_ms": 0},
         "quarantine": null,
     });
     assert_eq!(report, expected);

@@ -24,7 +24,7 @@ fn maintain_a_table() {
     assert_eq!(removed["objects"], 2);
     let nothing = json!({"objects": 0, "bytes": 0});
     let expected = json!({"table": "[place]/t", "version": 1, "dry_run": false, "compaction": null,
-        "checkpoint": {"last": null, "written": true}, "log": nothing, "vacuum": nothing});
+        "checkpoint": {"last": null, "written": true}, "log": nothing, "vacuum": nothing, "completed": 0});
     assert_eq!(done, expected);
     assert!(place.path("t/_delta_log/_last_checkpoint").exists());
     let again = place.ingest(&source, &[]);

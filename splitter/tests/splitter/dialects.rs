@@ -18,6 +18,7 @@ async fn split_by(objects: &MemoryStorage, variables: &[(&str, &str)]) -> Result
     let context = SplitContext {
         storage: Arc::new(objects.clone()),
         queue: None,
+        topic: None,
         work_prefix: at("work"),
         table: None,
         settings: Settings::from_lookup(lookup).unwrap(),

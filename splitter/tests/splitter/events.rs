@@ -40,6 +40,7 @@ impl World {
             table: Some("s3://lake/flights".parse().unwrap()),
             settings: Settings { chunk_bytes: CHUNK_BYTES, ..Settings::from_lookup(|_| None).unwrap() },
             threads: 2,
+            topic: None,
             again: false,
             announce_again: false,
             progress: Arc::new(Progress::default()),

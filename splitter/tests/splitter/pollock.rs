@@ -44,6 +44,7 @@ async fn load(text: &str, told: &BTreeMap<&'static str, String>) -> Option<Loade
     let context = SplitContext {
         storage: Arc::new(objects.clone()),
         queue: None,
+        topic: None,
         work_prefix: at("work"),
         table: None,
         settings,

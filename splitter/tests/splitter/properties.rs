@@ -92,6 +92,7 @@ pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Re
         table: None,
         settings,
         threads: how.threads,
+        topic: None,
         again: false,
         announce_again: false,
         progress: Arc::new(Progress::default()),

@@ -31,6 +31,7 @@ async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], tab
     SplitContext {
         storage: Arc::new(objects.clone()),
         queue: None,
+        topic: None,
         work_prefix: at("work"),
         table: Some(at("table")),
         settings: Settings::from_lookup(told).unwrap(),

@@ -8,6 +8,8 @@ use serde_json::Value;
 use shared::{Job, JobId, Listed, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
 
 use super::Cleared;
+use crate::LoadContext;
+use crate::complete::completion;
 use crate::error::LoadError;
 
 /// Objects that are read or removed at once.
@@ -23,6 +25,10 @@ struct Area {
     at: WorkArea,
     /// When the job came to its end: all is loaded, or it is undone.
     ended: Option<SystemTime>,
+    /// Whether all of the source is split, and what tells of its end is there.
+    is_split: bool,
+    has_receipt: bool,
+    has_notice: bool,
     /// Chunks, and what was noted on the way of each into the table.
     transient: Vec<Listed>,
     /// Documents that may name data files.
@@ -55,6 +61,22 @@ impl WorkAreas {
         Ok(names)
     }
 
+    /// Writes receipts of jobs for this table that are done and have none, and sends notices that nobody sent: who was to do it
+    /// may have died, and its message may be let go, as that of a file which was overwritten since. Gives how many.
+    pub(super) async fn complete(&self, context: &LoadContext, table: &Location) -> Result<u64, LoadError> {
+        let (storage, completion) = (context.storage.as_ref(), completion(context));
+        let mut completed = 0;
+        for area in self.0.values() {
+            let lacks_notice = area.has_receipt && !area.has_notice && context.topic.is_some();
+            let lacks_receipt = area.is_split && area.ended.is_none();
+            if (lacks_receipt || lacks_notice) && is_for(storage, &area.at, table).await? {
+                let receipt = completion.make_good(&area.at).await?;
+                completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed));
+            }
+        }
+        Ok(completed)
+    }
+
     /// Removes chunks of jobs for this table that ended before a time.
     pub(super) async fn clear(
         &mut self,
@@ -83,10 +105,21 @@ impl WorkAreas {
 
 impl Area {
     fn new(at: WorkArea) -> Self {
-        Self { at, ended: None, transient: Vec::new(), documents: Vec::new() }
+        Self {
+            at,
+            ended: None,
+            is_split: false,
+            has_receipt: false,
+            has_notice: false,
+            transient: Vec::new(),
+            documents: Vec::new(),
+        }
     }
 
     fn take(&mut self, name: &str, listed: Listed) {
+        self.is_split |= name == self.at.manifest().name();
+        self.has_receipt |= name == self.at.receipt().name();
+        self.has_notice |= name == self.at.noticed().name();
         match name.split_once('/') {
             None if name == self.at.receipt().name() || name == self.at.undone().name() => {
                 self.ended = self.ended.max(Some(listed.modified));

@@ -36,6 +36,8 @@ pub(crate) struct Removal {
     pub(crate) version: u64,
     /// What its writer calls it.
     pub(crate) operation: String,
+    /// Whether its writer says that no rows came or went by it.
+    pub(crate) rearranged: bool,
 }
 
 impl History {
@@ -76,8 +78,8 @@ impl History {
             let own = adds.iter().filter(|add| chunk_of(add).is_some_and(|chunk| is_of(chunk, job)));
             self.added.extend(own.map(|add| (add.path.clone(), add.clone())));
         }
-        for Remove { path, .. } in removes {
-            let removal = || Removal { version, operation: operation.clone() };
+        for Remove { path, data_change, .. } in removes {
+            let removal = || Removal { version, operation: operation.clone(), rearranged: !data_change };
             self.removed.entry(path).or_insert_with(removal);
         }
         if has_chunks {

@@ -11,5 +11,6 @@ mod refusals;
 mod rows;
 mod support;
 mod undo;
+mod verify;
 mod watched;
 mod whole_file;

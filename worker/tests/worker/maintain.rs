@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use shared::{Location, PutMode, Verdict, put_json};
+use shared::testing::MemoryTopic;
+use shared::{Location, PutMode, Verdict, WorkArea, put_json};
 use worker::{
     Checkpoints, Cleared, Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, has_job,
     load, maintain, undo,
@@ -390,4 +391,40 @@ async fn a_long_log_costs_a_load_nothing_once_it_is_looked_after() {
     long.maintain(Maintenance::default()).await;
     let (few, many) = (calls_of_a_load(&fresh).await, calls_of_a_load(&long).await);
     assert!(many <= 2 * few, "{many} calls where a fresh table takes {few}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_done_and_has_no_receipt_gets_one() {
+    let mut world = World::new(Load::default()).await;
+    world.context.topic = Some(Arc::new(MemoryTopic::default()));
+    let entries = vec![world.store(0, &numbered(0..3)).await];
+    let task = world.chunk(0, &numbered(0..3)).await;
+    world.load_done(&[task]).await;
+    let other = WorkArea::new(&world.prefix(), &shared::JobId::from("being-split-0123456789abcdef".to_owned()));
+    put_json(world.context.storage.as_ref(), &other.job(), &world.job, PutMode::Overwrite).await.unwrap();
+    // Who split it died before it could look for receipts, and nobody takes its message again.
+    world.manifest(entries).await;
+    assert_eq!(world.maintain(Maintenance { dry_run: true, ..NOTHING }).await.completed, None);
+    assert_eq!(world.receipt().await, None);
+    assert_eq!(world.maintain(NOTHING).await.completed, Some(1));
+    assert_eq!(world.receipt().await.unwrap().rows.committed, 3);
+    assert_eq!(world.maintain(NOTHING).await.completed, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_that_was_not_sent_is() {
+    let mut world = World::new(Load::default()).await;
+    let topic = MemoryTopic::default();
+    world.context.topic = Some(Arc::new(topic.clone()));
+    world.manifest(vec![world.store(0, &numbered(0..3)).await]).await;
+    let task = world.chunk(0, &numbered(0..3)).await;
+    topic.refuse(2);
+    for _ in 0..2 {
+        let verdict = world.load(std::slice::from_ref(&task)).await.remove(0);
+        assert!(matches!(&verdict, Verdict::Retry { reason, .. } if reason.contains("slow down")), "{verdict:?}");
+    }
+    assert_eq!((world.rows().await.len(), topic.notices().len()), (3, 0));
+    assert_eq!(world.maintain(NOTHING).await.completed, Some(1));
+    world.load_done(&[task]).await;
+    assert_eq!((world.maintain(NOTHING).await.completed, topic.notices().len()), (Some(0), 1));
 }

@@ -54,6 +54,7 @@ impl World {
             settings,
             progress: Arc::new(Progress::default()),
             delta: DeltaOptions::default(),
+            topic: None,
         };
         let area = WorkArea::new(&root.join("area"), &job.job_id);
         put_json(context.storage.as_ref(), &area.job(), &job, PutMode::Overwrite).await.unwrap();

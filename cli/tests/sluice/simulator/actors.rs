@@ -8,7 +8,7 @@ use shared::{Held, Message, Progress, PutBack, Queue, Settings, Verdict};
 use splitter::{HandlerContext, SplitContext, handle_message, handle_within};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use worker::{DeltaOptions, LoadContext, load};
+use worker::{Checkpoints, DeltaOptions, LoadContext, LoadError, Maintenance, Vacuum, load, maintain};
 
 use super::dice::Dice;
 use super::queue::SimulatedQueue;
@@ -88,6 +88,7 @@ async fn split_drops(process: &Arc<Process>) {
         table: settings.table.clone(),
         settings,
         threads: usize::try_from(dice.between(1, 3)).unwrap(),
+        topic: None,
         again: false,
         announce_again: false,
         progress: Arc::new(Progress::default()),
@@ -133,16 +134,38 @@ async fn split_in_poller(process: &Process, context: &HandlerContext, message: &
     answer(process, queue.as_ref(), &put_back, message, &verdict).await;
 }
 
+fn load_context(process: &Arc<Process>) -> LoadContext {
+    LoadContext {
+        storage: SimulatedStorage::new(process),
+        settings: settings(&process.world, &mut process.dice("settings")),
+        progress: Arc::new(Progress::default()),
+        delta: DeltaOptions { object_store: Some(SimulatedTable::new(process)), ..DeltaOptions::default() },
+        topic: None,
+    }
+}
+
+/// Housekeeping, once all has come to rest: jobs that are done and have no receipt get theirs.
+pub(crate) async fn look_after(world: &Arc<World>) -> Result<(), String> {
+    let process = Process::start(world, "housekeeper".to_owned(), false);
+    let context = load_context(&process);
+    let asked = Maintenance {
+        checkpoint: Checkpoints::Off,
+        log: false,
+        vacuum: Vacuum::Off,
+        keep_jobs: None,
+        ..Maintenance::default()
+    };
+    let Some(table) = context.settings.table.clone() else { return Ok(()) };
+    match maintain(&context, &table, &work_prefix(), &asked).await {
+        Ok(_) | Err(LoadError::NoSuchTable { .. }) => Ok(()),
+        Err(error) => Err(error.reason()),
+    }
+}
+
 async fn load_chunks(process: &Arc<Process>) {
     let world = &process.world;
     let queue: Arc<dyn Queue> = SimulatedQueue::tasks(process);
-    let mut dice = process.dice("settings");
-    let context = LoadContext {
-        storage: SimulatedStorage::new(process),
-        settings: settings(world, &mut dice),
-        progress: Arc::new(Progress::default()),
-        delta: DeltaOptions { object_store: Some(SimulatedTable::new(process)), ..DeltaOptions::default() },
-    };
+    let context = load_context(process);
     let put_back = PutBack::new(Some(Arc::clone(&queue)), Arc::clone(&context.storage), Some(work_prefix()));
     loop {
         let messages = world.tasks.receive(world.scenario.batch).await;

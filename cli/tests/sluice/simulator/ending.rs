@@ -50,9 +50,8 @@ pub(crate) async fn inspect(world: &World, sources: &BTreeMap<(Location, String)
         let manifest = world.ledger().manifests.get(&job.job_id).cloned();
         match &manifest {
             // Who splits a source that is replaced meanwhile may die, and nobody comes back to it: a file that goes into one
-            // commit then may stay out, and one that came in may lack its receipt.
+            // commit then may stay out.
             Some(_) if !is_newest && found.is_empty() && world.ledger().is_whole(&job.job_id) => {}
-            Some(_) if !is_newest && !world.ledger().receipts.contains_key(&job.job_id) && found == expected => {}
             Some(manifest) => is_complete(&world.ledger(), job, manifest, (source, &expected, &found))?,
             None if is_newest => return Err(format!("{at} is not split")),
             None => {}
@@ -192,6 +191,7 @@ async fn same_as_undisturbed(objects: &BTreeMap<Location, Bytes>, job: &Job, sou
         table: None,
         settings,
         threads: 1,
+        topic: None,
         again: false,
         announce_again: false,
         progress: Arc::new(Progress::default()),

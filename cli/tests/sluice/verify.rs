@@ -1,0 +1,36 @@
+//! `sluice status --verify` tells a table that has what was committed from one that has not.
+
+use parquet::arrow::ArrowWriter;
+
+use crate::support::{Place, read};
+
+#[test]
+fn verify_a_file() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id,name\n1,a\n2,b\n3,c\n");
+    place.ingest(&source, &[]);
+    let plain = place.run(&["status", "x.csv", "--table", "t", "--json"]).json();
+    assert!(plain[0]["verification"].is_null() && plain[0]["receipt"]["row_hash"].is_string(), "{plain}");
+
+    let equal = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
+    assert_eq!((equal.status, equal.stderr.as_str()), (0, ""), "{equal:?}");
+    let shown: Vec<&str> = equal.stdout.lines().skip(9).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+      verified     the table has the very rows that were committed (version 1)
+      rows         3 in the table, 3 by the receipts
+      hash         7414d58a013135cc0fa5e65ccb2d769b in the table, 7414d58a013135cc0fa5e65ccb2d769b by the receipts
+    ");
+
+    let file = place.files().remove(0);
+    let rows = read(&file).slice(0, 2);
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&file).unwrap(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let other = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
+    assert_eq!(other.status, 1, "{other:?}");
+    assert!(other.stdout.contains("THE TABLE HAS OTHER ROWS"), "{other:?}");
+    assert!(other.stdout.contains("rows         2 in the table, 3 by the receipts\n"), "{other:?}");
+    assert!(other.stderr.contains("error: 1 of 1 jobs cannot be shown to be in the table"), "{other:?}");
+    let json = place.run(&["status", "x.csv", "--table", "t", "--verify", "--json"]);
+    assert_eq!((json.status, json.json()[0]["verification"]["finding"].as_str()), (1, Some("differs")), "{json:?}");
+}

@@ -1,0 +1,295 @@
+//! Proof from the table itself: the rows of a job, read back from its data files and compared with its receipts.
+#![expect(
+    deprecated,
+    reason = "nothing else in the library gives the tags of a file, nor reads Parquet from its store"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::{FieldRef, Schema};
+use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use deltalake::DeltaTableError;
+use deltalake::kernel::{DataType, LogicalFileView};
+use futures::{StreamExt, TryStreamExt, stream};
+use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use serde::Serialize;
+use shared::{ChunkReceipt, JobId, Location, RowHash, Undone, WorkArea, get_json, try_get_json};
+
+use crate::LoadContext;
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::plan::Plan;
+use crate::route::job_app_id;
+use crate::row_hash::row_hash;
+use crate::undo::history::{History, chunk_of, is_of};
+
+/// Data files, or receipts, that are read at once.
+const AT_ONCE: usize = 4;
+
+/// What a table has of a job, next to what the job's receipts say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Whether the two are the same.
+    pub finding: Finding,
+    /// Version of the table that was read.
+    pub table_version: u64,
+    /// What the receipts of chunks say; nothing for a job that was undone.
+    pub expected: Tally,
+    /// What the data files of the job hold.
+    pub found: Tally,
+    /// Chunks of which the table has other rows than their receipts say, by their application ids.
+    pub differing: Vec<DifferingChunk>,
+    /// Who changed the job's files since, or why nothing can be told.
+    pub reason: Option<String>,
+}
+
+/// What a verification came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The table has the very rows that were committed.
+    Equal,
+    /// It has not.
+    Differs,
+    /// The job's rows cannot be told apart from others any more, or there is no hash to compare with.
+    Untold,
+}
+
+/// Rows, counted and hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// How many.
+    pub rows: u64,
+    /// Their hash; none where nobody took it.
+    pub row_hash: Option<RowHash>,
+}
+
+/// A chunk of which the table has other rows than its receipt says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DifferingChunk {
+    /// Its application id.
+    pub chunk: String,
+    /// What its receipt says.
+    pub expected: Tally,
+    /// What its data files hold.
+    pub found: Tally,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { rows: 0, row_hash: Some(RowHash::default()) }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.row_hash = RowHash::sum(self.row_hash, other.row_hash);
+    }
+}
+
+/// Rows by the application id of their chunk.
+type ByChunk = BTreeMap<String, Tally>;
+
+/// Reads the rows of a job back from its table, and compares them with the job's receipts, chunk by chunk.
+///
+/// Files of the job are known by their tags. Chunks without a receipt count only once the job has its own: they may be on
+/// their way. Only a few batches of rows are held at once.
+pub async fn verify(
+    context: &LoadContext,
+    table: &Location,
+    job: &JobId,
+    area: &WorkArea,
+) -> Result<Verification, LoadError> {
+    let missing = || LoadError::NoSuchTable { table: table.clone() };
+    // Receipts first: what they tell of is in the table by then.
+    let expected = receipts(context, job, area).await?;
+    let is_whole = is_ended(context, area).await?;
+    let head = open(context, table).await?.ok_or_else(missing)?;
+    let (mut found, paths) = read_back(&head, job).await?;
+    let table_version = head.version().ok_or_else(missing)?;
+    found.retain(|chunk, _| is_whole || expected.contains_key(chunk));
+    let differing = compare(&expected, &found);
+    let (finding, reason) = judge(&head, job, &paths, &differing).await?;
+    let sum = |tallies: ByChunk| {
+        tallies.into_values().fold(Tally::default(), |mut all, one| {
+            all.add(one);
+            all
+        })
+    };
+    Ok(Verification { finding, table_version, expected: sum(expected), found: sum(found), differing, reason })
+}
+
+/// Whether no chunk of the job is on its way any more.
+async fn is_ended(context: &LoadContext, area: &WorkArea) -> Result<bool, LoadError> {
+    let storage = context.storage.as_ref();
+    let receipt: Option<shared::Receipt> = try_get_json(storage, &area.receipt(), "receipt").await?;
+    Ok(receipt.is_some() || undone(context, area).await?)
+}
+
+async fn undone(context: &LoadContext, area: &WorkArea) -> Result<bool, LoadError> {
+    let note: Option<Undone> = try_get_json(context.storage.as_ref(), &area.undone(), "note of undoing").await?;
+    Ok(note.is_some())
+}
+
+/// What the table should have.
+async fn receipts(context: &LoadContext, job: &JobId, area: &WorkArea) -> Result<ByChunk, LoadError> {
+    if undone(context, area).await? {
+        return Ok(ByChunk::new());
+    }
+    let storage = context.storage.as_ref();
+    let listed = storage.list(&area.loaded()).await?;
+    let reads = listed.into_iter().map(|listed| async move {
+        let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
+        let tally = Tally { rows: receipt.rows.committed, row_hash: receipt.row_hash };
+        Ok::<_, LoadError>((format!("{}/{}", job_app_id(job), receipt.index), tally))
+    });
+    stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// What the table has, and the files that it is in.
+async fn read_back(head: &Head, job: &JobId) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
+    let (mut found, mut paths) = (ByChunk::new(), BTreeSet::new());
+    let Some(state) = head.state() else { return Ok((found, paths)) };
+    let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
+    let plan = &Plan::of(state).map_err(failed)?;
+    let mut files = Vec::new();
+    for view in state.log_data().iter() {
+        let add = view.add_action();
+        if let Some(chunk) = chunk_of(&add).filter(|chunk| is_of(chunk, job)) {
+            files.push((chunk.to_owned(), view));
+            paths.insert(add.path);
+        }
+    }
+    let reads = files.into_iter().map(|(chunk, view)| async move {
+        let tally = read_file(head, plan, &view).await?;
+        Ok::<_, LoadError>((chunk, tally))
+    });
+    let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+    while let Some((chunk, tally)) = reads.try_next().await? {
+        found.entry(chunk).or_default().add(tally);
+    }
+    Ok((found, paths))
+}
+
+/// The rows of one file. Rows that a deletion vector takes out are not counted, and the others not hashed: that they are not
+/// what was committed is certain.
+async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView) -> Result<Tally, LoadError> {
+    let failed = |error: DeltaTableError| {
+        let source = DeltaTableError::Generic(format!("{}: {}", view.path(), shared::error_chain(&error)));
+        LoadError::table(head.table().uri(), "read back a data file of", source)
+    };
+    let reader = ParquetObjectReader::new(head.table().object_store(), view.object_store_path());
+    let batches = async { ParquetRecordBatchStreamBuilder::new(reader).await?.build() };
+    let mut batches = batches.await.map_err(|error| failed(error.into()))?;
+    let constants = partition_values(plan, view).map_err(failed)?;
+    let mut tally = Tally::default();
+    while let Some(batch) = batches.try_next().await.map_err(|error| failed(error.into()))? {
+        let rows = as_in_table(plan, &constants, &batch);
+        let hash = rows.and_then(|rows| row_hash(&rows, plan.partition_by()));
+        let hash = hash.map_err(|error| failed(error.into()))?;
+        tally.add(Tally { rows: u64::try_from(batch.num_rows()).unwrap_or_default(), row_hash: Some(hash) });
+    }
+    if let Some(deleted) = view.deletion_vector_descriptor() {
+        tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());
+        tally.row_hash = None;
+    }
+    Ok(tally)
+}
+
+/// Columns that a data file has no values of, each with its value in all rows.
+fn partition_values(plan: &Plan, view: &LogicalFileView) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
+    let texts = view.partition_values_map();
+    let mut values = Vec::new();
+    for (field, column) in plan.fields().iter().zip(plan.schema().fields()) {
+        let (true, DataType::Primitive(data_type)) = (plan.partition_by().contains(field.name()), field.data_type())
+        else {
+            continue;
+        };
+        if let Some(text) = texts.get(field.name()).and_then(Option::as_ref) {
+            let value = data_type.parse_scalar(text).and_then(|value| value.to_array(1));
+            values.push((Arc::clone(column), value.map_err(DeltaTableError::from)?));
+        }
+    }
+    Ok(values)
+}
+
+/// Rows of a data file in the columns and types of the table, as far as it has them.
+fn as_in_table(
+    plan: &Plan,
+    constants: &[(FieldRef, ArrayRef)],
+    batch: &RecordBatch,
+) -> Result<RecordBatch, ArrowError> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for field in plan.schema().fields() {
+        let constant = constants.iter().find(|(constant, _)| constant.name() == field.name());
+        let values = match (constant, batch.column_by_name(field.name())) {
+            (Some((_, value)), _) => arrow::compute::take(value, &zeros(batch.num_rows()), None)?,
+            (None, Some(values)) => Arc::clone(values),
+            (None, None) => continue,
+        };
+        columns.push(if values.data_type() == field.data_type() { values } else { cast(&values, field.data_type())? });
+        fields.push(field.as_ref().clone().with_nullable(true));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+}
+
+fn zeros(rows: usize) -> arrow::array::UInt64Array {
+    std::iter::repeat_n(0, rows).collect()
+}
+
+fn compare(expected: &ByChunk, found: &ByChunk) -> Vec<DifferingChunk> {
+    let chunks: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    let tally = |of: &ByChunk, chunk: &String| of.get(chunk).copied().unwrap_or_default();
+    let pair = |chunk: &String| DifferingChunk {
+        chunk: chunk.clone(),
+        expected: tally(expected, chunk),
+        found: tally(found, chunk),
+    };
+    chunks.into_iter().map(pair).filter(|pair| pair.expected != pair.found).collect()
+}
+
+/// What the differences say, and what the log says of them.
+async fn judge(
+    head: &Head,
+    job: &JobId,
+    paths: &BTreeSet<String>,
+    differing: &[DifferingChunk],
+) -> Result<(Finding, Option<String>), LoadError> {
+    if differing.is_empty() {
+        return Ok((Finding::Equal, None));
+    }
+    let failed = |error| LoadError::table(head.table().uri(), "read the log of", error);
+    let history = History::read(&head.table().log_store(), head.version().unwrap_or_default(), job).await;
+    let history = history.map_err(failed)?;
+    let gone: Vec<&String> = history.added.keys().filter(|path| !paths.contains(*path)).collect();
+    let removals: Vec<_> = gone.iter().filter_map(|path| history.removed.get(*path)).collect();
+    let chunks_gone: BTreeSet<&str> =
+        gone.iter().filter_map(|path| history.added.get(*path)).filter_map(chunk_of).collect();
+    if let Some(last) = removals.iter().max() {
+        let is_rearranged = removals.iter().all(|removal| removal.rearranged)
+            && differing.iter().all(|one| chunks_gone.contains(one.chunk.as_str()));
+        let reason = format!(
+            "version {} ({}) rewrote or removed files since, {} of the job's are gone; rows in the files that took their \
+             place cannot be told apart from others any more",
+            last.version,
+            last.operation,
+            gone.len()
+        );
+        return Ok((if is_rearranged { Finding::Untold } else { Finding::Differs }, Some(reason)));
+    }
+    if differing.iter().all(|one| one.expected.rows == one.found.rows && one.expected.row_hash.is_none()) {
+        return Ok((Finding::Untold, Some("the receipts are from before rows were hashed".to_owned())));
+    }
+    if !history.is_whole && differing.iter().all(|one| one.found.rows < one.expected.rows) {
+        let reason = "files of the job are gone, and so is the part of the log that would tell why";
+        return Ok((Finding::Untold, Some(reason.to_owned())));
+    }
+    Ok((Finding::Differs, None))
+}
