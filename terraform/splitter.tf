@@ -37,10 +37,10 @@ locals {
     CSV_HEADER          = var.csv_header
     CSV_SKIP_LINES      = var.csv_skip_lines
     CSV_DECIMAL         = var.csv_decimal
-    NULL_WORDS          = length(var.null_words) == 0 ? null : join(",", var.null_words)
-    RUST_LOG            = local.log_filter
     # Who sees a job done tells of it: the splitter, when all chunks were loaded before it came to its end.
     COMPLETION_TOPIC_ARN = var.completion_topic_arn
+    NULL_WORDS           = length(var.null_words) == 0 ? null : join(",", var.null_words)
+    RUST_LOG             = local.log_filter
   }
 }
 

@@ -190,7 +190,7 @@ impl Settings {
             work_prefix,
             chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
             source_queue_url: read.text("SOURCE_QUEUE_URL"),
-            table: read.table()?,
+            table: read.optional("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?,
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
@@ -300,11 +300,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.parsed(name, &format!("one of {}", words.join(", ")), |text| {
             words.contains(&text).then(|| text.to_owned())
         })
-    }
-
-    fn table(&self) -> Result<Option<Location>, SettingsError> {
-        let table = |_| self.parsed("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok());
-        self.text("TABLE_URI").map(table).transpose()
     }
 
     fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
