@@ -151,11 +151,18 @@ resource "aws_iam_role_policy" "splitter" {
           Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
         },
         {
+          # Which drop came after which; beside the work areas, which expire.
+          Sid      = "NoteDrops"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject"]
+          Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}_drops/*"
+        },
+        {
           Sid       = "ListChunks"
           Effect    = "Allow"
           Action    = "s3:ListBucket"
           Resource  = local.chunk_bucket_arn
-          Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
+          Condition = { StringLike = { "s3:prefix" = ["${var.chunk_prefix}/*", "${var.chunk_prefix}_drops/*"] } }
         },
         {
           # The types of the table's columns, which text is read as.

@@ -109,12 +109,18 @@ resource "aws_iam_role_policy" "worker" {
           Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
         },
         {
+          Sid      = "ReadDrops"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}_drops/*"
+        },
+        {
           # Without it what is not written yet answers 403, which cannot be told from a missing permission.
           Sid       = "ListChunks"
           Effect    = "Allow"
           Action    = "s3:ListBucket"
           Resource  = local.chunk_bucket_arn
-          Condition = { StringLike = { "s3:prefix" = "${var.chunk_prefix}/*" } }
+          Condition = { StringLike = { "s3:prefix" = ["${var.chunk_prefix}/*", "${var.chunk_prefix}_drops/*"] } }
         },
         {
           Sid      = "WriteTable"

@@ -264,7 +264,7 @@ pub(crate) struct ReadingArgs {
     /// Character that makes the one behind it text within quotes: one character, none or auto [env: CSV_ESCAPE] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_escape: Option<String>,
-    /// Character at the start of lines that are no records: one character, none or auto [env: CSV_COMMENT] [default: auto]
+    /// Character at the start of lines that are no records and are left out: one character or none [env: CSV_COMMENT]
     #[arg(long, value_name = "CHAR")]
     csv_comment: Option<String>,
     /// Character that ends a record: one character, a byte such as 0x1e, or auto [env: CSV_TERMINATOR] [default: auto]

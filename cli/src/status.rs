@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, CompletionError, Job, JobId, Listed, Location, Manifest, Receipt, Rows,
-    Storage, StorageError, Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError,
+    Undone, WorkArea, get_json, try_get_json,
 };
 use worker::{DifferingChunk, Finding, LoadContext, Tally, Verification, verify};
 
@@ -80,18 +80,21 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     if unproven > 0 { Err(CliError::Unproven { unproven, jobs: all.len() }) } else { Ok(()) }
 }
 
-/// Writes the receipt of a job that is done and has none, and sends the notice that nobody sent: who was to do it may have died.
-/// Whoever may only read leaves it to others.
+/// Writes the receipt of a job that is done and has none: who was to do it may have died. That it cannot be done keeps nobody from
+/// being told how the job stands.
 async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Result<(), CliError> {
+    let storage = context.storage.as_ref();
     let area = WorkArea::new(prefix, &job.job_id);
-    let completion = Completion { storage: context.storage.as_ref(), topic: context.topic.as_deref() };
-    if job.table.is_none() {
+    let undone: Option<Undone> =
+        try_get_json(storage, &area.undone(), "note of undoing").await.map_err(CliError::WorkArea)?;
+    if job.table.is_none() || undone.is_some() {
         return Ok(());
     }
-    match completion.make_good(&area).await {
-        Ok(_) | Err(CompletionError::Storage(StorageError::Denied { .. })) => Ok(()),
-        Err(error) => Err(CliError::Completion(error)),
+    let completed = Completion { storage, topic: context.topic.as_deref() }.complete(&area).await;
+    if let Err(error) = completed {
+        tracing::warn!(job = %job.job_id, reason = shared::error_chain(&error), "the job's end is left to sluice maintain");
     }
+    Ok(())
 }
 
 async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drops::note_replaced;
 use crate::job::Job;
 use crate::manifest::Manifest;
 use crate::notice::{Notice, NoticeError, Topic};
@@ -94,6 +95,8 @@ impl Completion<'_> {
             return Ok(None);
         }
         let job: Job = get_json(storage, &area.job(), "job").await?;
+        // So that whoever sees the receipt sees that too.
+        note_replaced(storage, area, &job).await?;
         let mut rows = Rows { read: manifest.quarantined, quarantined: manifest.quarantined, ..Rows::default() };
         let (mut row_hash, mut table_version) = (Some(RowHash::default()), None);
         for chunk in &manifest.chunks {
@@ -123,7 +126,7 @@ impl Completion<'_> {
             chunks: u32::try_from(manifest.chunks.len()).unwrap_or(u32::MAX),
             table_version,
             writer: uuid::Uuid::new_v4().to_string(),
-            is_noticed: self.topic.is_some(),
+            is_noticed: job.is_noticed || self.topic.is_some(),
         }))
     }
 

@@ -4,13 +4,16 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::job::{JobId, hex};
+use crate::job::{Job, JobId, OnReplace, hex};
 use crate::storage::{Location, PutMode, Storage, StorageError, get_json, put_json};
+use crate::undone::Undone;
+use crate::work_area::WorkArea;
 
 /// Documents that are read at once.
 const AT_ONCE: usize = 16;
 
-/// Where the drops of a source are noted: below the prefix of work areas, one document a drop, named by its number.
+/// Where the drops of a source are noted: beside the prefix of work areas, one document a drop, named by its number. Not below it, for
+/// work areas may expire, and the order of drops must not.
 ///
 /// Numbers are given by put-if-absent, so they are never given twice. A drop has a higher number than all that lay there before it, unless
 /// one of those took its number late: that one cannot be read any more, so it comes to nothing.
@@ -35,34 +38,28 @@ impl Drops {
             digest.update(part.len().to_be_bytes());
             digest.update(part);
         }
-        // No job's name begins with an underscore.
-        Self { root: work_prefix.join(&format!("_drops/{}", hex(&digest.finalize(), 16))) }
+        Self { root: work_prefix.beside("_drops").join(&hex(&digest.finalize(), 16)) }
     }
 
-    /// Their jobs, the earliest first; the first one has number 1.
+    /// Their jobs, the earliest first.
     pub async fn all(&self, storage: &dyn Storage) -> Result<Vec<JobId>, StorageError> {
-        let mut listed: Vec<Location> =
-            storage.list(&self.root).await?.into_iter().map(|listed| listed.location).collect();
-        listed.sort();
-        let reads = listed.into_iter().map(|at| async move { get_json::<Drop>(storage, &at, "drop").await });
-        stream::iter(reads).buffered(AT_ONCE).map_ok(|drop| drop.job_id).try_collect().await
+        Ok(self.numbered(storage).await?.into_iter().map(|(_, job)| job).collect())
     }
 
     /// The jobs before that with this number.
     pub async fn before(&self, storage: &dyn Storage, number: u32) -> Result<Vec<JobId>, StorageError> {
-        let mut jobs = self.all(storage).await?;
-        jobs.truncate(usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX));
-        Ok(jobs)
+        let numbered = self.numbered(storage).await?.into_iter();
+        Ok(numbered.take_while(|(other, _)| *other < number).map(|(_, job)| job).collect())
     }
 
-    /// The number of a job; gives it the next one when it has none.
+    /// The number of a job, from 1; gives it the next one when it has none.
     pub async fn number(&self, storage: &dyn Storage, job: &JobId) -> Result<u32, StorageError> {
         loop {
-            let known = self.all(storage).await?;
-            if let Some(place) = known.iter().rposition(|known| known == job) {
-                return Ok(number(place));
+            let known = self.numbered(storage).await?;
+            if let Some((number, _)) = known.iter().rfind(|(_, known)| known == job) {
+                return Ok(*number);
             }
-            let next = number(known.len());
+            let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
             let drop = Drop { version: 1, job_id: job.clone() };
             match put_json(storage, &self.root.join(&format!("{next:08}.json")), &drop, PutMode::IfAbsent).await {
                 Ok(()) => return Ok(next),
@@ -72,11 +69,41 @@ impl Drops {
             }
         }
     }
+
+    /// All drops with their numbers, in order.
+    async fn numbered(&self, storage: &dyn Storage) -> Result<Vec<(u32, JobId)>, StorageError> {
+        let listed = storage.list(&self.root).await?.into_iter().map(|listed| listed.location);
+        let number = |at: &Location| at.name().strip_suffix(".json").and_then(|name| name.parse().ok());
+        let mut numbered: Vec<(u32, Location)> = listed.filter_map(|at| Some((number(&at)?, at))).collect();
+        numbered.sort();
+        let reads = numbered.into_iter().map(|(number, at)| async move {
+            get_json::<Drop>(storage, &at, "drop").await.map(|drop| (number, drop.job_id))
+        });
+        stream::iter(reads).buffered(AT_ONCE).try_collect().await
+    }
 }
 
-/// The number of the drop at a place from 0.
-fn number(place: usize) -> u32 {
-    u32::try_from(place + 1).unwrap_or(u32::MAX)
+/// Notes in the work areas of the drops before a job, whose place it has taken, that their rows are no longer in the table. Where none is
+/// left, nothing is made.
+pub(crate) async fn note_replaced(storage: &dyn Storage, area: &WorkArea, job: &Job) -> Result<(), StorageError> {
+    let (Some(number), Some(table), Some(prefix)) = (job.drop, &job.table, area.root().parent()) else { return Ok(()) };
+    if job.load.on_replace == OnReplace::Append || number == 1 {
+        return Ok(());
+    }
+    for earlier in Drops::new(&prefix, &job.source.uri, table).before(storage, number).await? {
+        let area = WorkArea::new(&prefix, &earlier);
+        match storage.stat(&area.job()).await {
+            Err(StorageError::NotFound { .. }) => continue,
+            found => found?,
+        };
+        let (table, replaced_by) = (table.clone(), Some(job.job_id.clone()));
+        let undone = Undone { version: 1, job_id: earlier, table, table_version: None, removed: None, replaced_by };
+        match put_json(storage, &area.undone(), &undone, PutMode::IfAbsent).await {
+            Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -97,6 +124,13 @@ mod tests {
         assert_eq!(drops.number(&storage, &jobs[1]).await.unwrap(), 2);
         assert_eq!(drops.before(&storage, 3).await.unwrap(), jobs[..2]);
         assert_eq!(drops.all(&storage).await.unwrap(), jobs);
+        // Whoever cleans up by age takes the first ones first.
+        for gone in 1..=8 {
+            storage.delete(&drops.root.join(&format!("{gone:08}.json"))).await.unwrap();
+        }
+        assert_eq!(drops.number(&storage, &jobs[10]).await.unwrap(), 11);
+        assert_eq!(drops.number(&storage, &job("l")).await.unwrap(), 12);
+        assert_eq!(drops.before(&storage, 11).await.unwrap(), jobs[8..10]);
         let other = Drops::new(&at("s3://b/p"), &at("s3://in/x.csv"), &at("s3://lake/u"));
         assert_eq!(other.all(&storage).await.unwrap(), []);
     }

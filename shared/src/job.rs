@@ -97,6 +97,9 @@ pub struct Job {
     /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<u32>,
+    /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
+    #[serde(default)]
+    pub is_noticed: bool,
     /// Digest of `policy` and `load`.
     pub seal: Seal,
 }
@@ -118,7 +121,7 @@ impl Job {
         let first: [u8; 8] =
             digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        Self { version: 1, job_id, generation, source, table, policy, load, drop: None, seal }
+        Self { version: 1, job_id, generation, source, table, policy, load, drop: None, is_noticed: false, seal }
     }
 }
 

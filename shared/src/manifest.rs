@@ -63,6 +63,9 @@ pub struct Checkpoint {
     pub chunks: Vec<ChunkEntry>,
     /// Rejected records that were stored.
     pub quarantine: Vec<QuarantineEntry>,
+    /// Digest of the text before that block, block by block; none for what is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 /// What was split; its existence says that all of it was.
@@ -80,4 +83,7 @@ pub struct Manifest {
     pub chunks: Vec<ChunkEntry>,
     /// All objects with records that the splitter rejected.
     pub quarantine: Vec<QuarantineEntry>,
+    /// Digest of the text of the source behind its header, block by block; none for what is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }

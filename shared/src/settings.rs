@@ -52,7 +52,7 @@ variables! {
     "CSV_DELIMITER" = "auto": "field separator of CSV: one ASCII character, `tab`, a byte such as `0x1f`, or `auto` to find it";
     "CSV_QUOTE" = "auto": "quote character: one ASCII character, `none`, or `auto` to find it";
     "CSV_ESCAPE" = "auto": "character that makes the one behind it text within quotes, beside doubled quotes: one ASCII character, `none`, or `auto` to find it";
-    "CSV_COMMENT" = "auto": "character at the start of lines that are no records: one ASCII character, `none`, or `auto` to find it";
+    "CSV_COMMENT" = "auto": "character at the start of lines that are no records and are left out: one ASCII character, or `none`, which `auto` is too";
     "CSV_TERMINATOR" = "auto": "character that ends a record: one ASCII character, a byte such as `0x1e`, or `auto` for line ends of every kind";
     "CSV_HEADER" = "auto": "rows of the header, up to 16, whose names are joined: `true` (one), `false` (none), a number, or `auto` to find them";
     "CSV_SKIP_LINES" = "auto": "lines before the header, up to 10000, that are no part of the table, or `auto` to find them";

@@ -57,10 +57,6 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
         candidate.rows = rows(sample, whole_sample, &base);
         candidate.dialect = base;
     }
-    if told.comment.told().is_none() && has_comments(sample, &candidate) {
-        candidate.dialect.comment = Some('#');
-        candidate.rows = rows(sample, whole_sample, &candidate.dialect);
-    }
     let layout = layout(&candidate.rows, candidate.width, told);
     let Candidate { mut dialect, rows, .. } = candidate;
     let header_end = layout.preamble + layout.header;
@@ -127,16 +123,6 @@ fn escapes(text: &[u8], candidate: &Candidate) -> bool {
         place += 1;
     }
     evidence
-}
-
-/// Whether lines that begin with `#` are comments: one stands among the records, and none has as many cells as these. Those
-/// before the table are no more than lines before it.
-fn has_comments(text: &[u8], candidate: &Candidate) -> bool {
-    let is_comment = |row: &Row| text.get(row.start) == Some(&b'#');
-    let of_width = |row: &Row| row.fields.len() == candidate.width;
-    let first = candidate.rows.iter().position(of_width).unwrap_or_default();
-    let among = candidate.rows.iter().skip(first).any(is_comment);
-    among && !candidate.rows.iter().any(|row| is_comment(row) && of_width(row))
 }
 
 /// A comma where numbers have one before their fraction, and none a point.

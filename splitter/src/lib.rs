@@ -8,6 +8,7 @@
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 
 mod assemble;
+mod content;
 mod decode;
 mod decompress;
 mod dialect;

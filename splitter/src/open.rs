@@ -9,6 +9,7 @@ use shared::{
     WorkArea, put_json, try_get_json,
 };
 
+use crate::content::same_as_before;
 use crate::error::{BadInput, SplitError};
 use crate::infer::{Evidence, observe_csv};
 use crate::json::Keys;
@@ -51,6 +52,12 @@ pub(crate) async fn open(
         return Ok((job, area));
     }
     let (policy, _) = policy(context, source).await?;
+    if generation == 1 && !context.again && context.table.is_some() {
+        // As a local file that was only touched, or an object that was uploaded in other parts.
+        if let Some(same) = same_as_before(context, source, &drops, &policy).await? {
+            return Ok(same);
+        }
+    }
     let drop = match &context.table {
         Some(_) => {
             let number = drops.number(storage, &JobId::derive(source, destination, generation)).await;
@@ -60,7 +67,7 @@ pub(crate) async fn open(
     };
     let load = load_policy(&context.settings);
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
-    let job = Job { drop, ..job };
+    let job = Job { drop, is_noticed: context.topic.is_some(), ..job };
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
         Ok(()) => Ok((job, area)),
@@ -315,6 +322,10 @@ async fn from_all<T: Default + Send + 'static>(
     let mut observed = std::pin::pin!(observed.buffered(context.threads.max(1)));
     let mut all = T::default();
     while let Some(more) = observed.try_next().await? {
+        if context.stop.is_cancelled() {
+            // Nothing is kept of it: a source that takes longer than a call to read needs SCHEMA, or INFER=sample.
+            return Err(SplitError::Stopped { chunks: 0, advanced: 0 });
+        }
         merge(&mut all, &more);
     }
     Ok(all)

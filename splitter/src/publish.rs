@@ -8,6 +8,7 @@ use shared::{
 };
 
 use crate::assemble::{ChunkWriter, payload_bytes};
+use crate::content::Content;
 use crate::encode::{Payload, RowGroup};
 use crate::error::{BadInput, SplitError};
 use crate::quarantine::{Quarantine, Reject};
@@ -42,6 +43,9 @@ struct Place {
     records: u64,
     /// The last place before it at which reading can begin anew.
     restart: Option<Arc<Restart>>,
+    /// Digests of the text before the block in hand, and with it.
+    content_before: Content,
+    content: Content,
 }
 
 impl<'a> Publisher<'a> {
@@ -51,6 +55,7 @@ impl<'a> Publisher<'a> {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
             restart: checkpoint.restart.clone().map(Arc::new),
+            content_before: Content::resume(checkpoint.content.as_ref()),
             ..Place::default()
         };
         let progress = &context.progress;
@@ -95,10 +100,12 @@ impl<'a> Publisher<'a> {
         if encoded.block_start != self.place.block_start {
             let records_before = self.place.records_before + self.place.records;
             let (block_start, restart) = (encoded.block_start, encoded.restart.clone());
-            self.place = Place { block_start, records_before, restart, ..Place::default() };
+            let content_before = std::mem::take(&mut self.place.content);
+            self.place = Place { block_start, records_before, restart, content_before, ..Place::default() };
             self.to_skip = 0;
         }
-        let Encoded { records, row_groups, rejects, .. } = encoded;
+        let Encoded { records, row_groups, rejects, content, .. } = encoded;
+        self.place.content = content.map(|block| self.place.content_before.with(&block)).unwrap_or_default();
         let records_before = self.place.records_before + self.place.records;
         self.place.records += records;
         self.context.progress.rows_read.add(records);
@@ -195,6 +202,7 @@ impl<'a> Publisher<'a> {
             restart: self.place.restart.as_deref().cloned(),
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
+            content: Some(self.place.content_before.text()).filter(|content| !content.is_empty()),
         };
         let (storage, at) = (self.context.storage.as_ref(), self.area.checkpoint());
         put_json(storage, &at, &checkpoint, PutMode::Overwrite).await.map_err(SplitError::WorkArea)
@@ -216,6 +224,7 @@ impl<'a> Publisher<'a> {
             quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
             chunks: self.chunks,
             quarantine: self.quarantined,
+            content: Some(self.place.content.text()).filter(|content| !content.is_empty()),
         };
         let storage = self.context.storage.as_ref();
         let written = put_json(storage, &self.area.manifest(), &manifest, PutMode::Overwrite).await;

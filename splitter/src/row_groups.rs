@@ -228,7 +228,7 @@ fn send(
     row_groups: Vec<RowGroup>,
 ) -> Result<(), Option<SplitError>> {
     let records = u64::try_from(records).unwrap_or_default();
-    let encoded = Encoded { block_start, restart: None, records, rejects: Vec::new(), row_groups };
+    let encoded = Encoded { block_start, restart: None, content: None, records, rejects: Vec::new(), row_groups };
     sender.blocking_send(Ok(encoded)).map_err(|_| None)
 }
 

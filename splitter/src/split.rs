@@ -10,6 +10,7 @@ use shared::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::content;
 use crate::decode::{decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
@@ -71,6 +72,8 @@ pub(crate) struct Encoded {
     pub(crate) block_start: u64,
     /// The last place before that at which reading can begin anew.
     pub(crate) restart: Option<Arc<Restart>>,
+    /// What a digest of the source takes of it; none for what is no text.
+    pub(crate) content: Option<String>,
     /// Records in it.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
@@ -215,7 +218,8 @@ fn encode_block(
         }
     })?;
     let (block_start, records, rejects) = (block.start, decoded.records, decoded.rejects);
-    Ok(Encoded { block_start, restart: None, records, rejects, row_groups })
+    let content = Some(content::of_block(block));
+    Ok(Encoded { block_start, restart: None, content, records, rejects, row_groups })
 }
 
 /// The blocks of a source of text from a place on at which a block begins, each with the last place before it

@@ -19,6 +19,7 @@ run "defaults" {
       ReadSource     = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::example-drops/in/*"]]
       ListSource     = [["s3:ListBucket"], ["arn:aws:s3:::example-drops"]]
       WriteChunks    = [["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice/*"]]
+      NoteDrops      = [["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice_drops/*"]]
       ListChunks     = [["s3:ListBucket"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1"]]
       ReadTableLog   = [["s3:GetObject"], ["arn:aws:s3:::example-lake/tables/orders/_delta_log/*"]]
       ListTableLog0  = [["s3:ListBucket"], ["arn:aws:s3:::example-lake"]]
@@ -33,6 +34,7 @@ run "defaults" {
   assert {
     condition = { for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Sid => [flatten([statement.Action]), flatten([statement.Resource])] } == {
       ReadChunksWriteReceipts = [["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice/*"]]
+      ReadDrops               = [["s3:GetObject"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice_drops/*"]]
       ListChunks              = [["s3:ListBucket"], ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1"]]
       WriteTable              = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::example-lake/tables/orders/*"]]
       ListTable0              = [["s3:ListBucket"], ["arn:aws:s3:::example-lake"]]
@@ -70,7 +72,7 @@ run "defaults" {
   assert {
     condition = alltrue(flatten([
       for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
-        for statement in jsondecode(policy.policy).Statement : can(regex("^(in|sluice|tables/orders|tables/orders/_delta_log)/\\*$", statement.Condition.StringLike["s3:prefix"])) if contains(flatten([statement.Action]), "s3:ListBucket")
+        for statement in jsondecode(policy.policy).Statement : alltrue([for prefix in flatten([statement.Condition.StringLike["s3:prefix"]]) : can(regex("^(in|sluice|sluice_drops|tables/orders|tables/orders/_delta_log)/\\*$", prefix))]) if contains(flatten([statement.Action]), "s3:ListBucket")
       ]
     ]))
     error_message = "A bucket may be listed below our prefixes only."

@@ -5,7 +5,6 @@ use shared::{ChunkReceipt, Completion, PutMode, RowHash, Rows, Storage, StorageE
 
 use crate::LoadContext;
 use crate::error::LoadError;
-use crate::replace;
 use crate::route::{Origin, RoutedChunk};
 
 /// What became of the rows of a chunk, and which of them are to be in the table.
@@ -65,10 +64,8 @@ pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Re
     }
 }
 
-/// Writes the receipt of a chunk's job when this was its last one, and sends the notice of it. The earlier drops whose place it
-/// took come before that.
+/// Writes the receipt of a chunk's job when this was its last one, and sends the notice of it.
 pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    replace::note(context.storage.as_ref(), chunk).await?;
     if let Some(Origin { area, .. }) = &chunk.origin {
         completion(context).complete(area).await?;
     }
@@ -77,7 +74,6 @@ pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Resu
 
 /// As [`conclude`], for a chunk that was found in the table: whoever was to send the notice may have died.
 pub(crate) async fn make_good(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    replace::note(context.storage.as_ref(), chunk).await?;
     if let Some(Origin { area, .. }) = &chunk.origin {
         completion(context).make_good(area).await?;
     }

@@ -122,7 +122,11 @@ impl Log {
             match action {
                 Action::Txn(txn) => {
                     let noted = Noted { value: txn.version, at: Some(version) };
-                    locked(&self.transactions).insert(txn.app_id, noted);
+                    let mut known = locked(&self.transactions);
+                    // Another clone may have read further.
+                    if known.get(&txn.app_id).is_none_or(|known| known.at <= noted.at) {
+                        known.insert(txn.app_id, noted);
+                    }
                 }
                 Action::Metadata(_) | Action::Protocol(_) => self.table_changed = true,
                 _ => {}
@@ -272,6 +276,22 @@ mod tests {
         assert!(log.catch_up().await.unwrap().table_changed);
         assert_eq!(log.transaction("a").await.unwrap(), Some(7));
         assert_eq!(log.transaction("b").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn who_reads_behind_others_does_not_bring_back_what_was() {
+        let (table, store) = table().await;
+        let mut behind = Log::read(table.log_store(), 0).await.unwrap();
+        let mut ahead = behind.clone();
+        for (version, value) in [(1, 7), (2, -1)] {
+            let entry = format!("{{\"txn\":{{\"appId\":\"a\",\"version\":{value}}}}}");
+            let path = Path::from(format!("t/_delta_log/{version:020}.json"));
+            store.put(&path, entry.into()).await.unwrap();
+        }
+        ahead.catch_up().await.unwrap();
+        let entry = behind.store.read_commit_entry(1).await.unwrap().unwrap();
+        behind.take(1, entry).unwrap();
+        assert_eq!(ahead.transaction("a").await.unwrap(), Some(-1));
     }
 
     #[tokio::test]

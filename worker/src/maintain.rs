@@ -177,7 +177,6 @@ async fn attempt(
     asked: &Maintenance,
 ) -> Result<Maintained, LoadError> {
     let storage = context.storage.as_ref();
-    let compaction = compact::compact(context, table, asked).await?;
     let mut areas = WorkAreas::look(storage, prefix).await?;
     // Before the table is opened: what is listed and committed in between is then known to be the table's.
     let files = if asked.vacuum == Vacuum::Off { None } else { Some(vacuum::look(context, table, &areas).await?) };
@@ -186,7 +185,6 @@ async fn attempt(
     else {
         return Err(LoadError::NoSuchTable { table: table.clone() });
     };
-    let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
     let checkpoint = checkpoint(head, state, version, asked).await?;
     let store = head.table().object_store();
     let failed = |error| LoadError::table(table, "clean up", error);
@@ -201,6 +199,9 @@ async fn attempt(
         Some(age) => Some(areas.clear(storage, table, before(age), asked.dry_run).await?),
         None => None,
     };
+    // Last what may fail for the sake of one job, or one file: the rest is done by then.
+    let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
+    let compaction = compact::compact(context, table, asked).await?;
     let (table, dry_run) = (table.clone(), asked.dry_run);
     Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, work_areas, completed })
 }

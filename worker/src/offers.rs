@@ -161,7 +161,7 @@ impl Offers {
         for meta in stale {
             delete(store, &meta.location).await;
         }
-        let others = fresh.into_iter().map(|meta| meta.location).filter(|at| *at != self.at);
+        let others = fresh.into_iter().map(|meta| meta.location).filter(|at| *at != self.at).take(MOST);
         let reads = others.map(|at| async move {
             let document = store.get(&at).await.ok()?.bytes().await.ok()?;
             Some((at, serde_json::from_slice(&document).ok()?))

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use deltalake::kernel::{Remove, Transaction};
 use serde_json::Value;
-use shared::{JobId, PutMode, Removed, Seal, Storage, StorageError, Undone, WorkArea, put_json};
+use shared::{Removed, Seal, Storage, WorkArea};
 
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::log::now;
-use crate::route::{Origin, Replaced, RoutedChunk, job_app_id};
+use crate::route::{Replaced, job_app_id};
 use crate::undo::{find, metrics};
 
 /// What goes when a drop comes.
@@ -47,33 +47,5 @@ impl Outgoing {
     /// What the commit says of itself beside its files.
     pub(crate) fn metadata(&self) -> HashMap<String, Value> {
         if self.removes.is_empty() { HashMap::new() } else { HashMap::from([metrics(self.removed)]) }
-    }
-}
-
-/// Notes in the work areas of earlier drops that their rows are no longer in the table. Where none is left, nothing is made.
-pub(crate) async fn note(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
-    let Some(Origin { identity, replaced: Some(replaced), .. }) = &chunk.origin else { return Ok(()) };
-    for job in replaced.drops.before(storage, replaced.before).await? {
-        note_one(storage, &WorkArea::new(&replaced.work_prefix, &job), chunk, job, &identity.job_id).await?;
-    }
-    Ok(())
-}
-
-async fn note_one(
-    storage: &dyn Storage,
-    area: &WorkArea,
-    chunk: &RoutedChunk,
-    job: JobId,
-    by: &JobId,
-) -> Result<(), LoadError> {
-    match storage.stat(&area.job()).await {
-        Err(StorageError::NotFound { .. }) => return Ok(()),
-        found => found?,
-    };
-    let (table, replaced_by) = (chunk.table.clone(), Some(by.clone()));
-    let undone = Undone { version: 1, job_id: job, table, table_version: None, removed: None, replaced_by };
-    match put_json(storage, &area.undone(), &undone, PutMode::IfAbsent).await {
-        Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

@@ -17,7 +17,7 @@ use deltalake::kernel::{DataType, LogicalFileView};
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use serde::Serialize;
-use shared::{ChunkReceipt, JobId, Location, RowHash, Undone, WorkArea, get_json, try_get_json};
+use shared::{ChunkReceipt, JobId, Location, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
 use crate::LoadContext;
 use crate::error::LoadError;
@@ -26,7 +26,7 @@ use crate::load::open;
 use crate::plan::Plan;
 use crate::route::job_app_id;
 use crate::row_hash::row_hash;
-use crate::undo::history::{History, chunk_of, is_of};
+use crate::undo::history::{History, chunk_of, is_merged, is_of};
 
 /// Data files, or receipts, that are read at once.
 const AT_ONCE: usize = 4;
@@ -108,12 +108,20 @@ pub async fn verify(
 ) -> Result<Verification, LoadError> {
     let missing = || LoadError::NoSuchTable { table: table.clone() };
     // Receipts first: what they tell of is in the table by then.
-    let expected = receipts(context, job, area).await?;
-    let is_whole = is_ended(context, area).await?;
+    let mut expected = receipts(context, job, area).await?;
+    let mut is_whole = is_ended(context, area).await?;
     let head = open(context, table).await?.ok_or_else(missing)?;
+    if head.transaction(&job_app_id(job)).await? == Some(Seal::UNDONE.0) {
+        // Whoever undid it may have died before it could say so in the work area.
+        (expected, is_whole) = (ByChunk::new(), true);
+    }
     let (mut found, paths) = read_back(&head, job).await?;
     let table_version = head.version().ok_or_else(missing)?;
-    found.retain(|chunk, _| is_whole || expected.contains_key(chunk));
+    found.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
+    if found.keys().any(|chunk| is_merged(chunk)) {
+        // Rows of several chunks are in one file: the sums tell.
+        (expected, found) = (as_one(expected, job), as_one(found, job));
+    }
     let differing = compare(&expected, &found);
     let (finding, reason) = judge(&head, job, &paths, &differing).await?;
     let sum = |tallies: ByChunk| {
@@ -123,6 +131,15 @@ pub async fn verify(
         })
     };
     Ok(Verification { finding, table_version, expected: sum(expected), found: sum(found), differing, reason })
+}
+
+/// All chunks of a job as if they were one.
+fn as_one(chunks: ByChunk, job: &JobId) -> ByChunk {
+    let all = chunks.into_values().fold(Tally::default(), |mut all, one| {
+        all.add(one);
+        all
+    });
+    ByChunk::from([(job_app_id(job), all)])
 }
 
 /// Whether no chunk of the job is on its way any more.
@@ -274,7 +291,7 @@ async fn judge(
         gone.iter().filter_map(|path| history.added.get(*path)).filter_map(chunk_of).collect();
     if let Some(last) = removals.iter().max() {
         let is_rearranged = removals.iter().all(|removal| removal.rearranged)
-            && differing.iter().all(|one| chunks_gone.contains(one.chunk.as_str()));
+            && differing.iter().all(|one| one.chunk == job_app_id(job) || chunks_gone.contains(one.chunk.as_str()));
         let reason = format!(
             "version {} ({}) rewrote or removed files since, {} of the job's are gone; rows in the files that took their \
              place cannot be told apart from others any more",

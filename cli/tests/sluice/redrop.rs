@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::{Place, read};
 
 /// Ingests in the mode that has later drops take the place of earlier ones.
 fn replace(place: &Place, name: &str, more: &[&str]) -> Value {
@@ -96,4 +96,58 @@ fn rows_that_others_rewrote_are_not_replaced() {
     place.write("x.csv", "id\n2\n3\n");
     let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
     assert_eq!((refused.status, refused.stderr.contains("rewrote or removed files")), (1, true), "{refused:?}");
+}
+
+/// Makes a file look as if it were written a minute later.
+fn touch(source: &std::path::Path) {
+    let later = std::fs::metadata(source).unwrap().modified().unwrap() + std::time::Duration::from_mins(1);
+    std::fs::File::options().append(true).open(source).unwrap().set_modified(later).unwrap();
+}
+
+#[test]
+fn the_same_content_again_adds_nothing() {
+    let lines = |rows: std::ops::Range<u32>| rows.map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>();
+    for (name, text, other) in [
+        ("x.csv", "id,name\n1,a\n2,b\n".to_owned(), "id,name\n1,a\n2,c\n".to_owned()),
+        ("y.csv", "id,name\n1,a\n".to_owned(), "id,nama\n1,a\n".to_owned()),
+        ("z.jsonl", lines(0..3), lines(1..4)),
+    ] {
+        let place = Place::new();
+        let source = place.write(name, &text);
+        let first = place.ingest(&source, &[])["job_id"].as_str().unwrap().to_owned();
+        touch(&source);
+        for _ in 0..2 {
+            let again = place.ingest(&source, &[]);
+            assert_eq!((&again["already_done"], &again["job_id"]), (&true.into(), &first.clone().into()), "{name}");
+        }
+        let count = || place.files().iter().map(|file| read(file).num_rows()).sum::<usize>();
+        let rows = count();
+        place.write(name, &other);
+        touch(&source);
+        touch(&source);
+        let changed = place.ingest(&source, &[]);
+        assert_eq!((&changed["already_done"], changed["job_id"] == first), (&false.into(), false), "{name}");
+        assert_eq!(count(), 2 * rows, "{name}: one size, other content");
+        touch(&source);
+        let on_purpose = place.ingest(&source, &["--again"]);
+        assert_eq!((&on_purpose["already_done"], count()), (&false.into(), 3 * rows), "{name}");
+    }
+}
+
+#[test]
+fn content_that_came_back_is_new_where_drops_replace_drops() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n");
+    replace(&place, "x.csv", &[]);
+    place.write("x.csv", "id\n2\n");
+    touch(&source);
+    replace(&place, "x.csv", &[]);
+    touch(&source);
+    assert_eq!(replace(&place, "x.csv", &[])["already_done"], true, "the last one is recognised");
+    place.write("x.csv", "id\n1\n");
+    touch(&source);
+    touch(&source);
+    touch(&source);
+    assert_eq!(replace(&place, "x.csv", &[])["already_done"], false);
+    assert_eq!(ids(&place), [1]);
 }

@@ -98,6 +98,16 @@ impl Location {
         }
     }
 
+    /// The location beside this one whose name has this ending more.
+    #[must_use]
+    pub fn beside(&self, ending: &str) -> Self {
+        let name = |key: &str| format!("{}{ending}", key.trim_end_matches('/'));
+        match self {
+            Self::S3 { bucket, key } => Self::S3 { bucket: bucket.clone(), key: name(key) },
+            Self::Local { path } => Self::Local { path: name(path) },
+        }
+    }
+
     /// The location above this one; `None` at the top.
     pub fn parent(&self) -> Option<Self> {
         let (parent, name) = self.key().trim_end_matches('/').rsplit_once('/')?;
@@ -214,5 +224,7 @@ mod tests {
         assert_eq!(below.name(), "00000.parquet");
         assert_eq!(below.parent().unwrap().parent().unwrap(), location);
         assert_eq!("s3://b".parse::<Location>().unwrap().join("x").to_string(), "s3://b/x");
+        assert_eq!(location.beside("_drops").to_string(), "s3://b/p_drops");
+        assert_eq!("s3://b".parse::<Location>().unwrap().beside("_drops").to_string(), "s3://b/_drops");
     }
 }

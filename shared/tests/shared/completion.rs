@@ -37,8 +37,15 @@ impl Done {
         put_json(&storage, &area.job(), &job, PutMode::Overwrite).await.unwrap();
         let chunk = |index| ChunkEntry { index, rows: 2, bytes: 1, checksum: String::new() };
         let chunks = vec![chunk(0), chunk(1)];
-        let manifest =
-            Manifest { version: 1, job_id: job.job_id, records: 4, quarantined: 0, chunks, quarantine: vec![] };
+        let manifest = Manifest {
+            version: 1,
+            job_id: job.job_id,
+            records: 4,
+            quarantined: 0,
+            chunks,
+            quarantine: vec![],
+            content: None,
+        };
         put_json(&storage, &area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
         for index in 0..2 {
             let rows = Rows { read: 2, committed: 2, ..Rows::default() };

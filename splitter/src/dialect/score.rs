@@ -1,5 +1,7 @@
 //! How well a dialect explains a text.
 
+use std::collections::BTreeSet;
+
 use shared::{CsvSettings, Dialect};
 
 use super::kind::Kind;
@@ -25,6 +27,12 @@ const WEAK: &[char] = &[':', ' '];
 
 /// How likely a text is one column, as long as its lines show nothing of their own.
 const ONE_COLUMN: f64 = 0.5;
+
+/// Score, at least, of a delimiter by which the first row is names beyond doubt.
+const NAMED: f64 = 0.8;
+
+/// Most rows for each one that is as wide as such names.
+const ROWS_A_NAMED_ONE: usize = 2;
 
 /// Part of the cells of a column that must be values of one kind for the column to be one of values.
 pub(super) const OF_ONE_KIND: f64 = 0.9;
@@ -60,6 +68,10 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings)
             candidate.score *= likely(delimiter) * if quote == Some('"') { 1.0 } else { 0.95 };
             if told.delimiter.told().is_none() && !is_plausible(&candidate) {
                 candidate.score = 0.0;
+            }
+            if let Some(width) = named_columns(&candidate) {
+                candidate.width = width;
+                candidate.score = NAMED * likely(delimiter) + (1.0 - NAMED) * candidate.score;
             }
             if of_delimiter.as_ref().is_none_or(|other| candidate.score > other.score) {
                 of_delimiter = Some(candidate);
@@ -138,6 +150,25 @@ fn most_frequent_width(rows: &[Row]) -> usize {
     let first = rows.first().map(|row| row.fields.len());
     let rank = |(width, count): &(usize, usize)| (*count, Some(*width) == first, *width);
     counts.into_iter().max_by_key(rank).map_or(0, |(width, _)| width)
+}
+
+/// The number of columns where the first row is names beyond doubt: words, no two alike, with none of the other delimiters among
+/// them. Rows of another width, as long as they do not outnumber it, are then bad records and no other table.
+fn named_columns(candidate: &Candidate) -> Option<usize> {
+    let Candidate { dialect, rows, .. } = candidate;
+    let names: Vec<&[u8]> = rows.first()?.fields.iter().collect();
+    let is_word = |name: &&[u8]| {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(is_part)
+    };
+    let distinct: BTreeSet<&[u8]> = names.iter().copied().collect();
+    let of_width = rows.iter().filter(|row| row.fields.len() == names.len()).count();
+    let is_named = names.len() > 1
+        && !WEAK.contains(&dialect.delimiter)
+        && names.iter().all(is_word)
+        && distinct.len() == names.len()
+        && of_width * ROWS_A_NAMED_ONE >= rows.len();
+    is_named.then_some(names.len())
 }
 
 /// Whether a dialect may be found at all. Text has commas and spaces in it too, so where the first row stands apart, or

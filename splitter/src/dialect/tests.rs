@@ -110,7 +110,8 @@ fn what_stands_around_the_table() {
         ("Report of 2020\n\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 1+1"),
         ("Report,,\n,,\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 2+1"),
         ("# by hand\nid,name\n1,x\n2,y\n", ", [id|name] 1+1"),
-        ("id,name\n1,x\n# by hand\n2,y\n", ", comment=# [id|name] 0+1"),
+        ("id,name\n1,x\n# by hand\n2,y\n", ", [id|name] 0+1"),
+        ("id,name\n1,\"x\",z\n2,\"a b\n\",x\n3,y\n4,z\n", ", [id|name] 0+1"),
         ("#id,name\n1,x\n2,y\n", ", [#id|name] 0+1"),
         // Decimal commas, trailing delimiters, headers of another width.
         ("a;b\n1,5;x\n2,75;y\n", "; decimal=, [a|b] 0+1"),

@@ -1,19 +1,22 @@
 //! Work areas: what finished jobs leave behind, and what unfinished ones have staged.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shared::{Job, JobId, Listed, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
 
-use super::Cleared;
+use super::{Cleared, before};
 use crate::LoadContext;
 use crate::complete::completion;
 use crate::error::LoadError;
 
 /// Objects that are read or removed at once.
 const AT_ONCE: usize = 16;
+
+/// Age of a receipt from which its notice is given up to have been sent by whoever wrote it.
+const SETTLED: Duration = Duration::from_mins(5);
 
 /// What lay in the work areas below a prefix at one time.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ struct Area {
     is_split: bool,
     has_receipt: bool,
     has_notice: bool,
+    is_undone: bool,
     /// Chunks, and what was noted on the way of each into the table.
     transient: Vec<Listed>,
     /// Documents that may name data files.
@@ -65,16 +69,31 @@ impl WorkAreas {
     /// may have died, and its message may be let go, as that of a file which was overwritten since. Gives how many.
     pub(super) async fn complete(&self, context: &LoadContext, table: &Location) -> Result<u64, LoadError> {
         let (storage, completion) = (context.storage.as_ref(), completion(context));
-        let mut completed = 0;
+        let (mut completed, mut failed) = (0, None);
         for area in self.0.values() {
-            let lacks_notice = area.has_receipt && !area.has_notice && context.topic.is_some();
+            // Whoever wrote the receipt may be about to send the notice.
+            let is_settled = area.ended.is_some_and(|ended| ended < before(SETTLED));
+            let lacks_notice =
+                area.has_receipt && !area.is_undone && is_settled && !area.has_notice && context.topic.is_some();
             let lacks_receipt = area.is_split && area.ended.is_none();
-            if (lacks_receipt || lacks_notice) && is_for(storage, &area.at, table).await? {
-                let receipt = completion.make_good(&area.at).await?;
-                completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed));
+            if !lacks_receipt && !lacks_notice {
+                continue;
+            }
+            let made_good = async {
+                if !is_for(storage, &area.at, table).await? {
+                    return Ok::<_, LoadError>(None);
+                }
+                Ok(completion.make_good(&area.at).await?)
+            };
+            match made_good.await {
+                Ok(receipt) => {
+                    completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed))
+                }
+                // One job does not keep the others from their ends.
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(completed)
+        failed.map_or(Ok(completed), Err)
     }
 
     /// Removes chunks of jobs for this table that ended before a time.
@@ -111,6 +130,7 @@ impl Area {
             is_split: false,
             has_receipt: false,
             has_notice: false,
+            is_undone: false,
             transient: Vec::new(),
             documents: Vec::new(),
         }
@@ -120,6 +140,7 @@ impl Area {
         self.is_split |= name == self.at.manifest().name();
         self.has_receipt |= name == self.at.receipt().name();
         self.has_notice |= name == self.at.noticed().name();
+        self.is_undone |= name == self.at.undone().name();
         match name.split_once('/') {
             None if name == self.at.receipt().name() || name == self.at.undone().name() => {
                 self.ended = self.ended.max(Some(listed.modified));
@@ -147,7 +168,8 @@ fn is_document(at: &Location) -> bool {
 fn place(prefix: &Location, at: &Location) -> Option<(String, String)> {
     let (prefix, at) = (prefix.to_string(), at.to_string());
     let (job, name) = at.strip_prefix(&prefix)?.trim_start_matches('/').split_once('/')?;
-    Some((job.to_owned(), name.to_owned()))
+    // What begins with an underscore is no job's.
+    (!job.starts_with('_')).then(|| (job.to_owned(), name.to_owned()))
 }
 
 /// Whether a work area is of a job for this table.

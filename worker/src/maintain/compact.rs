@@ -31,6 +31,9 @@ use crate::write::DataFiles;
 /// A file of less than one part in so many of the size that the table wants is small.
 const SMALL: u64 = 2;
 
+/// Most files that become one: they are read one after the other, and a call has only so much time.
+const MOST_FILES: usize = 500;
+
 /// What became of small data files, or would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Compacted {
@@ -53,13 +56,18 @@ pub(super) async fn compact(
     }
     let head = open(context, table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
     let Some(state) = head.state() else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
-    let (mut compacted, mut longest) = (Compacted::default(), Duration::ZERO);
+    let (mut compacted, mut longest, mut failed) = (Compacted::default(), Duration::ZERO, None);
     for bin in bins(state, asked) {
         let began = Instant::now();
         if context.delta.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
             break;
         }
-        let made = if asked.dry_run { Some(0) } else { merge(context, head.clone(), &bin).await? };
+        let made = if asked.dry_run { Ok(Some(0)) } else { merge(context, head.clone(), &bin).await };
+        // Files that cannot be read do not keep the others from being merged.
+        let made = made.unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            None
+        });
         if let Some(made) = made {
             tracing::info!(%table, files = bin.files.len(), bytes = bin.bytes, made, asked.dry_run, "to be merged");
             compacted.merged += u64::try_from(bin.files.len()).unwrap_or_default();
@@ -68,7 +76,7 @@ pub(super) async fn compact(
         }
         longest = longest.max(began.elapsed());
     }
-    Ok(Some(compacted))
+    failed.map_or(Ok(Some(compacted)), Err)
 }
 
 /// Files that become one, or a few.
@@ -117,7 +125,7 @@ fn bins(state: &DeltaTableState, asked: &Maintenance) -> Vec<Bin> {
         files.sort_by_key(|(file, modified)| (*modified, file.files.first().map(|file| file.path.clone())));
         let mut bin = Bin::default();
         for (file, _) in files {
-            if bin.bytes + file.bytes > target {
+            if bin.bytes + file.bytes > target || bin.files.len() >= MOST_FILES {
                 bins.push(std::mem::take(&mut bin));
             }
             bin.take(file);

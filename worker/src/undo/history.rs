@@ -7,7 +7,7 @@ use deltalake::DeltaResult;
 use deltalake::kernel::{Action, Add, Remove};
 use deltalake::logstore::{LogStoreRef, get_actions};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::JobId;
+use shared::{JobId, Seal};
 
 use crate::route::job_app_id;
 use crate::write::CHUNK_TAG;
@@ -63,7 +63,7 @@ impl History {
         let (mut adds, mut removes) = (Vec::new(), Vec::new());
         for action in get_actions(version, entry)? {
             match action {
-                Action::Txn(txn) if txn.app_id == seal => self.is_whole = true,
+                Action::Txn(txn) if txn.app_id == seal => self.is_whole |= txn.version != Seal::UNDONE.0,
                 Action::Txn(txn) if is_of(&txn.app_id, job) => has_chunks = true,
                 Action::Txn(txn) => has_others |= txn.app_id.starts_with("sluice/"),
                 Action::CommitInfo(info) => operation = info.operation.unwrap_or(operation),

@@ -9,7 +9,8 @@ use deltalake::checkpoints::create_checkpoint;
 use serde_json::{Value, json};
 use shared::{Location, Message};
 use worker::{
-    Checkpoints, Compacted, Compaction, DeltaOptions, LoadContext, LoadError, Maintenance, Vacuum, maintain, undo,
+    Checkpoints, Compacted, Compaction, DeltaOptions, Finding, LoadContext, LoadError, Maintenance, Vacuum, maintain,
+    undo, verify,
 };
 
 use crate::support::{Load, World, batch, expected, numbered, strings, world};
@@ -93,6 +94,19 @@ async fn a_job_whose_files_were_merged_among_themselves_can_be_undone() {
         assert_eq!(undoing.removed.unwrap().rows, Some(20));
         assert_eq!(world.rows().await, expected(20..40));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_can_be_read_back_after_merging() {
+    let world = world().await;
+    world.with_chunks(&[numbered(0..10), numbered(10..20), numbered(20..30)]).await;
+    let other = World::beside(&world).await;
+    other.with_chunks(&[numbered(30..40)]).await;
+    let finding = async || verify(&world.context, &world.table, &world.job.job_id, &world.area).await.unwrap().finding;
+    assert_eq!(numbers(world.compact(WITHIN).await), (3, 1));
+    assert_eq!(finding().await, Finding::Equal);
+    assert_eq!(numbers(world.compact(ACROSS).await), (2, 1));
+    assert_eq!(finding().await, Finding::Untold);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,6 +60,13 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// An object landed in the store of work areas.
     pub(crate) fn put(&mut self, at: &Location, body: &Bytes) -> Checked {
+        if let Some(below) = at.key().strip_prefix("sluice_drops/") {
+            self.never_changes(at, body)?;
+            let (root, _) = below.split_once('/').unwrap();
+            let job = read::<Value>(body)?["job_id"].as_str().unwrap().to_owned();
+            self.drops.insert((root.to_owned(), number(below)), JobId::from(job));
+            return Ok(());
+        }
         let Some((job, name)) = at.key().strip_prefix("sluice/").and_then(|below| below.split_once('/')) else {
             return Err(format!("{at} is no place to write to"));
         };
@@ -87,11 +94,6 @@ impl Ledger {
             "undone.json" => {
                 let is_replaced = self.replaced.contains(&job);
                 ensure(is_replaced, || format!("{job} is noted as replaced before it is"))?;
-            }
-            _ if job.as_str() == "_drops" => {
-                self.never_changes(at, body)?;
-                let job = read::<Value>(body)?["job_id"].as_str().unwrap().to_owned();
-                self.drops.insert((folder.to_owned(), number(name)), JobId::from(job));
             }
             _ if job.as_str() == "_failures" => {
                 let failure: Failure = read(body)?;
