@@ -102,6 +102,8 @@ fn needs(function: &Function, world: &World<'_>) -> Vec<Need> {
     let [partition, region, account] = function.home();
     let (events, chunks) = (world.queues.events.as_ref(), world.queues.chunks.as_ref());
     let queue = |queue: Option<&super::queues::Queue>, actions| queue.map(|queue| Need::exact(actions, &queue.arn));
+    // Beside the work areas, where the order of drops is noted.
+    let drops = world.work_prefix.as_ref().map(|prefix| prefix.beside("_drops"));
     let mut needs = Vec::new();
     match function.part {
         Part::Splitter => {
@@ -111,12 +113,15 @@ fn needs(function: &Function, world: &World<'_>) -> Vec<Need> {
             needs.extend(
                 world.table.iter().flat_map(|table| below(partition, table, "/_delta_log/", &["s3:GetObject"])),
             );
+            needs
+                .extend(drops.iter().flat_map(|drops| below(partition, drops, "/", &["s3:GetObject", "s3:PutObject"])));
             needs.extend(queue(events, TAKE));
             needs.extend(queue(chunks, SEND));
             needs.extend(queue(events.filter(|_| function.hands_over()), SEND));
         }
         Part::Worker => {
             needs.extend(world.table.iter().flat_map(|table| below(partition, table, "/", APPEND)));
+            needs.extend(drops.iter().flat_map(|drops| below(partition, drops, "/", &["s3:GetObject"])));
             needs.extend(queue(chunks, TAKE));
         }
     }
@@ -194,6 +199,8 @@ mod tests {
             "arn:aws-cn:s3:::b, prefix in/*: s3:ListBucket",
             "arn:aws-cn:s3:::b/t/_delta_log/*: s3:GetObject",
             "arn:aws-cn:s3:::b, prefix t/_delta_log/*: s3:ListBucket",
+            "arn:aws-cn:s3:::b/w_drops/*: s3:GetObject s3:PutObject",
+            "arn:aws-cn:s3:::b, prefix w_drops/*: s3:ListBucket",
             "arn:q:e: sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes",
             "arn:q:c: sqs:SendMessage",
         ];
@@ -213,6 +220,8 @@ mod tests {
         let needed = [
             "arn:aws-cn:s3:::b/t/*: s3:GetObject s3:PutObject s3:DeleteObject s3:AbortMultipartUpload",
             "arn:aws-cn:s3:::b, prefix t/*: s3:ListBucket",
+            "arn:aws-cn:s3:::b/w_drops/*: s3:GetObject",
+            "arn:aws-cn:s3:::b, prefix w_drops/*: s3:ListBucket",
             "arn:q:c: sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes",
             "arn:aws-cn:s3:::b/w/*: s3:GetObject s3:PutObject s3:AbortMultipartUpload",
             "arn:aws-cn:s3:::b, prefix w/*: s3:ListBucket",

@@ -44,8 +44,8 @@ fn doctor_finds_what_terraform_deploys_healthy() {
     ok       notification of example-drops: all objects to sluice-events
     ok       loop of s3://sluice-chunks-000000000000-eu-central-1/sluice/: nothing that is written to the chunks is taken for a drop
     ok       loop of s3://example-lake/tables/orders/: nothing that is written to the table is taken for a drop
-    ok       permissions of sluice-splitter: all 14 that were looked at of what the splitter needs
-    ok       permissions of sluice-worker: all 15 that were looked at of what the worker needs
+    ok       permissions of sluice-splitter: all 19 that were looked at of what the splitter needs
+    ok       permissions of sluice-worker: all 17 that were looked at of what the worker needs
     ok       lifecycle of s3://sluice-chunks-000000000000-eu-central-1/sluice/: chunks expire after 30 days
     ok       content of s3://example-lake/tables/orders: no table yet; the first chunk makes it
     ok       conditional writes of s3://example-lake/tables/orders/_sluice/: a second writer is refused
