@@ -12,9 +12,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
-use crate::fields::{Fields, byte};
+use crate::fields::Fields;
 use crate::json::{self, Objects};
 use crate::quarantine::Reject;
+use crate::record::byte;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
 use crate::value;
