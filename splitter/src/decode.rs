@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
-    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    NullBufferBuilder, RecordBatch, StringArray, TimestampMicrosecondBuilder,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
-use crate::fields::{Fields, byte};
+use crate::fields::Fields;
 use crate::json::{self, Objects};
 use crate::quarantine::Reject;
+use crate::record::byte;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
 use crate::value;
@@ -70,15 +72,6 @@ pub(crate) enum Cell<'a> {
     Text(&'a [u8]),
     /// A text that is no value of the column, whatever its letters are.
     Misfit(&'a [u8]),
-}
-
-impl Cell<'_> {
-    fn text_bytes(self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Null | Self::Misfit(_) => 0,
-        }
-    }
 }
 
 /// Decodes a block.
@@ -215,13 +208,31 @@ fn decode_column<'a, C: Iterator<Item = Cell<'a>>>(
                 moment::told_timestamp(text, format)
             })
         }
-        ColumnType::Utf8 => {
-            let bytes = cells().map(Cell::text_bytes).sum();
-            let mut builder = StringBuilder::with_capacity(rows, bytes);
-            builder.extend(values(cells(), |text| std::str::from_utf8(text).ok(), note));
-            Arc::new(builder.finish())
-        }
+        ColumnType::Utf8 => Arc::new(texts(cells(), rows).unwrap_or_else(|| {
+            let values = values(cells(), |text| std::str::from_utf8(text).ok(), note);
+            values.collect::<StringArray>()
+        })),
     }
+}
+
+/// A column of text; `None` where not all of it is UTF-8. That is told of all values at once, which is quick.
+fn texts<'a>(cells: impl Iterator<Item = Cell<'a>>, rows: usize) -> Option<StringArray> {
+    let mut text = Vec::new();
+    let mut ends = Vec::with_capacity(rows + 1);
+    let mut nulls = NullBufferBuilder::new(rows);
+    ends.push(0);
+    for cell in cells {
+        match cell {
+            Cell::Null => nulls.append_null(),
+            Cell::Text(value) => {
+                text.extend_from_slice(value);
+                nulls.append_non_null();
+            }
+            Cell::Misfit(_) => return None,
+        }
+        ends.push(i32::try_from(text.len()).ok()?);
+    }
+    StringArray::try_new(OffsetBuffer::new(ends.into()), text.into(), nulls.finish()).ok()
 }
 
 /// The values of a column; what cannot be read is null, and noted.
@@ -244,4 +255,32 @@ fn values<'a, V>(
             None
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use bytes::Bytes;
+    use shared::Dialect;
+
+    use super::*;
+
+    #[test]
+    fn text_is_utf_8_value_by_value() {
+        let column = Column::of_text("a".to_owned(), "a".to_owned());
+        let csv =
+            CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+        let schema = schema(&csv.columns);
+        for (text, expected, rejected) in [
+            (&b"a\n\"\"\n\xc3\xa9\n"[..], vec![Some("a"), None, Some("\u{e9}")], 0),
+            (b"a\n\xc3\n\xa9\nb\n", vec![Some("a"), Some("b")], 2),
+            (b"\xff\n", vec![], 1),
+            (b"", vec![], 0),
+        ] {
+            let block = Block { start: 0, text: Bytes::from_static(text), torn: None };
+            let decoded = decode(&block, &(&csv).into(), &schema, BadRecords::Quarantine, 1 << 20).unwrap();
+            let texts: Vec<_> = decoded.rows.column(0).as_string::<i32>().iter().collect();
+            assert_eq!((texts, decoded.rejects.len()), (expected, rejected), "{text:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod score;
 
 use shared::{CsvSettings, Dialect};
 
-use crate::fields::byte;
+use crate::record::byte;
 use kind::Kind;
 use layout::layout;
 use rows::{Row, rows};

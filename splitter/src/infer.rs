@@ -3,7 +3,7 @@
 use shared::{Column, ColumnType, CsvPolicy, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
 
 use crate::decode::{is_null, notation};
-use crate::fields::Records;
+use crate::record::Records;
 use crate::value::moment::{Moment, MomentKind};
 use crate::value::number::{Notation, float64, int64, places};
 use crate::value::{boolean, shown};
@@ -265,16 +265,16 @@ pub(crate) fn observe_csv(text: &[u8], csv: &CsvPolicy, ends_open: bool, strict:
         if ends_open && record.end >= text.len() {
             break;
         }
-        if record.fields.len() != csv.columns.len() {
+        if record.spans.len() != csv.columns.len() {
             if strict {
                 return nothing;
             }
             continue;
         }
-        if std::str::from_utf8(record.fields.as_slice()).is_err() {
+        if std::str::from_utf8(text.get(record.start..record.end).unwrap_or_default()).is_err() {
             continue;
         }
-        for ((evidence, column), field) in evidence.iter_mut().zip(&csv.columns).zip(record.fields) {
+        for ((evidence, column), field) in evidence.iter_mut().zip(&csv.columns).zip(record.fields()) {
             // A null word says nothing about the other values.
             if is_null(field, csv, column) {
                 evidence.observe_null();

@@ -2,7 +2,7 @@
 //!
 //! The line, top to bottom: `open` (which job is this, how is it written) → `read` (bytes) → `text`
 //! (decompressed, in UTF-8: `decompress`, `transcode`) → `records` (blocks of whole
-//! records) → `fields` (of each record) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of
+//! records) → `record`, `fields` (of each record) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of
 //! exact size) → `publish` (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
 //!
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
@@ -22,11 +22,13 @@ mod handler;
 mod header;
 mod infer;
 mod json;
+mod marks;
 mod names;
 mod open;
 mod publish;
 mod quarantine;
 mod read;
+mod record;
 mod record_format;
 mod records;
 mod row_groups;

@@ -2,7 +2,7 @@
 
 use shared::Dialect;
 
-use crate::fields::Records;
+use crate::record::Records;
 
 /// Rows that are looked at.
 const ROWS: usize = 500;
@@ -32,7 +32,7 @@ pub(super) fn rows(text: &[u8], whole: bool, dialect: &Dialect) -> Vec<Row> {
         if !whole && record.end >= text.len() {
             break;
         }
-        rows.push(Row { fields: record.fields.clone(), start: record.start, end: record.end });
+        rows.push(Row { fields: record.fields().collect(), start: record.start, end: record.end });
     }
     rows
 }

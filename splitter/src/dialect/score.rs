@@ -90,7 +90,7 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings)
 }
 
 fn is_in(text: &[u8], character: char) -> bool {
-    memchr::memchr(crate::fields::byte(character), text).is_some()
+    memchr::memchr(crate::record::byte(character), text).is_some()
 }
 
 /// Fields that begin with a quote without ending with one, or the other way round, that make it likely that none is meant.
@@ -102,7 +102,7 @@ fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> V
     if let Some(quote) = told.quote.told() {
         return vec![quote];
     }
-    let delimiter = crate::fields::byte(delimiter);
+    let delimiter = crate::record::byte(delimiter);
     let around = |quote: u8| {
         let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || base.ends_record(*byte));
         let places = memchr::memchr_iter(quote, text);

@@ -14,8 +14,11 @@ pub(crate) struct Notation {
     pub(crate) bare_exponents: bool,
 }
 
-/// Digits that a double-precision number carries whatever they are (`DBL_DIG`); more of them may or may not come back.
-const FLOAT_DIGITS: usize = 15;
+/// A double-precision number carries 15 digits whatever they are (`DBL_DIG`); more of them may or may not come back.
+const FLOAT_LIMIT: u64 = 1_000_000_000_000_000;
+
+/// Digits that 64 bits hold whatever they are, with or without a sign.
+const QUICK_DIGITS: usize = 18;
 
 /// Powers of ten that double precision holds exactly.
 const TENS: [f64; 23] = [
@@ -26,8 +29,9 @@ const TENS: [f64; 23] = [
 /// An integer as it prints.
 pub(crate) fn int64(text: &[u8]) -> Option<i64> {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    let first = digits.first()?;
     // "-0" would print as "0".
-    if !is_whole(digits) || (negative && digits == b"0") {
+    if *first == b'0' && (digits.len() > 1 || negative) {
         return None;
     }
     integer(digits, negative)
@@ -35,11 +39,45 @@ pub(crate) fn int64(text: &[u8]) -> Option<i64> {
 
 /// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
 pub(crate) fn float64(text: &[u8], notation: Notation) -> Option<f64> {
-    let parts = Parts::of(text, notation.point)?;
-    if !parts.are_plain(notation) {
+    if let Some(value) = quick_float(text, notation.point) {
+        return Some(value);
+    }
+    let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
+    parts.float(text).filter(|value| parts.are_those_of(*value))
+}
+
+/// A number without an exponent, written as numbers are printed, where one exact division gives it and all of its digits
+/// come back; almost every number is one.
+fn quick_float(text: &[u8], point: u8) -> Option<f64> {
+    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    if digits.len() > QUICK_DIGITS + 1 {
         return None;
     }
-    parts.quick_float().or_else(|| parts.float(text).filter(|value| parts.are_those_of(*value)))
+    let mut mantissa = 0_u64;
+    let mut whole = None;
+    for (place, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            mantissa = mantissa * 10 + u64::from(digit);
+        } else if *byte == point && whole.is_none() {
+            whole = Some(place);
+        } else {
+            return None;
+        }
+    }
+    let fraction = whole.map_or(0, |whole| digits.len() - whole - 1);
+    let is_plain = match (whole.unwrap_or(digits.len()), digits.first()) {
+        (0, _) => false,
+        (1, Some(b'0')) => whole.is_some() || !negative,
+        (_, first) => first != Some(&b'0'),
+    };
+    if !is_plain || (whole.is_some() && fraction == 0) || mantissa >= FLOAT_LIMIT {
+        return None;
+    }
+    // In two halves, since no number of 64 bits is turned into a float without a look at what is lost.
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map(f64::from).unwrap_or_default();
+    let value = (half(mantissa >> 32) * 4_294_967_296.0 + half(mantissa)) / TENS.get(fraction)?;
+    Some(if negative { -value } else { value })
 }
 
 /// A decimal number, in units of its last place.
@@ -130,24 +168,6 @@ impl<'a> Parts<'a> {
         self.whole.iter().chain(self.fraction.unwrap_or_default()).copied()
     }
 
-    /// The number where one exact division gives it and all of its digits come back.
-    fn quick_float(&self) -> Option<f64> {
-        let ten = TENS.get(self.fraction.unwrap_or_default().len()).filter(|_| self.exponent.is_none())?;
-        let mut mantissa = 0_u64;
-        let mut significant = 0;
-        for digit in self.digits() {
-            significant += usize::from(significant > 0 || digit != b'0');
-            if significant > FLOAT_DIGITS {
-                return None;
-            }
-            mantissa = mantissa * 10 + u64::from(digit - b'0');
-        }
-        // In two halves, since no number of 64 bits is turned into a float without a look at what is lost.
-        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map(f64::from).unwrap_or_default();
-        let value = (half(mantissa >> 32) * 4_294_967_296.0 + half(mantissa)) / ten;
-        Some(if self.sign == Some(b'-') { -value } else { value })
-    }
-
     /// The nearest number; `text` is what the parts are of.
     fn float(&self, text: &[u8]) -> Option<f64> {
         let mut text = text.to_vec();
@@ -183,12 +203,12 @@ impl<'a> Parts<'a> {
             return None;
         }
         let padding = std::iter::repeat_n(&b'0', scale - held.len());
-        let value = self
-            .whole
-            .iter()
-            .chain(held)
-            .chain(padding)
-            .try_fold(0_i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit - b'0')))?;
+        let mut digits = self.whole.iter().chain(held).chain(padding).map(|digit| digit - b'0');
+        let value = if self.whole.len() + scale <= QUICK_DIGITS {
+            i128::from(digits.fold(0_u64, |value, digit| value * 10 + u64::from(digit)))
+        } else {
+            digits.try_fold(0_i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit)))?
+        };
         let value = (value < 10_i128.checked_pow(u32::from(precision))?).then_some(value)?;
         Some(if self.sign == Some(b'-') { -value } else { value })
     }
@@ -219,12 +239,18 @@ fn is_whole(digits: &[u8]) -> bool {
 }
 
 fn integer(digits: &[u8], negative: bool) -> Option<i64> {
-    let value = digits.iter().try_fold(0_i64, |value, digit| {
-        let digit = i64::from(digit - b'0');
+    if digits.len() <= QUICK_DIGITS {
+        let value = digits.iter().try_fold(0_i64, |value, digit| {
+            let digit = digit.wrapping_sub(b'0');
+            (digit < 10).then(|| value * 10 + i64::from(digit))
+        });
+        return value.filter(|_| !digits.is_empty()).map(|value| if negative { -value } else { value });
+    }
+    digits.iter().try_fold(0_i64, |value, digit| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
         let value = value.checked_mul(10)?;
         if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
-    });
-    value.filter(|_| !digits.is_empty())
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,203 @@
+//! Records of a text, and where their fields are.
+
+use std::io::Cursor;
+
+use shared::{CsvPolicy, Dialect};
+
+use crate::marks::Marks;
+use crate::records::behind_line_ends;
+
+/// Where a field is. Blocks, a longest record included, have less than 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Self {
+        let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
+        Self { start: place(start), end: place(end) }
+    }
+
+    pub(crate) fn start(self) -> usize {
+        usize::try_from(self.start).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn end(self) -> usize {
+        usize::try_from(self.end).unwrap_or(usize::MAX)
+    }
+
+    /// Further on by so many bytes.
+    pub(crate) fn moved(self, by: usize) -> Self {
+        Self::new(self.start() + by, self.end() + by)
+    }
+
+    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start()..self.end()).unwrap_or_default()
+    }
+}
+
+/// One record of a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    /// What the spans are places in.
+    text: &'a [u8],
+    /// Its fields, without their quotes.
+    pub(crate) spans: &'a [Span],
+    /// Its fields one behind the other, if they do not stand in the text as they are.
+    pub(crate) rewritten: Option<&'a [u8]>,
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+}
+
+impl<'a> Record<'a> {
+    /// Its fields, unquoted.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let text = self.rewritten.unwrap_or(self.text);
+        self.spans.iter().map(move |span| span.of(text))
+    }
+}
+
+/// The records of a text, with their places. Blank lines and comments are no records.
+///
+/// A field whose quotes, if it has any, stand around it and nowhere within is taken where it stands. Records that have other
+/// quotes are left to the `csv` crate, which also says what is to become of them where quotes are misused.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    text: &'a [u8],
+    dialect: &'a Dialect,
+    delimiter: u8,
+    quote: Option<u8>,
+    /// Fields of a record that may have an empty one more, behind a trailing delimiter.
+    width: Option<usize>,
+    /// Where the next record may begin.
+    place: usize,
+    marks: Marks<'a>,
+    spans: Vec<Span>,
+    reader: csv::Reader<Cursor<&'a [u8]>>,
+    rewritten: csv::ByteRecord,
+}
+
+/// Bytes that the `csv` crate reads ahead; in vain where a record that is left to it stands alone.
+const AHEAD_BYTES: usize = 8 << 10;
+
+impl<'a> Records<'a> {
+    /// The records of a source whose columns are known.
+    pub(crate) fn new(text: &'a [u8], csv: &'a CsvPolicy) -> Self {
+        let width = Some(csv.columns.len()).filter(|_| csv.dialect.trailing_delimiter);
+        Self { width, ..Self::of_dialect(text, &csv.dialect) }
+    }
+
+    /// The records of a text of which nothing but the dialect is known.
+    pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
+        let (delimiter, quote, terminator) =
+            (byte(dialect.delimiter), dialect.quote.map(byte), dialect.terminator.map(byte));
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(AHEAD_BYTES);
+        builder.quoting(quote.is_some()).quote(quote.unwrap_or(b'"')).escape(dialect.escape.map(byte));
+        if let Some(terminator) = terminator {
+            builder.terminator(csv::Terminator::Any(terminator));
+        }
+        let wanted = [delimiter, quote.unwrap_or(delimiter), terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
+        Self {
+            text,
+            dialect,
+            delimiter,
+            quote,
+            width: None,
+            place: 0,
+            marks: Marks::new(text, wanted),
+            spans: Vec::new(),
+            reader: builder.from_reader(Cursor::new(text)),
+            rewritten: csv::ByteRecord::new(),
+        }
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Record<'_>> {
+        let start = self.behind_comments();
+        if start >= self.text.len() {
+            return None;
+        }
+        self.spans.clear();
+        let taken = if self.dialect.escape.is_none() { self.take(start) } else { None };
+        let end = if let Some(end) = taken { end } else { self.rewrite(start)? };
+        self.place = end;
+        let last = self.spans.len().saturating_sub(1);
+        if self.width == Some(last) && self.spans.last().is_some_and(|span| span.start == span.end) {
+            self.spans.truncate(last);
+        }
+        let rewritten = taken.is_none().then(|| self.rewritten.as_slice());
+        Some(Record { text: self.text, spans: &self.spans, rewritten, start, end })
+    }
+
+    /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
+    fn behind_comments(&self) -> usize {
+        let mut start = behind_line_ends(self.text, self.place, self.dialect);
+        let comment = self.dialect.comment.map(byte);
+        while comment.is_some() && self.text.get(start).copied() == comment {
+            let comment = self.text.get(start..).unwrap_or_default();
+            let length = comment.iter().position(|byte| self.dialect.ends_record(*byte)).unwrap_or(comment.len());
+            start = behind_line_ends(self.text, start + length, self.dialect);
+        }
+        start
+    }
+
+    /// Takes the fields of the record that begins at `start` where they stand, and tells where it ends; `None` where they do
+    /// not stand as they are.
+    #[inline]
+    fn take(&mut self, start: usize) -> Option<usize> {
+        let text = self.text;
+        let mut field = start;
+        loop {
+            let is_quoted = self.quote.is_some() && text.get(field).copied() == self.quote;
+            let end = if is_quoted {
+                let closing = self.marks.find(|mark| *mark > field && text.get(*mark).copied() == self.quote)?;
+                self.spans.push(Span::new(field + 1, closing));
+                closing + 1
+            } else {
+                let end = self.marks.find(|mark| *mark >= field && text.get(*mark).copied() != self.quote);
+                let end = end.unwrap_or(text.len());
+                self.spans.push(Span::new(field, end));
+                end
+            };
+            match text.get(end) {
+                Some(byte) if *byte == self.delimiter => field = end + 1,
+                Some(byte) if self.dialect.ends_record(*byte) => return Some(end + 1),
+                None => return Some(end),
+                // A quote within a quoted field, doubled or misused.
+                Some(_) => return None,
+            }
+        }
+    }
+
+    /// Has the `csv` crate write the fields of the record that begins at `start` one behind the other; where it ends.
+    fn rewrite(&mut self, start: usize) -> Option<usize> {
+        // A seek would have it read ahead anew.
+        if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
+            let mut position = csv::Position::new();
+            position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
+            self.reader.seek(position).ok()?;
+        }
+        // Reading from memory, and with any number of fields allowed, nothing can fail.
+        if !self.reader.read_byte_record(&mut self.rewritten).ok()? {
+            return None;
+        }
+        self.spans.clear();
+        let spans = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
+        self.spans.extend(spans.map(|range| Span::new(range.start, range.end)));
+        Some(self.read_to())
+    }
+
+    fn read_to(&self) -> usize {
+        usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX)
+    }
+}
+
+/// A character of a dialect as its byte: settings and policies keep them to ASCII.
+pub(crate) fn byte(character: char) -> u8 {
+    u8::try_from(character).unwrap_or(b',')
+}
