@@ -333,7 +333,7 @@ variable "bad_records" {
 }
 
 variable "max_bad_records" {
-  description = "Bad records beyond which a job is reported as bad, as a number or a percentage such as 0.5% (MAX_BAD_RECORDS)."
+  description = "Rejected records beyond which a file is given up, as a number or a percentage such as 0.5% (MAX_BAD_RECORDS)."
   type        = string
   default     = null
 

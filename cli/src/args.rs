@@ -34,8 +34,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 done but with more rejected
-records than MAX_BAD_RECORDS allows, 130 stopped on request.
+Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than
+MAX_BAD_RECORDS allows, 130 stopped on request.
 
 Options that are not given are taken from the environment variables of the README's table of settings.";
 
@@ -43,6 +43,8 @@ Options that are not given are taken from the environment variables of the READM
 pub(crate) enum Command {
     /// Take a file to a Delta table: the whole line on this machine
     Ingest(IngestArgs),
+    /// Say how a file would be read, and what would become of it; write nothing
+    Plan(PlanArgs),
     /// Split a file into Parquet chunks, and do no more
     Split(SplitArgs),
     /// Say how far a job has come
@@ -93,6 +95,17 @@ pub(crate) struct IngestArgs {
     pub(crate) on_replace: Option<String>,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
+    pub(crate) source: String,
+    /// The Delta table whose types win over those that are found: a path, or s3://bucket/prefix [env: TABLE_URI]
+    #[arg(long, value_name = "TABLE_URI")]
+    table: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -285,7 +298,7 @@ pub(crate) struct ReadingArgs {
     /// What becomes of a bad record: quarantine, fail, null or widen [env: BAD_RECORDS] [default: quarantine]
     #[arg(long, value_name = "HOW")]
     bad_records: Option<String>,
-    /// Rejected records, as a number or a percentage, beyond which the exit status is 4 [env: MAX_BAD_RECORDS]
+    /// Rejected records, as a number or a percentage, beyond which the file is given up [env: MAX_BAD_RECORDS]
     #[arg(long, value_name = "N_OR_%")]
     max_bad_records: Option<String>,
     /// Most MiB of one record [env: MAX_RECORD_MB] [default: 16]
@@ -345,6 +358,13 @@ impl IngestArgs {
     /// Loads that run at once.
     pub(crate) fn workers(&self) -> usize {
         self.workers.map_or_else(default_workers, usize::from)
+    }
+}
+
+impl PlanArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        settings([("TABLE_URI", self.table.as_deref())].into_iter().chain(self.reading.variables()))
     }
 }
 

@@ -107,12 +107,12 @@ impl CliError {
             | Self::Stopped { .. }
             | Self::ReplayStopped { .. }
             | Self::ListStopped => 130,
+            Self::TooManyBad { .. } | Self::Split(SplitError::TooManyBad(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
             Self::NoJob { .. }
             | Self::Undone { .. }
             | Self::Undo(LoadError::Unknown { .. })
             | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
-            Self::TooManyBad { .. } => 4,
             Self::Split(_)
             | Self::Table(_)
             | Self::WorkArea(_)

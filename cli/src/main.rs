@@ -8,6 +8,7 @@ mod ingest;
 mod jobs;
 mod maintain;
 mod output;
+mod plan;
 mod poll;
 mod progress;
 mod split;
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
     let output = Output { json: args.json };
     let done = match &args.command {
         Command::Ingest(args) => ingest::run(args, output).await,
+        Command::Plan(args) => plan::run(args, output).await,
         Command::Split(args) => split::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Maintain(args) => maintain::run(args, output).await,

@@ -1,5 +1,6 @@
 //! Settings: one list of variables, read by the Lambdas from their environment and by the command line as defaults.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ variables! {
     "CSV_DECIMAL" = "auto": "`.` or `,` before the fraction of a number, or `auto` to find it";
     "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
     "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null, `widen` finds types from the whole file, which it reads twice, so that all values fit them";
-    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which `sluice` ends with status 4; none for no limit";
+    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which a file is given up, and `sluice` ends with status 4; none for no limit";
     "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
     "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
@@ -125,6 +126,9 @@ pub struct Settings {
     pub sql_memory_bytes: u64,
 }
 
+/// Records of a source that a percentage says something about, at least, unless they are all.
+const PERCENT_OF: u64 = 1000;
+
 /// How many rejected records are too many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BadRecordLimit {
@@ -145,6 +149,22 @@ impl BadRecordLimit {
         match self {
             Self::Count(limit) => bad > limit,
             Self::Percent(limit) => bad as f64 * 100.0 > limit * all as f64,
+        }
+    }
+
+    /// Whether a source is to be given up of whose first `all` records `bad` were rejected. Of a few records a percentage says
+    /// too little.
+    pub fn is_hopeless(self, bad: u64, all: u64) -> bool {
+        let says_something = matches!(self, Self::Count(_)) || all >= PERCENT_OF;
+        says_something && self.is_exceeded(bad, all)
+    }
+}
+
+impl fmt::Display for BadRecordLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(limit) => write!(f, "{limit}"),
+            Self::Percent(limit) => write!(f, "{limit}%"),
         }
     }
 }
@@ -499,6 +519,16 @@ mod tests {
             [("0", 0, 9, false), ("0", 1, 9, true), ("1%", 1, 100, false), ("1%", 2, 100, true), ("0.5%", 1, 100, true)]
         {
             assert_eq!(limit(text).is_exceeded(bad, all), exceeded, "{text} {bad}/{all}");
+            assert_eq!(limit(text).to_string(), text);
+        }
+        for (text, bad, all, hopeless) in [
+            ("2", 2, 9, false),
+            ("2", 3, 9, true),
+            ("1%", 999, 999, false),
+            ("1%", 11, 1000, true),
+            ("1%", 10, 1000, false),
+        ] {
+            assert_eq!(limit(text).is_hopeless(bad, all), hopeless, "{text} {bad}/{all}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::{CompletionError, Location, NoticeError, QueueError, StorageError};
+use shared::{BadRecordLimit, CompletionError, Location, NoticeError, QueueError, StorageError};
 
 /// Why a source could not be split; variants are named for what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum SplitError {
     /// The source is not what it should be; the same bytes will never do.
     #[error(transparent)]
     BadInput(Box<BadInput>),
+    /// More of its records were rejected than `MAX_BAD_RECORDS` allows; with a higher limit the job goes on.
+    #[error(transparent)]
+    TooManyBad(Box<TooManyBad>),
     /// The source could not be read.
     #[error("cannot read the source")]
     Source(#[source] StorageError),
@@ -92,6 +95,39 @@ impl fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
+/// A source that was given up for its rejected records.
+#[derive(Debug)]
+pub struct TooManyBad {
+    /// The source.
+    pub at: Location,
+    /// Records that were rejected; they are kept.
+    pub rejected: u64,
+    /// Records that were read.
+    pub read: u64,
+    /// How many may be rejected.
+    pub limit: BadRecordLimit,
+    /// What is wrong with the first ones that this attempt saw.
+    pub first: Vec<String>,
+    /// Chunks that were announced before.
+    pub chunks: usize,
+}
+
+impl fmt::Display for TooManyBad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, rejected, read, limit, .. } = self;
+        write!(
+            f,
+            "{at}: {rejected} of the first {read} records were rejected, MAX_BAD_RECORDS={limit} allows no more"
+        )?;
+        if self.chunks > 0 {
+            write!(f, "; {} chunks were announced before", self.chunks)?;
+        }
+        self.first.iter().try_for_each(|first| write!(f, "; {first}"))
+    }
+}
+
+impl std::error::Error for TooManyBad {}
+
 impl From<BadInput> for SplitError {
     fn from(bad: BadInput) -> Self {
         Self::BadInput(Box::new(bad))
@@ -112,6 +148,9 @@ impl SplitError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
+            Self::TooManyBad(_) => Some(
+                "the rejected records are in the quarantine folder of the job; with a higher MAX_BAD_RECORDS it goes on from here",
+            ),
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
             Self::Source(StorageError::Malformed { .. }) => Some("name one file; a directory is not taken as a whole"),
             Self::Source(StorageError::Changed { .. }) => {

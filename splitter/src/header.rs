@@ -14,6 +14,19 @@ pub(crate) struct Header {
     pub(crate) names: Vec<String>,
     /// Byte offset of the first record.
     pub(crate) data_start: u64,
+    /// What was found around it.
+    pub(crate) layout: Layout,
+}
+
+/// How sure the dialect of a CSV is, and what stands before its records.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layout {
+    /// From 0 to 1: how well the dialect explains the first rows, and how much better than any other.
+    pub confidence: f64,
+    /// Lines before the table, those of `CSV_SKIP_LINES` and blank ones aside.
+    pub preamble_rows: usize,
+    /// Rows of the header.
+    pub header_rows: usize,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -42,7 +55,9 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         let hint = "set ENCODING to what the file is written in";
         BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
     })?;
-    Ok(Header { dialect: found.dialect, names, data_start })
+    let (confidence, preamble_rows, header_rows) = (found.confidence, found.preamble_rows, found.header_rows);
+    let layout = Layout { confidence, preamble_rows, header_rows };
+    Ok(Header { dialect: found.dialect, names, data_start, layout })
 }
 
 /// The first bytes of a source without the mark that it is written in UTF-8.

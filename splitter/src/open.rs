@@ -11,6 +11,7 @@ use shared::{
 
 use crate::content::same_as_before;
 use crate::error::{BadInput, SplitError};
+use crate::header::Layout;
 use crate::infer::{Evidence, observe_csv};
 use crate::json::Keys;
 use crate::names::column_names;
@@ -51,7 +52,7 @@ pub(crate) async fn open(
     {
         return Ok((job, area));
     }
-    let (policy, _) = policy(context, source).await?;
+    let policy = examine_source(context, source).await?.policy;
     if generation == 1 && !context.again && context.table.is_some() {
         // As a local file that was only touched, or an object that was uploaded in other parts.
         if let Some(same) = same_as_before(context, source, &drops, &policy).await? {
@@ -124,16 +125,17 @@ pub struct Examination {
     pub policy: Policy,
     /// For each column of a source of text, what its type follows from, unless that was told.
     pub evidence: Vec<Evidence>,
+    /// What was found around the table of a CSV.
+    pub layout: Option<Layout>,
 }
 
 /// Finds out how a source would be read, and pins nothing: no job is looked up, and nothing is written.
 pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examination, SplitError> {
     let source = SourceObject::look_up(context.storage.as_ref(), uri).await.map_err(SplitError::Source)?;
-    let (policy, evidence) = policy(context, &source).await?;
-    Ok(Examination { source, policy, evidence })
+    examine_source(context, &source).await
 }
 
-async fn policy(context: &SplitContext, source: &SourceObject) -> Result<(Policy, Vec<Evidence>), SplitError> {
+async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result<Examination, SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
         chunk_bytes: settings.chunk_bytes,
@@ -151,19 +153,19 @@ async fn policy(context: &SplitContext, source: &SourceObject) -> Result<(Policy
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
         policy.format = Format::Parquet { column_names: names };
-        return Ok((policy, Vec::new()));
+        return Ok(Examination { source: source.clone(), policy, evidence: Vec::new(), layout: None });
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (format, evidence) = if is_ndjson(&source.uri, &sample, settings.format)? {
+    let (format, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
         let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
-        (Format::Ndjson(json), evidence)
+        (Format::Ndjson(json), evidence, None)
     } else {
-        let (csv, evidence) = csv(context, source, &policy, &sample).await?;
-        (Format::Csv(csv), evidence)
+        let (csv, evidence, layout) = csv(context, source, &policy, &sample).await?;
+        (Format::Csv(csv), evidence, Some(layout))
     };
     policy.format = format;
-    Ok((policy, evidence))
+    Ok(Examination { source: source.clone(), policy, evidence, layout })
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.
@@ -194,7 +196,7 @@ async fn csv(
     source: &SourceObject,
     policy: &Policy,
     sample: &Sample,
-) -> Result<(CsvPolicy, Vec<Evidence>), SplitError> {
+) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
     let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
@@ -223,7 +225,7 @@ async fn csv(
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
     schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table_columns(context).await?)?;
-    Ok((csv, evidence))
+    Ok((csv, evidence, header.layout))
 }
 
 async fn ndjson(

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use shared::{
-    Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart, WorkArea, put_json,
+    BadRecordLimit, Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart,
+    WorkArea, put_json,
 };
 
 use crate::assemble::{ChunkWriter, payload_bytes};
 use crate::content::Content;
 use crate::encode::{Payload, RowGroup};
-use crate::error::{BadInput, SplitError};
+use crate::error::{BadInput, SplitError, TooManyBad};
 use crate::quarantine::{Quarantine, Reject};
 use crate::split::{Encoded, SplitContext};
 use crate::transcode::unmarked;
@@ -26,9 +27,28 @@ pub(crate) struct Publisher<'a> {
     /// Chunks that earlier attempts announced.
     chunks_before: usize,
     quarantined: Vec<QuarantineEntry>,
+    rejected: Rejected,
     place: Place,
     /// Row groups at the start of the block in hand that are in earlier chunks already.
     to_skip: u64,
+}
+
+/// Rejected records so far, those of earlier attempts included.
+#[derive(Debug, Default)]
+struct Rejected {
+    count: u64,
+    /// What is wrong with the first ones that this attempt saw.
+    first: Vec<String>,
+}
+
+impl Rejected {
+    fn add(&mut self, rejects: &[Reject]) {
+        /// How many are told of when there are too many.
+        const TOLD: usize = 3;
+        self.count += u64::try_from(rejects.len()).unwrap_or_default();
+        let untold = TOLD.saturating_sub(self.first.len());
+        self.first.extend(rejects.iter().take(untold).map(|reject| reject.told(0)));
+    }
 }
 
 /// How far the source was taken.
@@ -61,7 +81,8 @@ impl<'a> Publisher<'a> {
         let progress = &context.progress;
         progress.chunks_split.add(u64::try_from(checkpoint.chunks.len()).unwrap_or_default());
         progress.rows_read.add(checkpoint.records_before);
-        progress.rows_quarantined.add(checkpoint.quarantine.iter().map(|entry| entry.records).sum());
+        let count = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
+        progress.rows_quarantined.add(count);
         Self {
             context,
             job,
@@ -71,6 +92,7 @@ impl<'a> Publisher<'a> {
             chunks: checkpoint.chunks.clone(),
             chunks_before: checkpoint.chunks.len(),
             quarantined: checkpoint.quarantine.clone(),
+            rejected: Rejected { count, ..Rejected::default() },
             place,
             to_skip: checkpoint.row_groups_done,
         }
@@ -117,7 +139,27 @@ impl<'a> Publisher<'a> {
             self.place.row_groups += 1;
             self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         }
-        self.take_rejects(rejects.take().unwrap_or_default(), records_before).await
+        self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
+        match self.context.settings.max_bad_records {
+            Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => Err(self.give_up(limit).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the source is given up. What was rejected until now is stored, to be looked into; an attempt with a higher limit
+    /// stores the same again.
+    async fn give_up(&mut self, limit: BadRecordLimit) -> Result<SplitError, SplitError> {
+        let (storage, index) = (self.context.storage.as_ref(), self.index());
+        self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
+        let bad = TooManyBad {
+            at: self.job.source.uri.clone(),
+            rejected: self.rejected.count,
+            read: self.records(),
+            limit,
+            first: self.rejected.first.clone(),
+            chunks: self.chunks.len(),
+        };
+        Ok(SplitError::TooManyBad(Box::new(bad)))
     }
 
     async fn take_rejects(&mut self, mut rejects: Vec<Reject>, records_before: u64) -> Result<(), SplitError> {
@@ -141,6 +183,7 @@ impl<'a> Publisher<'a> {
             };
             return Err(bad.into());
         }
+        self.rejected.add(&rejects);
         self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
         let (storage, index) = (self.context.storage.as_ref(), self.index());
         let stored = self.quarantine.add(rejects, storage, self.area, index).await;
@@ -210,6 +253,13 @@ impl<'a> Publisher<'a> {
 
     /// The source is at its end: announces the last chunk and writes the manifest.
     pub(crate) async fn finish(mut self) -> Result<Manifest, SplitError> {
+        if let Some(limit) = self.context.settings.max_bad_records
+            && limit.is_exceeded(self.rejected.count, self.records())
+        {
+            let error = self.give_up(limit).await?;
+            self.abandon().await?;
+            return Err(error);
+        }
         self.end_chunk().await?;
         if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
             let reason =

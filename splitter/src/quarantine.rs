@@ -23,6 +23,15 @@ pub(crate) struct Reject {
     pub(crate) raw: Vec<u8>,
 }
 
+impl Reject {
+    /// Where it stands and what is wrong with it; `records_before` is added to its number.
+    pub(crate) fn told(&self, records_before: u64) -> String {
+        let (record, byte) = (records_before + self.record, self.byte_offset);
+        let column = self.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
+        format!("record {record}, byte {byte}{column}: {}", self.reason)
+    }
+}
+
 /// Rejected records that are stored together, so many bytes at a time.
 const PART_BYTES: usize = 8 << 20;
 

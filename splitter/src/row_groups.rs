@@ -17,7 +17,7 @@ use shared::{Policy, Progress, SourceObject, Storage, StorageError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::assemble::{byte_range, file_bytes};
+use crate::assemble::{byte_range, file_bytes, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::split::{Encoded, SplitContext};
@@ -62,6 +62,26 @@ impl ParquetSource {
     /// Rows of the whole source.
     pub(crate) fn rows(&self) -> u64 {
         self.parquet().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
+    }
+
+    /// Types of the top-level columns.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        self.metadata.schema().fields().iter().map(|field| field.data_type().to_string()).collect()
+    }
+
+    /// Bytes of each row group.
+    pub(crate) fn row_group_bytes(&self) -> Vec<u64> {
+        self.parquet().row_groups().iter().map(payload_bytes).collect()
+    }
+
+    /// The first rows. Blocks, so off the async threads only.
+    pub(crate) fn first_rows(&self, rows: usize) -> Result<Vec<RecordBatch>, SplitError> {
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
+            .with_limit(rows)
+            .with_batch_size(rows)
+            .build()
+            .map_err(|error| self.file.blame(&error))?;
+        reader.map(|batch| batch.map_err(|error| self.file.blame(&error.into()))).collect()
     }
 
     fn parquet(&self) -> &ParquetMetaData {

@@ -200,7 +200,8 @@ fn text_row_groups<'a>(
     Box::pin(encoded.buffered(context.threads.max(1)))
 }
 
-fn encode_block(
+/// Decodes a block of text and encodes its rows.
+pub(crate) fn encode_block(
     block: &Block,
     format: &RecordFormat,
     policy: &Policy,

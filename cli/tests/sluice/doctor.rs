@@ -223,6 +223,10 @@ fn functions_vanish(patient: &mut Patient) {
     insta::assert_snapshot!(patient.news(), @r"
     problem  environment of sluice-splitter: CHUNK_SIZE_MB='ten' cannot be used: it must be a whole number from 1 to 5120
              hint: mend the variable and run terraform apply
+    problem  permissions of sluice-splitter: denied on arn:aws:s3:::other/t/_delta_log/*: s3:GetObject
+             hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
+    problem  permissions of sluice-splitter: denied on arn:aws:s3:::other, prefix t/_delta_log/*: s3:ListBucket
+             hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
     problem  content of s3://other/t: there is no such bucket
              hint: set create_table_bucket = true, or table_uri to a bucket that is there
     ");

@@ -17,6 +17,7 @@ mod fixtures;
 mod gate;
 mod maintain;
 mod notices;
+mod plan;
 mod queues;
 mod readme;
 mod redrop;

@@ -5,6 +5,7 @@
 mod compressed;
 mod dialects;
 mod events;
+mod limit;
 mod pollock;
 mod properties;
 mod types;

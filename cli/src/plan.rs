@@ -1,0 +1,239 @@
+//! `sluice plan`: what would become of a source.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use shared::{
+    Column, ColumnType, CsvPolicy, CsvSettings, DateFormat, Format, FormatChoice, Infer, Progress, Settings, Stores,
+    TextPolicy, Told, TypeOrigin,
+};
+use splitter::{Evidence, Layout, Plan, SplitContext};
+
+use crate::Done;
+use crate::args::{self, PlanArgs};
+use crate::error::CliError;
+use crate::output::Output;
+use crate::stop;
+
+/// What would become of a source.
+#[derive(Debug, Serialize)]
+struct Document {
+    source: String,
+    bytes: u64,
+    format: Decided<&'static str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    text: Option<TextDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<DialectDocument>,
+    /// Row groups of a Parquet source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row_groups: Option<u64>,
+    /// The table whose columns were looked up.
+    table: Option<String>,
+    columns: Vec<ColumnDocument>,
+    sample: SampleDocument,
+    expected: ExpectedDocument,
+}
+
+/// What something is, and whether a setting says so.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Decided<T> {
+    value: T,
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Setting,
+    Content,
+}
+
+impl<T> Decided<T> {
+    fn new(value: T, is_told: bool) -> Self {
+        Self { value, by: if is_told { By::Setting } else { By::Content } }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct TextDocument {
+    compression: Decided<shared::Compression>,
+    encoding: Decided<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DialectDocument {
+    /// From 0 to 1.
+    confidence: f64,
+    delimiter: Decided<char>,
+    quote: Decided<Option<char>>,
+    escape: Decided<Option<char>>,
+    comment: Decided<Option<char>>,
+    terminator: Decided<Option<char>>,
+    decimal: Decided<char>,
+    trailing_delimiter: bool,
+    skipped_lines: Decided<usize>,
+    header_rows: Decided<usize>,
+    /// Byte offset of the first record in the text.
+    data_start: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ColumnDocument {
+    name: String,
+    source_name: String,
+    #[serde(rename = "type")]
+    column_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_format: Option<DateFormat>,
+    /// Who says that it has this type; none for a Parquet source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<TypeOrigin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceDocument>,
+}
+
+/// What the values of the sample say.
+#[derive(Debug, Serialize)]
+struct EvidenceDocument {
+    values: u64,
+    nulls: u64,
+    example: Option<String>,
+    /// By type, the first value that is none of it.
+    against: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ambiguous_dates: Option<[DateFormat; 2]>,
+}
+
+#[derive(Debug, Serialize)]
+struct SampleDocument {
+    records: u64,
+    rejected: u64,
+    first_rejected: Option<String>,
+    /// The first rows, as text; null for null.
+    rows: Vec<Vec<Option<String>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExpectedDocument {
+    is_estimate: bool,
+    chunks: u64,
+    rows: u64,
+    bytes: u64,
+    chunk_bytes: u64,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
+    let settings = args.settings()?;
+    let source = args::location(&args.source)?;
+    let context = SplitContext {
+        storage: Stores::from_env(),
+        queue: None,
+        topic: None,
+        // Nothing is written: no work area is come to.
+        work_prefix: source.clone(),
+        table: settings.table.clone(),
+        settings,
+        threads: args::cores(),
+        again: false,
+        announce_again: false,
+        progress: Arc::new(Progress::default()),
+        stop: stop::on_signal(),
+    };
+    let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
+    let document = document(plan, &context.settings);
+    output.result(&document, &text::text(&document));
+    Ok(())
+}
+
+fn document(plan: Plan, settings: &Settings) -> Document {
+    let found = plan.examination;
+    let (word, dialect) = match &found.policy.format {
+        Format::Csv(csv) => ("csv", found.layout.map(|layout| dialect(csv, layout, &settings.csv))),
+        Format::Ndjson(_) => ("ndjson", None),
+        Format::Parquet { .. } => ("parquet", None),
+    };
+    let of_text = || {
+        let TextPolicy { compression, encoding } = &found.policy.text;
+        TextDocument {
+            compression: Decided::new(*compression, settings.compression.is_some()),
+            encoding: Decided::new(encoding.name().to_owned(), settings.encoding.is_some()),
+        }
+    };
+    let columns = match &found.policy.format {
+        Format::Csv(CsvPolicy { columns, .. }) => text_columns(columns, &found.evidence, settings),
+        Format::Ndjson(json) => text_columns(&json.columns, &found.evidence, settings),
+        Format::Parquet { .. } => plan.parquet_columns.into_iter().map(parquet_column).collect(),
+    };
+    let splitter::Expected { is_estimate, chunks, rows, bytes } = plan.expected;
+    Document {
+        source: found.source.uri.to_string(),
+        bytes: found.source.size,
+        format: Decided::new(word, settings.format != FormatChoice::Auto),
+        text: plan.row_groups.is_none().then(of_text),
+        dialect,
+        row_groups: plan.row_groups,
+        table: settings.table.as_ref().map(ToString::to_string),
+        columns,
+        sample: SampleDocument {
+            records: plan.records,
+            rejected: plan.rejected,
+            first_rejected: plan.first_rejected,
+            rows: plan.rows,
+        },
+        expected: ExpectedDocument { is_estimate, chunks, rows, bytes, chunk_bytes: found.policy.chunk_bytes },
+    }
+}
+
+fn dialect(csv: &CsvPolicy, layout: Layout, told: &CsvSettings) -> DialectDocument {
+    fn by<V, T: Copy>(value: V, told: Told<T>) -> Decided<V> {
+        Decided::new(value, told.told().is_some())
+    }
+    let found = &csv.dialect;
+    let skipped = told.skip_lines.told().unwrap_or_default() + layout.preamble_rows;
+    DialectDocument {
+        confidence: layout.confidence,
+        delimiter: by(found.delimiter, told.delimiter),
+        quote: by(found.quote, told.quote),
+        escape: by(found.escape, told.escape),
+        comment: by(found.comment, told.comment),
+        terminator: by(found.terminator, told.terminator),
+        decimal: by(found.decimal, told.decimal),
+        trailing_delimiter: found.trailing_delimiter,
+        skipped_lines: by(skipped, told.skip_lines),
+        header_rows: by(layout.header_rows, told.header),
+        data_start: csv.data_start,
+    }
+}
+
+fn text_columns(columns: &[Column], evidence: &[Evidence], settings: &Settings) -> Vec<ColumnDocument> {
+    let column = |(column, evidence): (&Column, &Evidence)| ColumnDocument {
+        name: column.name.clone(),
+        source_name: column.source_name.clone(),
+        column_type: column.column_type.to_string(),
+        date_format: Some(column.date_format).filter(|_| column.column_type.has_dates()),
+        origin: Some(column.origin),
+        // Without inference there was no look at any value.
+        evidence: (settings.infer != Infer::None).then(|| self::evidence(evidence, column.column_type)),
+    };
+    columns.iter().zip(evidence).map(column).collect()
+}
+
+fn evidence(evidence: &Evidence, column_type: ColumnType) -> EvidenceDocument {
+    EvidenceDocument {
+        values: evidence.values(),
+        nulls: evidence.nulls(),
+        example: evidence.example().map(str::to_owned),
+        against: evidence.against().map(|(kind, value)| (kind, value.to_owned())).collect(),
+        ambiguous_dates: evidence.ambiguous_dates().filter(|_| column_type == ColumnType::Utf8),
+    }
+}
+
+fn parquet_column((name, column_type): (String, String)) -> ColumnDocument {
+    let source_name = name.clone();
+    ColumnDocument { name, source_name, column_type, date_format: None, origin: None, evidence: None }
+}

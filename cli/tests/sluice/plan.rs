@@ -1,0 +1,138 @@
+//! `sluice plan`, which writes nothing.
+
+use crate::support::Place;
+
+const ORDERS: &str =
+    "# of Tuesday\nid;name;day;price\n1;Ann;01.02.2024;1,50\n2;\"Bo;b\";02.02.2024;\n00x;Cy;13.02.2024;12,00\n4;Di\n";
+
+fn entries(place: &Place) -> Vec<String> {
+    let names = std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_found_in_a_csv() {
+    let place = Place::new();
+    place.write("orders.csv", ORDERS);
+    let ran = place.run(&["plan", "orders.csv", "--schema", "price:decimal(8,2)", "--csv-quote", "\""]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(ran.stdout, @r#"
+    [place]/orders.csv (103 bytes)
+      format       csv (found)
+      compression  none (found)
+      encoding     UTF-8 (found)
+      dialect      confidence 0.29
+      delimiter    ; (found)
+      quote        " (told by a setting)
+      escape       none (found)
+      comment      none (found)
+      record end   line ends (found)
+      decimal      , (found)
+      skipped      1 line (found)
+      header rows  1 (found)
+      records from byte 31
+    columns
+      id     text (3 values, 0 nulls)
+               '00x' is no decimal, float64, int64
+               '1' is no boolean, date, timestamp, timestamp_utc
+      name   text (3 values, 0 nulls)
+               'Ann' is no boolean, date, decimal, float64, int64, timestamp, timestamp_utc
+      day    date as DD.MM.YYYY (3 values, 0 nulls)
+               '01.02.2024' is no boolean, decimal, float64, int64, timestamp, timestamp_utc
+      price  decimal(8,2), as SCHEMA declares it (2 values, 1 null)
+    first rows
+      id   name  day         price
+      1    Ann   2024-02-01  1.50
+      2    Bo;b  2024-02-02  null
+      00x  Cy    2024-02-13  12.00
+      1 of the first 4 records would be rejected; the first: record 4, byte 98: 2 fields where 4 are expected
+    expected: 1 chunk of at most 100.0 MiB, 3 rows, 237 bytes in all
+    "#);
+    assert_eq!(entries(&place), ["orders.csv"], "nothing is written");
+}
+
+#[test]
+fn what_is_found_as_json() {
+    let place = Place::new();
+    place.write("orders.csv", ORDERS);
+    let ran = place.run(&["plan", "orders.csv", "--json"]);
+    insta::assert_snapshot!(ran.stdout, @r#"{"source":"[place]/orders.csv","bytes":103,"format":{"value":"csv","by":"content"},"compression":{"value":"none","by":"content"},"encoding":{"value":"UTF-8","by":"content"},"dialect":{"confidence":0.28557501262353024,"delimiter":{"value":";","by":"content"},"quote":{"value":"\"","by":"content"},"escape":{"value":null,"by":"content"},"comment":{"value":null,"by":"content"},"terminator":{"value":null,"by":"content"},"decimal":{"value":",","by":"content"},"trailing_delimiter":false,"skipped_lines":{"value":1,"by":"content"},"header_rows":{"value":1,"by":"content"},"data_start":31},"table":null,"columns":[{"name":"id","source_name":"id","type":"text","origin":"inferred","evidence":{"values":3,"nulls":0,"example":"1","against":{"boolean":"1","date":"1","decimal":"00x","float64":"00x","int64":"00x","timestamp":"1","timestamp_utc":"1"}}},{"name":"name","source_name":"name","type":"text","origin":"inferred","evidence":{"values":3,"nulls":0,"example":"Ann","against":{"boolean":"Ann","date":"Ann","decimal":"Ann","float64":"Ann","int64":"Ann","timestamp":"Ann","timestamp_utc":"Ann"}}},{"name":"day","source_name":"day","type":"date","date_format":"DD.MM.YYYY","origin":"inferred","evidence":{"values":3,"nulls":0,"example":"01.02.2024","against":{"boolean":"01.02.2024","decimal":"01.02.2024","float64":"01.02.2024","int64":"01.02.2024","timestamp":"01.02.2024","timestamp_utc":"01.02.2024"}}},{"name":"price","source_name":"price","type":"float64","origin":"inferred","evidence":{"values":2,"nulls":1,"example":"1,50","against":{"boolean":"1,50","date":"1,50","int64":"1,50","timestamp":"1,50","timestamp_utc":"1,50"}}}],"sample":{"records":4,"rejected":1,"first_rejected":"record 4, byte 98: 2 fields where 4 are expected","rows":[["1","Ann","2024-02-01","1.5"],["2","Bo;b","2024-02-02",null],["00x","Cy","2024-02-13","12.0"]]},"expected":{"is_estimate":false,"chunks":1,"rows":3,"bytes":245,"chunk_bytes":104857600}}"#);
+}
+
+#[test]
+fn json_lines_and_parquet() {
+    let place = Place::new();
+    place.write("x.txt", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5}\n");
+    let ran = place.run(&["plan", "x.txt", "--infer", "none"]);
+    insta::assert_snapshot!(ran.stdout, @r#"
+    [place]/x.txt (26 bytes)
+      format       ndjson (found)
+      compression  none (found)
+      encoding     UTF-8 (found)
+    columns
+      a  text
+      b  text
+    first rows
+      a    b
+      1    x
+      2.5  null
+    expected: 1 chunk of at most 100.0 MiB, 2 rows, 104 bytes in all
+    "#);
+    place.write("y.csv", "a,b\n1,x\n2,\n");
+    let split = place.run(&["split", "y.csv", "--out", "out", "--json"]);
+    let chunk = split.json()["s3_object_key"].as_str().unwrap().to_owned();
+    let ran = place.run(&["plan", chunk.trim_start_matches("[place]/")]);
+    let text = ran.stdout.lines().skip(1).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(text, @r#"
+      format       parquet (found)
+      row groups   1
+    columns
+      a  Int64
+      b  Utf8
+    first rows
+      a  b
+      1  x
+      2  null
+    expected: about 1 chunk of at most 100.0 MiB, about 2 rows, about 108 bytes in all
+    "#);
+}
+
+#[test]
+fn types_of_the_table_win() {
+    let place = Place::new();
+    let first = place.write("first.csv", "id,code\n1,a\n");
+    place.ingest(&first, &[]);
+    place.write("second.csv", "id,code\n2,007\n");
+    let ran = place.run(&["plan", "second.csv", "--table", "t"]);
+    assert!(ran.stdout.contains("  code  text, as the table has it (1 value, 0 nulls)"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_expected_is_what_comes() {
+    let place = Place::new();
+    let source = place.write("x.csv", numbers());
+    let source = source.to_str().unwrap();
+    let plan = place.run(&["plan", source, "--chunk-size-mb", "1", "--json"]).json();
+    let split = place.run(&["split", source, "--out", "out", "--chunk-size-mb", "1", "--json"]);
+    let chunks = split.stdout.lines().count();
+    let expected = plan["expected"]["chunks"].as_u64().unwrap();
+    assert!(expected.abs_diff(u64::try_from(chunks).unwrap()) <= 1 + expected / 10, "{expected} {chunks}");
+}
+
+/// More text than a plan looks at.
+fn numbers() -> String {
+    let mut text = String::from("id,noise\n");
+    for id in 0..900_000_u64 {
+        text += &format!("{id},{:x}\n", id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+    text
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    let place = Place::new();
+    place.write("x.csv", b"\x89PNG\r\n\x1a\n");
+    let ran = place.run(&["plan", "x.csv"]);
+    assert_eq!(ran.status, 3);
+    assert!(ran.stderr.contains("this is a PNG image"), "{}", ran.stderr);
+}

@@ -1,0 +1,274 @@
+//! What would become of a source, from a sample of it.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
+use shared::{Compression, Format, Location, SourceObject, TextPolicy};
+
+use crate::assemble::payload_bytes;
+use crate::decode::{decode, schema};
+use crate::error::SplitError;
+use crate::open::{Examination, examine};
+use crate::record_format::RecordFormat;
+use crate::records::Block;
+use crate::row_groups::ParquetSource;
+use crate::split::{Encoded, SplitContext, blocks, encode_block, text_source};
+use crate::text::Start;
+
+/// Bytes of text that are encoded to learn how large chunks become; whole blocks, so it may be one more.
+const TEXT_BYTES: u64 = 16 << 20;
+
+/// Stored bytes that are decompressed to learn how large the text becomes.
+const STORED_BYTES: u64 = 4 << 20;
+
+/// Rows that are shown.
+const ROWS: usize = 10;
+
+/// What would become of a source.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How it would be cut and read.
+    pub examination: Examination,
+    /// Of a Parquet source, its row groups.
+    pub row_groups: Option<u64>,
+    /// Of a Parquet source, name in the chunks and type of each column.
+    pub parquet_columns: Vec<(String, String)>,
+    /// The first ten rows at most, as text; none for null.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Records at the start of the source that were decoded.
+    pub records: u64,
+    /// How many of them would be rejected.
+    pub rejected: u64,
+    /// Why the first of these would be.
+    pub first_rejected: Option<String>,
+    /// What would be made of it.
+    pub expected: Expected,
+}
+
+/// What a source would become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Whether it is extrapolated from a part.
+    pub is_estimate: bool,
+    /// Chunks.
+    pub chunks: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their bytes, footers aside.
+    pub bytes: u64,
+}
+
+/// Reads a sample of a source as [`split`](crate::split()) would, and says what would become of it. Writes nothing.
+pub async fn plan(context: &SplitContext, uri: &Location) -> Result<Plan, SplitError> {
+    let examination = examine(context, uri).await?;
+    match &examination.policy.format {
+        Format::Csv(csv) => of_text(context, csv.into(), examination).await,
+        Format::Ndjson(json) => of_text(context, json.into(), examination).await,
+        Format::Parquet { .. } => of_parquet(context, examination).await,
+    }
+}
+
+/// What came of the blocks that were tried.
+#[derive(Debug, Default)]
+struct Tried {
+    rows: Vec<Vec<Option<String>>>,
+    first_rejected: Option<String>,
+    text_bytes: u64,
+    records: u64,
+    rejected: u64,
+    row_groups: u64,
+    bytes: u64,
+}
+
+async fn of_text(context: &SplitContext, format: RecordFormat, examination: Examination) -> Result<Plan, SplitError> {
+    let Examination { source, policy, .. } = &examination;
+    let (tried, is_whole) = try_out(context, &format, &examination).await?;
+    let all = match is_whole {
+        true => tried.text_bytes,
+        false => text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start()),
+    };
+    let expected = tried.expected(all, policy.chunk_bytes, !is_whole);
+    let Tried { rows, first_rejected, records, rejected, .. } = tried;
+    let (row_groups, parquet_columns) = (None, Vec::new());
+    Ok(Plan { examination, row_groups, parquet_columns, rows, records, rejected, first_rejected, expected })
+}
+
+/// What comes of the first blocks, and whether these are all.
+async fn try_out(
+    context: &SplitContext,
+    format: &RecordFormat,
+    examination: &Examination,
+) -> Result<(Tried, bool), SplitError> {
+    let Examination { source, policy, .. } = examination;
+    let start = Start { from: format.data_start(), restart: None };
+    let mut blocks = pin!(blocks(context, source, policy, format, start, &Arc::default()));
+    let mut tried = Tried::default();
+    while tried.text_bytes < TEXT_BYTES {
+        let Some((block, _)) = blocks.try_next().await? else { return Ok((tried, true)) };
+        let (format, policy, at) = (format.clone(), policy.clone(), source.uri.clone());
+        let trying = tokio::task::spawn_blocking(move || {
+            tried.add(&block, &format, &policy, &at)?;
+            Ok::<_, SplitError>(tried)
+        });
+        tried = trying.await.map_err(|error| SplitError::internal(&source.uri, error))??;
+    }
+    Ok((tried, false))
+}
+
+impl Tried {
+    /// Decodes and encodes a block as the splitter does.
+    fn add(
+        &mut self,
+        block: &Block,
+        format: &RecordFormat,
+        policy: &shared::Policy,
+        at: &Location,
+    ) -> Result<(), SplitError> {
+        let schema = schema(format.columns());
+        if self.rows.len() < ROWS {
+            let decoded = decode(block, format, &schema, policy.bad_records, policy.max_record_bytes);
+            let internal = |error: ArrowError| SplitError::internal(at, error);
+            self.rows.extend(shown(&decoded.map_err(internal)?.rows, ROWS - self.rows.len()).map_err(internal)?);
+        }
+        let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
+        if let (None, Some(first)) = (&self.first_rejected, rejects.first()) {
+            self.first_rejected = Some(first.told(self.records));
+        }
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.text_bytes += count(block.text.len());
+        self.records += records;
+        self.rejected += count(rejects.len());
+        self.row_groups += count(row_groups.len());
+        self.bytes += row_groups.iter().map(|group| payload_bytes(&group.metadata)).sum::<u64>();
+        Ok(())
+    }
+
+    /// What becomes of `text_bytes` of such text, when row groups are put together as far as they fit.
+    fn expected(&self, text_bytes: u64, chunk_bytes: u64, is_estimate: bool) -> Expected {
+        let whole = |part: u64| scaled(part, text_bytes, self.text_bytes);
+        let each = self.bytes.div_ceil(self.row_groups.max(1)).max(1);
+        let chunks = whole(self.row_groups).div_ceil((chunk_bytes / each).max(1));
+        let (rows, bytes) = (whole(self.records - self.rejected), whole(self.bytes));
+        Expected { is_estimate, chunks, rows, bytes }
+    }
+}
+
+/// A part of `of`, as a part of `by`.
+fn scaled(part: u64, by: u64, of: u64) -> u64 {
+    let scaled = u128::from(part) * u128::from(by) / u128::from(of.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// About how large the text of a source is.
+async fn text_bytes(context: &SplitContext, source: &SourceObject, policy: &TextPolicy) -> Result<u64, SplitError> {
+    if *policy == TextPolicy::default() {
+        return Ok(source.size);
+    }
+    // The directory of a zip archive is at its end, so the start alone cannot be read.
+    let stored = if policy.compression == Compression::Zip { source.size } else { source.size.min(STORED_BYTES) };
+    let start = SourceObject { size: stored, ..source.clone() };
+    let mut pieces = text_source(context, &start, policy.clone(), u64::MAX).pieces(Start::default(), Arc::default());
+    let mut text = 0;
+    loop {
+        match pieces.try_next().await {
+            Ok(Some(piece)) => text += u64::try_from(piece.text.len()).unwrap_or_default(),
+            // What is cut off ends in an error, once all that there is of its text was given.
+            Err(SplitError::BadInput(_)) if stored < source.size => break,
+            Err(error) => return Err(error),
+            Ok(None) => break,
+        }
+    }
+    Ok(scaled(text, source.size, stored))
+}
+
+async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<Plan, SplitError> {
+    let parquet = ParquetSource::open(context, &examination.source).await?;
+    let (rows, sizes, columns) = (parquet.rows(), parquet.row_group_bytes(), parquet.columns());
+    let at = &examination.source.uri;
+    let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
+    let first = first.map_err(|error| SplitError::internal(at, error))??;
+    let mut shown_rows = Vec::new();
+    for batch in &first {
+        shown_rows.extend(shown(batch, ROWS).map_err(|error| SplitError::internal(at, error))?);
+    }
+    let names = match &examination.policy.format {
+        Format::Parquet { column_names } => column_names.clone(),
+        _ => Vec::new(),
+    };
+    let expected = Expected {
+        is_estimate: true,
+        chunks: chunks_of(&sizes, examination.policy.chunk_bytes),
+        rows,
+        bytes: sizes.iter().sum(),
+    };
+    Ok(Plan {
+        examination,
+        row_groups: Some(u64::try_from(sizes.len()).unwrap_or(u64::MAX)),
+        parquet_columns: names.into_iter().zip(columns).collect(),
+        rows: shown_rows,
+        records: 0,
+        rejected: 0,
+        first_rejected: None,
+        expected,
+    })
+}
+
+/// Chunks that row groups of such sizes make; those that are larger than a chunk are cut.
+fn chunks_of(sizes: &[u64], chunk_bytes: u64) -> u64 {
+    if sizes.iter().any(|size| *size > chunk_bytes) {
+        return sizes.iter().sum::<u64>().div_ceil(chunk_bytes.max(1));
+    }
+    let (mut chunks, mut left) = (0, 0);
+    for size in sizes {
+        if *size > left {
+            (chunks, left) = (chunks + 1, chunk_bytes);
+        }
+        left -= size;
+    }
+    chunks
+}
+
+/// The first rows, cell by cell.
+fn shown(rows: &RecordBatch, most: usize) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
+    let options = FormatOptions::default();
+    let columns: Result<Vec<_>, ArrowError> =
+        rows.columns().iter().map(|column| Ok((column, ArrayFormatter::try_new(column, &options)?))).collect();
+    let columns = columns?;
+    let cell = |row| {
+        columns
+            .iter()
+            .map(move |(column, cells)| (!column.is_null(row)).then(|| cells.value(row).to_string()))
+            .collect()
+    };
+    Ok((0..rows.num_rows().min(most)).map(cell).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_groups_fill_chunks() {
+        for (sizes, chunk_bytes, chunks) in
+            [(&[][..], 10, 0), (&[1, 2, 3], 10, 1), (&[6, 6, 4], 10, 2), (&[6, 5, 6], 10, 3), (&[25, 1], 10, 3)]
+        {
+            assert_eq!(chunks_of(sizes, chunk_bytes), chunks, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_tried_stands_for_all() {
+        let tried = Tried { text_bytes: 100, records: 12, rejected: 2, row_groups: 2, bytes: 40, ..Tried::default() };
+        for (text_bytes, chunk_bytes, chunks, rows, bytes) in
+            [(100, 100, 1, 10, 40), (1000, 100, 4, 100, 400), (1000, 10, 20, 100, 400)]
+        {
+            let expected = Expected { is_estimate: true, chunks, rows, bytes };
+            assert_eq!(tried.expected(text_bytes, chunk_bytes, true), expected, "{text_bytes} {chunk_bytes}");
+        }
+        assert_eq!(Tried::default().expected(0, 100, false), Expected::default());
+    }
+}
