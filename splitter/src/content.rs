@@ -60,11 +60,11 @@ pub(crate) async fn same_as_before(
     let mut compared = 0;
     for job_id in known.iter().rev().take(most) {
         let area = WorkArea::new(&context.work_prefix, job_id);
-        let Some((job, content)) = split_before(context, &area).await.map_err(SplitError::WorkArea)? else { continue };
+        let Some((job, digest)) = split_before(context, &area).await.map_err(SplitError::WorkArea)? else { continue };
         if job.source.size != source.size || !is_headed_alike(&job.policy.format, &policy.format) {
             continue;
         }
-        if content_of(context, source, &job.policy).await? == Some(content) {
+        if content_of(context, source, &job.policy).await? == Some(digest) {
             tracing::info!(job = %job.job_id, source = %source.uri, "dropped again with the same content");
             return Ok(Some((job, area)));
         }
@@ -85,9 +85,9 @@ async fn split_before(context: &SplitContext, area: &WorkArea) -> Result<Option<
         Err(error) => return Err(error),
     }
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
-    let Some(content) = manifest.and_then(|manifest| manifest.content) else { return Ok(None) };
+    let Some(digest) = manifest.and_then(|manifest| manifest.content) else { return Ok(None) };
     let job: Option<Job> = try_get_json(storage, &area.job(), "job").await?;
-    Ok(job.map(|job| (job, Content(content))))
+    Ok(job.map(|job| (job, Content(digest))))
 }
 
 /// Whether the records of two sources begin at the same place, behind a header with the same names.
@@ -115,7 +115,7 @@ async fn content_of(
     };
     let start = Start { from: format.data_start(), restart: None };
     let blocks = blocks(context, source, policy, &format, start, &std::sync::Arc::default());
-    let content =
-        blocks.try_fold(Content::default(), |content, (block, _)| async move { Ok(content.with(&of_block(&block))) });
-    content.await.map(Some)
+    let digest =
+        blocks.try_fold(Content::default(), |digest, (block, _)| async move { Ok(digest.with(&of_block(&block))) });
+    digest.await.map(Some)
 }

@@ -87,9 +87,10 @@ struct Tried {
 async fn of_text(context: &SplitContext, format: RecordFormat, examination: Examination) -> Result<Plan, SplitError> {
     let Examination { source, policy, .. } = &examination;
     let (tried, is_whole) = try_out(context, &format, &examination).await?;
-    let all = match is_whole {
-        true => tried.text_bytes,
-        false => text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start()),
+    let all = if is_whole {
+        tried.text_bytes
+    } else {
+        text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start())
     };
     let expected = tried.expected(all, policy.chunk_bytes, !is_whole);
     let Tried { rows, first_rejected, records, rejected, .. } = tried;
