@@ -33,7 +33,7 @@ use storage::at_once;
 use world::World;
 
 /// How many seeds are tried unless `SLUICE_SEEDS` says otherwise.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 
 /// Seeds that found something once, and what it was.
 const NAMED: &[(u64, &str)] = &[

@@ -24,6 +24,7 @@ pub(super) struct WorkAreas(BTreeMap<Location, Area>);
 
 /// A work area.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether a document is there")]
 struct Area {
     at: WorkArea,
     /// When the job came to its end: all is loaded, or it is undone.
@@ -87,7 +88,7 @@ impl WorkAreas {
             };
             match made_good.await {
                 Ok(receipt) => {
-                    completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed))
+                    completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed));
                 }
                 // One job does not keep the others from their ends.
                 Err(error) => failed = failed.or(Some(error)),
