@@ -1,6 +1,7 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod quarantine;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineShowArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Maintain(MaintainArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
+    /// Look into rejected records
+    Quarantine(QuarantineArgs),
     /// Look into dead letters, or send them back
     Dlq(DlqArgs),
     /// Say what is wrong with a deployment on AWS, and how to mend it

@@ -154,7 +154,7 @@ impl CliError {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
             Self::SeveralJobs { .. } => Some("say which of these jobs"),
-            Self::TooManyBad { .. } => Some("the rejected records are in the quarantine folder of the job"),
+            Self::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
             Self::NoJob { .. } => Some(
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
                  of sluice ingest are below their table: say --table",

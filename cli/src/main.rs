@@ -11,6 +11,7 @@ mod output;
 mod plan;
 mod poll;
 mod progress;
+mod quarantine;
 mod split;
 mod status;
 mod stop;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use shared::{LogFormat, init_logs};
 
-use crate::args::{Args, Command, DlqArgs, DlqCommand};
+use crate::args::{Args, Command, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand};
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -49,6 +50,9 @@ async fn main() -> ExitCode {
         Command::Work(args) => work::run(args, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,
+        Command::Quarantine(QuarantineArgs { command: QuarantineCommand::Show(args) }) => {
+            quarantine::show(args, output).await
+        }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
     };
     match done {

@@ -148,9 +148,9 @@ impl SplitError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
-            Self::TooManyBad(_) => Some(
-                "the rejected records are in the quarantine folder of the job; with a higher MAX_BAD_RECORDS it goes on from here",
-            ),
+            Self::TooManyBad(_) => {
+                Some("`sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here")
+            }
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
             Self::Source(StorageError::Malformed { .. }) => Some("name one file; a directory is not taken as a whole"),
             Self::Source(StorageError::Changed { .. }) => {

@@ -109,7 +109,7 @@ fn a_file_with_too_many_bad_records_leaves_the_table_as_it_was() {
     assert_eq!(status, 4);
     insta::assert_snapshot!(text, @r#"
     error: [place]/x.csv: 1 of the first 3 records were rejected, MAX_BAD_RECORDS=0 allows no more; record 2, byte 12: 1 fields where 2 are expected
-    hint: the rejected records are in the quarantine folder of the job; with a higher MAX_BAD_RECORDS it goes on from here
+    hint: `sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here
     "#);
     assert!(place.area().join("quarantine/split-00000-000.parquet").exists(), "what was rejected can be looked into");
     place.ingest(&place.path("x.csv"), &["--max-bad-records", "1"]);
@@ -118,7 +118,7 @@ fn a_file_with_too_many_bad_records_leaves_the_table_as_it_was() {
     assert_eq!(ran.status, 4);
     insta::assert_snapshot!(ran.stderr, @r"
     error: 1 of 3 records were rejected, more than MAX_BAD_RECORDS allows; all others are there
-    hint: the rejected records are in the quarantine folder of the job
+    hint: `sluice quarantine show` tells why, of each reason with examples
     ");
 }
 

@@ -18,6 +18,7 @@ mod gate;
 mod maintain;
 mod notices;
 mod plan;
+mod quarantine;
 mod queues;
 mod readme;
 mod redrop;

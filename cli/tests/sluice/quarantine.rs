@@ -1,0 +1,41 @@
+//! `sluice quarantine`.
+
+use crate::support::Place;
+
+#[test]
+fn reasons_with_counts_and_examples() {
+    let place = Place::new();
+    let source = place.write("x.csv", b"id,name\n1,a\n2\n\"x\",\"b\nc\"\n3\n4,d,\t\n5,\xff\n");
+    let job =
+        place.ingest(&source, &["--schema", "id:int64", "--encoding", "utf-8"])["job_id"].as_str().unwrap().to_owned();
+    let by_job = place.run(&["quarantine", "show", &job, "--table", "t"]);
+    assert_eq!(by_job.status, 0, "{by_job:?}");
+    insta::assert_snapshot!(by_job.stdout.replace(&job, "[job]"), @r#"
+    [job]: 5 records rejected
+      source       [place]/x.csv
+      kept in      [place]/t/_sluice/[job]/quarantine
+            2  1 fields where 2 are expected
+               record 2, byte 12: 2
+               record 4, byte 24: 3
+            1  3 fields where 2 are expected
+               record 5, byte 26: 4,d,\t
+            1  column 'id': is not an integer of 64 bits
+               record 3, byte 14: "x","b\nc"
+            1  column 'name': the text is not valid UTF-8, or not valid in the file's encoding
+               record 6, byte 32: 5,\xff
+    "#);
+    let by_source = place.run(&["quarantine", "show", source.to_str().unwrap(), "--table", "t"]);
+    assert_eq!(by_source.stdout, by_job.stdout);
+    let json = place.run(&["quarantine", "show", &job, "--table", "t", "--json"]).json();
+    insta::assert_snapshot!(json["reasons"][2], @r#"{"column":"id","examples":[{"byte_offset":14,"number":3,"object":"split-00000-000.parquet","raw":"\"x\",\"b\\nc\"","reason":"'x' is not an integer of 64 bits"}],"reason":"is not an integer of 64 bits","records":1,"stage":"split"}"#);
+}
+
+#[test]
+fn nothing_was_rejected_or_no_such_job() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n");
+    let job = place.ingest(&source, &[])["job_id"].as_str().unwrap().to_owned();
+    let ran = place.run(&["quarantine", "show", &job, "--table", "t"]);
+    assert_eq!(ran.stdout, format!("{job}: 0 records rejected\n  source       [place]/x.csv\n"));
+    assert_eq!(place.run(&["quarantine", "show", "no-such", "--table", "t"]).status, 3);
+}
