@@ -38,11 +38,12 @@ pub(super) fn text(plan: &Document) -> String {
 }
 
 fn entry(name: &str, decided: Decided<impl Display>) -> String {
-    let by = match decided.by {
+    let Decided { value, by } = decided;
+    let by = match by {
         By::Setting => "told by a setting",
         By::Content => "found",
     };
-    format!("  {name:<12} {} ({by})", decided.value)
+    format!("  {name:<12} {value} ({by})")
 }
 
 fn dialect(dialect: &DialectDocument) -> Vec<String> {
