@@ -112,7 +112,7 @@ pub enum StorageError {
 
 /// A store of objects.
 ///
-/// Contracts, which [`crate::testing::storage_contract`] holds every implementation to:
+/// Contracts, which `testing::storage_contract` holds every implementation to:
 /// a finished put or upload is durable and is seen by every later call; an object appears whole or not at all;
 /// [`PutMode::IfAbsent`] has exactly one winner.
 #[async_trait]
