@@ -58,7 +58,7 @@ pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
-    Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
+    Copied, Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
 pub use telemetry::{LogFormat, error_chain, init_logs, metrics};
