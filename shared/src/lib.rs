@@ -42,8 +42,8 @@ pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
-    BadRecords, ColumnNames, CommitMode, CsvPolicy, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, NdjsonPolicy,
-    OnReplace, Policy, Seal,
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
+    NdjsonPolicy, OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
