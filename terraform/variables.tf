@@ -641,6 +641,17 @@ variable "sql_memory_mb" {
   }
 }
 
+variable "data_files" {
+  description = "What data files are made of (DATA_FILES): as-split, the chunks as they are where the table takes them so, or rewritten, all rows encoded anew."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.data_files == null ? true : contains(["as-split", "rewritten"], var.data_files)
+    error_message = "data_files must be as-split or rewritten."
+  }
+}
+
 variable "extra_environment" {
   description = "Further environment variables of both functions. They cannot replace one that this module sets."
   type        = map(string)

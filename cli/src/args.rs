@@ -95,6 +95,10 @@ pub(crate) struct IngestArgs {
     /// What one commit holds: chunk, as they come, or file, all or nothing [env: COMMIT_MODE] [default: chunk]
     #[arg(long, value_name = "WHAT")]
     pub(crate) commit_mode: Option<String>,
+    /// What data files are made of: as-split, the chunks as they are where the table takes them so, or rewritten, all rows encoded
+    /// anew [env: DATA_FILES] [default: as-split]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) data_files: Option<String>,
     /// What becomes of the rows of earlier drops under the same key: append leaves them, replace removes them in the commit that
     /// adds the new ones [env: ON_REPLACE] [default: append]
     #[arg(long, value_name = "WHAT")]
@@ -255,6 +259,7 @@ impl IngestArgs {
             ("TRANSFORM_SQL", sql.as_deref()),
             ("PARTITION_BY", self.partition_by.as_deref()),
             ("COMMIT_MODE", self.commit_mode.as_deref()),
+            ("DATA_FILES", self.data_files.as_deref()),
             ("ON_REPLACE", self.on_replace.as_deref()),
         ];
         settings(own.into_iter().chain(self.reading.variables()))

@@ -185,8 +185,10 @@ fn verified(verification: &Verification) -> Vec<String> {
     let mut lines = vec![
         format!("  verified     {finding} (version {table_version})"),
         format!("  rows         {} in the table, {} by the receipts", grouped(found.rows), grouped(expected.rows)),
-        format!("  hash         {} in the table, {} by the receipts", hash(found), hash(expected)),
     ];
+    if found.row_hash.is_some() || expected.row_hash.is_some() {
+        lines.push(format!("  hash         {} in the table, {} by the receipts", hash(found), hash(expected)));
+    }
     lines.extend(reason.iter().map(|reason| format!("  because      {reason}")));
     for DifferingChunk { chunk, expected, found } in differing.iter().take(SHOWN) {
         let (found, expected) = (grouped(found.rows), grouped(expected.rows));

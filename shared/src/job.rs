@@ -182,6 +182,16 @@ pub enum CommitMode {
     File,
 }
 
+/// What data files are made of: `DATA_FILES`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataFileMode {
+    /// The chunks themselves, where they are what the table takes.
+    #[default]
+    AsSplit,
+    /// Rows, encoded anew.
+    Rewritten,
+}
+
 /// How a source is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -297,6 +307,7 @@ pub(crate) use words;
 words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null, "widen" => Widen);
 words!(FormatChoice: "auto" => Auto, "csv" => Csv, "ndjson" => Ndjson, "parquet" => Parquet);
 words!(CommitMode: "chunk" => Chunk, "file" => File);
+words!(DataFileMode: "as-split" => AsSplit, "rewritten" => Rewritten);
 words!(OnReplace: "append" => Append, "replace" => Replace);
 words!(Infer: "sample" => Sample, "full" => Full, "none" => None);
 words!(ColumnNames: "lower" => Lower, "keep" => Keep, "snake" => Snake);

@@ -42,8 +42,8 @@ pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
-    BadRecords, ColumnNames, CommitMode, CsvPolicy, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, NdjsonPolicy,
-    OnReplace, Policy, Seal,
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
+    NdjsonPolicy, OnReplace, Policy, Seal,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
@@ -58,7 +58,7 @@ pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
-    Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
+    Copied, Listed, LocalStorage, Location, LocationError, ObjectStat, ObjectVersion, PutMode, S3Storage, Storage,
     StorageError, Stores, Upload, checksum, get_json, put_json, try_get_json,
 };
 pub use telemetry::{LogFormat, error_chain, init_logs, metrics};

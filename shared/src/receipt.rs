@@ -13,9 +13,13 @@ pub struct ChunkReceipt {
     pub index: u32,
     /// What became of its rows.
     pub rows: Rows,
-    /// Hash of the rows that are in the table, in the table's types; none in receipts from before there was one.
+    /// Hash of the rows that are in the table, in the table's types; none where the chunk was taken over as it is, and in
+    /// receipts from before there was one.
     #[serde(default)]
     pub row_hash: Option<RowHash>,
+    /// Checksum of the chunk, where it was taken over as it is: its bytes are those of its data file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// Version of the table that holds the chunk, where it is known.
     pub table_version: Option<u64>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backoff::BackoffSettings;
 use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
-use crate::job::{BadRecords, ColumnNames, CommitMode, FormatChoice, Infer, OnReplace};
+use crate::job::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 use crate::notice::{SnsTopic, Topic};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
@@ -41,6 +41,7 @@ variables! {
     "TRANSFORM_SQL" = "": "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`";
     "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
     "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
+    "DATA_FILES" = "as-split": "`as-split` takes chunks over into the table as they are where that changes nothing for its readers, `rewritten` encodes all of them anew, with zstd and in larger row groups";
     "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
     "FORMAT" = "auto": "what sources are: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto`, what their content says";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
@@ -110,6 +111,8 @@ pub struct Settings {
     pub null_words: Option<Vec<String>>,
     /// `COMMIT_MODE`.
     pub commit_mode: CommitMode,
+    /// `DATA_FILES`.
+    pub data_files: DataFileMode,
     /// `ON_REPLACE`.
     pub on_replace: OnReplace,
     /// `BAD_RECORDS`.
@@ -214,6 +217,7 @@ impl Settings {
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
+            data_files: read.word("DATA_FILES")?,
             on_replace: read.word("ON_REPLACE")?,
             format: read.word("FORMAT")?,
             infer: read.word("INFER")?,

@@ -44,6 +44,13 @@ pub struct Listed {
     pub modified: SystemTime,
 }
 
+/// A copy that a store made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Checksum of the bytes that the copy has, as [`checksum`] writes it; none when the store does not tell.
+    pub checksum: Option<String>,
+}
+
 /// Whether a put may replace an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutMode {
@@ -134,6 +141,18 @@ pub trait Storage: Send + Sync + Debug {
     /// Starts an object that is written piece by piece and replaces what is there once it is finished.
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError>;
 
+    /// Copies exactly this version of an object to a name that is free, within the store. [`StorageError::Changed`] when the
+    /// object is another by now. The copy counts as written now, and nothing that becomes of the object changes it. `None`
+    /// when the store does not copy between these two places; then nothing is there.
+    async fn copy(
+        &self,
+        _from: &Location,
+        _version: &ObjectVersion,
+        _to: &Location,
+    ) -> Result<Option<Copied>, StorageError> {
+        Ok(None)
+    }
+
     /// All objects below a prefix that ends at a `/`, sorted by key; a prefix with nothing below it gives none.
     async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError>;
 
@@ -200,6 +219,15 @@ impl Storage for Stores {
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
         self.of(at).await.create(at).await
+    }
+
+    async fn copy(
+        &self,
+        from: &Location,
+        version: &ObjectVersion,
+        to: &Location,
+    ) -> Result<Option<Copied>, StorageError> {
+        self.of(from).await.copy(from, version, to).await
     }
 
     async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
@@ -275,8 +303,13 @@ pub mod checksum {
 
         /// The checksum of all bytes so far, as `crc64nvme:` and sixteen hexadecimal digits.
         pub fn text(&self) -> String {
-            format!("crc64nvme:{:016x}", self.0.finalize())
+            text(self.0.finalize())
         }
+    }
+
+    /// A checksum as text.
+    pub(crate) fn text(value: u64) -> String {
+        format!("crc64nvme:{value:016x}")
     }
 
     #[cfg(test)]

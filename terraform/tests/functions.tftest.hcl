@@ -126,6 +126,7 @@ run "all_settings" {
     csv_decimal                   = ","
     null_words                    = ["-", "n/a"]
     sql_memory_mb                 = 512
+    data_files                    = "rewritten"
     log_level                     = "debug"
     max_record_mb                 = 16
     format                        = "ndjson"
@@ -205,6 +206,7 @@ run "all_settings" {
       BAD_RECORDS               = "null"
       MAX_BAD_RECORDS           = "0.5%"
       SQL_MEMORY_MB             = "512"
+      DATA_FILES                = "rewritten"
       COMPLETION_TOPIC_ARN      = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })
     error_message = "Every setting of the worker must reach it, and extra ones replace none."

@@ -199,6 +199,7 @@ run "tables_and_rows" {
     csv_decimal           = ";"
     null_words            = ["a,b"]
     sql_memory_mb         = 8
+    data_files            = "copied"
     column_names          = "upper"
     commit_max_attempts   = 0
     commit_backoff_max_ms = 0
@@ -232,6 +233,7 @@ run "tables_and_rows" {
     var.csv_decimal,
     var.null_words,
     var.sql_memory_mb,
+    var.data_files,
     var.column_names,
     var.commit_max_attempts,
     var.commit_backoff_max_ms,

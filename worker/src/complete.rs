@@ -8,25 +8,29 @@ use crate::error::LoadError;
 use crate::route::{Origin, RoutedChunk};
 
 /// What became of the rows of a chunk, and which of them are to be in the table.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) rows: Rows,
-    /// None in notes from before there was one.
+    /// None for a chunk that is taken over, and in notes from before there was one.
     #[serde(default)]
     pub(crate) row_hash: Option<RowHash>,
+    /// Checksum of a chunk that is taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<String>,
 }
 
 impl Account {
     fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
-        ChunkReceipt { index, rows: self.rows, row_hash: self.row_hash, table_version }
+        let Self { rows, row_hash, checksum } = self;
+        ChunkReceipt { index, rows, row_hash, checksum, table_version }
     }
 }
 
 /// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
 /// receipt: its worker died between the two.
-pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, account: Account) -> Result<(), LoadError> {
+pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, account: &Account) -> Result<(), LoadError> {
     if let Some(Origin { identity, area, .. }) = &chunk.origin {
-        let receipt = account.receipt(identity.index, None);
+        let receipt = account.clone().receipt(identity.index, None);
         put_json(storage, &area.staged(identity.index), &receipt, PutMode::Overwrite).await?;
     }
     Ok(())

@@ -8,10 +8,10 @@ use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use shared::checksum::Checksum;
-use shared::{Location, ObjectStat, Storage};
+use shared::{Copied, Location, ObjectStat, Storage, StorageError};
 use tokio::sync::mpsc;
 
 use crate::error::LoadError;
@@ -56,36 +56,56 @@ struct ScanState {
 impl ChunkFile {
     /// Opens a chunk: its length and its footer are as the task says.
     pub(crate) async fn open(storage: &Arc<dyn Storage>, chunk: &RoutedChunk) -> Result<Arc<Self>, LoadError> {
-        let at = chunk.at.clone();
+        let at = &chunk.at;
         let damaged = |reason: String| LoadError::Damaged { chunk: at.clone(), reason };
         let stat = match &chunk.stat {
             Some(stat) => stat.clone(),
-            None => storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?,
+            None => storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?,
         };
         let identity = chunk.origin.as_ref().map(|origin| &origin.identity);
         if let Some(identity) = identity.filter(|identity| identity.bytes != stat.size) {
             return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
         }
-        let (footer_start, footer) = read_footer(storage.as_ref(), &at, &stat).await?;
+        let file = Self::open_version(storage, at, stat, identity.map(|identity| identity.checksum.clone())).await?;
+        if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
+            return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
+        }
+        Ok(file)
+    }
+
+    /// Opens a file that is to have this checksum, and nothing else is known of.
+    pub(crate) async fn open_verified(
+        storage: &Arc<dyn Storage>,
+        at: &Location,
+        checksum: &str,
+    ) -> Result<Arc<Self>, LoadError> {
+        let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
+        Self::open_version(storage, at, stat, Some(checksum.to_owned())).await
+    }
+
+    async fn open_version(
+        storage: &Arc<dyn Storage>,
+        at: &Location,
+        stat: ObjectStat,
+        checksum: Option<String>,
+    ) -> Result<Arc<Self>, LoadError> {
+        let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat).await?;
         let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
         let length = footer.len().saturating_sub(FOOTER_TAIL);
         let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]).map_err(undecodable)?;
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
         let metadata = shared::arrow_metadata(Arc::new(metadata)).map_err(undecodable)?;
-        if let Some(identity) = identity.filter(|identity| identity.rows != rows) {
-            return Err(damaged(format!("it has {rows} rows instead of {}", identity.rows)));
-        }
         Ok(Arc::new(Self {
             storage: Arc::clone(storage),
+            at: at.clone(),
             stat,
-            checksum: identity.map(|identity| identity.checksum.clone()),
+            checksum,
             footer,
             footer_start,
             schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
             metadata,
             rows,
             scan: Mutex::default(),
-            at,
         }))
     }
 
@@ -96,6 +116,40 @@ impl ChunkFile {
     /// Rows by the footer.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    pub(crate) fn at(&self) -> &Location {
+        &self.at
+    }
+
+    /// Length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.stat.size
+    }
+
+    /// The checksum that its bytes must have; none for a file that no splitter made.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
+    }
+
+    /// What the file says of itself.
+    pub(crate) fn footer(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    /// Has its store copy this version of it.
+    pub(crate) async fn copy_to(&self, to: &Location) -> Result<Option<Copied>, StorageError> {
+        self.storage.copy(&self.at, &self.stat.version, to).await
+    }
+
+    /// Whether its bytes are those that they must be, by their checksum.
+    pub(crate) fn compare(&self, found: &str) -> Result<(), LoadError> {
+        match &self.checksum {
+            Some(expected) if found != expected => {
+                Err(self.damaged(format!("its checksum is {found} instead of {expected}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
@@ -202,7 +256,8 @@ impl ChunkFile {
         LoadError::Damaged { chunk: self.at.clone(), reason }
     }
 
-    async fn read(&self, start: u64, end: u64) -> Result<Bytes, LoadError> {
+    /// Bytes from `start` to before `end`.
+    pub(crate) async fn read(&self, start: u64, end: u64) -> Result<Bytes, LoadError> {
         let read = self.storage.get_range(&self.at, &self.stat.version, start..end).await;
         read.map_err(|source| LoadError::reading(&self.at, source))
     }
@@ -295,12 +350,9 @@ impl Check<'_> {
     /// Adds what is missing and compares.
     async fn finish(&mut self) -> Result<(), LoadError> {
         let file = self.file;
-        if let Some(expected) = &file.checksum {
+        if file.checksum.is_some() {
             self.add(file.footer_start, &file.footer).await?;
-            let found = self.checksum.text();
-            if found != *expected {
-                return Err(file.damaged(format!("its checksum is {found} instead of {expected}")));
-            }
+            file.compare(&self.checksum.text())?;
         }
         file.state().verified = true;
         Ok(())

@@ -6,25 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deltalake::kernel::Add;
-use futures::{FutureExt, StreamExt};
-use shared::{JobId, Location, Message, Progress, RowHash, Rows, Seal, Settings, Storage, Topic, Verdict};
+use futures::FutureExt;
+use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Topic, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
 use crate::commit::{Decided, Fate, Prepared};
 use crate::complete::{self, Account};
-use crate::conform::Conform;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
 use crate::group::commit;
 use crate::head::Head;
-use crate::plan::{Plan, Sources};
-use crate::quarantine::Quarantine;
+use crate::plan::Plan;
+use crate::rewrite::rewrite;
 use crate::route::{RoutedChunk, job_app_id, route};
 use crate::table::{DeltaOptions, Table};
 use crate::tables::Slot;
-use crate::transform::transform;
+use crate::takeover::take_over;
 use crate::whole_file;
-use crate::write::DataFiles;
 
 /// How often the chunks of a batch are written anew because their table changed under them.
 const MAX_PLANS: usize = 5;
@@ -230,7 +228,7 @@ async fn prepare_all(
             continue;
         }
         let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
-        let result = AssertUnwindSafe(prepare(context, table, &before, &chunk)).catch_unwind().await;
+        let result = AssertUnwindSafe(Box::pin(prepare(context, table, &before, &chunk))).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(bug(&chunk.at, panic.as_ref()))) {
             Ok((plan_after, files, account)) => {
                 plan = Some(plan_after.clone());
@@ -251,77 +249,12 @@ async fn prepare(
     chunk: &RoutedChunk,
 ) -> Result<(Plan, Vec<Add>, Account), LoadError> {
     let file = ChunkFile::open(&context.storage, chunk).await?;
-    let rows = transform(&file, chunk, context.settings.sql_memory_bytes).await?;
-    let accommodated = plan.accommodate(&rows.schema);
-    let (plan, sources) = accommodated.map_err(|reason| {
-        let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
-        LoadError::Unfit { chunk, table, reason }
-    })?;
-    let mut files = DataFiles::new(table, &plan);
-    let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
-    let counted = match written {
-        Ok(written) => file.ensure_verified().await.map(|()| written.account(file.rows())),
-        Err(error) => Err(error),
+    let prepared = match take_over(context, table, plan, chunk, &file).await? {
+        Some(prepared) => prepared,
+        None => rewrite(context, table, plan, chunk, &file).await?,
     };
-    let account = match counted {
-        Ok(account) => account,
-        Err(error) => {
-            files.abort().await;
-            return Err(error);
-        }
-    };
-    let files = files.finish(Some(&chunk.app_id)).await?;
-    complete::stage(context.storage.as_ref(), chunk, account).await?;
-    Ok((plan, files, account))
-}
-
-/// Rows that came out of a chunk's SQL.
-#[derive(Debug)]
-struct Written {
-    came: u64,
-    /// How many of them were kept back.
-    quarantined: u64,
-    /// Hash of the others.
-    row_hash: RowHash,
-}
-
-/// Writes rows, and keeps those that do not fit.
-async fn write(
-    context: &LoadContext,
-    chunk: &RoutedChunk,
-    plan: &Plan,
-    sources: &Sources,
-    mut rows: crate::transform::Rows,
-    files: &mut DataFiles<'_>,
-) -> Result<Written, LoadError> {
-    let mut row_hash = RowHash::default();
-    let mut conform = Conform { chunk, plan, sources, rows: 0 };
-    let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
-    while let Some(batch) = rows.batches.next().await {
-        let (taken, rejected) = conform.conform(&batch?)?;
-        row_hash += crate::row_hash::row_hash(&taken, plan.partition_by())
-            .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
-        files.write(&taken).await?;
-        quarantine.add(rejected).await?;
-    }
-    let quarantined = quarantine.finish().await?;
-    context.progress.rows_quarantined.add(quarantined);
-    Ok(Written { came: conform.rows, quarantined, row_hash })
-}
-
-impl Written {
-    /// The account of a chunk that `read` rows were in.
-    fn account(&self, read: u64) -> Account {
-        let Self { came, quarantined, row_hash } = *self;
-        let rows = Rows {
-            read,
-            committed: came - quarantined,
-            filtered: read.saturating_sub(came),
-            quarantined,
-            added: came.saturating_sub(read),
-        };
-        Account { rows, row_hash: Some(row_hash) }
-    }
+    complete::stage(context.storage.as_ref(), chunk, &prepared.2).await?;
+    Ok(prepared)
 }
 
 /// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 use shared::{
-    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Job, JobId, Location, ObjectStat, OnReplace, Seal,
+    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Format, Job, JobId, Location, ObjectStat, OnReplace, Seal,
     Storage, WorkArea, get_json,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct RoutedChunk {
     /// Columns by which the table is partitioned when it is created.
     pub(crate) partition_by: Vec<String>,
     pub(crate) bad_records: BadRecords,
+    /// Whether its row groups are those of the source, copied as they were.
+    pub(crate) is_foreign: bool,
     /// Where rejected rows go.
     pub(crate) quarantine: Option<Location>,
     pub(crate) messages: Vec<usize>,
@@ -125,6 +127,7 @@ async fn route_chunk(
         sql: job.load.sql.clone(),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
+        is_foreign: matches!(job.policy.format, Format::Parquet { .. }),
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
         origin: Some(Origin {
@@ -159,6 +162,7 @@ async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> 
         sql: settings.sql.clone(),
         partition_by: settings.partition_by.clone(),
         bad_records: settings.bad_records,
+        is_foreign: true,
         quarantine: settings.work_prefix.as_ref().map(quarantine),
         app_id: format!("sluice/{name}"),
         messages: messages.to_vec(),

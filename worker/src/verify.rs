@@ -12,20 +12,25 @@ use arrow::compute::cast;
 use arrow::datatypes::{FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use deltalake::DeltaTableError;
 use deltalake::kernel::{DataType, LogicalFileView};
+use deltalake::logstore::object_store::ObjectStoreExt;
+use deltalake::{DeltaTableError, ObjectStoreError};
 use futures::{StreamExt, TryStreamExt, stream};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use serde::Serialize;
+use shared::checksum::Checksum;
 use shared::{ChunkReceipt, JobId, Location, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
 use crate::LoadContext;
 use crate::error::LoadError;
+use crate::fetch::ChunkFile;
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::Plan;
 use crate::route::job_app_id;
 use crate::row_hash::row_hash;
+use crate::takeover::CHECKSUM_TAG;
 use crate::undo::history::{History, chunk_of, is_merged, is_of};
 
 /// Data files, or receipts, that are read at once.
@@ -61,12 +66,15 @@ pub enum Finding {
 }
 
 /// Rows, counted and hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// How many.
     pub rows: u64,
     /// Their hash; none where nobody took it.
     pub row_hash: Option<RowHash>,
+    /// Checksum of the bytes of the one data file that they are in, where that is what is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// A chunk of which the table has other rows than its receipt says.
@@ -82,14 +90,16 @@ pub struct DifferingChunk {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { rows: 0, row_hash: Some(RowHash::default()) }
+        Self { rows: 0, row_hash: Some(RowHash::default()), checksum: None }
     }
 }
 
 impl Tally {
     fn add(&mut self, other: Self) {
+        let is_first = *self == Self::default();
         self.rows += other.rows;
         self.row_hash = RowHash::sum(self.row_hash, other.row_hash);
+        self.checksum = other.checksum.filter(|_| is_first);
     }
 }
 
@@ -115,10 +125,15 @@ pub async fn verify(
         // Whoever undid it may have died before it could say so in the work area.
         (expected, is_whole) = (ByChunk::new(), true);
     }
-    let (mut found, paths) = read_back(&head, job).await?;
+    let (mut found, paths) = read_back(&head, job, &expected).await?;
     let table_version = head.version().ok_or_else(missing)?;
     found.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
-    if found.keys().any(|chunk| is_merged(chunk)) {
+    let is_merged = found.keys().any(|chunk| is_merged(chunk));
+    hash_chunks(context, &head, area, &mut expected, |chunk| {
+        is_merged || found.get(chunk).is_some_and(|found| found.checksum.is_none())
+    })
+    .await?;
+    if is_merged {
         // Rows of several chunks are in one file: the sums tell.
         (expected, found) = (as_one(expected, job), as_one(found, job));
     }
@@ -163,14 +178,49 @@ async fn receipts(context: &LoadContext, job: &JobId, area: &WorkArea) -> Result
     let listed = storage.list(&area.loaded()).await?;
     let reads = listed.into_iter().map(|listed| async move {
         let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
-        let tally = Tally { rows: receipt.rows.committed, row_hash: receipt.row_hash };
+        let tally = Tally { rows: receipt.rows.committed, row_hash: receipt.row_hash, checksum: receipt.checksum };
         Ok::<_, LoadError>((format!("{}/{}", job_app_id(job), receipt.index), tally))
     });
     stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await
 }
 
+/// Takes the hash of the rows of chunks that were taken over, where their files are not what they were: of those that are still
+/// in the work area. Their rows are the table's, in the table's types.
+async fn hash_chunks(
+    context: &LoadContext,
+    head: &Head,
+    area: &WorkArea,
+    expected: &mut ByChunk,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<(), LoadError> {
+    let Some(state) = head.state() else { return Ok(()) };
+    let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
+    let plan = &Plan::of(state).map_err(failed)?;
+    for (chunk, tally) in expected.iter_mut().filter(|(chunk, _)| is_wanted(chunk)) {
+        let (Some(checksum), Some(index)) = (tally.checksum.take(), index_of(chunk)) else { continue };
+        let at = area.chunk(index);
+        let file = match ChunkFile::open_verified(&context.storage, &at, &checksum).await {
+            Err(LoadError::Missing { .. }) => continue,
+            file => file?,
+        };
+        let mut hash = RowHash::default();
+        let mut batches = file.batches();
+        while let Some(batch) = batches.try_next().await? {
+            let rows = as_in_table(plan, &[], &batch).and_then(|rows| row_hash(&rows, &[]));
+            hash += rows.map_err(|error| LoadError::Bug { what: at.to_string(), reason: error.to_string() })?;
+        }
+        tally.row_hash = Some(hash);
+    }
+    Ok(())
+}
+
+/// Place of a chunk in its job, by its application id.
+fn index_of(chunk: &str) -> Option<u32> {
+    chunk.rsplit('/').next()?.parse().ok()
+}
+
 /// What the table has, and the files that it is in.
-async fn read_back(head: &Head, job: &JobId) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
+async fn read_back(head: &Head, job: &JobId, expected: &ByChunk) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
     let (mut found, mut paths) = (ByChunk::new(), BTreeSet::new());
     let Some(state) = head.state() else { return Ok((found, paths)) };
     let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
@@ -179,12 +229,14 @@ async fn read_back(head: &Head, job: &JobId) -> Result<(ByChunk, BTreeSet<String
     for view in state.log_data().iter() {
         let add = view.add_action();
         if let Some(chunk) = chunk_of(&add).filter(|chunk| is_of(chunk, job)) {
-            files.push((chunk.to_owned(), view));
+            let tag = add.tags.as_ref().and_then(|tags| tags.get(CHECKSUM_TAG)?.clone());
+            let is_chunk = tag.is_some() && tag == expected.get(chunk).and_then(|chunk| chunk.checksum.clone());
+            files.push((chunk.to_owned(), view, is_chunk));
             paths.insert(add.path);
         }
     }
-    let reads = files.into_iter().map(|(chunk, view)| async move {
-        let tally = read_file(head, plan, &view).await?;
+    let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
+        let tally = if is_chunk { read_bytes(head, &view).await? } else { read_file(head, plan, &view).await? };
         Ok::<_, LoadError>((chunk, tally))
     });
     let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
@@ -194,13 +246,37 @@ async fn read_back(head: &Head, job: &JobId) -> Result<(ByChunk, BTreeSet<String
     Ok((found, paths))
 }
 
+/// The bytes of a file that is a chunk as it was. They are those of the receipt, or their rows are not to be counted on.
+async fn read_bytes(head: &Head, view: &LogicalFileView) -> Result<Tally, LoadError> {
+    let mut checksum = Checksum::default();
+    let read = async {
+        let mut pieces = head.table().object_store().get(&view.object_store_path()).await?.into_stream();
+        while let Some(piece) = pieces.try_next().await? {
+            checksum.update(&piece);
+        }
+        Ok::<_, ObjectStoreError>(())
+    };
+    read.await.map_err(|error| unread(head, view, &error.into()))?;
+    let mut reader = ParquetObjectReader::new(head.table().object_store(), view.object_store_path());
+    let footer = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await;
+    let footer = footer.map_err(|error| unread(head, view, &error.into()))?;
+    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or_default();
+    let mut tally = Tally { rows, row_hash: None, checksum: Some(checksum.text()) };
+    if let Some(deleted) = view.deletion_vector_descriptor() {
+        tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());
+    }
+    Ok(tally)
+}
+
+fn unread(head: &Head, view: &LogicalFileView, error: &DeltaTableError) -> LoadError {
+    let source = DeltaTableError::Generic(format!("{}: {}", view.path(), shared::error_chain(error)));
+    LoadError::table(head.table().uri(), "read back a data file of", source)
+}
+
 /// The rows of one file. Rows that a deletion vector takes out are not counted, and the others not hashed: that they are not
 /// what was committed is certain.
 async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView) -> Result<Tally, LoadError> {
-    let failed = |error: DeltaTableError| {
-        let source = DeltaTableError::Generic(format!("{}: {}", view.path(), shared::error_chain(&error)));
-        LoadError::table(head.table().uri(), "read back a data file of", source)
-    };
+    let failed = |error: DeltaTableError| unread(head, view, &error);
     let reader = ParquetObjectReader::new(head.table().object_store(), view.object_store_path());
     let batches = async { ParquetRecordBatchStreamBuilder::new(reader).await?.build() };
     let mut batches = batches.await.map_err(|error| failed(error.into()))?;
@@ -210,7 +286,8 @@ async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView) -> Result<T
         let rows = as_in_table(plan, &constants, &batch);
         let hash = rows.and_then(|rows| row_hash(&rows, plan.partition_by()));
         let hash = hash.map_err(|error| failed(error.into()))?;
-        tally.add(Tally { rows: u64::try_from(batch.num_rows()).unwrap_or_default(), row_hash: Some(hash) });
+        let rows = u64::try_from(batch.num_rows()).unwrap_or_default();
+        tally.add(Tally { rows, row_hash: Some(hash), checksum: None });
     }
     if let Some(deleted) = view.deletion_vector_descriptor() {
         tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());
@@ -263,7 +340,7 @@ fn zeros(rows: usize) -> arrow::array::UInt64Array {
 
 fn compare(expected: &ByChunk, found: &ByChunk) -> Vec<DifferingChunk> {
     let chunks: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-    let tally = |of: &ByChunk, chunk: &String| of.get(chunk).copied().unwrap_or_default();
+    let tally = |of: &ByChunk, chunk: &String| of.get(chunk).cloned().unwrap_or_default();
     let pair = |chunk: &String| DifferingChunk {
         chunk: chunk.clone(),
         expected: tally(expected, chunk),
@@ -301,8 +378,11 @@ async fn judge(
         );
         return Ok((if is_rearranged { Finding::Untold } else { Finding::Differs }, Some(reason)));
     }
-    if differing.iter().all(|one| one.expected.rows == one.found.rows && one.expected.row_hash.is_none()) {
-        return Ok((Finding::Untold, Some("the receipts are from before rows were hashed".to_owned())));
+    let is_unhashed = |one: &DifferingChunk| one.expected.row_hash.is_none() && one.expected.checksum.is_none();
+    if differing.iter().all(|one| one.expected.rows == one.found.rows && is_unhashed(one)) {
+        let reason = "there are as many rows as there should be, and nothing that they could be compared with: the receipts are \
+                      from before rows were hashed, or the files are no longer the chunks, and the chunks are gone";
+        return Ok((Finding::Untold, Some(reason.to_owned())));
     }
     if !history.is_whole && differing.iter().all(|one| one.found.rows < one.expected.rows) {
         let reason = "files of the job are gone, and so is the part of the log that would tell why";

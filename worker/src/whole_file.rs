@@ -38,7 +38,7 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
         fields: prepared.plan.fields().to_vec(),
         partition_by: prepared.plan.partition_by().to_vec(),
         files: prepared.files.clone(),
-        account: prepared.account,
+        account: prepared.account.clone(),
     };
     Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
 }

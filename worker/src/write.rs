@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::error::LoadError;
 use crate::plan::Plan;
+use crate::statistics::Indexed;
 use crate::table::Table;
 
 /// Most rows of a row group, and most bytes of it as encoded: what a writer holds of each open file.
@@ -25,6 +26,13 @@ const OPEN_PARTITIONS_BYTES: usize = 256 << 20;
 
 /// Tag of a data file in the log: the application id of the chunk that it is made of. One commit may hold several chunks.
 pub(crate) const CHUNK_TAG: &str = "sluice.chunk";
+
+/// Which columns a table wants statistics of; a new one those that Delta's defaults say.
+pub(crate) fn indexed(table: &Table) -> Indexed {
+    let settings = table.state().map(DeltaTableState::table_config);
+    let (first, named) = get_num_idx_cols_and_stats_columns(settings, HashMap::new());
+    Indexed { first, named }
+}
 
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
@@ -46,7 +54,7 @@ impl fmt::Debug for DataFiles<'_> {
 impl<'a> DataFiles<'a> {
     pub(crate) fn new(table: &'a Table, plan: &Plan) -> Self {
         let settings = table.state().map(DeltaTableState::table_config);
-        let (indexed, with_statistics) = get_num_idx_cols_and_stats_columns(settings, HashMap::new());
+        let Indexed { first, named } = indexed(table);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -58,8 +66,8 @@ impl<'a> DataFiles<'a> {
             Some(properties),
             settings.map(TablePropertiesExt::target_file_size),
             None,
-            indexed,
-            with_statistics,
+            first,
+            named,
         );
         let writer = DeltaWriter::new(table.object_store(), config.clone());
         let partitioned = !plan.partition_by().is_empty();

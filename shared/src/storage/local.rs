@@ -1,15 +1,17 @@
 //! Objects as files.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use super::checksum::Checksum;
+use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
 
 /// Files on a POSIX file system with hard links.
 ///
@@ -19,6 +21,13 @@ pub struct LocalStorage;
 
 /// Ending of files that are being written; listings leave them out.
 const PARTIAL: &str = ".partial";
+
+/// Age up to which a file is copied by a second name, which has the age of the first. The copy of an older one is written, so
+/// that whoever cleans up old files that nobody names yet, an hour old at least, leaves it alone.
+const LINKED_WITHIN: Duration = Duration::from_mins(15);
+
+/// Bytes that are copied at once.
+const COPY_BYTES: usize = 1 << 20;
 
 #[async_trait]
 impl Storage for LocalStorage {
@@ -59,6 +68,19 @@ impl Storage for LocalStorage {
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
         let partial = blocking(at, "create", PartialFile::create).await?;
         Ok(Box::new(LocalUpload { at: at.clone(), partial }))
+    }
+
+    async fn copy(
+        &self,
+        from: &Location,
+        version: &ObjectVersion,
+        to: &Location,
+    ) -> Result<Option<Copied>, StorageError> {
+        let Location::Local { path } = to else { return Ok(None) };
+        let (expected, target) = (version.clone(), PathBuf::from(path));
+        let checksum = blocking(from, "copy", move |path| copy(path, &expected, &target)).await?;
+        let changed = || StorageError::Changed { at: from.clone(), version: version.0.clone() };
+        checksum.map(|checksum| Some(Copied { checksum: Some(checksum) })).ok_or_else(changed)
     }
 
     async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
@@ -122,6 +144,60 @@ fn read_range(path: &Path, version: &ObjectVersion, range: Range<u64>) -> io::Re
     // Looked at after the read: a write that came in between has moved the time on.
     let unchanged = stat(&file.metadata()?)?.version == *version;
     Ok(unchanged.then(|| bytes.into()))
+}
+
+/// Gives the checksum of the copy, or `None` when the file is not, or is no longer, the version asked for.
+fn copy(path: &Path, version: &ObjectVersion, target: &Path) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if stat(&metadata)?.version != *version {
+        return Ok(None);
+    }
+    let is_young = metadata.modified()?.elapsed().is_ok_and(|age| age < LINKED_WITHIN);
+    if is_young {
+        fs::create_dir_all(folder_of(target)?)?;
+        // Another file system, or one without links: then the bytes are copied.
+        if fs::hard_link(path, target).is_ok() {
+            return checksum_of_link(version, target);
+        }
+    }
+    let mut partial = PartialFile::create(target)?;
+    let checksum = pass(&mut file, |bytes| partial.file.write_all(bytes))?;
+    if stat(&file.metadata()?)?.version != *version {
+        return Ok(None);
+    }
+    partial.publish()?;
+    Ok(Some(checksum))
+}
+
+/// The checksum of a new link, which is removed again when it is not to the version that was meant.
+fn checksum_of_link(version: &ObjectVersion, link: &Path) -> io::Result<Option<String>> {
+    let read = || -> io::Result<Option<String>> {
+        let mut file = File::open(link)?;
+        let checksum = pass(&mut file, |_| Ok(()))?;
+        File::open(folder_of(link)?)?.sync_all()?;
+        Ok((stat(&file.metadata()?)?.version == *version).then_some(checksum))
+    };
+    let checksum = read();
+    if !matches!(checksum, Ok(Some(_))) {
+        fs::remove_file(link)?;
+    }
+    checksum
+}
+
+/// Passes on the bytes of a file piece by piece; gives their checksum.
+fn pass(file: &mut File, mut on: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+    let mut checksum = Checksum::default();
+    let mut piece = vec![0; COPY_BYTES];
+    loop {
+        let length = file.read(&mut piece)?;
+        let bytes = piece.get(..length).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(checksum.text());
+        }
+        checksum.update(bytes);
+        on(bytes)?;
+    }
 }
 
 fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {

@@ -9,11 +9,16 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective, TaggingDirective,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
-use super::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
 use crate::aws::said;
 use crate::backoff::{Backoff, BackoffSettings};
 
@@ -25,6 +30,9 @@ const PARTS_IN_FLIGHT: usize = 3;
 
 /// How often a range whose body broke off is asked for again; the SDK retries requests, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
+
+/// Characters that are escaped where a key stands in a header.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Objects on S3, or on a server that speaks its protocol.
 #[derive(Clone, Debug)]
@@ -170,6 +178,32 @@ impl Storage for S3Storage {
             pending: BytesMut::new(),
             multipart: None,
         }))
+    }
+
+    /// S3 computes the checksum of the copy itself when it is asked to, from the bytes that it wrote. Tags and metadata are left
+    /// behind: to copy those would take permissions of their own.
+    async fn copy(
+        &self,
+        from: &Location,
+        version: &ObjectVersion,
+        to: &Location,
+    ) -> Result<Option<Copied>, StorageError> {
+        let Location::S3 { bucket, key } = to else { return Ok(None) };
+        let source = format!("{}/{}", from.bucket(), utf8_percent_encode(from.key(), ESCAPED));
+        let copy = self.client.copy_object().bucket(bucket).key(key).copy_source(source);
+        let copied = copy
+            .copy_source_if_match(&version.0)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .metadata_directive(MetadataDirective::Replace)
+            .tagging_directive(TaggingDirective::Replace)
+            .send()
+            .await
+            .map_err(|error| match status(&error) {
+                Some(412) => StorageError::Changed { at: from.clone(), version: version.0.clone() },
+                _ => failed(from, "copy", &error),
+            })?;
+        let checksum = copied.copy_object_result().and_then(|result| result.checksum_crc64_nvme());
+        Ok(Some(Copied { checksum: checksum.and_then(as_text) }))
     }
 
     async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
@@ -323,6 +357,12 @@ impl Upload for S3Upload {
     }
 }
 
+/// A checksum as S3 writes it, eight bytes in base 64, as our own are written.
+fn as_text(crc64nvme: &str) -> Option<String> {
+    let bytes: [u8; 8] = BASE64_STANDARD.decode(crc64nvme).ok()?.try_into().ok()?;
+    Some(super::checksum::text(u64::from_be_bytes(bytes)))
+}
+
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
@@ -349,4 +389,17 @@ fn unavailable(
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> StorageError {
     StorageError::Unavailable { at: at.clone(), action, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_written_alike() {
+        // The check value of the catalogue, as S3 has it for an object `123456789`.
+        assert_eq!(as_text("rosUhgp5mIg=").as_deref(), Some("crc64nvme:ae8b14860a799888"));
+        assert_eq!(as_text("AAAAAA=="), None);
+        assert_eq!(as_text("no base 64"), None);
+    }
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use futures::future::join_all;
 
+use crate::storage::checksum::Checksum;
 use crate::storage::{Location, PutMode, Storage, StorageError};
 
 /// Holds a store to the contracts of [`Storage`]. Everything that it writes lies below `prefix`, where nothing may lie yet.
@@ -26,6 +27,7 @@ pub async fn storage_contract(storage: &dyn Storage, prefix: &Location) {
     a_large_upload_arrives_byte_for_byte(storage, &prefix.join("large")).await;
     listings_are_sorted_and_end_at_slashes(storage, &prefix.join("list")).await;
     an_object_is_deleted_once_and_for_all(storage, &prefix.join("delete")).await;
+    a_copy_is_the_version_that_was_meant(storage, &prefix.join("copy")).await;
     keys_are_taken_literally(storage, &prefix.join("keys")).await;
 }
 
@@ -227,6 +229,31 @@ async fn an_object_is_deleted_once_and_for_all(storage: &dyn Storage, folder: &L
     assert_holds(storage, &other, b"y").await;
     storage.put(&at, "again".into(), PutMode::IfAbsent).await.expect("a deleted object is absent");
     assert_holds(storage, &at, b"again").await;
+}
+
+async fn a_copy_is_the_version_that_was_meant(storage: &dyn Storage, folder: &Location) {
+    let (at, copy, late) = (folder.join("an object +é%20"), folder.join("below/copy"), folder.join("late"));
+    let body: Bytes = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
+    put(storage, &at, body.clone()).await;
+    let version = storage.stat(&at).await.expect("stat").version;
+    let Some(copied) = storage.copy(&at, &version, &copy).await.expect("copy") else {
+        assert_eq!(keys(storage, folder).await, ["an object +é%20"], "nothing is copied");
+        return;
+    };
+    let mut checksum = Checksum::default();
+    checksum.update(&body);
+    assert_eq!(copied.checksum.unwrap_or_else(|| checksum.text()), checksum.text());
+    assert_holds(storage, &copy, &body).await;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    put(storage, &at, "another").await;
+    assert_holds(storage, &copy, &body).await;
+    let changed = storage.copy(&at, &version, &late).await;
+    assert!(matches!(&changed, Err(StorageError::Changed { at: named, .. }) if *named == at), "{changed:?}");
+    storage.delete(&at).await.expect("delete");
+    assert_holds(storage, &copy, &body).await;
+    let absent = storage.copy(&at, &version, &late).await;
+    assert!(matches!(&absent, Err(StorageError::NotFound { at: named }) if *named == at), "{absent:?}");
+    assert_eq!(keys(storage, folder).await, ["below/copy"]);
 }
 
 async fn keys_are_taken_literally(storage: &dyn Storage, folder: &Location) {

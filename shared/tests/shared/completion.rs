@@ -49,7 +49,8 @@ impl Done {
         put_json(&storage, &area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
         for index in 0..2 {
             let rows = Rows { read: 2, committed: 2, ..Rows::default() };
-            let receipt = ChunkReceipt { index, rows, row_hash: Some(RowHash(u128::MAX - 1)), table_version: Some(7) };
+            let row_hash = Some(RowHash(u128::MAX - 1));
+            let receipt = ChunkReceipt { index, rows, row_hash, checksum: None, table_version: Some(7) };
             put_json(&storage, &area.chunk_receipt(index), &receipt, PutMode::Overwrite).await.unwrap();
         }
         Self { storage, topic, area }

@@ -2,13 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use futures::{StreamExt, stream};
 use shared::testing::{Emulator, MemoryStorage, storage_contract};
-use shared::{LocalStorage, Location, ObjectVersion, PutMode, S3Storage, Storage, StorageError, error_chain};
+use shared::{Copied, LocalStorage, Location, ObjectVersion, PutMode, S3Storage, Storage, StorageError, error_chain};
 
 fn at(text: &str) -> Location {
     text.parse().unwrap()
@@ -22,6 +24,24 @@ async fn local_keeps_the_contract() {
     while let Some(path) = left.pop() {
         assert!(!path.to_str().unwrap().ends_with(".partial"), "{} is left", path.display());
         left.extend(path.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()));
+    }
+}
+
+/// A link has the age of its file, so an old file gets none: nobody is to take its copy for something to be cleaned up.
+#[tokio::test]
+async fn a_local_copy_is_young() {
+    for (age, is_linked) in [(Duration::ZERO, true), (Duration::from_hours(2), false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("object"), folder.path().join("copy"));
+        std::fs::write(&path, "object").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        let (from, to) = (at(path.to_str().unwrap()), at(copy.to_str().unwrap()));
+        let version = LocalStorage.stat(&from).await.unwrap().version;
+        LocalStorage.copy(&from, &version, &to).await.unwrap().unwrap();
+        let metadata = [path, copy].map(|path| path.metadata().unwrap());
+        assert_eq!(metadata[0].ino() == metadata[1].ino(), is_linked, "{age:?}");
+        assert!(metadata[1].modified().unwrap().elapsed().unwrap_or_default() < Duration::from_mins(1), "{age:?}");
     }
 }
 
@@ -195,4 +215,27 @@ async fn a_conflict_of_racers_is_asked_again() {
     let lost = s3.put(&object, "x".into(), PutMode::IfAbsent).await;
     assert!(matches!(lost, Err(StorageError::AlreadyExists { .. })), "{lost:?}");
     assert_eq!(server.join().unwrap(), 5);
+}
+
+#[tokio::test]
+async fn s3_tells_the_checksum_of_a_copy() {
+    const COPIED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<CopyObjectResult><ETag>\"2\"</ETag>\
+                          <ChecksumCRC64NVME>rosUhgp5mIg=</ChecksumCRC64NVME></CopyObjectResult>";
+    const UNTOLD: &str =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<CopyObjectResult><ETag>\"2\"</ETag></CopyObjectResult>";
+    const FAILED_LATE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>AccessDenied</Code></Error>";
+    const CHANGED: &str = "HTTP/1.1 412 Precondition Failed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let (config, server) = scripted(&[COPIED, UNTOLD, FAILED_LATE, CHANGED]);
+    let (s3, from, to) = (S3Storage::new(&config), at("s3://chunks/00000.parquet"), at("s3://lake/t/part.parquet"));
+    let version = ObjectVersion("\"1\"".to_owned());
+    let copy = || s3.copy(&from, &version, &to);
+    let checksum = Some("crc64nvme:ae8b14860a799888".to_owned());
+    assert_eq!(copy().await.unwrap(), Some(Copied { checksum }));
+    assert_eq!(copy().await.unwrap(), Some(Copied { checksum: None }));
+    let late = copy().await;
+    assert!(late.is_err(), "{late:?}");
+    let changed = copy().await;
+    assert!(matches!(&changed, Err(StorageError::Changed { at, .. }) if *at == from), "{changed:?}");
+    assert_eq!(s3.copy(&from, &version, &at("/local")).await.unwrap(), None);
+    assert_eq!(server.join().unwrap(), 4);
 }

@@ -17,7 +17,7 @@ use crate::support::{Load, World, batch, expected, numbered, strings, world};
 use crate::watched::Watched;
 
 /// Merges whatever is small, and does nothing else.
-const WITHIN: Maintenance = Maintenance {
+pub(crate) const WITHIN: Maintenance = Maintenance {
     checkpoint: Checkpoints::Off,
     log: false,
     vacuum: Vacuum::Off,
@@ -40,7 +40,7 @@ impl World {
         tasks
     }
 
-    async fn compact(&self, asked: Maintenance) -> Compacted {
+    pub(crate) async fn compact(&self, asked: Maintenance) -> Compacted {
         self.compacted(asked).await.unwrap()
     }
 

@@ -10,6 +10,7 @@ mod maintain;
 mod refusals;
 mod rows;
 mod support;
+mod takeover;
 mod undo;
 mod verify;
 mod watched;

@@ -11,9 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use shared::checksum::Checksum;
 use shared::{
-    BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Format, Job, LoadPolicy, Location, Manifest, Message,
-    ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores, TextPolicy,
-    Verdict, WorkArea, get_json, put_json, try_get_json,
+    BadRecords, ChunkEntry, ChunkReceipt, CommitMode, DataFileMode, Format, Job, LoadPolicy, Location, Manifest,
+    Message, NdjsonPolicy, ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject,
+    Stores, TextPolicy, Verdict, WorkArea, get_json, put_json, try_get_json,
 };
 use tempfile::TempDir;
 use worker::{DeltaOptions, LoadContext, Tables, load};
@@ -33,6 +33,9 @@ pub(crate) struct Load<'a> {
     pub(crate) partition_by: &'a [&'a str],
     pub(crate) bad_records: BadRecords,
     pub(crate) commit: CommitMode,
+    /// Whether chunks are row groups of a Parquet source.
+    pub(crate) of_parquet: bool,
+    pub(crate) data_files: DataFileMode,
 }
 
 pub(crate) async fn world() -> World {
@@ -47,6 +50,7 @@ impl World {
         let job = job(&root.join("in.csv"), &table, 1 << 20, &load);
         let mut settings = Settings::from_lookup(|_| None).unwrap();
         settings.table = Some(table.clone());
+        settings.data_files = load.data_files;
         settings.commit.initial = std::time::Duration::from_millis(5);
         settings.commit.max_attempts = 200;
         let context = LoadContext {
@@ -188,6 +192,11 @@ fn show(column: &ArrayRef, row: usize) -> String {
 
 pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &Load<'_>) -> Job {
     let source = SourceObject { uri: source.clone(), size: 1, version: ObjectVersion("1".to_owned()) };
+    let format = if load.of_parquet {
+        Format::Parquet { column_names: vec![] }
+    } else {
+        Format::Ndjson(NdjsonPolicy { data_start: 0, columns: vec![], null_words: vec![] })
+    };
     let policy = Policy {
         chunk_bytes,
         block_bytes: 1 << 20,
@@ -195,7 +204,7 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
         codec: "snappy".to_owned(),
         bad_records: load.bad_records,
         text: TextPolicy::default(),
-        format: Format::Parquet { column_names: vec![] },
+        format,
     };
     let partition_by = load.partition_by.iter().map(|&name| name.to_owned()).collect();
     let load =

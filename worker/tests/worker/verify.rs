@@ -10,7 +10,7 @@ use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
-use shared::{ChunkReceipt, CommitMode, PutMode, put_json};
+use shared::{ChunkReceipt, CommitMode, DataFileMode, PutMode, put_json};
 use worker::{Finding, Verification, undo, verify};
 
 use crate::support::{Load, World, batch, longs, numbered, strings};
@@ -37,12 +37,12 @@ impl World {
     async fn is_equal(&self, rows: u64) {
         let verified = self.verify().await;
         assert_eq!((verified.finding, verified.expected.rows), (Finding::Equal, rows), "{verified:?}");
-        assert_eq!((verified.expected, verified.differing.len()), (verified.found, 0));
+        assert_eq!((&verified.expected, verified.differing.len()), (&verified.found, 0));
         assert_eq!(self.receipt().await.unwrap().row_hash, verified.found.row_hash);
     }
 
     /// Data files as the log has them.
-    fn all_adds(&self) -> Vec<Value> {
+    pub(crate) fn all_adds(&self) -> Vec<Value> {
         let log = self.log();
         let actions =
             log.iter().flat_map(|entry| entry.lines()).map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -106,7 +106,8 @@ async fn values_of_partitions_are_read_from_the_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_altered_file_is_told() {
-    let world = World::with_job(Load::default(), &[numbered(0..10), numbered(10..20)]).await;
+    let load = Load { data_files: DataFileMode::Rewritten, ..Load::default() };
+    let world = World::with_job(load, &[numbered(0..10), numbered(10..20)]).await;
     let path = std::path::Path::new(world.table.key()).join(world.all_adds()[1]["path"].as_str().unwrap());
     let read = |path| ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     let rows = read(&path).next().unwrap().unwrap();
@@ -176,11 +177,12 @@ async fn a_job_on_its_way_is_verified_as_far_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_without_a_hash_proves_nothing() {
-    let world = World::with_job(Load::default(), &[numbered(0..10)]).await;
+    let load = Load { data_files: DataFileMode::Rewritten, ..Load::default() };
+    let world = World::with_job(load, &[numbered(0..10)]).await;
     let receipt = ChunkReceipt { row_hash: None, ..world.chunk_receipt(0).await };
     let (storage, at) = (world.context.storage.as_ref(), world.area.chunk_receipt(0));
     put_json(storage, &at, &receipt, PutMode::Overwrite).await.unwrap();
     let verified = world.verify().await;
     assert_eq!((verified.finding, verified.found.rows), (Finding::Untold, 10));
-    assert_eq!(verified.reason.as_deref(), Some("the receipts are from before rows were hashed"));
+    assert!(verified.reason.unwrap().contains("the receipts are from before rows were hashed"));
 }

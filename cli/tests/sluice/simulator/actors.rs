@@ -135,9 +135,11 @@ async fn split_in_poller(process: &Process, context: &HandlerContext, message: &
 }
 
 fn load_context(process: &Arc<Process>) -> LoadContext {
+    let mut settings = settings(&process.world, &mut process.dice("settings"));
+    settings.data_files = process.dice("data files").one_of(process.world.scenario.data_files);
     LoadContext {
         storage: SimulatedStorage::new(process),
-        settings: settings(&process.world, &mut process.dice("settings")),
+        settings,
         progress: Arc::new(Progress::default()),
         delta: DeltaOptions { object_store: Some(SimulatedTable::new(process)), ..DeltaOptions::default() },
         topic: None,

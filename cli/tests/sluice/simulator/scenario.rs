@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use shared::{CommitMode, Location, OnReplace};
+use shared::{CommitMode, DataFileMode, Location, OnReplace};
 
 use super::dice::Dice;
 use super::faults::Weather;
@@ -44,6 +44,8 @@ pub(crate) struct Scenario {
     pub(crate) partition_by: Vec<String>,
     pub(crate) commit_modes: &'static [CommitMode],
     pub(crate) on_replace: OnReplace,
+    /// What each life of a worker makes data files of: one of these.
+    pub(crate) data_files: &'static [DataFileMode],
 }
 
 /// An object that is dropped, and perhaps another in its place.
@@ -97,6 +99,11 @@ impl Scenario {
             } else {
                 OnReplace::Append
             },
+            data_files: Dice::of(seed, &["data files"]).one_of::<&[_]>(&[
+                &[DataFileMode::AsSplit],
+                &[DataFileMode::Rewritten],
+                &[DataFileMode::AsSplit, DataFileMode::Rewritten],
+            ]),
         }
     }
 }

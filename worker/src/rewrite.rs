@@ -1,0 +1,97 @@
+//! Chunks whose rows are written to data files anew, as SQL or the table wants them.
+
+use std::sync::Arc;
+
+use deltalake::kernel::Add;
+use futures::StreamExt;
+use shared::{RowHash, Rows};
+
+use crate::LoadContext;
+use crate::complete::Account;
+use crate::conform::Conform;
+use crate::error::LoadError;
+use crate::fetch::ChunkFile;
+use crate::plan::{Plan, Sources};
+use crate::quarantine::Quarantine;
+use crate::route::RoutedChunk;
+use crate::table::Table;
+use crate::transform::{self, transform};
+use crate::write::DataFiles;
+
+/// Writes the rows of a chunk, or what SQL makes of them, to data files.
+pub(crate) async fn rewrite(
+    context: &LoadContext,
+    table: &Table,
+    plan: &Plan,
+    chunk: &RoutedChunk,
+    file: &Arc<ChunkFile>,
+) -> Result<(Plan, Vec<Add>, Account), LoadError> {
+    let rows = transform(file, chunk, context.settings.sql_memory_bytes).await?;
+    let accommodated = plan.accommodate(&rows.schema);
+    let (plan, sources) = accommodated.map_err(|reason| {
+        let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
+        LoadError::Unfit { chunk, table, reason }
+    })?;
+    let mut files = DataFiles::new(table, &plan);
+    let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
+    let counted = match written {
+        Ok(written) => file.ensure_verified().await.map(|()| written.account(file.rows())),
+        Err(error) => Err(error),
+    };
+    match counted {
+        Ok(account) => Ok((plan, files.finish(Some(&chunk.app_id)).await?, account)),
+        Err(error) => {
+            files.abort().await;
+            Err(error)
+        }
+    }
+}
+
+/// Rows that came out of a chunk's SQL.
+#[derive(Debug)]
+struct Written {
+    came: u64,
+    /// How many of them were kept back.
+    quarantined: u64,
+    /// Hash of the others.
+    row_hash: RowHash,
+}
+
+/// Writes rows, and keeps those that do not fit.
+async fn write(
+    context: &LoadContext,
+    chunk: &RoutedChunk,
+    plan: &Plan,
+    sources: &Sources,
+    mut rows: transform::Rows,
+    files: &mut DataFiles<'_>,
+) -> Result<Written, LoadError> {
+    let mut row_hash = RowHash::default();
+    let mut conform = Conform { chunk, plan, sources, rows: 0 };
+    let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
+    while let Some(batch) = rows.batches.next().await {
+        let (taken, rejected) = conform.conform(&batch?)?;
+        row_hash += crate::row_hash::row_hash(&taken, plan.partition_by())
+            .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
+        files.write(&taken).await?;
+        quarantine.add(rejected).await?;
+    }
+    let quarantined = quarantine.finish().await?;
+    context.progress.rows_quarantined.add(quarantined);
+    Ok(Written { came: conform.rows, quarantined, row_hash })
+}
+
+impl Written {
+    /// The account of a chunk that `read` rows were in.
+    fn account(&self, read: u64) -> Account {
+        let Self { came, quarantined, row_hash } = *self;
+        let rows = Rows {
+            read,
+            committed: came - quarantined,
+            filtered: read.saturating_sub(came),
+            quarantined,
+            added: came.saturating_sub(read),
+        };
+        Account { rows, row_hash: Some(row_hash), checksum: None }
+    }
+}
