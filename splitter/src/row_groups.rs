@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatchReader;
 use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::basic::LogicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -258,28 +259,35 @@ fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// A field under another name. A logical type that this version does not know cannot be written, and so goes: what it is
+/// about is read as the bytes or numbers that it is made of, in the source as in the chunks.
 fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
     let info = field.get_basic_info();
     let id = info.has_id().then(|| info.id());
+    let is_known = |logical: &&LogicalType| !matches!(logical, LogicalType::_Unknown { .. });
+    let logical = info.logical_type_ref().filter(is_known).cloned();
     match field {
         Type::PrimitiveType { physical_type, type_length, scale, precision, .. } => {
             Type::primitive_type_builder(name, *physical_type)
                 .with_repetition(info.repetition())
                 .with_converted_type(info.converted_type())
-                .with_logical_type(info.logical_type_ref().cloned())
+                .with_logical_type(logical)
                 .with_length(*type_length)
                 .with_precision(*precision)
                 .with_scale(*scale)
                 .with_id(id)
                 .build()
         }
-        Type::GroupType { fields, .. } => Type::group_type_builder(name)
-            .with_repetition(info.repetition())
-            .with_converted_type(info.converted_type())
-            .with_logical_type(info.logical_type_ref().cloned())
-            .with_fields(fields.clone())
-            .with_id(id)
-            .build(),
+        Type::GroupType { fields, .. } => {
+            let fields = fields.iter().map(|field| renamed(field, field.name()).map(Arc::new));
+            Type::group_type_builder(name)
+                .with_repetition(info.repetition())
+                .with_converted_type(info.converted_type())
+                .with_logical_type(logical)
+                .with_fields(fields.collect::<Result<_, _>>()?)
+                .with_id(id)
+                .build()
+        }
     }
 }
 
@@ -333,6 +341,8 @@ impl RangedFile {
             ParquetError::External(source) => source.to_string(),
             error => error.to_string(),
         };
+        // Arrow says once more that it is about Parquet.
+        let reason = reason.strip_prefix("Parquet argument error: ").unwrap_or(&reason);
         BadInput::whole(&self.source.uri, reason, HINT).into()
     }
 }
