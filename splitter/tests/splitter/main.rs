@@ -6,6 +6,8 @@ mod compressed;
 mod dialects;
 mod events;
 mod limit;
+mod one_file;
 mod pollock;
 mod properties;
+mod suites;
 mod types;
