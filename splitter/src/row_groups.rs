@@ -14,9 +14,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{SchemaDescriptor, Type};
-use shared::{Policy, Progress, SourceObject, Storage, StorageError};
+use shared::{Location, Policy, Progress, SourceObject, Storage, StorageError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 use crate::assemble::{byte_range, file_bytes, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
@@ -48,7 +49,7 @@ impl ParquetSource {
         let file = RangedFile::new(storage, source.clone(), progress);
         let reader = file.clone();
         let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
-        let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
+        let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
         let metadata = loaded.map_err(|error| file.blame(&error))?;
         let opened = Self { file, metadata };
         opened.check_places()?;
@@ -136,7 +137,7 @@ impl ParquetSource {
         // The end of the channel means the end of the source, so a panic must not look like one.
         tokio::spawn(async move {
             if let Err(panic) = work.await {
-                drop(of_panic.send(Err(SplitError::internal(&at, panic))).await);
+                drop(of_panic.send(Err(gave_up(&at, panic))).await);
             }
         });
         receiver
@@ -234,6 +235,18 @@ impl ParquetSource {
             pairs.iter().filter_map(kept).collect()
         });
         Ok(ChunkSchema { columns: Arc::new(SchemaDescriptor::new(Arc::new(root))), key_values })
+    }
+}
+
+/// The error of a Parquet reader that panicked: on bytes that nobody expected, so what is wrong is the source.
+pub(crate) fn gave_up(at: &Location, error: JoinError) -> SplitError {
+    match error.try_into_panic() {
+        Ok(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let reason = format!("the Parquet reader cannot read on: {}", text.unwrap_or("it does not say why"));
+            BadInput::whole(at, reason, HINT).into()
+        }
+        Err(error) => SplitError::internal(at, error),
     }
 }
 

@@ -5,6 +5,7 @@
 mod compressed;
 mod dialects;
 mod events;
+mod fuzz;
 mod limit;
 mod one_file;
 mod pollock;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shared::testing::MemoryStorage;
 use shared::{Progress, PutMode, Settings, Storage};
-use splitter::{RejectedRecord, SplitContext, SplitError, SplitOutcome, rejected, split};
+use splitter::{Plan, RejectedRecord, SplitContext, SplitError, SplitOutcome, plan, rejected, split};
 
 use crate::properties::at;
 
@@ -24,12 +24,11 @@ pub(crate) struct Split {
     storage: Arc<dyn Storage>,
 }
 
-/// Splits a file that is named `source`.
-pub(crate) async fn split_file(file: impl Into<Bytes>, settings: Settings) -> Result<Split, SplitError> {
+async fn drop_file(file: Bytes, settings: Settings) -> SplitContext {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
-    storage.put(&at("source"), file.into(), PutMode::Overwrite).await.unwrap();
-    let context = SplitContext {
-        storage: Arc::clone(&storage),
+    storage.put(&at("source"), file, PutMode::Overwrite).await.unwrap();
+    SplitContext {
+        storage,
         queue: None,
         topic: None,
         work_prefix: at("work"),
@@ -40,9 +39,19 @@ pub(crate) async fn split_file(file: impl Into<Bytes>, settings: Settings) -> Re
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),
-    };
+    }
+}
+
+/// Splits a file that is named `source`.
+pub(crate) async fn split_file(file: impl Into<Bytes>, settings: Settings) -> Result<Split, SplitError> {
+    let context = drop_file(file.into(), settings).await;
     let outcome = split(&context, &at("source")).await?;
-    Ok(Split { outcome, storage })
+    Ok(Split { outcome, storage: context.storage })
+}
+
+/// Says what would become of a file that is named `source`.
+pub(crate) async fn plan_file(file: impl Into<Bytes>, settings: Settings) -> Result<Plan, SplitError> {
+    plan(&drop_file(file.into(), settings).await, &at("source")).await
 }
 
 impl Split {
