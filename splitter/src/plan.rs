@@ -13,9 +13,10 @@ use crate::assemble::payload_bytes;
 use crate::decode::{decode, schema};
 use crate::error::SplitError;
 use crate::open::{Examination, examine};
+use crate::ranged_file::gave_up;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
-use crate::row_groups::{ParquetSource, gave_up};
+use crate::row_groups::ParquetSource;
 use crate::split::{Encoded, SplitContext, blocks, encode_block, text_source};
 use crate::text::Start;
 
