@@ -28,6 +28,7 @@ mod open;
 mod plan;
 mod publish;
 mod quarantine;
+mod ranged_file;
 mod read;
 mod record;
 mod record_format;

@@ -13,6 +13,7 @@ use crate::assemble::payload_bytes;
 use crate::decode::{decode, schema};
 use crate::error::SplitError;
 use crate::open::{Examination, examine};
+use crate::ranged_file::gave_up;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
 use crate::row_groups::ParquetSource;
@@ -191,7 +192,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
     let (rows, sizes, columns) = (parquet.rows(), parquet.row_group_bytes(), parquet.columns());
     let at = &examination.source.uri;
     let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
-    let first = first.map_err(|error| SplitError::internal(at, error))??;
+    let first = first.map_err(|error| gave_up(at, error))??;
     let mut shown_rows = Vec::new();
     for batch in &first {
         shown_rows.extend(shown(batch, ROWS).map_err(|error| SplitError::internal(at, error))?);

@@ -1,6 +1,6 @@
 //! Records of a text, and where their fields are.
 
-use std::io::Cursor;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use shared::{CsvPolicy, Dialect};
 
@@ -77,7 +77,7 @@ pub(crate) struct Records<'a> {
     place: usize,
     marks: Marks<'a>,
     spans: Vec<Span>,
-    reader: csv::Reader<Cursor<&'a [u8]>>,
+    reader: csv::Reader<BehindLineEnd<'a>>,
     rewritten: csv::ByteRecord,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Records<'a> {
             place: 0,
             marks: Marks::new(text, wanted),
             spans: Vec::new(),
-            reader: builder.from_reader(Cursor::new(text)),
+            reader: builder.from_reader(BehindLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
             rewritten: csv::ByteRecord::new(),
         }
     }
@@ -179,6 +179,7 @@ impl<'a> Records<'a> {
         // A seek would have it read ahead anew.
         if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
             let mut position = csv::Position::new();
+            // The line end before the record: what stands there, or what the reader is led in by.
             position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
             self.reader.seek(position).ok()?;
         }
@@ -193,7 +194,43 @@ impl<'a> Records<'a> {
     }
 
     fn read_to(&self) -> usize {
-        usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX)
+        usize::try_from(self.reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// A text behind one line end more, which is no record.
+///
+/// Where the `csv` crate begins to read it drops a byte order mark. That is one at the start of a file alone, and goes with the header;
+/// anywhere else it is text, as it is in records that are not left to the crate.
+#[derive(Debug)]
+struct BehindLineEnd<'a> {
+    text: &'a [u8],
+    line_end: u8,
+    /// Place of the next byte, the line end being at 0.
+    position: usize,
+}
+
+impl Read for BehindLineEnd<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let line_end = [self.line_end];
+        let rest = match self.position.checked_sub(1) {
+            None => &line_end[..],
+            Some(place) => self.text.get(place..).unwrap_or_default(),
+        };
+        let length = rest.len().min(buffer.len());
+        if let (Some(buffer), Some(bytes)) = (buffer.get_mut(..length), rest.get(..length)) {
+            buffer.copy_from_slice(bytes);
+        }
+        self.position += length;
+        Ok(length)
+    }
+}
+
+impl Seek for BehindLineEnd<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(position) = to else { return Err(io::ErrorKind::Unsupported.into()) };
+        self.position = usize::try_from(position).unwrap_or(usize::MAX);
+        Ok(position)
     }
 }
 

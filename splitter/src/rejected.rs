@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shared::{Location, SourceObject, Storage, StorageError};
 use tokio::sync::mpsc;
 
-use crate::row_groups::RangedFile;
+use crate::ranged_file::RangedFile;
 
 /// Records that are decoded at once.
 const AT_ONCE: usize = 64;

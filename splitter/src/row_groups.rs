@@ -1,31 +1,24 @@
 //! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
 
-use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchReader;
-use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::basic::LogicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{SchemaDescriptor, Type};
-use shared::{Policy, Progress, SourceObject, Storage, StorageError};
-use tokio::runtime::Handle;
+use shared::{Policy, SourceObject};
 use tokio::sync::mpsc;
 
 use crate::assemble::{byte_range, file_bytes, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
+use crate::ranged_file::{HINT, RangedFile, gave_up};
 use crate::split::{Encoded, SplitContext};
-
-const HINT: &str = "the file is damaged or was not written to its end; have it written again";
-
-/// Bytes that are fetched at once where the decoder does not say how many it wants: it is after the header of a page.
-const READ_BYTES: u64 = 16 << 10;
 
 /// Text bytes of a row group's worth of rows, when a source's row group is cut into smaller ones.
 const PIECE_BYTES: i64 = 16 << 20;
@@ -47,7 +40,7 @@ impl ParquetSource {
         let file = RangedFile::new(storage, source.clone(), progress);
         let reader = file.clone();
         let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
-        let loaded = loaded.await.map_err(|error| SplitError::internal(&source.uri, error))?;
+        let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
         let metadata = loaded.map_err(|error| file.blame(&error))?;
         let opened = Self { file, metadata };
         opened.check_places()?;
@@ -135,7 +128,7 @@ impl ParquetSource {
         // The end of the channel means the end of the source, so a panic must not look like one.
         tokio::spawn(async move {
             if let Err(panic) = work.await {
-                drop(of_panic.send(Err(SplitError::internal(&at, panic))).await);
+                drop(of_panic.send(Err(gave_up(&at, panic))).await);
             }
         });
         receiver
@@ -258,124 +251,38 @@ fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// A field under another name. A logical type that this version does not know cannot be written, and so goes: what it is
+/// about is read as the bytes or numbers that it is made of, in the source as in the chunks.
 fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
     let info = field.get_basic_info();
     let id = info.has_id().then(|| info.id());
+    let is_known = |logical: &&LogicalType| !matches!(logical, LogicalType::_Unknown { .. });
+    let logical = info.logical_type_ref().filter(is_known).cloned();
     match field {
         Type::PrimitiveType { physical_type, type_length, scale, precision, .. } => {
             Type::primitive_type_builder(name, *physical_type)
                 .with_repetition(info.repetition())
                 .with_converted_type(info.converted_type())
-                .with_logical_type(info.logical_type_ref().cloned())
+                .with_logical_type(logical)
                 .with_length(*type_length)
                 .with_precision(*precision)
                 .with_scale(*scale)
                 .with_id(id)
                 .build()
         }
-        Type::GroupType { fields, .. } => Type::group_type_builder(name)
-            .with_repetition(info.repetition())
-            .with_converted_type(info.converted_type())
-            .with_logical_type(info.logical_type_ref().cloned())
-            .with_fields(fields.clone())
-            .with_id(id)
-            .build(),
+        Type::GroupType { fields, .. } => {
+            let fields = fields.iter().map(|field| renamed(field, field.name()).map(Arc::new));
+            Type::group_type_builder(name)
+                .with_repetition(info.repetition())
+                .with_converted_type(info.converted_type())
+                .with_logical_type(logical)
+                .with_fields(fields.collect::<Result<_, _>>()?)
+                .with_id(id)
+                .build()
+        }
     }
 }
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-/// The source as the Parquet reader wants it: blocking reads of ranges. To be used off the async threads only.
-#[derive(Clone, Debug)]
-pub(crate) struct RangedFile {
-    storage: Arc<dyn Storage>,
-    source: SourceObject,
-    progress: Arc<Progress>,
-    runtime: Handle,
-    /// Why a range could not be read. The Parquet reader passes errors on in more than one wrapping, or as text alone.
-    failure: Arc<Mutex<Option<StorageError>>>,
-}
-
-/// What the Parquet reader is told of a range that could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ReadFailed(String);
-
-impl RangedFile {
-    /// A file that is read from within the async runtime that this is called in.
-    pub(crate) fn new(storage: Arc<dyn Storage>, source: SourceObject, progress: Arc<Progress>) -> Self {
-        Self { storage, source, progress, runtime: Handle::current(), failure: Arc::default() }
-    }
-
-    fn range(&self, start: u64, end: u64) -> Result<Bytes, ReadFailed> {
-        self.progress.bytes_read.add(end - start);
-        let read = self.runtime.block_on(self.storage.get_range(&self.source.uri, &self.source.version, start..end));
-        read.map_err(|error| {
-            let failed = ReadFailed(error.to_string());
-            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            failed
-        })
-    }
-
-    /// What the store answered, where that is what the Parquet reader failed of.
-    pub(crate) fn store_failure(&self) -> Option<StorageError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// What the Parquet reader complains of is the source's fault, unless it could not be read.
-    fn blame(&self, error: &ParquetError) -> SplitError {
-        if let Some(failure) = self.store_failure() {
-            return SplitError::Source(failure);
-        }
-        let reason = match error {
-            ParquetError::External(source) => source.to_string(),
-            error => error.to_string(),
-        };
-        BadInput::whole(&self.source.uri, reason, HINT).into()
-    }
-}
-
-impl Length for RangedFile {
-    fn len(&self) -> u64 {
-        self.source.size
-    }
-}
-
-impl ChunkReader for RangedFile {
-    type T = RangedRead;
-
-    fn get_read(&self, start: u64) -> Result<RangedRead, ParquetError> {
-        Ok(RangedRead { file: self.clone(), position: start, ahead: Bytes::new() })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-        if end > self.source.size {
-            return Err(ParquetError::EOF(format!("bytes {start} to {end} of {} are asked for", self.source.size)));
-        }
-        self.range(start, end).map_err(|error| ParquetError::External(Box::new(error)))
-    }
-}
-
-/// Reads on from a place, some way ahead.
-#[derive(Debug)]
-pub(crate) struct RangedRead {
-    file: RangedFile,
-    position: u64,
-    ahead: Bytes,
-}
-
-impl Read for RangedRead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ahead.is_empty() {
-            let end = self.file.source.size.min(self.position.saturating_add(READ_BYTES)).max(self.position);
-            self.ahead = self.file.range(self.position, end).map_err(io::Error::other)?;
-            self.position = end;
-        }
-        let count = buffer.len().min(self.ahead.len());
-        self.ahead.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
-        Ok(count)
-    }
 }

@@ -138,8 +138,8 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
         }
     };
     match publish_all(context, &mut publisher, row_groups).await {
-        Ok(()) if rows.is_some_and(|rows| rows != publisher.records()) => {
-            let reason = format!("{} rows were read where the footer says {rows:?}", publisher.records());
+        Ok(()) if let Some(rows) = rows.filter(|rows| *rows != publisher.records()) => {
+            let reason = format!("{} rows were read where the footer says {rows}", publisher.records());
             let hint = "the file is damaged or was not written to its end; have it written again";
             publisher.abandon().await?;
             Err(BadInput::whole(&job.source.uri, reason, hint).into())

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use shared::{ColumnType, Location, Progress, SourceObject, Storage, StorageError, ToldColumn};
 
 use crate::error::SplitError;
-use crate::row_groups::RangedFile;
+use crate::ranged_file::RangedFile;
 
 /// Files of the log that are read at once.
 const FILES_AHEAD: usize = 8;

@@ -5,7 +5,10 @@
 mod compressed;
 mod dialects;
 mod events;
+mod fuzz;
 mod limit;
+mod one_file;
 mod pollock;
 mod properties;
+mod suites;
 mod types;
