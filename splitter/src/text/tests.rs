@@ -6,6 +6,8 @@ use shared::{Encoding, PutMode};
 
 use super::*;
 
+mod dialects;
+
 /// Compresses; what stands in several slices becomes as many members, where the format has such.
 fn compressed(compression: Compression, members: &[&[u8]]) -> Vec<u8> {
     let all = || members.concat();
