@@ -105,8 +105,13 @@ impl Members {
         };
         if self.compression == Compression::Xz {
             // Streams may be padded with zeros, four at a time.
+            let mut padding = 0_u64;
             while let [0, ..] = stored.fill_buf()? {
                 stored.consume(1);
+                padding += 1;
+            }
+            if !padding.is_multiple_of(4) {
+                return Err(damaged("the zeros behind a stream are no multiple of four"));
             }
         }
         self.any = true;

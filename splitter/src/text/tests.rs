@@ -7,6 +7,7 @@ use shared::{Encoding, PutMode};
 use super::*;
 
 mod dialects;
+mod suites;
 
 /// Compresses; what stands in several slices becomes as many members, where the format has such.
 fn compressed(compression: Compression, members: &[&[u8]]) -> Vec<u8> {
