@@ -3,6 +3,7 @@
 
 mod quarantine;
 mod reading;
+mod tune;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use shared::{Location, Settings};
 use crate::error::CliError;
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineShowArgs};
 pub(crate) use reading::ReadingArgs;
+pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -49,6 +51,11 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Say how a file would be read, and what would become of it; write nothing
     Plan(PlanArgs),
+    /// Split and load samples of a file in chunks of several sizes, and recommend one
+    Tune(TuneArgs),
+    /// One stage of that, in a process of its own
+    #[command(hide = true, subcommand)]
+    TuneStage(StageArgs),
     /// Split a file into Parquet chunks, and do no more
     Split(SplitArgs),
     /// Say how far a job has come
@@ -248,12 +255,7 @@ status: 1 when there is a problem, or when neither function can be looked into; 
 impl IngestArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        let sql = match &self.sql_file {
-            Some(file) => {
-                Some(std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })?)
-            }
-            None => self.sql.clone(),
-        };
+        let sql = sql(self.sql.as_ref(), self.sql_file.as_ref())?;
         let own = [
             ("TABLE_URI", self.table.as_deref()),
             ("TRANSFORM_SQL", sql.as_deref()),
@@ -345,6 +347,14 @@ fn settings<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>
         None => std::env::var(asked).ok(),
     };
     Settings::from_lookup(lookup).map_err(CliError::Settings)
+}
+
+/// SQL as it was given, or as its file has it.
+fn sql(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>, CliError> {
+    let read = |file: &PathBuf| {
+        std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })
+    };
+    file.map(read).transpose().map(|sql| sql.or_else(|| text.cloned()))
 }
 
 /// Where work areas are: as the option says, or `CHUNK_BUCKET`, or below the table, so that what was loaded in which way

@@ -71,6 +71,26 @@ pub(crate) enum CliError {
     NoDeployment { splitter: String, worker: String, reason: String, is_missing: bool },
     #[error("{unproven} of {jobs} jobs cannot be shown to be in the table as they were committed")]
     Unproven { unproven: usize, jobs: usize },
+    #[error("cannot take samples")]
+    TuneDir(#[source] std::io::Error),
+    #[error("chunks of {chunk_mib} MiB: {said}")]
+    Stage { chunk_mib: u64, said: String, code: u8 },
+    #[error("{0}")]
+    Sample(String),
+    #[error("samples of {sample_mb} MiB are too small for two of the sizes {sizes:?}")]
+    SmallSample { sample_mb: u16, sizes: Vec<u64> },
+    #[error("{source_uri} has no rows: there is nothing to tune")]
+    NoRows { source_uri: String },
+    #[error("cannot use the prices in {}: {reason}", file.display())]
+    Prices { file: PathBuf, reason: String },
+    #[error("cannot write {}", file.display())]
+    Page {
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("stopped on request; nothing is left of the samples")]
+    TuneStopped,
     #[error("{} found", counted(*problems, "problem"))]
     Unhealthy { problems: u64 },
 }
@@ -102,14 +122,19 @@ impl CliError {
             | Self::Context(_)
             | Self::SameQueue { .. }
             | Self::SeveralJobs { .. }
+            | Self::SmallSample { .. }
+            | Self::Prices { .. }
             | Self::NoSingleSource { .. } => 2,
             Self::Split(SplitError::Stopped { .. })
             | Self::Stopped { .. }
             | Self::ReplayStopped { .. }
-            | Self::ListStopped => 130,
+            | Self::ListStopped
+            | Self::TuneStopped => 130,
+            Self::Stage { code, .. } => *code,
             Self::TooManyBad { .. } | Self::Split(SplitError::TooManyBad(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
             Self::NoJob { .. }
+            | Self::NoRows { .. }
             | Self::Undone { .. }
             | Self::Undo(LoadError::Unknown { .. })
             | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
@@ -127,6 +152,9 @@ impl CliError {
             | Self::NoDeployment { .. }
             | Self::Unhealthy { .. }
             | Self::Unproven { .. }
+            | Self::TuneDir(_)
+            | Self::Sample(_)
+            | Self::Page { .. }
             | Self::Bug(_) => 1,
         }
     }
@@ -154,6 +182,12 @@ impl CliError {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
             Self::SeveralJobs { .. } => Some("say which of these jobs"),
+            Self::TuneDir(_) => {
+                Some("samples are written to the directory for temporary files: TMPDIR says another one")
+            }
+            Self::SmallSample { .. } => Some(
+                "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
+            ),
             Self::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
             Self::NoJob { .. } => Some(
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \

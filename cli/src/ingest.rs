@@ -20,6 +20,7 @@ use crate::output::{Output, counted, grouped, mebibytes};
 use crate::poll::Pollers;
 use crate::progress::ProgressLine;
 use crate::stop;
+use crate::usage::peak_rss_bytes;
 
 /// How long a received chunk task stays hidden; extended while it is worked on.
 const VISIBILITY: Duration = Duration::from_mins(1);
@@ -266,11 +267,4 @@ fn text(report: &Report) -> String {
         report.seconds
     ));
     lines.join("\n")
-}
-
-/// Most resident memory of this process so far, where `/proc` tells.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }

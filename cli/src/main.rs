@@ -15,7 +15,9 @@ mod quarantine;
 mod split;
 mod status;
 mod stop;
+mod tune;
 mod undo;
+mod usage;
 mod work;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ async fn main() -> ExitCode {
     let done = match &args.command {
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Plan(args) => plan::run(args, output).await,
+        Command::Tune(args) => tune::run(args, output).await,
+        Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Maintain(args) => maintain::run(args, output).await,

@@ -26,6 +26,7 @@ mod resume;
 mod s3;
 mod simulator;
 mod support;
+mod tune;
 mod types;
 mod undo;
 mod verify;
