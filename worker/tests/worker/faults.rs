@@ -13,7 +13,7 @@ use deltalake::logstore::object_store::{
 };
 use deltalake::{ObjectStoreError, Path};
 use futures::stream::BoxStream;
-use shared::{Listed, Location, ObjectStat, ObjectVersion, Rows, Storage, StorageError, Upload, Verdict};
+use shared::{Copied, Listed, Location, ObjectStat, ObjectVersion, Rows, Storage, StorageError, Upload, Verdict};
 use worker::load;
 
 use crate::support::{World, expected, numbered, world};
@@ -154,12 +154,35 @@ async fn racers_survive_all_faults_at_once() {
     assert_eq!(world.rows().await, expected(0..80));
 }
 
-/// A store whose receipts cannot be written at first, and which panics at one chunk.
+/// How a store copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copying {
+    /// Not at all.
+    Never,
+    /// It refuses to.
+    Denied,
+    /// It does not tell the checksum.
+    Untold,
+    /// It tells the checksum of other bytes.
+    Wrong,
+    /// To where the table does not look.
+    Elsewhere,
+}
+
+/// A store whose receipts cannot be written at first, which panics at one chunk, and copies as it likes.
 #[derive(Debug)]
 struct FailingStorage {
     inner: Arc<dyn Storage>,
     receipts_fail: AtomicBool,
     panics_at: Option<Location>,
+    copying: Copying,
+}
+
+impl FailingStorage {
+    fn new(world: &World) -> Self {
+        let inner = Arc::clone(&world.context.storage);
+        Self { inner, receipts_fail: AtomicBool::new(false), panics_at: None, copying: Copying::Never }
+    }
 }
 
 #[async_trait]
@@ -194,6 +217,25 @@ impl Storage for FailingStorage {
         self.inner.create(at).await
     }
 
+    async fn copy(
+        &self,
+        from: &Location,
+        version: &ObjectVersion,
+        to: &Location,
+    ) -> std::result::Result<Option<Copied>, StorageError> {
+        let to = if self.copying == Copying::Elsewhere { &to.beside(".elsewhere") } else { to };
+        let copied = |checksum: Option<&str>| Some(Copied { checksum: checksum.map(str::to_owned) });
+        match self.copying {
+            Copying::Never => Ok(None),
+            Copying::Denied => Err(StorageError::Denied { at: from.clone(), source: "403 Forbidden".into() }),
+            Copying::Elsewhere => self.inner.copy(from, version, to).await,
+            Copying::Untold => self.inner.copy(from, version, to).await.map(|_| copied(None)),
+            Copying::Wrong => {
+                self.inner.copy(from, version, to).await.map(|_| copied(Some("crc64nvme:0000000000000000")))
+            }
+        }
+    }
+
     async fn list(&self, prefix: &Location) -> std::result::Result<Vec<Listed>, StorageError> {
         self.inner.list(prefix).await
     }
@@ -206,9 +248,8 @@ impl Storage for FailingStorage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_that_cannot_be_written_is_written_at_the_next_delivery() {
     let mut world = world().await;
-    let inner = Arc::clone(&world.context.storage);
-    let failing = FailingStorage { inner, receipts_fail: AtomicBool::new(true), panics_at: None };
-    world.context.storage = Arc::new(failing);
+    world.context.storage =
+        Arc::new(FailingStorage { receipts_fail: AtomicBool::new(true), ..FailingStorage::new(&world) });
     let task = world.chunk(0, &numbered(0..10)).await;
     let verdict = world.load(std::slice::from_ref(&task)).await.remove(0);
     assert!(matches!(&verdict, Verdict::Retry { reason, .. } if reason.contains("503 Slow Down")), "{verdict:?}");
@@ -221,11 +262,44 @@ async fn a_receipt_that_cannot_be_written_is_written_at_the_next_delivery() {
 async fn a_panic_fails_its_chunk_alone() {
     let mut world = world().await;
     let tasks = [world.chunk(0, &numbered(0..10)).await, world.chunk(1, &numbered(10..20)).await];
-    let inner = Arc::clone(&world.context.storage);
     let panics_at = Some(world.area.chunk(0));
-    world.context.storage = Arc::new(FailingStorage { inner, receipts_fail: AtomicBool::new(false), panics_at });
+    world.context.storage = Arc::new(FailingStorage { panics_at, ..FailingStorage::new(&world) });
     let verdicts = world.load(&tasks).await;
     assert!(matches!(&verdicts[0], Verdict::Retry { reason, .. } if reason.contains("a bug at")), "{verdicts:?}");
     assert_eq!(verdicts[1], Verdict::Done);
     assert_eq!(world.rows().await, expected(10..20));
+}
+
+/// A chunk is taken over, or refused when its bytes are others, however its store copies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_has_the_bytes_of_the_task() {
+    for (copying, is_damaged, is_taken) in [
+        (Copying::Never, false, true),
+        (Copying::Denied, false, true),
+        (Copying::Untold, false, true),
+        (Copying::Elsewhere, false, true),
+        (Copying::Wrong, false, false),
+        (Copying::Never, true, false),
+        (Copying::Denied, true, false),
+        (Copying::Untold, true, false),
+    ] {
+        let mut world = world().await;
+        let task = world.chunk(0, &numbered(0..10)).await;
+        if is_damaged {
+            let at = world.area.chunk(0);
+            let mut bytes = world.context.storage.get(&at).await.unwrap().to_vec();
+            bytes[20] ^= 1;
+            world.context.storage.put(&at, bytes.into(), shared::PutMode::Overwrite).await.unwrap();
+        }
+        world.context.storage = Arc::new(FailingStorage { copying, ..FailingStorage::new(&world) });
+        if is_taken {
+            world.load_done(&[task]).await;
+            assert_eq!(world.rows().await, expected(0..10), "{copying:?}");
+            assert!(world.chunk_receipt(0).await.checksum.is_some(), "{copying:?}");
+        } else {
+            let reason = world.rejected(task).await;
+            assert!(reason.contains("is damaged: its checksum is"), "{copying:?}: {reason}");
+            assert!(world.no_table() && world.files_on_disk() == 0, "{copying:?}");
+        }
+    }
 }
