@@ -19,6 +19,7 @@ use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, propert
 use crate::error::{BadInput, SplitError};
 use crate::ranged_file::{HINT, RangedFile, gave_up};
 use crate::split::{Encoded, SplitContext};
+use crate::text::ExpansionLimit;
 
 /// Text bytes of a row group's worth of rows, when a source's row group is cut into smaller ones.
 const PIECE_BYTES: i64 = 16 << 20;
@@ -44,6 +45,8 @@ impl ParquetSource {
         let metadata = loaded.map_err(|error| file.blame(&error))?;
         let opened = Self { file, metadata };
         opened.check_places()?;
+        let limit = ExpansionLimit::new(&context.settings, source.size);
+        limit.check(&source.uri, "Parquet", opened.expanded_bytes())?;
         Ok(opened)
     }
 
@@ -60,6 +63,13 @@ impl ParquetSource {
     /// Types of the top-level columns.
     pub(crate) fn columns(&self) -> Vec<String> {
         self.metadata.schema().fields().iter().map(|field| field.data_type().to_string()).collect()
+    }
+
+    /// Bytes of all pages, decompressed.
+    fn expanded_bytes(&self) -> u64 {
+        let columns = self.parquet().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        let sizes = columns.map(|column| u64::try_from(column.uncompressed_size()).unwrap_or_default());
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Bytes of each row group.

@@ -83,6 +83,16 @@ impl ExpansionLimit {
             _ => Self { max_bytes: by_ratio, name: "MAX_EXPANSION_RATIO" },
         }
     }
+
+    /// The error of a source that becomes larger, where it does.
+    pub(crate) fn check(self, at: &Location, format: &str, bytes: u64) -> Result<(), SplitError> {
+        if bytes <= self.max_bytes {
+            return Ok(());
+        }
+        let (limit, name) = (self.max_bytes >> 20, self.name);
+        let reason = format!("the {format} data expand to more than {limit} MiB, which is the limit by {name}");
+        Err(BadInput::whole(at, reason, "if the file is to be trusted, raise the limit and run again").into())
+    }
 }
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, SplitError>> + Send>>;
@@ -240,8 +250,8 @@ impl Pump {
         let decoded = decoded.unwrap_or_default();
         let start = self.expanded;
         self.expanded += u64::try_from(decoded).unwrap_or_default();
-        if self.compression != Compression::None && self.expanded > self.limit.max_bytes {
-            return Err(self.too_large().into());
+        if self.compression != Compression::None {
+            self.limit.check(&self.at, name_of(self.compression), self.expanded)?;
         }
         let bytes = self.room.get(..decoded).unwrap_or_default();
         let skipped = usize::try_from(self.to_skip).unwrap_or(usize::MAX).min(decoded);
@@ -286,15 +296,6 @@ impl Pump {
             None => *restart = Some(place),
             Some(_) => self.awaits_line_end = Some(place),
         }
-    }
-
-    fn too_large(&self) -> BadInput {
-        let (limit, name) = (self.limit.max_bytes >> 20, self.limit.name);
-        let reason = format!(
-            "the {} data expand to more than {limit} MiB, which is the limit by {name}",
-            name_of(self.compression)
-        );
-        BadInput::whole(&self.at, reason, "if the file is to be trusted, raise the limit and run again")
     }
 
     fn blame(&self, error: io::Error) -> SplitError {

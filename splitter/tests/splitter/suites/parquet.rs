@@ -80,6 +80,7 @@ async fn whole_files() {
     insta::assert_snapshot!(exceptions("parquet-testing/data", 55).await, @r"
     datapage_v1-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source: Parquet error: Page CRC checksum mismatch
     dict-page-offset-zero.parquet: refused: s3://b/source: Parquet error: Expected list element type of I64 but got I16
+    large_string_map.brotli.parquet: refused: s3://b/source: the Parquet data expand to more than 256 MiB, which is the limit by MAX_EXPANSION_RATIO
     nation.dict-malformed.parquet: unreadable: EOF: Invalid page header; cut: refused: s3://b/source: EOF: Invalid page header
     repeated_no_annotation.parquet: 6 rows, others than a plain reader finds; cut: refused: s3://b/source: 0 rows were read where the footer says 6
     rle-dict-uncompressed-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source: Parquet error: Page CRC checksum mismatch
