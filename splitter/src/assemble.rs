@@ -9,16 +9,13 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::ColumnDescPtr;
 use shared::checksum::Checksum;
-use shared::{ChunkEntry, Location, SourceObject, Storage, Upload};
+use shared::{ChunkEntry, Location, Storage, Upload};
 
 use crate::encode::{ChunkSchema, Payload, RowGroup};
 use crate::error::SplitError;
 
 /// The four bytes that a Parquet file begins and ends with.
 const MAGIC: &[u8; 4] = b"PAR1";
-
-/// Bytes of a source's row group that are copied at once.
-const COPY_BYTES: u64 = 4 << 20;
 
 /// What moving a column to another place can add to its part of a footer: three offsets of ten bytes at most.
 const MOVED_COLUMN_BYTES: u64 = 30;
@@ -69,46 +66,37 @@ impl ChunkWriter {
     pub(crate) fn has_room_for(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<bool, SplitError> {
         let internal = |error| SplitError::internal(&self.at, error);
         let end = self.position + payload_bytes(&row_group.metadata);
-        let bound = self.footer_bound + footer_part(row_group).map_err(internal)?;
+        let bound = self.footer_bound + footer_part(&row_group.metadata, &row_group.schema).map_err(internal)?;
         if end + bound <= chunk_bytes {
             return Ok(true);
         }
         let mut row_groups = self.row_groups.clone();
-        row_groups.push(self.place(row_group)?);
+        row_groups.push(self.place(&row_group.metadata)?);
         Ok(end + length(&footer(&self.schema, row_groups).map_err(internal)?) <= chunk_bytes)
     }
 
     /// Appends a row group.
-    pub(crate) async fn append(
-        &mut self,
-        row_group: &RowGroup,
-        storage: &dyn Storage,
-        source: &SourceObject,
-    ) -> Result<(), SplitError> {
-        let placed = self.place(row_group)?;
-        for column in row_group.metadata.columns() {
-            let range = byte_range(column);
-            match &row_group.payload {
-                Payload::Memory(file) => {
-                    let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                    let part = part.filter(|(_, end)| *end <= file.len()).map(|(start, end)| file.slice(start..end));
-                    let missing = || SplitError::internal(&self.at, "a column lies outside of its row group");
-                    let part = part.ok_or_else(missing)?;
-                    self.write(part).await?;
+    pub(crate) async fn append(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
+        let RowGroup { metadata, payload, schema } = row_group;
+        let placed = self.place(&metadata)?;
+        self.footer_bound += footer_part(&metadata, &schema).map_err(|error| SplitError::internal(&self.at, error))?;
+        let end = self.position + payload_bytes(&metadata);
+        match payload {
+            Payload::Memory(file) => {
+                for column in metadata.columns() {
+                    self.write(part(&file, byte_range(column)).unwrap_or_default()).await?;
                 }
-                Payload::Source => {
-                    let mut start = range.start;
-                    while start < range.end {
-                        let end = range.end.min(start + COPY_BYTES);
-                        let piece = storage.get_range(&source.uri, &source.version, start..end).await;
-                        self.write(piece.map_err(SplitError::Source)?).await?;
-                        start = end;
-                    }
+            }
+            Payload::Source(mut pieces) => {
+                while let Some(piece) = pieces.recv().await {
+                    self.write(piece?).await?;
                 }
             }
         }
+        if self.position != end {
+            return Err(SplitError::internal(&self.at, "a row group has other bytes than its metadata says"));
+        }
         self.row_groups.push(placed);
-        self.footer_bound += footer_part(row_group).map_err(|error| SplitError::internal(&self.at, error))?;
         Ok(())
     }
 
@@ -139,20 +127,24 @@ impl ChunkWriter {
     }
 
     /// The metadata of a row group as it will stand in this chunk.
-    fn place(&self, row_group: &RowGroup) -> Result<RowGroupMetaData, SplitError> {
-        place(row_group, self.position, self.row_groups.len()).map_err(|error| SplitError::internal(&self.at, error))
+    fn place(&self, metadata: &RowGroupMetaData) -> Result<RowGroupMetaData, SplitError> {
+        let placed = place(metadata, &self.schema, self.position, self.row_groups.len());
+        placed.map_err(|error| SplitError::internal(&self.at, error))
     }
 }
 
 /// Moves a row group to `position`, as the `ordinal`-th of its file.
-fn place(row_group: &RowGroup, position: u64, ordinal: usize) -> Result<RowGroupMetaData, ParquetError> {
-    let schema = &row_group.schema.columns;
+fn place(
+    metadata: &RowGroupMetaData,
+    schema: &ChunkSchema,
+    position: u64,
+    ordinal: usize,
+) -> Result<RowGroupMetaData, ParquetError> {
     let mut next = position;
-    let columns: Result<Vec<_>, ParquetError> = row_group
-        .metadata
+    let columns: Result<Vec<_>, ParquetError> = metadata
         .columns()
         .iter()
-        .zip(schema.columns())
+        .zip(schema.columns.columns())
         .map(|(column, described)| {
             let placed = place_column(column, described, next);
             let range = byte_range(column);
@@ -160,10 +152,10 @@ fn place(row_group: &RowGroup, position: u64, ordinal: usize) -> Result<RowGroup
             placed
         })
         .collect();
-    let mut placed = RowGroupMetaData::builder(Arc::clone(schema))
-        .set_num_rows(row_group.metadata.num_rows())
-        .set_total_byte_size(row_group.metadata.total_byte_size())
-        .set_sorting_columns(row_group.metadata.sorting_columns().cloned())
+    let mut placed = RowGroupMetaData::builder(Arc::clone(&schema.columns))
+        .set_num_rows(metadata.num_rows())
+        .set_total_byte_size(metadata.total_byte_size())
+        .set_sorting_columns(metadata.sorting_columns().cloned())
         .set_file_offset(signed(position))
         .set_column_metadata(columns?);
     // The format has 16 bits for it, and readers do without.
@@ -174,17 +166,17 @@ fn place(row_group: &RowGroup, position: u64, ordinal: usize) -> Result<RowGroup
 }
 
 /// Size in bytes of a file with this row group alone.
-pub(crate) fn file_bytes(row_group: &RowGroup) -> Result<u64, ParquetError> {
+pub(crate) fn file_bytes(metadata: &RowGroupMetaData, schema: &ChunkSchema) -> Result<u64, ParquetError> {
     let start = u64::try_from(MAGIC.len()).unwrap_or_default();
-    let placed = place(row_group, start, 0)?;
-    Ok(start + payload_bytes(&placed) + length(&footer(&row_group.schema, vec![placed])?))
+    let placed = place(metadata, schema, start, 0)?;
+    Ok(start + payload_bytes(&placed) + length(&footer(schema, vec![placed])?))
 }
 
 /// What a row group adds to a footer at most, in bytes.
-fn footer_part(row_group: &RowGroup) -> Result<u64, ParquetError> {
-    let columns = u64::try_from(row_group.metadata.num_columns()).unwrap_or_default();
-    let alone = length(&footer(&row_group.schema, vec![place(row_group, 0, 0)?])?);
-    Ok(alone + MOVED_COLUMN_BYTES * (columns + 1) - length(&footer(&row_group.schema, Vec::new())?))
+fn footer_part(metadata: &RowGroupMetaData, schema: &ChunkSchema) -> Result<u64, ParquetError> {
+    let columns = u64::try_from(metadata.num_columns()).unwrap_or_default();
+    let alone = length(&footer(schema, vec![place(metadata, schema, 0, 0)?])?);
+    Ok(alone + MOVED_COLUMN_BYTES * (columns + 1) - length(&footer(schema, Vec::new())?))
 }
 
 /// Where a column chunk stands: from its dictionary, or its first data page, for its compressed size.
@@ -194,6 +186,12 @@ pub(crate) fn byte_range(column: &ColumnChunkMetaData) -> std::ops::Range<u64> {
     let start = column.dictionary_page_offset().filter(|offset| *offset > 0 && *offset < data).unwrap_or(data);
     let start = u64::try_from(start).unwrap_or_default();
     start..start + u64::try_from(column.compressed_size()).unwrap_or_default()
+}
+
+/// A part of an object in memory; `None` when it lies outside.
+fn part(object: &Bytes, range: std::ops::Range<u64>) -> Option<Bytes> {
+    let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+    (start <= end && end <= object.len()).then(|| object.slice(start..end))
 }
 
 /// Size of the column chunks of a row group, in bytes.

@@ -12,9 +12,12 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{ColumnPath, SchemaDescPtr};
+use tokio::sync::mpsc;
+
+use crate::error::SplitError;
 
 /// One encoded row group, and where its bytes are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RowGroup {
     /// Its metadata, with the offsets at which its columns stand in `payload`.
     pub(crate) metadata: RowGroupMetaData,
@@ -25,12 +28,12 @@ pub(crate) struct RowGroup {
 }
 
 /// Where the bytes of a row group are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Payload {
     /// A Parquet file in memory that has only this row group.
     Memory(Bytes),
-    /// The source, a Parquet file itself.
-    Source,
+    /// In the source, a Parquet file itself: they come in pieces, one column after the other.
+    Source(mpsc::Receiver<Result<Bytes, SplitError>>),
 }
 
 /// What the footer of a chunk says of its columns.

@@ -9,6 +9,7 @@
 
 mod assemble;
 mod content;
+mod crew;
 mod decode;
 mod decompress;
 mod dialect;

@@ -8,9 +8,9 @@ use shared::{
     WorkArea, put_json,
 };
 
-use crate::assemble::{ChunkWriter, payload_bytes};
+use crate::assemble::ChunkWriter;
 use crate::content::Content;
-use crate::encode::{Payload, RowGroup};
+use crate::encode::RowGroup;
 use crate::error::{BadInput, SplitError, TooManyBad};
 use crate::quarantine::{Quarantine, Reject};
 use crate::split::{Encoded, SplitContext};
@@ -132,7 +132,7 @@ impl<'a> Publisher<'a> {
         self.place.records += records;
         self.context.progress.rows_read.add(records);
         let mut rejects = Some(rejects).filter(|_| self.to_skip == 0);
-        for row_group in &row_groups {
+        for row_group in row_groups {
             if self.place.row_groups >= self.to_skip {
                 self.take_row_group(row_group).await?;
             }
@@ -191,9 +191,9 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    async fn take_row_group(&mut self, row_group: &RowGroup) -> Result<(), SplitError> {
+    async fn take_row_group(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
         if let Some(chunk) = &self.chunk
-            && !chunk.has_room_for(row_group, self.job.policy.chunk_bytes)?
+            && !chunk.has_room_for(&row_group, self.job.policy.chunk_bytes)?
         {
             self.end_chunk().await?;
             self.note().await?;
@@ -203,7 +203,7 @@ impl<'a> Publisher<'a> {
             let index = self.index();
             let schema = Arc::clone(&row_group.schema);
             let chunk = ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?;
-            let has_room = chunk.has_room_for(row_group, self.job.policy.chunk_bytes)?;
+            let has_room = chunk.has_room_for(&row_group, self.job.policy.chunk_bytes)?;
             self.chunk = Some(chunk);
             if !has_room {
                 let reason = "one row group with its footer is larger than a chunk";
@@ -212,10 +212,7 @@ impl<'a> Publisher<'a> {
             }
         }
         if let Some(chunk) = &mut self.chunk {
-            chunk.append(row_group, storage, &self.job.source).await?;
-            if matches!(row_group.payload, Payload::Source) {
-                self.context.progress.bytes_read.add(payload_bytes(&row_group.metadata));
-            }
+            chunk.append(row_group).await?;
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! A Parquet file, as the Parquet reader wants it.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
+use futures::Stream;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use shared::{Location, Progress, SourceObject, Storage, StorageError};
@@ -11,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use crate::error::{BadInput, SplitError};
+use crate::read;
 
 /// What may help where a file of Parquet is damaged.
 pub(crate) const HINT: &str = "the file is damaged or was not written to its end; have it written again";
@@ -38,6 +41,14 @@ impl RangedFile {
     /// A file that is read from within the async runtime that this is called in.
     pub(crate) fn new(storage: Arc<dyn Storage>, source: SourceObject, progress: Arc<Progress>) -> Self {
         Self { storage, source, progress, runtime: Handle::current(), failure: Arc::default() }
+    }
+
+    /// The bytes of ranges, one after the other, read some way ahead.
+    pub(crate) fn bytes_of(
+        &self,
+        ranges: impl IntoIterator<Item = Range<u64>, IntoIter: Send>,
+    ) -> impl Stream<Item = Result<Bytes, SplitError>> + Send {
+        read::bytes_of(Arc::clone(&self.storage), self.source.clone(), ranges, Arc::clone(&self.progress))
     }
 
     fn range(&self, start: u64, end: u64) -> Result<Bytes, ReadFailed> {

@@ -1,6 +1,7 @@
 //! The bytes of a source as they are stored, in order, a few ranges ahead.
 
 use std::io::{self, BufRead, Read};
+use std::iter;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,21 +19,29 @@ const RANGE_BYTES: u64 = 4 << 20;
 /// Ranges that are read at once.
 const RANGES_AHEAD: usize = 3;
 
-/// All bytes of a range. Every read insists on the version of the source, so two versions are never mixed.
+/// All bytes of a range.
 pub(crate) fn bytes(
     storage: Arc<dyn Storage>,
     source: SourceObject,
     range: Range<u64>,
     progress: Arc<Progress>,
 ) -> impl Stream<Item = Result<Bytes, SplitError>> + Send {
-    let end = range.end;
-    let starts = stream::iter(range.step_by(usize::try_from(RANGE_BYTES).unwrap_or(usize::MAX)));
+    bytes_of(storage, source, iter::once(range), progress)
+}
+
+/// All bytes of ranges, one after the other. Every read insists on the version of the source, so two versions are never
+/// mixed.
+pub(crate) fn bytes_of(
+    storage: Arc<dyn Storage>,
+    source: SourceObject,
+    ranges: impl IntoIterator<Item = Range<u64>, IntoIter: Send>,
+    progress: Arc<Progress>,
+) -> impl Stream<Item = Result<Bytes, SplitError>> + Send {
     let source = Arc::new(source);
-    starts
-        .map(move |start| {
+    stream::iter(ranges.into_iter().flat_map(cut))
+        .map(move |range| {
             let (storage, source) = (Arc::clone(&storage), Arc::clone(&source));
             let at = source.uri.clone();
-            let range = start..end.min(start + RANGE_BYTES);
             // A task of its own, so that it goes on while nobody asks for its result.
             let read = tokio::spawn(async move { storage.get_range(&source.uri, &source.version, range).await });
             let progress = Arc::clone(&progress);
@@ -44,6 +53,13 @@ pub(crate) fn bytes(
             }
         })
         .buffered(RANGES_AHEAD)
+}
+
+/// A range in pieces that are read at once.
+fn cut(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
+    let end = range.end;
+    let starts = range.step_by(usize::try_from(RANGE_BYTES).unwrap_or(usize::MAX));
+    starts.map(move |start| start..end.min(start + RANGE_BYTES))
 }
 
 /// Stored bytes as a reader for a thread that may block, which those of the runtime may not.

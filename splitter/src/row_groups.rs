@@ -1,10 +1,14 @@
 //! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
 
+use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchReader;
+use bytes::Bytes;
+use futures::StreamExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::LogicalType;
@@ -26,6 +30,9 @@ const PIECE_BYTES: i64 = 16 << 20;
 
 /// Most rows of such a piece: how large rows are once decoded, the footer does not tell.
 const MOST_ROWS: usize = 64 << 10;
+
+/// What comes of a row group, or why none comes.
+type Sent = Result<Encoded, SplitError>;
 
 /// A Parquet source whose footer was read.
 #[derive(Clone, Debug)]
@@ -119,20 +126,15 @@ impl ParquetSource {
     }
 
     /// The row groups from number `from` on, each as often as it takes. Runs until all were sent or nobody listens.
-    pub(crate) fn send(
-        self,
-        from: u64,
-        policy: &Policy,
-        column_names: &[String],
-    ) -> mpsc::Receiver<Result<Encoded, SplitError>> {
+    pub(crate) fn send(self, from: u64, policy: &Policy, column_names: &[String]) -> mpsc::Receiver<Sent> {
         let (sender, receiver) = mpsc::channel(2);
         let (policy, column_names) = (policy.clone(), column_names.to_vec());
         let (at, of_panic) = (self.file.source.uri.clone(), sender.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let sent = self.send_all(from, &policy, &column_names, &sender);
+        let work = tokio::spawn(async move {
+            let sent = self.send_all(from, policy, column_names, &sender).await;
             if let Err(Some(error)) = sent {
                 // Nobody listening means that nobody wants to know.
-                drop(sender.blocking_send(Err(error)));
+                drop(sender.send(Err(error)).await);
             }
         });
         // The end of the channel means the end of the source, so a panic must not look like one.
@@ -145,34 +147,69 @@ impl ParquetSource {
     }
 
     /// The error is `None` when nobody listens.
-    fn send_all(
-        &self,
+    async fn send_all(
+        self,
         from: u64,
-        policy: &Policy,
-        column_names: &[String],
-        sender: &mpsc::Sender<Result<Encoded, SplitError>>,
+        policy: Policy,
+        column_names: Vec<String>,
+        sender: &mpsc::Sender<Sent>,
     ) -> Result<(), Option<SplitError>> {
-        let all = self.parquet().row_groups();
-        let schema = Arc::new(self.chunk_schema(column_names).map_err(|error| Some(self.file.blame(&error)))?);
-        let copy = |group: &RowGroupMetaData| RowGroup {
-            metadata: group.clone(),
-            payload: Payload::Source,
-            schema: Arc::clone(&schema),
-        };
+        let blame = |error: ParquetError| Some(self.file.blame(&error));
+        let schema = Arc::new(self.chunk_schema(&column_names).map_err(blame)?);
         // All or none, so that every chunk of the job has the same schema.
         let mut copied = true;
-        for group in all {
-            let bytes = file_bytes(&copy(group)).map_err(|error| Some(self.file.blame(&error)))?;
-            copied = copied && bytes <= policy.chunk_bytes;
+        for group in self.parquet().row_groups() {
+            copied = copied && file_bytes(group, &schema).map_err(blame)? <= policy.chunk_bytes;
         }
-        for (number, group) in (0_u64..).zip(all).filter(|(number, _)| *number >= from) {
-            if group.num_rows() == 0 {
-                continue;
-            }
-            if copied {
-                send(sender, number, group.num_rows(), vec![copy(group)])?;
-            } else {
-                self.send_pieces(number, policy, column_names, sender)?;
+        if copied {
+            return self.copy(from, &schema, sender).await;
+        }
+        let (at, sender) = (self.file.source.uri.clone(), sender.clone());
+        let pieces = tokio::task::spawn_blocking(move || {
+            self.row_groups(from).try_for_each(|(number, _)| self.send_pieces(number, &policy, &column_names, &sender))
+        });
+        pieces.await.map_err(|error| gave_up(&at, error))?
+    }
+
+    /// The row groups with rows, from number `from` on.
+    fn row_groups(&self, from: u64) -> impl Iterator<Item = (u64, &RowGroupMetaData)> {
+        let all = (0_u64..).zip(self.parquet().row_groups());
+        all.filter(move |(number, group)| *number >= from && group.num_rows() != 0)
+    }
+
+    /// Sends row groups as they are stored. They are read as one run of bytes, some way ahead, however small they are.
+    async fn copy(
+        &self,
+        from: u64,
+        schema: &Arc<ChunkSchema>,
+        sender: &mpsc::Sender<Sent>,
+    ) -> Result<(), Option<SplitError>> {
+        let columns = self.row_groups(from).flat_map(|(_, group)| group.columns());
+        let mut bytes = pin!(self.file.bytes_of(joined(columns.map(byte_range))));
+        let mut rest = Bytes::new();
+        for (number, metadata) in self.row_groups(from) {
+            let (pieces, payload) = mpsc::channel(1);
+            let (metadata, payload) = (metadata.clone(), Payload::Source(payload));
+            let (records, mut left) = (metadata.num_rows(), payload_bytes(&metadata));
+            let row_group = RowGroup { metadata, payload, schema: Arc::clone(schema) };
+            sender.send(Ok(encoded(number, records, vec![row_group]))).await.map_err(|_| None)?;
+            while left > 0 {
+                if rest.is_empty() {
+                    let read = bytes.next().await;
+                    let read = read.unwrap_or_else(|| Err(SplitError::internal(&self.file.source.uri, "no bytes")));
+                    match read {
+                        Ok(read) => rest = read,
+                        Err(error) => {
+                            // Whoever waits for the bytes is to know why none come.
+                            drop(pieces.send(Err(error)).await);
+                            return Err(None);
+                        }
+                    }
+                }
+                let piece = rest.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(rest.len()));
+                left -= u64::try_from(piece.len()).unwrap_or_default();
+                // The bytes of a row group that is not wanted, since it is in a chunk already, are passed over.
+                drop(pieces.send(Ok(piece)).await);
             }
         }
         Ok(())
@@ -184,7 +221,7 @@ impl ParquetSource {
         number: u64,
         policy: &Policy,
         column_names: &[String],
-        sender: &mpsc::Sender<Result<Encoded, SplitError>>,
+        sender: &mpsc::Sender<Sent>,
     ) -> Result<(), Option<SplitError>> {
         let blame = |error: ParquetError| Some(self.file.blame(&error));
         let place = usize::try_from(number).unwrap_or(usize::MAX);
@@ -203,7 +240,7 @@ impl ParquetSource {
             let rows = RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec());
             let rows = rows.map_err(|error| blame(error.into()))?;
             let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
-            let encoded = encode(&rows, &properties, policy.chunk_bytes).map_err(|error| match error {
+            let row_groups = encode(&rows, &properties, policy.chunk_bytes).map_err(|error| match error {
                 EncodeError::Parquet(error) => blame(error),
                 EncodeError::RowTooLarge => {
                     let reason = format!("a row of row group {number} is larger than a chunk");
@@ -213,7 +250,7 @@ impl ParquetSource {
                     )
                 }
             })?;
-            send(sender, number, count, encoded)?;
+            sender.blocking_send(Ok(encoded(number, count, row_groups))).map_err(|_| None)?;
         }
         Ok(())
     }
@@ -244,15 +281,21 @@ fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, ParquetError> {
     shared::arrow_metadata(Arc::new(ParquetMetaDataReader::new().parse_and_finish(file)?))
 }
 
-fn send(
-    sender: &mpsc::Sender<Result<Encoded, SplitError>>,
-    block_start: u64,
-    records: i64,
-    row_groups: Vec<RowGroup>,
-) -> Result<(), Option<SplitError>> {
+fn encoded(block_start: u64, records: i64, row_groups: Vec<RowGroup>) -> Encoded {
     let records = u64::try_from(records).unwrap_or_default();
-    let encoded = Encoded { block_start, restart: None, content: None, records, rejects: Vec::new(), row_groups };
-    sender.blocking_send(Ok(encoded)).map_err(|_| None)
+    Encoded { block_start, restart: None, content: None, records, rejects: Vec::new(), row_groups }
+}
+
+/// Ranges, with those that follow each other as one.
+fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {

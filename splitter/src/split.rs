@@ -11,6 +11,7 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use crate::content;
+use crate::crew::Crew;
 use crate::decode::{decode, schema};
 use crate::encode::{EncodeError, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
@@ -127,8 +128,8 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     context.progress.bytes_total.add(job.source.size);
     let mut publisher = Publisher::resume(context, job, area, &checkpoint);
     let (row_groups, rows) = match &job.policy.format {
-        Format::Csv(csv) => (text_row_groups(context, job, csv.into(), &checkpoint), None),
-        Format::Ndjson(json) => (text_row_groups(context, job, json.into(), &checkpoint), None),
+        Format::Csv(csv) => (text_row_groups(context, job, csv.into(), &checkpoint)?, None),
+        Format::Ndjson(json) => (text_row_groups(context, job, json.into(), &checkpoint)?, None),
         Format::Parquet { column_names } => {
             let parquet = ParquetSource::open(context, &job.source).await?;
             let rows = parquet.rows();
@@ -178,7 +179,8 @@ fn text_row_groups<'a>(
     job: &'a Job,
     format: RecordFormat,
     checkpoint: &Checkpoint,
-) -> EncodedStream<'a> {
+) -> Result<EncodedStream<'a>, SplitError> {
+    let crew = Crew::new(context.threads).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let from = checkpoint.block_start.max(format.data_start());
     let start = Start { from, restart: checkpoint.restart.clone() };
     context.progress.bytes_read.add(start.stored(&job.policy.text));
@@ -186,10 +188,10 @@ fn text_row_groups<'a>(
     let schema = schema(format.columns());
     let work = Arc::new((format, job.policy.clone(), schema, job.source.uri.clone()));
     let encoded = blocks.map(move |block| {
-        let work = Arc::clone(&work);
+        let (work, crew) = (Arc::clone(&work), crew.clone());
         async move {
             let (block, restart) = block?;
-            let encoding = tokio::task::spawn_blocking(move || {
+            let encoding = crew.run(move || {
                 let (format, policy, schema, at) = &*work;
                 let encoded = encode_block(&block, format, policy, schema, at)?;
                 Ok(Encoded { restart, ..encoded })
@@ -197,7 +199,7 @@ fn text_row_groups<'a>(
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
     });
-    Box::pin(encoded.buffered(context.threads.max(1)))
+    Ok(Box::pin(encoded.buffered(context.threads.max(1))))
 }
 
 /// Decodes a block of text and encodes its rows.

@@ -7,6 +7,7 @@ mod dialects;
 mod events;
 mod fuzz;
 mod limit;
+mod memory;
 mod one_file;
 mod pollock;
 mod properties;

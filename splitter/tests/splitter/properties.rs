@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use async_trait::async_trait;
 use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use shared::testing::MemoryStorage;
 use shared::{Listed, Location, ObjectStat, ObjectVersion, Progress, PutMode, Settings, Storage, StorageError, Upload};
@@ -137,12 +139,12 @@ fn source_text(records: &[(String, bool)]) -> String {
     text
 }
 
-/// Splits a text at several parallelisms and after deaths; what came of it must be the same.
-fn split_in_all_ways(text: String, whole: How, deaths: &[u64]) -> (SplitOutcome, BTreeMap<String, Bytes>) {
+/// Splits a source at several parallelisms and after deaths; what came of it must be the same.
+fn split_in_all_ways(source: impl Into<Bytes>, whole: How, deaths: &[u64]) -> (SplitOutcome, BTreeMap<String, Bytes>) {
     let objects = MemoryStorage::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let run = |out: &str, how: How| runtime.block_on(split_to(&objects, out, how));
-    runtime.block_on(objects.put(&at("source.csv"), text.into(), PutMode::Overwrite)).unwrap();
+    runtime.block_on(objects.put(&at("source.csv"), source.into(), PutMode::Overwrite)).unwrap();
     let outcome = run("one", whole).unwrap();
     let product_of_one = product(&objects, "one");
 
@@ -191,6 +193,18 @@ fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
     assert_eq!(outcome.manifest.quarantined, u64::try_from(records.len() - expected.len()).unwrap());
 }
 
+/// A Parquet file of numbers from 0 on with texts, in row groups of so many rows.
+fn parquet_source(notes: &[String], row_group_rows: usize) -> Bytes {
+    let ids = (0..notes.len()).map(|id| i64::try_from(id).unwrap());
+    let columns: [(&str, ArrayRef); 2] =
+        [("id", Arc::new(Int64Array::from_iter_values(ids))), ("note", Arc::new(StringArray::from_iter_values(notes)))];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(row_group_rows)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.into_inner().unwrap().into()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -201,6 +215,28 @@ proptest! {
         deaths in proptest::collection::vec(3_u64..40, 0..5),
     ) {
         check(&records, chunk_bytes, &deaths);
+    }
+
+    #[test]
+    fn parquet_chunks_are_the_source_whatever_happens(
+        notes in proptest::collection::vec("[a-zé]{0,40}", 1..400),
+        row_group_rows in 1_usize..300,
+        chunk_bytes in 3_000_u64..12_000,
+        deaths in proptest::collection::vec(3_u64..40, 0..5),
+    ) {
+        let whole = How { chunk_bytes, max_record_bytes: 16 << 20, threads: 1, calls: u64::MAX };
+        let (outcome, product) = split_in_all_ways(parquet_source(&notes, row_group_rows), whole, &deaths);
+        let mut found = Vec::new();
+        for bytes in product.into_values() {
+            prop_assert!(u64::try_from(bytes.len()).unwrap() <= chunk_bytes);
+            for batch in rows(bytes) {
+                let (ids, texts) = (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_string::<i32>());
+                found.extend((0..batch.num_rows()).map(|row| (ids.value(row), texts.value(row).to_owned())));
+            }
+        }
+        let expected: Vec<(i64, String)> = (0..).zip(notes).collect();
+        prop_assert_eq!(outcome.manifest.records, u64::try_from(expected.len()).unwrap());
+        prop_assert_eq!(found, expected);
     }
 
     #[test]

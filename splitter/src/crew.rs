@@ -1,0 +1,69 @@
+//! Threads that decode and encode.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A few threads for work that keeps a core busy. They end when it is dropped and what was begun is done.
+///
+/// The runtime's threads for calls that block are no place for it: work goes to any of them, and the allocator keeps apart for
+/// each what it once took, so that a process holds several times what is in use.
+#[derive(Clone, Debug)]
+pub(crate) struct Crew(mpsc::Sender<Work>);
+
+/// Work of which nothing came, since it panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a thread that encodes has panicked")]
+pub(crate) struct Panicked;
+
+impl Crew {
+    /// A crew of so many threads, from 1.
+    pub(crate) fn new(threads: usize) -> io::Result<Self> {
+        let (sender, works) = mpsc::channel::<Work>();
+        let works = Arc::new(Mutex::new(works));
+        for _ in 0..threads.max(1) {
+            let works = Arc::clone(&works);
+            let next = move || works.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let run = move || {
+                while let Ok(work) = next() {
+                    work();
+                }
+            };
+            thread::Builder::new().name("encode".to_owned()).spawn(run)?;
+        }
+        Ok(Self(sender))
+    }
+
+    /// Has work done once a thread is free.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Panicked> {
+        let (sender, result) = oneshot::channel();
+        let work = move || {
+            // A panic is the end of the work, not of the thread. That nobody waits any more is no error.
+            drop(catch_unwind(AssertUnwindSafe(work)).map(|done| sender.send(done)));
+        };
+        self.0.send(Box::new(work)).map_err(|_| Panicked)?;
+        result.await.map_err(|_| Panicked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_the_work_and_not_the_thread() {
+        let crew = Crew::new(1).unwrap();
+        let name = || thread::current().name().map(str::to_owned);
+        assert_eq!(crew.run(name).await.unwrap().as_deref(), Some("encode"));
+        assert!(crew.run(|| assert!(thread::current().name().is_none(), "on purpose")).await.is_err());
+        assert_eq!(crew.run(|| 7).await.unwrap(), 7);
+    }
+}

@@ -1,0 +1,87 @@
+//! What a split holds in memory is bounded by settings, never by its source.
+#![cfg(target_os = "linux")]
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use shared::{Progress, Settings, Stores};
+use splitter::{SplitContext, split};
+
+/// The folder with `source.csv`, in the environment of the process that splits it.
+const FOLDER: &str = "SPLIT_ALONE_FOLDER";
+
+/// Writes so many MiB of numbers, decimals, dates and texts.
+fn write_source(at: &Path, mib: u64) {
+    let mut file = BufWriter::new(File::create(at).unwrap());
+    writeln!(file, "id,price,day,word,note").unwrap();
+    let mut written = 0;
+    for id in 0_u64.. {
+        let mixed = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (cents, day) = (mixed % 100, mixed % 28 + 1);
+        let line =
+            format!("{id},{}.{cents:02},2024-02-{day:02},word {},\"{mixed:x}, {mixed:o}\"\n", mixed % 9973, mixed % 50);
+        file.write_all(line.as_bytes()).unwrap();
+        written += line.len();
+        if written >> 20 >= usize::try_from(mib).unwrap() {
+            break;
+        }
+    }
+    file.flush().unwrap();
+}
+
+/// Most KiB that a process of its own was ever resident with while it split.
+fn peak_kib(folder: &Path, chunk_mb: u64) -> u64 {
+    let run = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "memory::split_alone"])
+        .env(FOLDER, folder)
+        .env("CHUNK_SIZE_MB", chunk_mb.to_string())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    fs::read_to_string(folder.join("peak")).unwrap().parse().unwrap()
+}
+
+/// Does something only in the process that the test below starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn split_alone() {
+    let Ok(folder) = env::var(FOLDER) else { return };
+    let chunk_mb = env::var("CHUNK_SIZE_MB").unwrap();
+    let context = SplitContext {
+        storage: Stores::from_env(),
+        queue: None,
+        work_prefix: format!("{folder}/{chunk_mb}").parse().unwrap(),
+        table: None,
+        settings: Settings::from_lookup(|name| (name == "CHUNK_SIZE_MB").then(|| chunk_mb.clone())).unwrap(),
+        threads: 2,
+        topic: None,
+        again: false,
+        announce_again: false,
+        progress: Arc::new(Progress::default()),
+        stop: tokio_util::sync::CancellationToken::new(),
+    };
+    let outcome = split(&context, &format!("{folder}/source.csv").parse().unwrap()).await.unwrap();
+    assert_eq!(outcome.manifest.quarantined, 0);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    fs::write(format!("{folder}/peak"), peak.unwrap()).unwrap();
+}
+
+#[test]
+fn neither_a_larger_source_nor_larger_chunks_take_more_memory() {
+    /// What a run may differ by from another, in KiB: the allocator keeps more or less of what was given back.
+    const NOISE: u64 = 64 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let mut peaks = Vec::new();
+    for (mib, chunk_mb) in [(32, 16), (128, 16), (128, 1024)] {
+        write_source(&folder.path().join("source.csv"), mib);
+        peaks.push((mib, chunk_mb, peak_kib(folder.path(), chunk_mb)));
+    }
+    let least = peaks.iter().map(|(.., peak)| *peak).min().unwrap();
+    let most = peaks.iter().map(|(.., peak)| *peak).max().unwrap();
+    assert!(most <= 256 << 10, "MiB of source and of chunks, KiB at most: {peaks:?}");
+    assert!(most - least <= NOISE, "MiB of source and of chunks, KiB at most: {peaks:?}");
+}
