@@ -53,7 +53,7 @@ impl Chart<'_> {
             let value = top * f64::from(step) / f64::from(STEPS);
             let y = y(value, top);
             let _ = writeln!(svg, "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>");
-            let (x, y, value) = (LEFT - 8.0, y + 4.0, short(value));
+            let (x, y, value) = (LEFT - 8.0, y + 4.0, short(value, top));
             let _ = writeln!(svg, "<text class=\"end\" x=\"{x}\" y=\"{y:.1}\">{value}</text>");
         }
         for (place, (size, _)) in self.sizes.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Chart<'_> {
         let points: Vec<(f64, f64, bool, String)> = points
             .filter_map(|(place, (value, (size, is_predicted)))| {
                 let value = (*value)?;
-                let said = format!("{size} MiB: {}", short(value));
+                let said = format!("{size} MiB: {}", short(value, top));
                 Some((self.x(place), y(value, top), *is_predicted, said))
             })
             .collect();
@@ -109,14 +109,15 @@ fn round_up(most: f64) -> f64 {
     [1.0, 2.0, 4.0, 8.0, 10.0].map(|times| times * power).into_iter().find(|top| *top >= most).unwrap_or(most)
 }
 
-/// A number with as many digits as tell.
-fn short(value: f64) -> String {
-    match value {
-        0.0 => "0".to_owned(),
-        small if small < 0.1 => format!("{small:.4}"),
-        middle if middle < 10.0 => format!("{middle:.2}"),
-        large => format!("{large:.0}"),
-    }
+/// A number with as many digits as tell on an axis that ends there.
+fn short(value: f64, top: f64) -> String {
+    let digits = match top {
+        top if top < 0.1 => 4,
+        top if top < 1.0 => 3,
+        top if top < 10.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$}")
 }
 
 #[cfg(test)]
@@ -132,6 +133,10 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_tell() {
-        assert_eq!([0.0, 0.001_23, 0.5, 12.3].map(short), ["0", "0.0012", "0.50", "12"]);
+        for (value, top, text) in
+            [(0.0, 8.0, "0.0"), (0.001_23, 0.04, "0.0012"), (0.5, 0.8, "0.500"), (2.0, 8.0, "2.0"), (12.3, 20.0, "12")]
+        {
+            assert_eq!(short(value, top), text);
+        }
     }
 }

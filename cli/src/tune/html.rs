@@ -18,10 +18,11 @@ body { margin: 2rem auto; max-width: 66rem; padding: 0 1rem; background: var(--g
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
 .dim, figcaption { color: var(--dim); }
 .advice { background: var(--card); border-left: 4px solid var(--c0); padding: .8rem 1rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; }
+figure { margin: 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { padding: .25rem .5rem; font-size: 14px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 tr.chosen td { font-weight: 600; background: var(--card); }
 svg { width: 100%; background: var(--card); border-radius: 6px; }
 svg text { font-size: 12px; fill: var(--dim); }

@@ -83,6 +83,9 @@ impl Bench<'_> {
         if status.success() {
             return Ok(printed);
         }
+        if self.stop.is_cancelled() {
+            return Err(CliError::TuneStopped);
+        }
         let said = std::fs::read_to_string(&said).unwrap_or_default();
         let said = said.trim().trim_start_matches("error: ").replace("\nhint: ", "; ");
         let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);

@@ -27,6 +27,9 @@ fn source_chunks_and_table_on_s3() {
     assert_eq!((&again["already_done"], &again["chunks"]), (&true.into(), &report["chunks"]));
     let status = place.run(&["status", args[1], "--table", args[3], "--json"]).json();
     assert_eq!(status[0]["state"], "done");
+    let tuned = place.run(&["tune", args[1], "--sizes", "1", "--chunk-size-mb", "1", "--json"]);
+    let tuned = tuned.json()["sizes"][0].clone();
+    assert_eq!((&tuned["chunks"], &tuned["basis"]), (&1.into(), &"measured".into()), "{tuned}");
     let missing = place.run(&["ingest", "s3://drops/no-such.csv", "--table", "s3://lake/flights"]);
     assert_eq!(missing.status, 3, "{missing:?}");
     assert!(missing.stderr.contains("s3://drops/no-such.csv does not exist"), "{missing:?}");
