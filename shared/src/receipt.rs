@@ -84,3 +84,26 @@ pub struct Receipt {
     #[serde(default)]
     pub is_noticed: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wire_format() {
+        let rows = Rows { read: 3, committed: 3, ..Rows::default() };
+        let written_anew =
+            ChunkReceipt { index: 0, rows, row_hash: Some(RowHash(7)), checksum: None, table_version: Some(1) };
+        let checksum = Some("crc64nvme:ae8b14860a799888".to_owned());
+        let taken_over = ChunkReceipt { row_hash: None, checksum, ..written_anew.clone() };
+        insta::assert_snapshot!(serde_json::to_string(&written_anew).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":"00000000000000000000000000000007","table_version":1}"#);
+        insta::assert_snapshot!(serde_json::to_string(&taken_over).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":null,"checksum":"crc64nvme:ae8b14860a799888","table_version":1}"#);
+        for receipt in [written_anew, taken_over] {
+            let text = serde_json::to_string(&receipt).unwrap();
+            assert_eq!(serde_json::from_str::<ChunkReceipt>(&text).unwrap(), receipt);
+        }
+        let old = r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0},"table_version":1}"#;
+        let old: ChunkReceipt = serde_json::from_str(old).unwrap();
+        assert_eq!((old.row_hash, old.checksum, old.rows), (None, None, rows));
+    }
+}
