@@ -58,16 +58,16 @@ fn for_people() {
     /drops/<x>.csv (3814.7 MiB, csv, about 30,000,000 rows)
        CHUNK_           all  splitter                worker                                                 $
       SIZE_MB  chunks     s         s  MiB  from MB       s  s left  MiB  from MB  commits  conflicts    a GB
-           16      75  51.0      49.6  140      256     1.4     299   88      128       75       78.4  0.0022
-           32      38  51.2      49.6  140      256     1.5     298   96      128       38       31.4  0.0015
-           64      19  51.6      49.6  140      256     2.0     298  112      256       19       10.7  0.0011
-          100      12  52.3      49.6  140      256     2.7     297  130      256       12        4.9  0.0010
-         *200       6  54.3      49.6  140      256     4.7     295  180      256        6        1.4  0.0009
-         *400       3  58.6      49.6  140      256     9.0     291  280      512        3        0.4  0.0008
+           16      75  51.3      49.6  140      256     1.7     298   88      128       75       52.1  0.0024
+           32      38  51.6      49.6  140      256     2.0     298   96      128       38       22.1  0.0016
+           64      19  52.1      49.6  140      256     2.5     297  112      256       19        8.3  0.0011
+          100      12  52.9      49.6  140      256     3.2     297  130      256       12        4.0  0.0010
+         *200       6  54.9      49.6  140      256     5.3     295  180      256        6        1.2  0.0009
+         *400       3  59.3      49.6  140      256     9.6     290  280      512        3        0.4  0.0008
     * predicted from the sizes above, of which samples of 128 MiB were split and loaded
     for Lambda on arm64, splitter 1769 MB, 10 workers of 1769 MB and 300 s at once on the table
     prices of us-east-1, 2026-05, without storage; --prices FILE has others; memory as measured, from MB with a quarter to spare
-    recommended: CHUNK_SIZE_MB=200: all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 4.7 s a chunk
+    recommended: CHUNK_SIZE_MB=200: all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 5.3 s a chunk
     "#);
 }
 
@@ -77,7 +77,7 @@ fn for_machines() {
     document["sizes"].as_array_mut().unwrap().drain(1..5);
     round(&mut document);
     insta::assert_snapshot!(document.to_string(), @r#"
-    {"bytes":4000000000,"deployment":{"architecture":"arm64","concurrency":10,"splitter_memory_mb":1769,"timeout_seconds":300,"worker_memory_mb":1769},"format":"csv","model":{"data_share":0.75,"splitter_cores":1.533333,"splitter_cpu_seconds":{"each":1.5,"fixed":0.1},"splitter_peak_mib":{"each":0.0,"fixed":140.0},"worker_cores":1.0,"worker_cpu_seconds":{"each":0.02,"fixed":0.1},"worker_peak_mib":{"each":0.5,"fixed":80.0}},"prices":{"date":"2026-05","lambda_gb_second_arm64":0.000013,"lambda_gb_second_x86_64":0.000017,"lambda_request":0.0,"region":"us-east-1","s3_read":0.0,"s3_write":5e-6,"sqs_request":0.0},"recommended":{"chunk_size_mb":200,"reason":"all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 4.7 s a chunk"},"rows":30000000,"sample_mb":128,"sizes":[{"basis":"measured","chunk_size_mb":16,"chunks":75,"commits":75,"conflicts":78.441884,"cost_per_gb":{"all":0.002234,"lambda":0.000896,"s3":0.001315,"sqs":0.000023},"data_file_bytes":12582912,"seconds":51.014101,"seconds_left":298.595899,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":0.42,"least_memory_mb":128,"peak_bytes":92274688,"seconds":1.404101}},{"basis":"predicted","chunk_size_mb":400,"chunks":3,"commits":3,"conflicts":0.373594,"cost_per_gb":{"all":0.000802,"lambda":0.000442,"s3":0.000359,"sqs":1e-6},"data_file_bytes":314572800,"seconds":58.632173,"seconds_left":290.977827,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":8.1,"least_memory_mb":512,"peak_bytes":293601280,"seconds":9.022173}}],"source":"/drops/<x>.csv"}
+    {"bytes":4000000000,"deployment":{"architecture":"arm64","concurrency":10,"splitter_memory_mb":1769,"timeout_seconds":300,"worker_memory_mb":1769},"format":"csv","model":{"data_share":0.75,"splitter_cores":1.533333,"splitter_cpu_seconds":{"each":1.5,"fixed":0.1},"splitter_peak_mib":{"each":0.0,"fixed":140.0},"worker_cores":1.0,"worker_cpu_seconds":{"each":0.02,"fixed":0.1},"worker_peak_mib":{"each":0.5,"fixed":80.0}},"prices":{"date":"2026-05","lambda_gb_second_arm64":0.000013,"lambda_gb_second_x86_64":0.000017,"lambda_request":0.0,"region":"us-east-1","s3_read":0.0,"s3_write":5e-6,"sqs_request":0.0},"recommended":{"chunk_size_mb":200,"reason":"all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 5.3 s a chunk"},"rows":30000000,"sample_mb":128,"sizes":[{"basis":"measured","chunk_size_mb":16,"chunks":75,"commits":75,"conflicts":52.073007,"cost_per_gb":{"all":0.002369,"lambda":0.001031,"s3":0.001315,"sqs":0.000023},"data_file_bytes":12582912,"seconds":51.327406,"seconds_left":298.282594,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":0.42,"least_memory_mb":128,"peak_bytes":92274688,"seconds":1.717406}},{"basis":"predicted","chunk_size_mb":400,"chunks":3,"commits":3,"conflicts":0.350302,"cost_per_gb":{"all":0.000813,"lambda":0.000453,"s3":0.000359,"sqs":1e-6},"data_file_bytes":314572800,"seconds":59.25518,"seconds_left":290.35482,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":8.1,"least_memory_mb":512,"peak_bytes":293601280,"seconds":9.64518}}],"source":"/drops/<x>.csv"}
     "#);
 }
 
