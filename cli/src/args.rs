@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
-pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineShowArgs};
+pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
 pub(crate) use reading::ReadingArgs;
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Maintain(MaintainArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
-    /// Look into rejected records
+    /// Look into rejected records, or load them after all
     Quarantine(QuarantineArgs),
     /// Look into dead letters, or send them back
     Dlq(DlqArgs),
@@ -340,11 +340,24 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Settings from options, and from the environment where an option is not given.
 fn settings<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Result<Settings, CliError> {
+    settings_of(options, |asked| std::env::var(asked).ok())
+}
+
+/// Settings from options alone.
+fn told<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Result<Settings, CliError> {
+    settings_of(options, |_| None)
+}
+
+fn settings_of<'a>(
+    options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
+    otherwise: impl Fn(&str) -> Option<String>,
+) -> Result<Settings, CliError> {
     let given: Vec<_> = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let lookup = |asked: &str| match given.iter().find(|(name, _)| *name == asked) {
         Some((_, value)) => Some((*value).to_owned()),
-        None => std::env::var(asked).ok(),
+        None => otherwise(asked),
     };
     Settings::from_lookup(lookup).map_err(CliError::Settings)
 }

@@ -43,6 +43,16 @@ pub(crate) enum CliError {
     Maintain(LoadError),
     #[error("'{asked}' was loaded more than once, by the jobs {}", names(.jobs))]
     SeveralJobs { asked: String, jobs: Vec<JobId> },
+    #[error("job {job_id} is not split to its end, so not all that it rejects is known")]
+    NotSplit { job_id: JobId },
+    #[error("job {job_id} was split alone, and is bound for no table")]
+    BoundForNoTable { job_id: JobId },
+    #[error("job {job_id} was undone or replaced in table {table}; what it rejected is not replayed")]
+    ReplayOfUndone { job_id: JobId, table: String },
+    #[error("what job {job_id} rejected was replayed in another way, by {}; nothing was changed", names(.replays))]
+    Replayed { job_id: JobId, replays: Vec<JobId> },
+    #[error("records that job {job_id} rejected are in the table by {}; nothing was changed", names(.replays))]
+    HasReplays { job_id: JobId, replays: Vec<JobId> },
     #[error("job {job_id} is not complete: {missing} of its chunks are not in the table")]
     Incomplete { job_id: String, missing: usize },
     #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; all others are there")]
@@ -135,6 +145,10 @@ impl CliError {
             Self::Split(error) if error.is_bad_input() => 3,
             Self::NoJob { .. }
             | Self::NoRows { .. }
+            | Self::BoundForNoTable { .. }
+            | Self::ReplayOfUndone { .. }
+            | Self::Replayed { .. }
+            | Self::HasReplays { .. }
             | Self::Undone { .. }
             | Self::Undo(LoadError::Unknown { .. })
             | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
@@ -147,6 +161,7 @@ impl CliError {
             | Self::Undo(_)
             | Self::Maintain(_)
             | Self::Incomplete { .. }
+            | Self::NotSplit { .. }
             | Self::Queue(_)
             | Self::MoveFailed { .. }
             | Self::NoDeployment { .. }
@@ -181,6 +196,19 @@ impl CliError {
             Self::Undo(LoadError::Mingled { .. }) => {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
+            Self::NotSplit { .. } => {
+                Some("let it be split first: run sluice ingest again, if need be with a higher MAX_BAD_RECORDS")
+            }
+            Self::BoundForNoTable { .. } => {
+                Some("sluice ingest loads the file into a table; what is rejected then can be replayed")
+            }
+            Self::ReplayOfUndone { .. } => {
+                Some("say --again to sluice ingest to load the file anew, with other settings if need be")
+            }
+            Self::Replayed { .. } => Some(
+                "replay what that replay rejected, by its name; or sluice undo it, and then read all records in another way",
+            ),
+            Self::HasReplays { .. } => Some("sluice undo these replays first, the last one before the others"),
             Self::SeveralJobs { .. } => Some("say which of these jobs"),
             Self::TuneDir(_) => {
                 Some("samples are written to the directory for temporary files: TMPDIR says another one")

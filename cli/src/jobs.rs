@@ -1,6 +1,9 @@
 //! Jobs, by what a person calls them.
 
-use shared::{Job, JobId, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
+use shared::{Job, JobId, Location, Seal, Storage, StorageError, WorkArea, get_json, try_get_json};
+use worker::LoadContext;
+
+use crate::error::CliError;
 
 /// The job of that name, or all jobs of that source, the oldest generation first.
 pub(crate) async fn find(storage: &dyn Storage, prefix: &Location, asked: &str) -> Result<Vec<Job>, StorageError> {
@@ -22,4 +25,20 @@ pub(crate) async fn find(storage: &dyn Storage, prefix: &Location, asked: &str) 
     }
     jobs.sort_by_key(|job| job.generation);
     Ok(jobs)
+}
+
+/// Those of some jobs that have rows in a table.
+pub(crate) async fn in_table(
+    context: &LoadContext,
+    table: &Location,
+    jobs: Vec<JobId>,
+) -> Result<Vec<JobId>, CliError> {
+    let mut there = Vec::new();
+    for job in jobs {
+        let seal = worker::has_job(context, table, &job).await.map_err(CliError::Table)?;
+        if seal.is_some_and(|seal| seal != Seal::UNDONE) {
+            there.push(job);
+        }
+    }
+    Ok(there)
 }

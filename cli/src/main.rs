@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod ingest;
 mod jobs;
+mod line;
 mod maintain;
 mod output;
 mod plan;
@@ -56,6 +57,9 @@ async fn main() -> ExitCode {
         Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,
         Command::Quarantine(QuarantineArgs { command: QuarantineCommand::Show(args) }) => {
             quarantine::show(args, output).await
+        }
+        Command::Quarantine(QuarantineArgs { command: QuarantineCommand::Replay(args) }) => {
+            quarantine::replay(args, output).await
         }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
     };

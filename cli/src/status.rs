@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage, StorageError,
-    Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage,
+    StorageError, Undone, WorkArea, get_json, try_get_json,
 };
 use worker::{DifferingChunk, Finding, LoadContext, Tally, Verification, verify};
 
@@ -26,6 +26,8 @@ struct Status {
     /// Records read and rejected so far; the whole balance once there is a receipt.
     rows: Rows,
     receipt: Option<Receipt>,
+    /// Replays of what it rejected, in the order in which they were begun.
+    replays: Vec<JobId>,
     /// What was removed again; rows and receipt say what had come into the table before.
     undone: Option<Undone>,
     /// What the table has of it, if that was asked for and there is anything to compare.
@@ -99,6 +101,10 @@ async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Resul
 
 async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {
     let area = WorkArea::new(prefix, &job.job_id);
+    let replays = match &job.table {
+        Some(table) => Drops::replays(prefix, &job.job_id, table).all(storage).await?,
+        None => Vec::new(),
+    };
     let receipt: Option<Receipt> = try_get_json(storage, &area.receipt(), "receipt").await?;
     let undone: Option<Undone> = try_get_json(storage, &area.undone(), "note of undoing").await?;
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
@@ -123,6 +129,7 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
         chunks: ChunkCounts { split, committed: loaded.len() },
         rows,
         receipt,
+        replays,
         undone,
         verification: None,
     })
@@ -160,6 +167,7 @@ fn text(status: &Status) -> String {
         format!("  filtered     {}", grouped(rows.filtered)),
         format!("  quarantined  {}", grouped(rows.quarantined)),
     ];
+    lines.extend(status.replays.iter().map(|replay| format!("  replays      {replay}")));
     if let Some(undone) = &status.undone {
         lines.push(format!("  removed      {}", removed(undone)));
         if let Some(by) = &undone.replaced_by {

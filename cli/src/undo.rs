@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use shared::{JobId, Location, Progress, Seal, Settings, SourceObject, Storage, Stores, WorkArea};
+use shared::{Drops, JobId, Location, Progress, Seal, Settings, SourceObject, Storage, Stores, WorkArea};
 use worker::{DeltaOptions, LoadContext, LoadError, Undoing, has_job};
 
 use crate::Done;
 use crate::args::{UndoArgs, work_prefix};
 use crate::error::CliError;
-use crate::jobs::find;
+use crate::jobs::{find, in_table};
 use crate::output::{Output, counted, mebibytes};
 
 /// Runs the command.
@@ -18,10 +18,26 @@ pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let context = context(settings);
     let job = which(&context, &prefix, &table, &args.job_or_source).await?;
+    refuse_replayed(&context, &prefix, &table, &job).await?;
     let area = WorkArea::new(&prefix, &job);
     let undoing = worker::undo(&context, &table, &job, &area, args.dry_run).await.map_err(CliError::Undo)?;
     output.result(&undoing, &text(&undoing));
     Ok(())
+}
+
+/// A job is not taken out from under its replays: to load its file anew would then double what they brought in.
+async fn refuse_replayed(
+    context: &LoadContext,
+    prefix: &Location,
+    table: &Location,
+    job: &JobId,
+) -> Result<(), CliError> {
+    let drops = Drops::replays(prefix, job, table);
+    let storage = context.storage.as_ref();
+    let replays = drops.all(storage).await.map_err(CliError::WorkArea)?;
+    let replays = drops.with_replays(storage, replays).await.map_err(CliError::WorkArea)?;
+    let replays = in_table(context, table, replays).await?;
+    if replays.is_empty() { Ok(()) } else { Err(CliError::HasReplays { job_id: job.clone(), replays }) }
 }
 
 /// What looking into tables and changing them takes.

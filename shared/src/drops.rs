@@ -20,6 +20,8 @@ const AT_ONCE: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drops {
     root: Location,
+    work_prefix: Location,
+    destination: Location,
 }
 
 /// The job of one drop.
@@ -38,7 +40,13 @@ impl Drops {
             digest.update(part.len().to_be_bytes());
             digest.update(part);
         }
-        Self { root: work_prefix.beside("_drops").join(&hex(&digest.finalize(), 16)) }
+        let root = work_prefix.beside("_drops").join(&hex(&digest.finalize(), 16));
+        Self { root, work_prefix: work_prefix.clone(), destination: destination.clone() }
+    }
+
+    /// The replays of what a job rejected: drops of its quarantine.
+    pub fn replays(work_prefix: &Location, job: &JobId, destination: &Location) -> Self {
+        Self::new(work_prefix, &WorkArea::new(work_prefix, job).quarantine(), destination)
     }
 
     /// Their jobs, the earliest first.
@@ -46,10 +54,25 @@ impl Drops {
         Ok(self.numbered(storage).await?.into_iter().map(|(_, job)| job).collect())
     }
 
-    /// The jobs before that with this number.
+    /// The jobs before that with this number; their replays go with them, see [`Self::replays_of`].
     pub async fn before(&self, storage: &dyn Storage, number: u32) -> Result<Vec<JobId>, StorageError> {
         let numbered = self.numbered(storage).await?.into_iter();
         Ok(numbered.take_while(|(other, _)| *other < number).map(|(_, job)| job).collect())
+    }
+
+    /// The replays of what a job for the same table rejected.
+    pub async fn replays_of(&self, storage: &dyn Storage, job: &JobId) -> Result<Vec<JobId>, StorageError> {
+        Self::replays(&self.work_prefix, job, &self.destination).all(storage).await
+    }
+
+    /// Jobs, and all replays of what they, or their replays, rejected.
+    pub async fn with_replays(&self, storage: &dyn Storage, mut jobs: Vec<JobId>) -> Result<Vec<JobId>, StorageError> {
+        let mut next = 0;
+        while let Some(job) = jobs.get(next) {
+            jobs.extend(self.replays_of(storage, job).await?);
+            next += 1;
+        }
+        Ok(jobs)
     }
 
     /// The number of a job, from 1; gives it the next one when it has none.
@@ -90,20 +113,33 @@ pub(crate) async fn note_replaced(storage: &dyn Storage, area: &WorkArea, job: &
     if job.load.on_replace == OnReplace::Append || number == 1 {
         return Ok(());
     }
-    for earlier in Drops::new(&prefix, &job.source.uri, table).before(storage, number).await? {
-        let area = WorkArea::new(&prefix, &earlier);
-        match storage.stat(&area.job()).await {
-            Err(StorageError::NotFound { .. }) => continue,
-            found => found?,
-        };
+    let drops = Drops::new(&prefix, &job.source.uri, table);
+    let (mut earlier, mut unnoted) = (drops.before(storage, number).await?, Vec::new());
+    while let Some(job_id) = earlier.pop() {
+        let area = WorkArea::new(&prefix, &job_id);
+        if exists(storage, &area.job()).await? && !exists(storage, &area.undone()).await? {
+            earlier.extend(drops.replays_of(storage, &job_id).await?);
+            unnoted.push((area, job_id));
+        }
+    }
+    // Replays before what they replay: where that is noted, so are they.
+    for (area, job_id) in unnoted.into_iter().rev() {
         let (table, replaced_by) = (table.clone(), Some(job.job_id.clone()));
-        let undone = Undone { version: 1, job_id: earlier, table, table_version: None, removed: None, replaced_by };
+        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None, replaced_by };
         match put_json(storage, &area.undone(), &undone, PutMode::IfAbsent).await {
             Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+async fn exists(storage: &dyn Storage, at: &Location) -> Result<bool, StorageError> {
+    match storage.stat(at).await {
+        Ok(_) => Ok(true),
+        Err(StorageError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -133,6 +169,26 @@ mod tests {
         assert_eq!(drops.before(&storage, 11).await.unwrap(), jobs[8..10]);
         let other = Drops::new(&at("s3://b/p"), &at("s3://in/x.csv"), &at("s3://lake/u"));
         assert_eq!(other.all(&storage).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn replays_go_with_what_they_replay() {
+        let storage = MemoryStorage::default();
+        let at = |uri: &str| uri.parse::<Location>().unwrap();
+        let (prefix, table) = (at("s3://b/p"), at("s3://lake/t"));
+        let drops = Drops::new(&prefix, &at("s3://in/x.csv"), &table);
+        let [first, second] = ["a", "b"].map(|name| JobId::from(name.to_owned()));
+        let replay = first.of_replay(1);
+        let of_replay = replay.of_replay(1);
+        for job in [&first, &second] {
+            drops.number(&storage, job).await.unwrap();
+        }
+        for (of, job) in [(&first, &replay), (&replay, &of_replay), (&second, &second.of_replay(1))] {
+            Drops::replays(&prefix, of, &table).number(&storage, job).await.unwrap();
+        }
+        assert_eq!(drops.all(&storage).await.unwrap(), [first.clone(), second.clone()]);
+        assert_eq!(drops.replays_of(&storage, &replay).await.unwrap(), std::slice::from_ref(&of_replay));
+        assert_eq!(drops.with_replays(&storage, vec![first.clone()]).await.unwrap(), [first, replay, of_replay]);
     }
 
     #[tokio::test]

@@ -44,6 +44,15 @@ impl JobId {
         })
     }
 
+    /// The id of the `generation`-th replay (from 1) of what a job rejected.
+    #[must_use]
+    pub fn of_replay(&self, generation: u32) -> Self {
+        Self(match generation {
+            0 | 1 => format!("{self}-replay"),
+            n => format!("{self}-replay-g{n}"),
+        })
+    }
+
     /// The id as text, made of lower-case letters, digits and hyphens.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -97,6 +106,10 @@ pub struct Job {
     /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<u32>,
+    /// The job whose rejected records it reads once more, where it is such a replay: it comes into no table from which that job was
+    /// taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<JobId>,
     /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
     #[serde(default)]
     pub is_noticed: bool,
@@ -114,14 +127,33 @@ impl Job {
         policy: Policy,
         load: LoadPolicy,
     ) -> Self {
-        let job_id = JobId::derive(&source, destination, generation);
+        Self::named(JobId::derive(&source, destination, generation), source, generation, table, policy, load)
+    }
+
+    /// The `generation`-th replay, from 1, of what a job rejected. Its source is that job's quarantine, which never changes
+    /// once the job is split; its name follows from the job's alone.
+    pub fn replay(of: &Self, generation: u32, source: SourceObject, policy: Policy, load: LoadPolicy) -> Self {
+        let job_id = of.job_id.of_replay(generation);
+        let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
+        Self { replay_of: Some(of.job_id.clone()), ..job }
+    }
+
+    fn named(
+        job_id: JobId,
+        source: SourceObject,
+        generation: u32,
+        table: Option<Location>,
+        policy: Policy,
+        load: LoadPolicy,
+    ) -> Self {
         let mut digest = Sha256::new();
         // Debug text rather than JSON: it cannot fail, and names every field.
         digest.update(format!("{policy:?}{load:?}"));
         let first: [u8; 8] =
             digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        Self { version: 1, job_id, generation, source, table, policy, load, drop: None, is_noticed: false, seal }
+        let (drop, replay_of, is_noticed) = (None, None, false);
+        Self { version: 1, job_id, generation, source, table, policy, load, drop, replay_of, is_noticed, seal }
     }
 }
 
@@ -335,5 +367,8 @@ mod tests {
         for other in others {
             assert_ne!(other, id);
         }
+        let replays = [id.of_replay(1), id.of_replay(2), id.of_replay(1).of_replay(1)].map(|id| id.to_string());
+        let endings = replays.each_ref().map(|replay| replay.strip_prefix(id.as_str()).unwrap());
+        assert_eq!(endings, ["-replay", "-replay-g2", "-replay-replay"]);
     }
 }

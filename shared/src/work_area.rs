@@ -21,6 +21,12 @@ impl WorkArea {
         (chunks.name() == "chunks").then(|| chunks.parent()).flatten().map(|root| Self { root })
     }
 
+    /// The work area of another job below the same prefix.
+    #[must_use]
+    pub fn beside(&self, job: &JobId) -> Self {
+        Self { root: self.root.parent().map_or_else(|| self.root.clone(), |prefix| prefix.join(job.as_str())) }
+    }
+
     /// The whole area.
     pub fn root(&self) -> &Location {
         &self.root
@@ -54,6 +60,11 @@ impl WorkArea {
     /// Rows of a chunk that the worker rejected.
     pub fn load_quarantine(&self, chunk: u32) -> Location {
         self.root.join(&format!("quarantine/load-{chunk:05}.parquet"))
+    }
+
+    /// Whether an object of a quarantine holds rows that the worker rejected.
+    pub fn is_load_quarantine(at: &Location) -> bool {
+        at.name().starts_with("load-")
     }
 
     /// What was split; written last by the splitter.

@@ -142,7 +142,7 @@ impl Misfits {
 
 fn reason(text: &[u8], column: &Column) -> String {
     let Some(shown) = value::shown(text) else {
-        return "the text is not valid UTF-8, or not valid in the file's encoding".to_owned();
+        return value::UNDECODABLE.to_owned();
     };
     let date = column.date_format;
     let what = match column.column_type {

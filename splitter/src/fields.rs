@@ -141,7 +141,16 @@ pub(crate) fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
         Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
         Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
     };
-    format!("{what}; kept is its first line, of that 1 MiB at most, and the next record begins behind this line")
+    format!("{what}{TORN_REASON}")
+}
+
+/// How the reason ends for which a record was rejected whose end was not found.
+const TORN_REASON: &str =
+    "; kept is its first line, of that 1 MiB at most, and the next record begins behind this line";
+
+/// Whether this is the reason for which a record was rejected whose end was not found.
+pub(crate) fn is_torn(reason: &str) -> bool {
+    reason.ends_with(TORN_REASON)
 }
 
 #[cfg(test)]

@@ -259,9 +259,16 @@ impl<'a> Publisher<'a> {
         }
         self.end_chunk().await?;
         if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
-            let reason =
-                "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table";
-            let hint = "if the rows are meant to go, `sluice undo` the earlier job";
+            let (reason, hint) = match &self.job.replay_of {
+                None => (
+                    "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table",
+                    "if the rows are meant to go, `sluice undo` the earlier job",
+                ),
+                Some(_) => (
+                    "all of these records are rejected again, so they cannot take the place of an earlier replay",
+                    "`sluice quarantine replay --dry-run` tells what would become of them in another way",
+                ),
+            };
             return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
         }
         let manifest = Manifest {

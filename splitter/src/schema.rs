@@ -15,11 +15,7 @@ pub(crate) fn settle(
 ) -> Result<(), SplitError> {
     for declared in &settings.schema {
         if !columns.iter().any(|column| names(declared, column)) {
-            let known: Vec<&str> = columns.iter().map(|column| column.source_name.as_str()).collect();
-            let reason = format!("SCHEMA has a column '{}', the source has {}", declared.name, known.join(", "));
-            let hint =
-                "name columns in SCHEMA as the source or the table does; letters of either case are not the same";
-            return Err(BadInput::whole(at, reason, hint).into());
+            return Err(unknown(at, declared, columns).into());
         }
     }
     for (column, evidence) in columns.iter_mut().zip(evidence) {
@@ -34,6 +30,14 @@ pub(crate) fn settle(
         })?;
     }
     Ok(())
+}
+
+/// The error for a declaration of no column.
+pub(crate) fn unknown(at: &Location, declared: &ToldColumn, columns: &[Column]) -> BadInput {
+    let known: Vec<&str> = columns.iter().map(|column| column.source_name.as_str()).collect();
+    let reason = format!("SCHEMA has a column '{}', the source has {}", declared.name, known.join(", "));
+    let hint = "name columns in SCHEMA as the source or the table does; letters of either case are not the same";
+    BadInput::whole(at, reason, hint)
 }
 
 /// Whether a declaration is of a column.

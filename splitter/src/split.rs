@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Checkpoint, Completion, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
-    Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, try_get_json,
+    Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,8 +20,9 @@ use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
 use crate::record_format::RecordFormat;
 use crate::records::{Block, Framer, Torn};
+use crate::replay;
 use crate::row_groups::ParquetSource;
-use crate::text::{ExpansionLimit, Restarts, Start, TextSource};
+use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
 
 /// What the splitter works with.
 #[derive(Clone, Debug)]
@@ -94,6 +95,12 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
     let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
     let destination = context.table.clone().unwrap_or_else(|| context.work_prefix.clone());
     let (job, area) = open(context, &source, &destination).await?;
+    split_opened(context, job, area).await
+}
+
+/// Splits a job that is pinned in its work area, and announces its chunks. As safe as [`split`].
+pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> Result<SplitOutcome, SplitError> {
+    let storage = context.storage.as_ref();
     let manifest: Option<Manifest> =
         try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
     let was_split_before = manifest.is_some();
@@ -128,8 +135,8 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     context.progress.bytes_total.add(job.source.size);
     let mut publisher = Publisher::resume(context, job, area, &checkpoint);
     let (row_groups, rows) = match &job.policy.format {
-        Format::Csv(csv) => (text_row_groups(context, job, csv.into(), &checkpoint)?, None),
-        Format::Ndjson(json) => (text_row_groups(context, job, json.into(), &checkpoint)?, None),
+        Format::Csv(csv) => (text_row_groups(context, job, area, csv.into(), &checkpoint).await?, None),
+        Format::Ndjson(json) => (text_row_groups(context, job, area, json.into(), &checkpoint).await?, None),
         Format::Parquet { column_names } => {
             let parquet = ParquetSource::open(context, &job.source).await?;
             let rows = parquet.rows();
@@ -174,9 +181,10 @@ async fn publish_all(
 }
 
 /// Blocks are decoded and encoded side by side, and come out in the order of the source.
-fn text_row_groups<'a>(
+async fn text_row_groups<'a>(
     context: &'a SplitContext,
     job: &'a Job,
+    area: &WorkArea,
     format: RecordFormat,
     checkpoint: &Checkpoint,
 ) -> Result<EncodedStream<'a>, SplitError> {
@@ -184,7 +192,15 @@ fn text_row_groups<'a>(
     let from = checkpoint.block_start.max(format.data_start());
     let start = Start { from, restart: checkpoint.restart.clone() };
     context.progress.bytes_read.add(start.stored(&job.policy.text));
-    let blocks = blocks(context, &job.source, &job.policy, &format, start, &context.progress);
+    let pieces = match &job.replay_of {
+        Some(rejected_by) => {
+            let area = area.beside(rejected_by);
+            let of: Job = get_json(context.storage.as_ref(), &area.job(), "job").await.map_err(SplitError::WorkArea)?;
+            replay::pieces(context, &of, &area, &job.policy, from)
+        }
+        None => pieces(context, &job.source, &job.policy, start.clone(), &context.progress),
+    };
+    let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start);
     let schema = schema(format.columns());
     let work = Arc::new((format, job.policy.clone(), schema, job.source.uri.clone()));
     let encoded = blocks.map(move |block| {
@@ -235,12 +251,33 @@ pub(crate) fn blocks<'a>(
     start: Start,
     progress: &Arc<Progress>,
 ) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
+    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
+}
+
+/// The text of a source from a place on.
+fn pieces(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    start: Start,
+    progress: &Arc<Progress>,
+) -> Pieces {
+    text_source(context, source, policy.text.clone(), policy.block_bytes).pieces(start, Arc::clone(progress))
+}
+
+/// The blocks of a text that begins at a place at which a block does.
+pub(crate) fn framed<'a>(
+    pieces: Pieces,
+    at: &'a Location,
+    policy: &'a Policy,
+    format: &RecordFormat,
+    start: Start,
+) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
     let framer = Framer::new(format.dialect(), block_bytes, max_record_bytes, start.from);
-    let restarts = Restarts::new(start.restart.clone());
-    let text = text_source(context, source, policy.text.clone(), policy.block_bytes);
-    let pieces = text.pieces(start, Arc::clone(progress)).fuse();
+    let restarts = Restarts::new(start.restart);
+    let pieces = pieces.fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
         let block = loop {
             if let Some(block) = framer.next_block() {
@@ -256,7 +293,7 @@ pub(crate) fn blocks<'a>(
         };
         match block.or_else(|| framer.last_block()) {
             Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
-                Err(no_end(&source.uri, start, torn, policy.max_record_bytes).into())
+                Err(no_end(at, start, torn, policy.max_record_bytes).into())
             }
             Some(block) => {
                 let restart = restarts.before(block.start);

@@ -95,7 +95,8 @@ impl ExpansionLimit {
     }
 }
 
-type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, SplitError>> + Send>>;
+/// The pieces of a text, in its order.
+pub(crate) type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, SplitError>> + Send>>;
 
 impl TextSource {
     /// The text from a place on.

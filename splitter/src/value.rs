@@ -9,6 +9,9 @@ pub(crate) mod number;
 /// Words that mean null in columns of a CSV that are not text, unless `NULL_WORDS` says otherwise.
 pub(crate) const NULL_WORDS: &[&str] = &["NA", "N/A", "NULL", "null", "\\N"];
 
+/// Why a value is rejected that is no text.
+pub(crate) const UNDECODABLE: &str = "the text is not valid UTF-8, or not valid in the file's encoding";
+
 /// `true` and `false`, in small letters, capitals, or with a capital at the start.
 pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     match text {

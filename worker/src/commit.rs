@@ -5,6 +5,7 @@
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
@@ -12,7 +13,7 @@ use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, Verdict};
+use shared::{Backoff, BackoffSettings, Seal, Verdict};
 
 use crate::LoadContext;
 use crate::complete::Account;
@@ -21,7 +22,7 @@ use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
 use crate::plan::{Comparison, Plan};
 use crate::replace::Outgoing;
-use crate::route::{Origin, Replaced, RoutedChunk};
+use crate::route::{Replaced, RoutedChunk};
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
@@ -270,10 +271,11 @@ impl<'a> Commit<'a> {
     }
 
     /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
-    /// of jobs that were undone.
+    /// of jobs that were undone, or replay what a job rejected that was.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
+        let origins = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let ids: BTreeSet<String> =
-            self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref().map(Origin::seal_id)).collect();
+            origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_id())).collect();
         let ids: Vec<String> = ids.into_iter().collect();
         // Anew each time: a job may have been undone since the last attempt.
         let known = self.transactions(ids.clone()).await?;
@@ -286,12 +288,17 @@ impl<'a> Commit<'a> {
             };
             let id = origin.seal_id();
             let seal = *self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
-            if seal == origin.seal.0 {
+            let replayed = origin.replay_of.as_ref().zip(origin.replayed_seal_id());
+            let undone = replayed.filter(|(_, id)| self.seals.get(id) == Some(&Seal::UNDONE.0));
+            if seal == origin.seal.0 && undone.is_none() {
                 self.open.push(chunk);
                 continue;
             }
             self.discard(&chunk).await;
-            let error = LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri());
+            let error = match undone {
+                Some((job, _)) => LoadError::sealed(Seal::UNDONE.0, job, self.head.table().uri()),
+                None => LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri()),
+            };
             let fate = Fate::Failed(error.verdict());
             self.decided.push(Decided { chunk, fate });
         }

@@ -23,13 +23,15 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Finds what earlier drops have in the table at the version that `head` is at. A drop that others have rewritten since fails
-    /// with [`LoadError::Mingled`].
+    /// Finds what earlier drops, and replays of what they rejected, have in the table at the version that `head` is at. A drop that
+    /// others have rewritten since fails with [`LoadError::Mingled`].
     pub(crate) async fn find(storage: &dyn Storage, head: &Head, replaced: &Replaced) -> Result<Self, LoadError> {
         let mut outgoing = Self { removed: Removed { rows: Some(0), ..Removed::default() }, ..Self::default() };
-        for job in replaced.drops.before(storage, replaced.before).await? {
+        let mut jobs = replaced.drops.before(storage, replaced.before).await?;
+        while let Some(job) = jobs.pop() {
             let id = job_app_id(&job);
             match head.transaction(&id).await?.map(Seal) {
+                // Of what it rejected nothing comes in any more, and what was there went with it.
                 Some(Seal::UNDONE) => continue,
                 Some(_) => {
                     let area = WorkArea::new(&replaced.work_prefix, &job);
@@ -40,6 +42,7 @@ impl Outgoing {
                 None => {}
             }
             outgoing.seals.push(Transaction::new_with_last_update(id, Seal::UNDONE.0, Some(now())));
+            jobs.extend(replaced.drops.replays_of(storage, &job).await?);
         }
         Ok(outgoing)
     }

@@ -51,6 +51,8 @@ pub(crate) struct Origin {
     pub(crate) commit: CommitMode,
     /// Earlier drops of its source, whose rows go when its own come; none when they stay.
     pub(crate) replaced: Option<Replaced>,
+    /// The job whose rejected records these are, where it is a replay.
+    pub(crate) replay_of: Option<JobId>,
 }
 
 /// Earlier drops of a source: those before a number.
@@ -66,6 +68,11 @@ impl Origin {
     /// Application id of the transaction that says by which policy the job was cut.
     pub(crate) fn seal_id(&self) -> String {
         job_app_id(&self.identity.job_id)
+    }
+
+    /// The same of the job whose rejected records these are.
+    pub(crate) fn replayed_seal_id(&self) -> Option<String> {
+        self.replay_of.as_ref().map(job_app_id)
     }
 }
 
@@ -133,6 +140,7 @@ async fn route_chunk(
         origin: Some(Origin {
             identity,
             replaced: replaced(job, &area),
+            replay_of: job.replay_of.clone(),
             area,
             seal: job.seal,
             commit: job.load.commit,

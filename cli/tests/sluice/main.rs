@@ -22,6 +22,7 @@ mod quarantine;
 mod queues;
 mod readme;
 mod redrop;
+mod replay;
 mod resume;
 mod s3;
 mod simulator;

@@ -39,3 +39,30 @@ fn nothing_was_rejected_or_no_such_job() {
     assert_eq!(ran.stdout, format!("{job}: 0 records rejected\n  source       [place]/x.csv\n"));
     assert_eq!(place.run(&["quarantine", "show", "no-such", "--table", "t"]).status, 3);
 }
+
+#[test]
+fn rows_that_the_worker_rejected() {
+    let place = Place::new();
+    place.ingest(&place.write("first.csv", "id,name\n1,a\n"), &["--schema", "id:int64"]);
+    let source = place.write("x.csv", "id,name\n1,a\n2,b\n3,c\n4,d\n5\n");
+    let sql =
+        "select case when id < 4 then concat('n', id) else cast(id as varchar) end as id, name from chunk where id > 1";
+    let report = place.ingest(&source, &["--schema", "id:int64", "--sql", sql]);
+    assert_eq!((&report["rows"]["committed"], &report["rows"]["quarantined"]), (&1.into(), &3.into()), "{report}");
+    let job = report["job_id"].as_str().unwrap();
+    let shown = place.run(&["quarantine", "show", job, "--table", "t"]);
+    insta::assert_snapshot!(shown.stdout.replace(job, "[job]"), @r#"
+    [job]: 3 records rejected
+      source       [place]/x.csv
+      kept in      [place]/t/_sluice/[job]/quarantine
+            2  column 'id': does not fit type long
+               row 1 of load-00000.parquet: {"id":"n2","name":"b"}
+               row 2 of load-00000.parquet: {"id":"n3","name":"c"}
+            1  1 fields where 2 are expected
+               record 5, byte 24: 5
+    "#);
+    let json = place.run(&["quarantine", "show", job, "--table", "t", "--json"]).json();
+    insta::assert_snapshot!(json["reasons"][0]["examples"][1], @r#"{"byte_offset":null,"number":2,"object":"load-00000.parquet","raw":"{\"id\":\"n3\",\"name\":\"c\"}","reason":"'n3' does not fit type long"}"#);
+    let replay = place.run(&["quarantine", "replay", job, "--table", "t", "--csv-delimiter", ";"]);
+    assert!(replay.stdout.ends_with("left out     2 rejected by the worker, as rows\n"), "{replay:?}");
+}

@@ -117,12 +117,17 @@ fn a_changed_file_is_another_job() {
 
 /// Ends a run by `signal` once `file` exists below the job's work area, or after its end.
 fn end_when(place: &Place, source: &Path, file: &str, signal: &str, more: &[&str]) -> Option<i32> {
-    let args = [&["ingest", source.to_str().unwrap(), "--table", "t"], more].concat();
-    let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    end_command_when(place, &[&["ingest", source.to_str().unwrap(), "--table", "t"], more].concat(), "", file, signal)
+}
+
+/// Ends a command by `signal` once `file` exists below a work area whose name has this ending, or after its end.
+pub(crate) fn end_command_when(place: &Place, args: &[&str], area: &str, file: &str, signal: &str) -> Option<i32> {
+    let mut child = place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     let seen = || {
         let jobs = std::fs::read_dir(place.path("t/_sluice")).ok()?;
-        jobs.flatten().any(|job| job.path().join(file).exists()).then_some(())
+        let mut areas = jobs.flatten().filter(|job| job.file_name().to_string_lossy().ends_with(area));
+        areas.any(|job| job.path().join(file).exists()).then_some(())
     };
     while seen().is_none() && child.try_wait().unwrap().is_none() {
         assert!(started.elapsed() < Duration::from_mins(1), "{file} never came");

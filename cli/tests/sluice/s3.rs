@@ -34,3 +34,35 @@ fn source_chunks_and_table_on_s3() {
     assert_eq!(missing.status, 3, "{missing:?}");
     assert!(missing.stderr.contains("s3://drops/no-such.csv does not exist"), "{missing:?}");
 }
+
+#[test]
+fn a_replay_on_s3() {
+    let emulator = Emulator::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for bucket in ["lake", "work"] {
+            emulator.create_bucket(bucket).await;
+        }
+    });
+    let place = Place::with_env(emulator.env());
+    let source = place.write("x.csv", "id,n\n1,a\nx,b\ny,c\n");
+    // Work areas at the top of a bucket.
+    let to = ["--table", "s3://lake/t", "--work-dir", "s3://work", "--json"];
+    let run = |args: &[&str]| {
+        let ran = place.run(&[args, &to].concat());
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.json()
+    };
+    let first = run(&["ingest", source.to_str().unwrap(), "--schema", "id:int64"]);
+    let job = first["job_id"].as_str().unwrap();
+    let replay = ["quarantine", "replay", job, "--bad-records", "null"];
+    let report = run(&replay);
+    assert_eq!((&first["rows"]["committed"], &report["rows"]["committed"]), (&1.into(), &2.into()), "{report}");
+    assert_eq!(run(&replay)["already_done"], true);
+    let status = run(&["status", job]);
+    assert_eq!(status[0]["replays"][0], report["job_id"], "{status}");
+    let refused = place.run(&[&["undo", job][..], &to].concat());
+    assert_eq!(refused.status, 3, "{refused:?}");
+    run(&["undo", report["job_id"].as_str().unwrap()]);
+    assert_eq!(run(&["undo", job])["removed"]["rows"], 1);
+}

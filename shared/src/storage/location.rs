@@ -110,7 +110,11 @@ impl Location {
 
     /// The location above this one; `None` at the top.
     pub fn parent(&self) -> Option<Self> {
-        let (parent, name) = self.key().trim_end_matches('/').rsplit_once('/')?;
+        let (parent, name) = match self.key().trim_end_matches('/').rsplit_once('/') {
+            Some(split) => split,
+            // What lies in a bucket without a folder between lies below the bucket.
+            None => ("", self.key()),
+        };
         if name.is_empty() {
             return None;
         }
@@ -223,7 +227,9 @@ mod tests {
         assert_eq!(below.to_string(), "s3://b/p/chunks/00000.parquet");
         assert_eq!(below.name(), "00000.parquet");
         assert_eq!(below.parent().unwrap().parent().unwrap(), location);
-        assert_eq!("s3://b".parse::<Location>().unwrap().join("x").to_string(), "s3://b/x");
+        let bucket: Location = "s3://b".parse().unwrap();
+        assert_eq!(bucket.join("x").to_string(), "s3://b/x");
+        assert_eq!((bucket.join("x").parent(), bucket.parent()), (Some(bucket), None));
         assert_eq!(location.beside("_drops").to_string(), "s3://b/p_drops");
         assert_eq!("s3://b".parse::<Location>().unwrap().beside("_drops").to_string(), "s3://b/_drops");
     }

@@ -11,5 +11,6 @@ mod memory;
 mod one_file;
 mod pollock;
 mod properties;
+mod replay;
 mod suites;
 mod types;

@@ -84,10 +84,14 @@ pub(crate) struct How {
 }
 
 pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Result<SplitOutcome, SplitError> {
+    split(&context(objects, out, how), &at("source.csv")).await
+}
+
+pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitContext {
     let mut settings = Settings::from_lookup(|_| None).unwrap();
     settings.chunk_bytes = how.chunk_bytes;
     settings.max_record_bytes = how.max_record_bytes;
-    let context = SplitContext {
+    SplitContext {
         storage: Arc::new(Mortal { objects: objects.clone(), calls_left: AtomicU64::new(how.calls) }),
         queue: None,
         work_prefix: at(out),
@@ -99,8 +103,7 @@ pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Re
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),
-    };
-    split(&context, &at("source.csv")).await
+    }
 }
 
 pub(crate) fn at(name: &str) -> Location {

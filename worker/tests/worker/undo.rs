@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use deltalake::checkpoints::create_checkpoint;
 use serde_json::{Value, json};
-use shared::{Job, Message, PutMode, Removed, Seal, Undone, Verdict, WorkArea, get_json, put_json};
+use shared::{
+    CommitMode, Job, LoadPolicy, Message, OnReplace, PutMode, Removed, Seal, Undone, Verdict, WorkArea, get_json,
+    put_json,
+};
 use worker::{LoadContext, LoadError, Undoing, has_job, load, undo};
 
-use crate::support::{Load, World, expected, job, numbered, world};
+use crate::support::{Load, World, expected, job, message, numbered, world};
 use crate::watched::Watched;
 
 impl World {
@@ -264,4 +267,28 @@ async fn a_job_that_is_not_there_and_a_table_that_takes_no_removals() {
     let refused = world.undo(false).await.unwrap_err();
     assert!(shared::error_chain(&refused).contains("append"), "{refused:?}");
     assert_eq!(world.rows().await, expected(0..10));
+}
+
+#[tokio::test]
+async fn what_an_undone_job_rejected_is_left_out() {
+    for undone in [false, true] {
+        let mut world = world().await;
+        let task = world.chunk(0, &numbered(0..10)).await;
+        world.load_done(&[task]).await;
+        let (parent, area) = (world.job.clone(), world.area.clone());
+        let load = LoadPolicy { commit: CommitMode::File, on_replace: OnReplace::Replace, ..LoadPolicy::default() };
+        let replay = Job::replay(&parent, 1, parent.source.clone(), parent.policy.clone(), load);
+        world.area = area.beside(&replay.job_id);
+        world.job = Job { drop: Some(1), ..replay };
+        put_json(world.context.storage.as_ref(), &world.area.job(), &world.job, PutMode::Overwrite).await.unwrap();
+        let entry = world.store(0, &numbered(10..20)).await;
+        let task = message(&entry.task(&world.area, &world.job.job_id).body().unwrap());
+        world.manifest(vec![entry]).await;
+        if undone {
+            undo(&world.context, &world.table, &parent.job_id, &area, false).await.unwrap();
+        }
+        world.load_done(&[task]).await;
+        let expected = if undone { vec![] } else { expected(0..20) };
+        assert_eq!((world.rows().await, world.receipt().await.is_none()), (expected, undone));
+    }
 }

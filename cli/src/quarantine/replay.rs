@@ -1,0 +1,142 @@
+//! `sluice quarantine replay`: the rejected records of a job go down the line once more, read in another way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use shared::{Drops, Job, JobId, Location, Manifest, Seal, Storage, Stores, WorkArea, try_get_json};
+use splitter::{Changes, LeftOut, Replay, Tried};
+
+use super::single;
+use crate::Done;
+use crate::args::{QuarantineReplayArgs, work_prefix};
+use crate::error::CliError;
+use crate::ingest::Report;
+use crate::line::{Line, Load};
+use crate::output::{Output, counted, grouped};
+use crate::stop;
+
+/// What came of a replay.
+#[derive(Debug, Serialize)]
+struct ReplayReport {
+    /// The job that rejected the records.
+    replay_of: JobId,
+    /// Records that are replayed.
+    records: u64,
+    /// Those that are not, by the reason.
+    left_out: LeftOut,
+    /// What would become of the records, if it was only asked for that.
+    dry_run: Option<DryRun>,
+    /// What became of them; none when nothing was done.
+    #[serde(flatten)]
+    done: Option<Report>,
+}
+
+#[derive(Debug, Serialize)]
+struct DryRun {
+    taken: u64,
+    rejected: u64,
+    first_rejected: Option<String>,
+}
+
+/// Runs `quarantine replay`.
+pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
+    let started = Instant::now();
+    let (settings, changes) = (args.settings()?, args.changes()?);
+    let limit = settings.max_bad_records;
+    let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
+    let job = single(Stores::from_env().as_ref(), &prefix, &args.job_or_source).await?;
+    let table = job.table.clone().ok_or_else(|| CliError::BoundForNoTable { job_id: job.job_id.clone() })?;
+    let line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
+    let replay = look(&line, &prefix, job, &changes).await?;
+    let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
+    let mut report = ReplayReport { replay_of, records, left_out, dry_run: None, done: None };
+    if args.dry_run {
+        let Tried { taken, rejected, first_rejected } = replay.try_out(&line.split).await.map_err(CliError::Split)?;
+        report.dry_run = Some(DryRun { taken, rejected, first_rejected });
+    } else if replay.records > 0 {
+        let job = begun(&line, &prefix, &replay).await?;
+        let area = WorkArea::new(&prefix, &job.job_id);
+        let (outcome, receipt) = line.run(&Load::Job(Box::new(job), area)).await?;
+        report.done = Some(Report::of(&line, &outcome, &receipt, started.elapsed()));
+    }
+    output.result(&report, &text(&report));
+    report.done.map_or(Ok(()), |done| done.judge(limit))
+}
+
+/// Looks through the quarantine of a job that is split, and whose rows are wanted.
+async fn look(line: &Line, prefix: &Location, job: Job, changes: &Changes) -> Result<Replay, CliError> {
+    let area = WorkArea::new(prefix, &job.job_id);
+    let manifest = try_get_json(line.split.storage.as_ref(), &area.manifest(), "manifest").await;
+    let manifest: Option<Manifest> = manifest.map_err(CliError::WorkArea)?;
+    let manifest = manifest.ok_or_else(|| CliError::NotSplit { job_id: job.job_id.clone() })?;
+    refuse_undone(line, &job.job_id).await?;
+    let storage: Arc<dyn Storage> = Arc::clone(&line.split.storage);
+    Replay::look(&storage, job, area, &manifest, changes).await.map_err(CliError::Split)
+}
+
+async fn refuse_undone(line: &Line, job_id: &JobId) -> Result<(), CliError> {
+    match worker::has_job(&line.load, &line.table, job_id).await.map_err(CliError::Table)? {
+        Some(Seal::UNDONE) => Err(CliError::ReplayOfUndone { job_id: job_id.clone(), table: line.table.to_string() }),
+        _ => Ok(()),
+    }
+}
+
+/// The replay that reads the records as is asked for: one that was begun before, or the next. No replay is begun while another has
+/// rows in the table; one that may yet bring some in loses them, in one commit, to those that are begun after it.
+async fn begun(line: &Line, prefix: &Location, replay: &Replay) -> Result<Job, CliError> {
+    let storage = line.split.storage.as_ref();
+    let mut generation = 1;
+    loop {
+        let begun = match replay.begun(storage, generation).await.map_err(CliError::WorkArea)? {
+            Some(job) => job,
+            None => replay.begin(&line.split, generation).await.map_err(CliError::WorkArea)?,
+        };
+        let seal = worker::has_job(&line.load, &line.table, &begun.job_id).await.map_err(CliError::Table)?;
+        if seal != Some(Seal::UNDONE) {
+            if replay.is_as(&begun) {
+                return Ok(begun);
+            }
+            let there = in_table(line, prefix, begun.job_id).await?;
+            if !there.is_empty() {
+                return Err(CliError::Replayed { job_id: replay.of().job_id.clone(), replays: there });
+            }
+        }
+        generation += 1;
+    }
+}
+
+/// Which of a replay, and of those of what it rejected, have rows in the table.
+async fn in_table(line: &Line, prefix: &Location, replay: JobId) -> Result<Vec<JobId>, CliError> {
+    let drops = Drops::replays(prefix, &replay, &line.table);
+    let replays = drops.with_replays(line.split.storage.as_ref(), vec![replay]).await.map_err(CliError::WorkArea)?;
+    crate::jobs::in_table(&line.load, &line.table, replays).await
+}
+
+fn text(report: &ReplayReport) -> String {
+    let ReplayReport { replay_of, records, left_out, dry_run, done } = report;
+    let mut lines = match (done, dry_run) {
+        (Some(done), _) => vec![done.text(), format!("  replayed     what {replay_of} rejected")],
+        (None, Some(DryRun { taken, rejected, first_rejected })) => {
+            let mut lines = vec![
+                format!("{replay_of}: {} would be replayed, nothing was changed", counted(*records, "record")),
+                format!("  taken        {}", grouped(*taken)),
+                format!("  rejected     {}", grouped(*rejected)),
+            ];
+            lines.extend(first_rejected.iter().map(|first| format!("  first        {first}")));
+            lines
+        }
+        (None, None) => vec![format!("{replay_of}: nothing to replay")],
+    };
+    let LeftOut { torn, undecodable, load } = left_out;
+    for (count, what) in [
+        (torn, "of which only a part is kept, or that are not one record in this dialect"),
+        (undecodable, "with bytes that are in no encoding"),
+        (load, "rejected by the worker, as rows"),
+    ] {
+        if *count > 0 {
+            lines.push(format!("  left out     {} {what}", grouped(*count)));
+        }
+    }
+    lines.join("\n")
+}
