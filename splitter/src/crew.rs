@@ -50,7 +50,9 @@ impl Crew {
             drop(catch_unwind(AssertUnwindSafe(work)).map(|done| sender.send(done)));
         };
         self.0.send(Box::new(work)).map_err(|_| Panicked)?;
-        result.await.map_err(|_| Panicked)
+        // Waited for on a thread of the runtime, whose clock, where it is a simulated one, then stands still.
+        let waited = tokio::task::spawn_blocking(|| result.blocking_recv());
+        waited.await.map_err(|_| Panicked)?.map_err(|_| Panicked)
     }
 }
 
