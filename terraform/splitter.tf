@@ -5,10 +5,12 @@ locals {
 
   # What a job is and how it is cut: the splitter pins these when it first sees a drop.
   splitter_environment = {
-    CHUNK_SIZE_MB   = var.chunk_size_mb
-    CHUNK_BUCKET    = local.chunk_bucket
-    CHUNK_PREFIX    = var.chunk_prefix
-    CHUNK_QUEUE_URL = aws_sqs_queue.chunks.url
+    # Each thread keeps an arena of what it freed; with two, memory stays the same over any length of file.
+    MALLOC_ARENA_MAX = "2"
+    CHUNK_SIZE_MB    = var.chunk_size_mb
+    CHUNK_BUCKET     = local.chunk_bucket
+    CHUNK_PREFIX     = var.chunk_prefix
+    CHUNK_QUEUE_URL  = aws_sqs_queue.chunks.url
     # Where to send a continuation; absent, the splitter hands nothing over.
     SOURCE_QUEUE_URL    = var.splitter_hand_over ? aws_sqs_queue.events.url : null
     TABLE_URI           = var.table_uri

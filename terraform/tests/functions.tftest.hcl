@@ -31,6 +31,7 @@ run "deployment" {
 
   assert {
     condition = aws_lambda_function.splitter.environment[0].variables == tomap({
+      MALLOC_ARENA_MAX = "2"
       CHUNK_SIZE_MB    = "100"
       CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX     = "sluice"
@@ -153,6 +154,7 @@ run "all_settings" {
     condition = aws_lambda_function.splitter.environment[0].variables == tomap({
       DELTA_EXTRA         = "1"
       RUST_LOG            = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
+      MALLOC_ARENA_MAX    = "2"
       CHUNK_SIZE_MB       = "64"
       CHUNK_BUCKET        = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX        = "team/jobs"
