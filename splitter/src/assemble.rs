@@ -15,7 +15,7 @@ use crate::encode::{ChunkSchema, Payload, RowGroup};
 use crate::error::SplitError;
 
 /// The four bytes that a Parquet file begins and ends with.
-const MAGIC: &[u8; 4] = b"PAR1";
+pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
 
 /// What moving a column to another place can add to its part of a footer: three offsets of ten bytes at most.
 const MOVED_COLUMN_BYTES: u64 = 30;
@@ -228,7 +228,8 @@ fn place_column(
     builder.build()
 }
 
-fn footer(schema: &ChunkSchema, row_groups: Vec<RowGroupMetaData>) -> Result<Bytes, ParquetError> {
+/// The end of a file.
+pub(crate) fn footer(schema: &ChunkSchema, row_groups: Vec<RowGroupMetaData>) -> Result<Bytes, ParquetError> {
     let rows = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
     let described = FileMetaData::new(
         2,

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
-    NullBufferBuilder, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Int32Array, NullBufferBuilder, PrimitiveArray,
+    RecordBatch, RecordBatchOptions, StringArray,
 };
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit,
+    TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
+use crate::dictionary::Dictionary;
 use crate::fields::Fields;
 use crate::json::{self, Objects};
 use crate::quarantine::Reject;
@@ -26,7 +30,7 @@ use crate::value::number::{self, Notation};
 /// A block, decoded.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// The rows that were taken, in the order of the source.
+    /// The rows that were taken, in the order of the source; columns whose values recur as dictionaries.
     pub(crate) rows: RecordBatch,
     /// Records that were read, rejected ones included.
     pub(crate) records: u64,
@@ -78,7 +82,6 @@ pub(crate) enum Cell<'a> {
 pub(crate) fn decode(
     block: &Block,
     format: &RecordFormat,
-    schema: &SchemaRef,
     bad_records: BadRecords,
     max_record_bytes: u64,
 ) -> Result<Decoded, ArrowError> {
@@ -88,25 +91,39 @@ pub(crate) fn decode(
     let (read, records, mut rejects) = match format {
         RecordFormat::Csv(csv) => {
             let fields = Fields::read(block, csv, max_record_bytes);
-            for (index, column) in csv.columns.iter().enumerate() {
-                let cell = |text| if is_null(text, csv, column) { Cell::Null } else { Cell::Text(text) };
-                let cells = || fields.column(index).map(cell);
-                columns.push(decode_column(cells, fields.rows.len(), notation(csv), (index, column), &mut misfits));
+            let (rows, notation) = (fields.rows.len(), notation(csv));
+            let is_null = |index, text: &[u8]| csv.columns.get(index).is_some_and(|column| is_null(text, csv, column));
+            let cell = |row, index| Cell::Text(fields.field(row, index));
+            let dictionaries = Dictionary::of_columns((rows, csv.columns.len()), cell, is_null);
+            for (place, dictionary) in csv.columns.iter().enumerate().zip(dictionaries) {
+                let cells =
+                    Cells { rows, cell: |row| cell(row, place.0), is_null: |text: &[u8]| is_null(place.0, text) };
+                columns.push(decode_column(&cells, dictionary, notation, place, &mut misfits)?);
             }
             (fields.rows, fields.records, fields.rejects)
         }
         RecordFormat::Ndjson(json) => {
             let objects = Objects::read(block, json, max_record_bytes);
-            for place in json.columns.iter().enumerate() {
-                let cells = || objects.column(place, &json.null_words);
-                columns.push(decode_column(cells, objects.rows.len(), json::NOTATION, place, &mut misfits));
+            let rows = objects.rows.len();
+            let cell = |row, index| match json.columns.get(index) {
+                Some(column) => objects.cell(row, (index, column), &json.null_words),
+                None => Cell::Null,
+            };
+            let dictionaries = Dictionary::of_columns((rows, json.columns.len()), cell, |_, _| false);
+            for (place, dictionary) in json.columns.iter().enumerate().zip(dictionaries) {
+                let cells = Cells { rows, cell: |row| cell(row, place.0), is_null: |_: &[u8]| false };
+                columns.push(decode_column(&cells, dictionary, json::NOTATION, place, &mut misfits)?);
             }
             (objects.rows, objects.records, objects.rejects)
         }
     };
+    let fields = format.columns().iter().zip(&columns);
+    let schema = Schema::new(
+        fields.map(|(column, values)| Field::new(&column.name, values.data_type().clone(), true)).collect::<Vec<_>>(),
+    );
     // Of blank lines alone there are no columns to count by.
     let count = RecordBatchOptions::new().with_row_count(Some(read.len()));
-    let mut rows = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &count)?;
+    let mut rows = RecordBatch::try_new_with_options(Arc::new(schema), columns, &count)?;
     if !misfits.by_row.is_empty() {
         let taken = (0..read.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
         rows = filter_record_batch(&rows, &taken.collect::<BooleanArray>())?;
@@ -160,70 +177,113 @@ fn reason(text: &[u8], column: &Column) -> String {
     format!("'{shown}' is {what}")
 }
 
-/// Decodes one column: a builder, and the functions that read one value of a type that was inferred and told.
-fn decode_column<'a, C: Iterator<Item = Cell<'a>>>(
-    cells: impl Fn() -> C,
-    rows: usize,
+/// Decodes one column. Where its texts recur, each is read once, and there is a dictionary of them.
+fn decode_column<'a>(
+    cells: &Cells<impl Fn(usize) -> Cell<'a>, impl Fn(&[u8]) -> bool>,
+    dictionary: Option<Dictionary<'a>>,
     notation: Notation,
     (index, column): (usize, &Column),
     misfits: &mut Misfits,
+) -> Result<ArrayRef, ArrowError> {
+    // Of booleans Parquet has no dictionaries.
+    let dictionary = dictionary.filter(|_| column.column_type != ColumnType::Boolean);
+    let Some(Dictionary { cells: different, keys }) = dictionary else {
+        return Ok(read_column(cells, notation, column, |row, text| misfits.note(row, (index, column), text)));
+    };
+    let mut unread = BTreeMap::new();
+    let cell = |number: usize| different.get(number).copied().unwrap_or(Cell::Null);
+    let each = Cells { rows: different.len(), cell, is_null: &cells.is_null };
+    let values = read_column(&each, notation, column, |number, text| {
+        unread.insert(number, text);
+    });
+    let number = |key: i32| usize::try_from(key).unwrap_or_default();
+    if !unread.is_empty() {
+        for (row, key) in keys.iter().enumerate() {
+            if let Some(text) = unread.get(&number(*key)) {
+                misfits.note(row, (index, column), text);
+            }
+        }
+    }
+    let is_null = |key: &i32| values.is_null(number(*key));
+    let nulls = (values.null_count() > 0).then(|| keys.iter().map(|key| !is_null(key)).collect::<NullBuffer>());
+    let keys = Int32Array::try_new(keys.into(), nulls)?;
+    Ok(Arc::new(DictionaryArray::try_new(keys, values)?))
+}
+
+/// The cells of a column, and which of its texts mean null.
+#[derive(Debug)]
+struct Cells<C, N> {
+    rows: usize,
+    cell: C,
+    is_null: N,
+}
+
+impl<'a, C: Fn(usize) -> Cell<'a>, N: Fn(&[u8]) -> bool> Cells<C, N> {
+    fn iter(&self) -> impl Iterator<Item = Cell<'a>> {
+        (0..self.rows).map(|row| match (self.cell)(row) {
+            Cell::Text(text) if (self.is_null)(text) => Cell::Null,
+            cell => cell,
+        })
+    }
+}
+
+/// Reads the values of a column, by the functions that read one of a type that was inferred and told. What cannot be read
+/// is null, and noted.
+fn read_column<'a>(
+    cells: &Cells<impl Fn(usize) -> Cell<'a>, impl Fn(&[u8]) -> bool>,
+    notation: Notation,
+    column: &Column,
+    note: impl FnMut(usize, &'a [u8]),
 ) -> ArrayRef {
     let (is_told, point, format) = (column.origin.is_told(), notation.point, column.date_format);
-    let note = |row, text: &[u8]| misfits.note(row, (index, column), text);
     macro_rules! column {
-        ($builder:expr, $strictly:expr, $told:expr) => {{
-            let mut builder = $builder;
-            if is_told {
-                builder.extend(values(cells(), $told, note));
-            } else {
-                builder.extend(values(cells(), $strictly, note));
-            }
-            Arc::new(builder.finish())
-        }};
+        ($type:ty, $strictly:expr, $told:expr) => {
+            if is_told { primitive::<$type>(cells, $told, note) } else { primitive::<$type>(cells, $strictly, note) }
+                .with_data_type(data_type(column.column_type))
+        };
     }
-    let timestamps = || TimestampMicrosecondBuilder::with_capacity(rows);
     match column.column_type {
-        ColumnType::Boolean => column!(BooleanBuilder::with_capacity(rows), value::boolean, value::told_boolean),
-        ColumnType::Int64 => {
-            column!(Int64Builder::with_capacity(rows), number::int64, |text| number::told_int64(text, point))
+        ColumnType::Boolean => {
+            let read = if is_told { value::told_boolean } else { value::boolean };
+            Arc::new(values(cells, read, note).collect::<BooleanArray>())
         }
-        ColumnType::Float64 => {
-            column!(Float64Builder::with_capacity(rows), |text| number::float64(text, notation), |text| {
-                number::told_float64(text, point)
-            })
+        ColumnType::Int64 => Arc::new(column!(Int64Type, number::int64, |text| number::told_int64(text, point))),
+        ColumnType::Float64 => Arc::new(column!(Float64Type, |text| number::float64(text, notation), |text| {
+            number::told_float64(text, point)
+        })),
+        ColumnType::Decimal { precision, scale } => {
+            Arc::new(column!(Decimal128Type, |text| number::decimal(text, notation, precision, scale), |text| {
+                number::told_decimal(text, point, precision, scale)
+            }))
         }
-        ColumnType::Decimal { precision, scale } => column!(
-            Decimal128Builder::with_capacity(rows).with_data_type(data_type(column.column_type)),
-            |text| number::decimal(text, notation, precision, scale),
-            |text| number::told_decimal(text, point, precision, scale)
-        ),
         ColumnType::Date32 => {
-            column!(Date32Builder::with_capacity(rows), |text| moment::date(text, format), |text| moment::told_date(
-                text, format
-            ))
+            Arc::new(column!(Date32Type, |text| moment::date(text, format), |text| moment::told_date(text, format)))
         }
         ColumnType::Timestamp => {
-            column!(timestamps(), |text| moment::timestamp(text, format), |text| moment::told_timestamp(text, format))
+            Arc::new(column!(TimestampMicrosecondType, |text| moment::timestamp(text, format), |text| {
+                moment::told_timestamp(text, format)
+            }))
         }
         ColumnType::TimestampUtc => {
-            column!(timestamps().with_timezone("UTC"), |text| moment::timestamp_utc(text, format), |text| {
+            Arc::new(column!(TimestampMicrosecondType, |text| moment::timestamp_utc(text, format), |text| {
                 moment::told_timestamp(text, format)
-            })
+            }))
         }
-        ColumnType::Utf8 => Arc::new(texts(cells(), rows).unwrap_or_else(|| {
-            let values = values(cells(), |text| std::str::from_utf8(text).ok(), note);
-            values.collect::<StringArray>()
-        })),
+        ColumnType::Utf8 => Arc::new(
+            texts(cells)
+                .unwrap_or_else(|| values(cells, |text| std::str::from_utf8(text).ok(), note).collect::<StringArray>()),
+        ),
     }
 }
 
 /// A column of text; `None` where not all of it is UTF-8. That is told of all values at once, which is quick.
-fn texts<'a>(cells: impl Iterator<Item = Cell<'a>>, rows: usize) -> Option<StringArray> {
-    let mut text = Vec::new();
-    let mut ends = Vec::with_capacity(rows + 1);
-    let mut nulls = NullBufferBuilder::new(rows);
+fn texts<'a>(cells: &Cells<impl Fn(usize) -> Cell<'a>, impl Fn(&[u8]) -> bool>) -> Option<StringArray> {
+    let length = |cell| if let Cell::Text(text) = cell { text.len() } else { 0 };
+    let mut text = Vec::with_capacity(cells.iter().map(length).sum());
+    let mut ends = Vec::with_capacity(cells.rows + 1);
+    let mut nulls = NullBufferBuilder::new(cells.rows);
     ends.push(0);
-    for cell in cells {
+    for cell in cells.iter() {
         match cell {
             Cell::Null => nulls.append_null(),
             Cell::Text(value) => {
@@ -237,13 +297,27 @@ fn texts<'a>(cells: impl Iterator<Item = Cell<'a>>, rows: usize) -> Option<Strin
     StringArray::try_new(OffsetBuffer::new(ends.into()), text.into(), nulls.finish()).ok()
 }
 
+fn primitive<'a, T: ArrowPrimitiveType>(
+    cells: &Cells<impl Fn(usize) -> Cell<'a>, impl Fn(&[u8]) -> bool>,
+    read: impl Fn(&'a [u8]) -> Option<T::Native>,
+    note: impl FnMut(usize, &'a [u8]),
+) -> PrimitiveArray<T> {
+    let mut numbers = Vec::with_capacity(cells.rows);
+    let mut nulls = NullBufferBuilder::new(cells.rows);
+    for value in values(cells, read, note) {
+        nulls.append(value.is_some());
+        numbers.push(value.unwrap_or_default());
+    }
+    PrimitiveArray::new(numbers.into(), nulls.finish())
+}
+
 /// The values of a column; what cannot be read is null, and noted.
 fn values<'a, V>(
-    cells: impl Iterator<Item = Cell<'a>>,
+    cells: &Cells<impl Fn(usize) -> Cell<'a>, impl Fn(&[u8]) -> bool>,
     read: impl Fn(&'a [u8]) -> Option<V>,
     mut note: impl FnMut(usize, &'a [u8]),
 ) -> impl Iterator<Item = Option<V>> {
-    cells.enumerate().map(move |(row, cell)| match cell {
+    cells.iter().enumerate().map(move |(row, cell)| match cell {
         Cell::Null => None,
         Cell::Text(text) => {
             let value = read(text);

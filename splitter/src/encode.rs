@@ -1,20 +1,25 @@
 //! Rows become encoded row groups, none of which is too large for a chunk.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{cast, take};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::{ColumnPath, SchemaDescPtr};
 use tokio::sync::mpsc;
 
 use crate::error::SplitError;
+
+use crate::assemble::{MAGIC, file_bytes};
+use crate::column_chunk;
 
 /// One encoded row group, and where its bytes are.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ pub(crate) struct RowGroup {
 /// Where the bytes of a row group are.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    /// A Parquet file in memory that has only this row group.
+    /// In memory: what a file of this row group alone has before its footer, or all of such a file.
     Memory(Bytes),
     /// In the source, a Parquet file itself: they come in pieces, one column after the other.
     Source(mpsc::Receiver<Result<Bytes, SplitError>>),
@@ -43,6 +48,15 @@ pub(crate) struct ChunkSchema {
     pub(crate) columns: SchemaDescPtr,
     /// The Arrow schema, and what else is kept by key.
     pub(crate) key_values: Option<Vec<KeyValue>>,
+}
+
+impl ChunkSchema {
+    /// Of chunks whose rows have this schema.
+    pub(crate) fn of(schema: &Schema) -> Result<Self, ParquetError> {
+        let columns = Arc::new(ArrowSchemaConverter::new().convert(schema)?);
+        let arrow_schema = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(schema));
+        Ok(Self { columns, key_values: Some(vec![arrow_schema]) })
+    }
 }
 
 /// Why rows could not be encoded.
@@ -60,17 +74,21 @@ impl From<ParquetError> for EncodeError {
     }
 }
 
-/// How chunks are encoded. Everything that is set here is part of what a chunk's bytes are.
-pub(crate) fn properties(codec: &str) -> WriterProperties {
-    let compression = match codec {
+/// How chunks are compressed, by the name that the policy has for it.
+pub(crate) fn compression(codec: &str) -> Compression {
+    match codec {
         "zstd" => Compression::ZSTD(ZstdLevel::default()),
         "lz4" => Compression::LZ4_RAW,
         "none" => Compression::UNCOMPRESSED,
         _ => Compression::SNAPPY,
-    };
+    }
+}
+
+/// How chunks are encoded by the `parquet` crate. Everything that is set here is part of what a chunk's bytes are.
+pub(crate) fn properties(codec: &str) -> WriterProperties {
     WriterProperties::builder()
         .set_created_by("sluice".to_owned())
-        .set_compression(compression)
+        .set_compression(compression(codec))
         // A chunk is read whole, so statistics of single pages and their index would only be carried along.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
@@ -79,40 +97,70 @@ pub(crate) fn properties(codec: &str) -> WriterProperties {
         .build()
 }
 
-/// Encodes rows as one row group, or, while that would be larger than `limit` bytes, each half by itself.
+/// Encodes rows of any types as one row group, or, while that would be larger than `limit` bytes, each half by itself.
 pub(crate) fn encode(
     rows: &RecordBatch,
     properties: &WriterProperties,
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    encode_from(rows, properties, limit, &mut encoded)?;
+    let encode_one = |rows: &RecordBatch| {
+        let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(of_rows(rows, properties)?))?;
+        writer.write(rows)?;
+        let metadata = writer.finish()?;
+        row_group(&metadata, std::mem::take(writer.inner_mut()).into())
+    };
+    encode_to_fit(rows, limit, &encode_one, &mut encoded)?;
     Ok(encoded)
 }
 
-fn encode_from(
+/// Encodes the rows of a text, as one row group or in halves.
+pub(crate) fn encode_text(
     rows: &RecordBatch,
-    properties: &WriterProperties,
+    schema: &Arc<ChunkSchema>,
+    compression: Compression,
     limit: u64,
+) -> Result<Vec<RowGroup>, EncodeError> {
+    let mut encoded = Vec::new();
+    let encode_one = |rows: &RecordBatch| {
+        // Some readers, and some of our own code, take a dictionary at byte 0 for none.
+        let mut file = TrackedWrite::new(Vec::new());
+        file.write_all(MAGIC)?;
+        let columns = rows.columns().iter().zip(schema.columns.columns());
+        let columns = columns.map(|(column, described)| column_chunk::write(column, described, compression, &mut file));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let metadata = RowGroupMetaData::builder(Arc::clone(&schema.columns))
+            .set_num_rows(i64::try_from(rows.num_rows())?)
+            .set_total_byte_size(columns.iter().map(ColumnChunkMetaData::uncompressed_size).sum())
+            .set_column_metadata(columns)
+            .build()?;
+        let payload = Payload::Memory(file.into_inner()?.into());
+        Ok(RowGroup { metadata, payload, schema: Arc::clone(schema) })
+    };
+    encode_to_fit(rows, limit, &encode_one, &mut encoded)?;
+    Ok(encoded)
+}
+
+fn encode_to_fit(
+    rows: &RecordBatch,
+    limit: u64,
+    encode_one: &impl Fn(&RecordBatch) -> Result<RowGroup, ParquetError>,
     encoded: &mut Vec<RowGroup>,
 ) -> Result<(), EncodeError> {
     if rows.num_rows() == 0 {
         return Ok(());
     }
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(of_rows(rows, properties)?))?;
-    writer.write(rows)?;
-    let metadata = writer.finish()?;
-    let file = std::mem::take(writer.inner_mut());
-    if u64::try_from(file.len()).unwrap_or(u64::MAX) <= limit {
-        encoded.extend(row_group(&metadata, file.into()));
+    let row_group = encode_one(rows)?;
+    if file_bytes(&row_group.metadata, &row_group.schema)? <= limit {
+        encoded.push(row_group);
         return Ok(());
     }
     let half = rows.num_rows() / 2;
     if half == 0 {
         return Err(EncodeError::RowTooLarge);
     }
-    encode_from(&rows.slice(0, half), properties, limit, encoded)?;
-    encode_from(&rows.slice(half, rows.num_rows() - half), properties, limit, encoded)
+    encode_to_fit(&rows.slice(0, half), limit, encode_one, encoded)?;
+    encode_to_fit(&rows.slice(half, rows.num_rows() - half), limit, encode_one, encoded)
 }
 
 /// Properties with dictionaries for those columns that earn them. A function of the rows alone, as a chunk's bytes must be.
@@ -160,19 +208,130 @@ fn earns_dictionary(column: &ArrayRef) -> Result<bool, ParquetError> {
     Ok(different + values / REPEATED_SHARE <= values)
 }
 
-fn row_group(metadata: &ParquetMetaData, file: Bytes) -> Option<RowGroup> {
+fn row_group(metadata: &ParquetMetaData, file: Bytes) -> Result<RowGroup, ParquetError> {
     let described = metadata.file_metadata();
     let schema =
         ChunkSchema { columns: described.schema_descr_ptr(), key_values: described.key_value_metadata().cloned() };
-    let metadata = metadata.row_groups().first()?.clone();
-    Some(RowGroup { metadata, payload: Payload::Memory(file), schema: Arc::new(schema) })
+    let [metadata] = metadata.row_groups() else {
+        return Err(ParquetError::General("one batch was not written as one row group".to_owned()));
+    };
+    Ok(RowGroup { metadata: metadata.clone(), payload: Payload::Memory(file), schema: Arc::new(schema) })
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BooleanArray, Float64Array, Int64Array, StringArray};
+    use arrow::array::{
+        BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    };
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::assemble::footer;
+
+    /// Columns of every type that text is decoded to, made of the same few numbers.
+    fn columns(numbers: &[Option<i64>]) -> Vec<ArrayRef> {
+        let each = || numbers.iter().copied();
+        let text = |number: i64| match number {
+            0 => String::new(),
+            1 => "\u{10ffff}".repeat(20),
+            2 => format!("{}é{}", "a".repeat(63), "b".repeat(9)),
+            3 => "z".repeat(65),
+            _ => number.to_string(),
+        };
+        let float = |number: i64| match number {
+            0 => -0.0,
+            1 => f64::NAN,
+            2 => 0.0,
+            _ => f64::from(i32::try_from(number).unwrap()) / 4.0,
+        };
+        let decimals = |precision, factor: i128| -> ArrayRef {
+            let decimals = each().map(|number| number.map(|number| i128::from(number) * factor));
+            Arc::new(decimals.collect::<Decimal128Array>().with_precision_and_scale(precision, 2).unwrap())
+        };
+        let timestamps = each().collect::<TimestampMicrosecondArray>();
+        vec![
+            Arc::new(each().map(|number| number.map(|number| number % 2 == 0)).collect::<BooleanArray>()),
+            Arc::new(each().collect::<Int64Array>()),
+            Arc::new(each().map(|number| number.map(float)).collect::<Float64Array>()),
+            Arc::new(each().map(|number| number.map(|number| i32::try_from(number).unwrap())).collect::<Date32Array>()),
+            Arc::new(timestamps.clone()),
+            Arc::new(timestamps.with_timezone("UTC")),
+            decimals(9, 1),
+            decimals(18, 1 << 20),
+            decimals(38, -(1 << 70)),
+            Arc::new(each().map(|number| number.map(text)).collect::<StringArray>()),
+        ]
+    }
+
+    fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
+        let names = (0..).map(|column| format!("c{column}"));
+        RecordBatch::try_from_iter_with_nullable(names.zip(columns).map(|(name, column)| (name, column, true))).unwrap()
+    }
+
+    fn file_of(row_group: &RowGroup) -> Bytes {
+        let Payload::Memory(payload) = &row_group.payload else { panic!("a text has no row groups to copy") };
+        [payload.as_ref(), &footer(&row_group.schema, vec![row_group.metadata.clone()]).unwrap()].concat().into()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn a_text_is_encoded_as_the_parquet_crate_would(
+            numbers in prop_oneof![
+                proptest::collection::vec(proptest::option::weighted(0.8, -3_i64..9), 1..200),
+                proptest::collection::vec(proptest::option::weighted(0.99, -9_999_i64..9_999), 1..600),
+                proptest::collection::vec((proptest::option::of(0_i64..3), 1_usize..90), 1..9)
+                    .prop_map(|runs| runs.into_iter().flat_map(|(number, run)| vec![number; run]).collect()),
+            ],
+            codec in proptest::sample::select(vec!["snappy", "lz4", "zstd", "none"]),
+            is_cut in any::<bool>(),
+        ) {
+            let plain = batch(columns(&numbers));
+            let with_dictionaries = plain.columns().iter().map(|column| {
+                let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(column.data_type().clone()));
+                if column.data_type() == &DataType::Boolean { Arc::clone(column) } else { cast(column, &dictionary).unwrap() }
+            });
+            let schema = Arc::new(ChunkSchema::of(&plain.schema()).unwrap());
+            // Of these rows a part, as of a row group that was too large.
+            let from = if is_cut { numbers.len() / 2 } else { 0 };
+            let part = |rows: &RecordBatch| rows.slice(from, numbers.len() - from);
+            let expected = part(&plain);
+            let theirs = encode(&expected, &properties(codec), u64::MAX).unwrap();
+            let Payload::Memory(theirs) = &theirs[0].payload else { panic!("encoded in memory") };
+            let theirs = ParquetRecordBatchReaderBuilder::try_new(theirs.clone()).unwrap();
+            for rows in [part(&plain), part(&batch(with_dictionaries.collect()))] {
+                let ours = encode_text(&rows, &schema, compression(codec), u64::MAX).unwrap();
+                let [ours] = ours.as_slice() else { panic!("one row group") };
+                let file = file_of(ours);
+                prop_assert!(file_bytes(&ours.metadata, &ours.schema).unwrap() >= u64::try_from(file.len()).unwrap());
+                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+                prop_assert_eq!(reader.schema(), &plain.schema());
+                let columns = reader.metadata().row_group(0).columns().to_vec();
+                let read: Result<Vec<_>, _> = reader.with_batch_size(numbers.len()).build().unwrap().collect();
+                // Debugging text, since one NaN is not the other.
+                prop_assert_eq!(format!("{:?}", read.unwrap()), format!("{:?}", [&expected]));
+                for (ours, theirs) in columns.iter().zip(theirs.metadata().row_group(0).columns()) {
+                    let statistics = |column: &ColumnChunkMetaData| format!("{:?}", column.statistics());
+                    prop_assert_eq!(statistics(ours), statistics(theirs));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_too_many_are_halved() {
+        let rows = batch(columns(&(0..500).map(|number| Some(number * 7919 % 500)).collect::<Vec<_>>()));
+        let schema = Arc::new(ChunkSchema::of(&rows.schema()).unwrap());
+        let encode = |limit| encode_text(&rows, &schema, Compression::SNAPPY, limit);
+        let sizes = |groups: Vec<RowGroup>| groups.iter().map(|group| group.metadata.num_rows()).collect::<Vec<_>>();
+        let group = encode(u64::MAX).unwrap().remove(0);
+        let whole = file_bytes(&group.metadata, &group.schema).unwrap();
+        assert_eq!(sizes(encode(whole).unwrap()), [500]);
+        assert_eq!(sizes(encode(whole - 1).unwrap()), [250, 250]);
+        assert!(matches!(encode(99), Err(EncodeError::RowTooLarge)));
+    }
 
     #[test]
     fn dictionaries_are_for_values_that_recur() {

@@ -96,14 +96,14 @@ impl Fields {
         fields
     }
 
-    /// The fields of one column, row by row.
-    pub(crate) fn column(&self, index: usize) -> impl Iterator<Item = &[u8]> {
-        self.spans.iter().skip(index).step_by(self.width.max(1)).map(|span| {
-            match span.start().checked_sub(self.text.len()) {
-                Some(start) => self.rewritten.get(start..span.end() - self.text.len()).unwrap_or_default(),
-                None => span.of(&self.text),
-            }
-        })
+    /// One field of one record.
+    #[inline]
+    pub(crate) fn field(&self, row: usize, column: usize) -> &[u8] {
+        let Some(span) = self.spans.get(row * self.width + column) else { return &[] };
+        match span.start().checked_sub(self.text.len()) {
+            Some(start) => self.rewritten.get(start..span.end() - self.text.len()).unwrap_or_default(),
+            None => span.of(&self.text),
+        }
     }
 }
 

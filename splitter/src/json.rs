@@ -122,19 +122,13 @@ impl Objects {
         Ok(())
     }
 
-    /// The cells of one column, row by row.
-    pub(crate) fn column<'a>(
-        &'a self,
-        (index, column): (usize, &'a Column),
-        null_words: &'a [String],
-    ) -> impl Iterator<Item = Cell<'a>> {
-        (0..self.rows.len()).map(move |row| {
-            let place = row * self.width + index;
-            let before = place.checked_sub(1).and_then(|before| self.values.get(before));
-            let start = before.map_or(0, |(_, end)| *end);
-            let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
-            cell(kind, self.text.get(start..end).unwrap_or_default(), column, null_words)
-        })
+    /// The cell of one column of one record.
+    pub(crate) fn cell<'a>(&'a self, row: usize, (index, column): (usize, &Column), null_words: &[String]) -> Cell<'a> {
+        let place = row * self.width + index;
+        let before = place.checked_sub(1).and_then(|before| self.values.get(before));
+        let start = before.map_or(0, |(_, end)| *end);
+        let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
+        cell(kind, self.text.get(start..end).unwrap_or_default(), column, null_words)
     }
 }
 

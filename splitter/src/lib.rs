@@ -8,11 +8,13 @@
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 
 mod assemble;
+mod column_chunk;
 mod content;
 mod crew;
 mod decode;
 mod decompress;
 mod dialect;
+mod dictionary;
 mod encode;
 mod encoding;
 mod error;

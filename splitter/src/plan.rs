@@ -11,6 +11,7 @@ use shared::{Compression, Format, Location, SourceObject, TextPolicy};
 
 use crate::assemble::payload_bytes;
 use crate::decode::{decode, schema};
+use crate::encode::ChunkSchema;
 use crate::error::SplitError;
 use crate::open::{Examination, examine};
 use crate::ranged_file::gave_up;
@@ -130,9 +131,10 @@ impl Tried {
         policy: &shared::Policy,
         at: &Location,
     ) -> Result<(), SplitError> {
-        let schema = schema(format.columns());
+        let schema = ChunkSchema::of(&schema(format.columns()));
+        let schema = Arc::new(schema.map_err(|error| SplitError::internal(at, error))?);
         if self.rows.len() < ROWS {
-            let decoded = decode(block, format, &schema, policy.bad_records, policy.max_record_bytes);
+            let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
             let internal = |error: ArrowError| SplitError::internal(at, error);
             self.rows.extend(shown(&decoded.map_err(internal)?.rows, ROWS - self.rows.len()).map_err(internal)?);
         }

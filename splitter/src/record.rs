@@ -153,23 +153,30 @@ impl<'a> Records<'a> {
         let text = self.text;
         let mut field = start;
         loop {
-            let is_quoted = self.quote.is_some() && text.get(field).copied() == self.quote;
-            let end = if is_quoted {
-                let closing = self.marks.find(|mark| *mark > field && text.get(*mark).copied() == self.quote)?;
-                self.spans.push(Span::new(field + 1, closing));
-                closing + 1
-            } else {
-                let end = self.marks.find(|mark| *mark >= field && text.get(*mark).copied() != self.quote);
-                let end = end.unwrap_or(text.len());
-                self.spans.push(Span::new(field, end));
-                end
+            let Some(mark) = self.marks.next() else {
+                self.spans.push(Span::new(field, text.len()));
+                return Some(text.len());
             };
-            match text.get(end) {
-                Some(byte) if *byte == self.delimiter => field = end + 1,
-                Some(byte) if self.dialect.ends_record(*byte) => return Some(end + 1),
-                None => return Some(end),
-                // A quote within a quoted field, doubled or misused.
-                Some(_) => return None,
+            let byte = text.get(mark).copied();
+            if mark < field {
+                // Of line ends, comments, and records that were left to the crate.
+            } else if byte == Some(self.delimiter) {
+                self.spans.push(Span::new(field, mark));
+                field = mark + 1;
+            } else if self.quote.is_none() || byte != self.quote {
+                self.spans.push(Span::new(field, mark));
+                return Some(mark + 1);
+            } else if mark == field {
+                let closing = self.marks.find(|mark| text.get(*mark).copied() == self.quote)?;
+                self.spans.push(Span::new(field + 1, closing));
+                field = closing + 2;
+                match text.get(closing + 1) {
+                    Some(byte) if *byte == self.delimiter => {}
+                    Some(byte) if self.dialect.ends_record(*byte) => return Some(field),
+                    None => return Some(text.len()),
+                    // A quote within a quoted field, doubled or misused.
+                    Some(_) => return None,
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use shared::{
     Policy, PutMode, SourceObject, Storage, StorageError, ToldColumn, WorkArea, get_json, put_json, try_get_json,
 };
 
-use crate::decode::{decode, schema};
+use crate::decode::decode;
 use crate::error::SplitError;
 use crate::record_format::RecordFormat;
 use crate::split::{SplitContext, framed};
@@ -185,12 +185,10 @@ impl Replay {
         let Some(format) = format(&self.policy) else { return Ok(tried) };
         let pieces = pieces(context, &self.of, &self.area, &self.policy, 0);
         let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default()));
-        let schema = schema(format.columns());
         while let Some((block, _)) = blocks.try_next().await? {
             let Policy { bad_records, max_record_bytes, .. } = self.policy;
-            let (format, schema) = (format.clone(), Arc::clone(&schema));
-            let decoding =
-                tokio::task::spawn_blocking(move || decode(&block, &format, &schema, bad_records, max_record_bytes));
+            let format = format.clone();
+            let decoding = tokio::task::spawn_blocking(move || decode(&block, &format, bad_records, max_record_bytes));
             let decoded = decoding.await.map_err(|error| SplitError::internal(&at, error))?;
             let decoded = decoded.map_err(|error| SplitError::internal(&at, error))?;
             if let (None, Some(first)) = (&tried.first_rejected, decoded.rejects.first()) {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::content;
 use crate::crew::Crew;
 use crate::decode::{decode, schema};
-use crate::encode::{EncodeError, RowGroup, encode, properties};
+use crate::encode::{ChunkSchema, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
@@ -201,8 +201,9 @@ async fn text_row_groups<'a>(
         None => pieces(context, &job.source, &job.policy, start.clone(), &context.progress),
     };
     let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start);
-    let schema = schema(format.columns());
-    let work = Arc::new((format, job.policy.clone(), schema, job.source.uri.clone()));
+    let schema =
+        ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
+    let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
     let encoded = blocks.map(move |block| {
         let (work, crew) = (Arc::clone(&work), crew.clone());
         async move {
@@ -223,12 +224,12 @@ pub(crate) fn encode_block(
     block: &Block,
     format: &RecordFormat,
     policy: &Policy,
-    schema: &arrow::datatypes::SchemaRef,
+    schema: &Arc<ChunkSchema>,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
-    let decoded = decode(block, format, schema, policy.bad_records, policy.max_record_bytes);
+    let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
-    let row_groups = encode(&decoded.rows, &properties(&policy.codec), policy.chunk_bytes);
+    let row_groups = encode_text(&decoded.rows, schema, compression(&policy.codec), policy.chunk_bytes);
     let row_groups = row_groups.map_err(|error| match error {
         EncodeError::Parquet(error) => SplitError::internal(at, error),
         EncodeError::RowTooLarge => {

@@ -1,5 +1,7 @@
 use arrow::array::AsArray;
+use arrow::compute::cast;
 use bytes::Bytes;
+use proptest::prelude::*;
 use shared::Dialect;
 
 use super::*;
@@ -8,7 +10,6 @@ use super::*;
 fn text_is_utf_8_value_by_value() {
     let column = Column::of_text("a".to_owned(), "a".to_owned());
     let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
-    let schema = schema(&csv.columns);
     for (text, expected, rejected) in [
         (&b"a\n\"\"\n\xc3\xa9\n"[..], vec![Some("a"), None, Some("\u{e9}")], 0),
         (b"a\n\xc3\n\xa9\nb\n", vec![Some("a"), Some("b")], 2),
@@ -16,8 +17,41 @@ fn text_is_utf_8_value_by_value() {
         (b"", vec![], 0),
     ] {
         let block = Block { start: 0, text: Bytes::from_static(text), torn: None };
-        let decoded = decode(&block, &(&csv).into(), &schema, BadRecords::Quarantine, 1 << 20).unwrap();
+        let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
         let texts: Vec<_> = decoded.rows.column(0).as_string::<i32>().iter().collect();
         assert_eq!((texts, decoded.rejects.len()), (expected, rejected), "{text:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Few rows have no dictionaries, and are read value by value.
+    #[test]
+    fn rows_are_the_same_with_dictionaries_and_without(
+        texts in proptest::collection::vec("|NA|\"\"|[0-9]{1,2}(\\.[05])?|2024-0[1-9]-1[0-9]|true|\"a\"\"b\"|[ab]{15,18}|é|ab", 1..40),
+        picks in proptest::collection::vec(any::<proptest::sample::Index>(), 1100..1300),
+        column_type in proptest::sample::select(vec!["text", "int64", "float64", "date", "decimal(6,1)", "boolean"]),
+        bad_records in proptest::sample::select(vec![BadRecords::Quarantine, BadRecords::Null]),
+    ) {
+        let mut column = Column::of_text("a".to_owned(), "a".to_owned());
+        column.column_type = column_type.parse().unwrap();
+        column.null_words = column.column_type != ColumnType::Utf8;
+        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column.clone(), column], null_words: vec!["NA".to_owned()] };
+        let lines: Vec<String> = picks.iter().enumerate().map(|(row, pick)| format!("{},{}\n", pick.get(&texts), row % 7)).collect();
+        let decode = |lines: &[String]| {
+            let block = Block { start: 0, text: lines.concat().into(), torn: None };
+            decode(&block, &(&csv).into(), bad_records, 1 << 20).unwrap()
+        };
+        let plain = |rows: &RecordBatch| {
+            let columns = rows.columns().iter().map(|column| cast(column, &data_type(csv.columns[0].column_type)).unwrap());
+            RecordBatch::try_new(schema(&csv.columns), columns.collect()).unwrap()
+        };
+        let whole = decode(&lines);
+        let parts: Vec<Decoded> = lines.chunks(500).map(decode).collect();
+        let rows: Vec<RecordBatch> = parts.iter().map(|part| plain(&part.rows)).collect();
+        prop_assert_eq!(plain(&whole.rows), arrow::compute::concat_batches(&schema(&csv.columns), &rows).unwrap());
+        let told = |rejects: &[Reject]| rejects.iter().map(|reject| (reject.raw.clone(), reject.reason.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(told(&whole.rejects), parts.iter().flat_map(|part| told(&part.rejects)).collect::<Vec<_>>());
     }
 }

@@ -16,9 +16,9 @@ fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<
     let (mut taken, mut rejected) = (Vec::new(), Vec::new());
     let mut decode = |block: &Block| {
         let fields = Fields::read(block, csv, 1 << 20);
-        let column = |index| fields.column(index).map(|field| String::from_utf8(field.to_vec()).unwrap());
-        let columns: Vec<Vec<String>> = (0..csv.columns.len()).map(|index| column(index).collect()).collect();
-        taken.extend((0..fields.rows.len()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
+        let field = |row, column| String::from_utf8(fields.field(row, column).to_vec()).unwrap();
+        let record = |row| (0..csv.columns.len()).map(|column| field(row, column)).collect();
+        taken.extend((0..fields.rows.len()).map(record));
         let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
         rejected.extend(fields.rejects.iter().map(raw));
     };
@@ -135,8 +135,7 @@ fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> Vec<O
     let mut outcomes = Vec::new();
     for block in blocks {
         let fields = Fields::read(&block, csv, 1 << 20);
-        let columns: Vec<Vec<&[u8]>> = (0..csv.columns.len()).map(|index| fields.column(index).collect()).collect();
-        let row = |row: usize| columns.iter().map(|column| column[row].to_vec()).collect();
+        let row = |row: usize| (0..csv.columns.len()).map(|column| fields.field(row, column).to_vec()).collect();
         let taken = fields.rows.iter().zip(0..).map(|(place, index)| (place.record, Ok(row(index))));
         let rejected = fields.rejects.iter().map(|reject| {
             assert_eq!(without_line_end(&reject.raw, &csv.dialect), reject.raw);
