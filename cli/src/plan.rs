@@ -194,7 +194,7 @@ fn dialect(csv: &CsvPolicy, layout: Layout, told: &CsvSettings) -> DialectDocume
         Decided::new(value, told.told().is_some())
     }
     let found = &csv.dialect;
-    let skipped = told.skip_lines.told().unwrap_or_default() + layout.preamble_rows;
+    let skipped = told.skip_lines.told().unwrap_or_default() + layout.preamble_lines;
     DialectDocument {
         confidence: layout.confidence,
         delimiter: by(found.delimiter, told.delimiter),

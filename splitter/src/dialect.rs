@@ -23,8 +23,8 @@ pub(crate) struct Found {
     pub(crate) dialect: Dialect,
     /// How sure that is, from 0 to 1: how well the dialect explains the rows, and how much better than any other.
     pub(crate) confidence: f64,
-    /// Lines before the table, blank ones aside.
-    pub(crate) preamble_rows: usize,
+    /// Lines before the table that are left out, blank ones among them: what `CSV_SKIP_LINES` would have to say more.
+    pub(crate) preamble_lines: usize,
     /// Rows of the header.
     pub(crate) header_rows: usize,
     /// Name of each column, as it stands in the text; empty where there is none.
@@ -68,11 +68,13 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
         (None, Some(header)) => crate::records::behind_line_ends(table, header.end, &dialect),
         (None, None) => 0,
     };
+    let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);
+    let preamble_lines = lines(table.get(..table_start).unwrap_or_default(), &dialect);
     let is_open = rows.is_empty() && !whole;
     Found {
         dialect,
         confidence,
-        preamble_rows: layout.preamble,
+        preamble_lines,
         header_rows: layout.header,
         names: layout.names,
         data_start: skipped + start,
@@ -90,6 +92,13 @@ fn behind_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
         place += end + if is_crlf { 2 } else { 1 };
     }
     place
+}
+
+/// How many lines end in a text.
+fn lines(text: &[u8], dialect: &Dialect) -> usize {
+    let ends = text.iter().filter(|byte| dialect.ends_record(**byte)).count();
+    let pairs = if dialect.terminator.is_none() { text.windows(2).filter(|pair| *pair == b"\r\n").count() } else { 0 };
+    ends - pairs
 }
 
 /// As much of a text as is looked at, and whether it is all of it.

@@ -23,8 +23,8 @@ pub(crate) struct Header {
 pub struct Layout {
     /// From 0 to 1: how well the dialect explains the first rows, and how much better than any other.
     pub confidence: f64,
-    /// Lines before the table, those of `CSV_SKIP_LINES` and blank ones aside.
-    pub preamble_rows: usize,
+    /// Lines before the table, blank ones among them and those of `CSV_SKIP_LINES` aside.
+    pub preamble_lines: usize,
     /// Rows of the header.
     pub header_rows: usize,
 }
@@ -40,7 +40,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         source = %at,
         dialect = ?found.dialect,
         confidence = found.confidence,
-        preamble = found.preamble_rows,
+        preamble = found.preamble_lines,
         header = found.header_rows,
         "dialect"
     );
@@ -55,8 +55,8 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         let hint = "set ENCODING to what the file is written in";
         BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
     })?;
-    let (confidence, preamble_rows, header_rows) = (found.confidence, found.preamble_rows, found.header_rows);
-    let layout = Layout { confidence, preamble_rows, header_rows };
+    let (confidence, preamble_lines, header_rows) = (found.confidence, found.preamble_lines, found.header_rows);
+    let layout = Layout { confidence, preamble_lines, header_rows };
     Ok(Header { dialect: found.dialect, names, data_start, layout })
 }
 

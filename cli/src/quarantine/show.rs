@@ -56,6 +56,8 @@ struct Reason {
     #[serde(flatten)]
     kind: Kind,
     records: u64,
+    /// Lines that these records take up in the source: many more than records, where a quote was opened and not closed.
+    lines: u64,
     examples: Vec<Example>,
 }
 
@@ -115,13 +117,21 @@ fn note(reasons: &mut BTreeMap<Kind, Reason>, record: RejectedRecord, at: &Locat
     if reasons.len() >= REASONS && !reasons.contains_key(&kind) {
         kind = Kind { stage, column: None, reason: "other reasons".to_owned() };
     }
-    let reason = reasons.entry(kind.clone()).or_insert_with(|| Reason { kind, records: 0, examples: Vec::new() });
+    let reason =
+        reasons.entry(kind.clone()).or_insert_with(|| Reason { kind, records: 0, lines: 0, examples: Vec::new() });
     reason.records += 1;
+    reason.lines += lines(&record.raw);
     if reason.examples.len() < EXAMPLES {
         let RejectedRecord { number, byte_offset, reason: why, raw, .. } = record;
         let object = at.name().to_owned();
         reason.examples.push(Example { number, byte_offset, object, reason: why, raw: escaped(&raw) });
     }
+}
+
+/// Lines of a record, whose own end is not kept.
+fn lines(raw: &[u8]) -> u64 {
+    let breaks = raw.trim_ascii_end().iter().filter(|byte| **byte == b'\n').count();
+    1 + u64::try_from(breaks).unwrap_or_default()
 }
 
 /// A reason without the value that it begins with.
@@ -158,9 +168,10 @@ fn text(report: &Report) -> String {
     if report.rejected > 0 {
         lines.push(format!("  kept in      {}", report.quarantine));
     }
-    for Reason { kind, records, examples } in &report.reasons {
+    for Reason { kind, records, lines: taken_up, examples } in &report.reasons {
         let column = kind.column.as_ref().map_or_else(String::new, |column| format!("column '{column}': "));
-        lines.push(format!("{:>9}  {column}{}", grouped(*records), kind.reason));
+        let span = if taken_up > records { format!(" ({} lines)", grouped(*taken_up)) } else { String::new() };
+        lines.push(format!("{:>9}  {column}{}{span}", grouped(*records), kind.reason));
         for Example { number, byte_offset, object, raw, .. } in examples {
             let place = match (kind.stage, byte_offset) {
                 (Stage::Split, Some(byte)) => format!("record {number}, byte {byte}"),

@@ -98,8 +98,10 @@ impl Candidate {
         prices: &Prices,
     ) -> Self {
         let chunk_mib = mib(whole.chunk_bytes) / float(whole.chunks.max(1));
-        let splitter = splitter(run, model, whole, chunk_size_mb, deployment);
-        let worker = worker(run, model, chunk_mib, chunk_size_mb, deployment);
+        // No chunk is larger than all of them together.
+        let largest_mib = float(chunk_size_mb).min(mib(whole.chunk_bytes));
+        let splitter = splitter(run, model, whole, largest_mib, deployment);
+        let worker = worker(run, model, chunk_mib, largest_mib, deployment);
         let lost = contention(deployment.concurrency, worker.seconds);
         let worker = Stage { seconds: worker.seconds + lost.seconds, ..worker };
         let splitter_calls = ceiled(splitter.seconds / LONGEST_CALL_SECONDS).max(1);
@@ -139,27 +141,27 @@ impl Candidate {
     }
 }
 
-fn splitter(run: Option<&Run>, model: &Model, whole: Whole, size: u64, deployment: &Deployment) -> Stage {
+fn splitter(run: Option<&Run>, model: &Model, whole: Whole, largest_mib: f64, deployment: &Deployment) -> Stage {
     let line = model.splitter_cpu_seconds;
     let cpu_seconds = match run.and_then(|run| run.marks.last().map(|end| (run.is_whole, end))) {
         Some((true, end)) => end.cpu_seconds,
         Some((false, end)) => line.each.mul_add(millions(whole.rows.saturating_sub(end.records)), end.cpu_seconds),
         None => line.at(millions(whole.rows)),
     };
-    let predicted = model.splitter_peak_mib.map(|line| bytes(line.at(float(size))));
+    let predicted = model.splitter_peak_mib.map(|line| bytes(line.at(largest_mib)));
     let peak_bytes = run.map_or(predicted, |run| run.splitter.peak_bytes);
     let seconds = lambda_seconds(cpu_seconds, model.splitter_cores, deployment.splitter_memory_mb);
     Stage { cpu_seconds, seconds, peak_bytes, least_memory_mb: peak_bytes.and_then(least_memory_mb) }
 }
 
-fn worker(run: Option<&Run>, model: &Model, chunk_mib: f64, size: u64, deployment: &Deployment) -> Stage {
+fn worker(run: Option<&Run>, model: &Model, chunk_mib: f64, largest_mib: f64, deployment: &Deployment) -> Stage {
     let cpu_seconds = match run.map(|run| (run, run.chunks.iter().map(|chunk| mib(chunk.bytes)).sum::<f64>())) {
         Some((run, loaded)) if loaded > 0.0 => {
             run.chunks.iter().map(|chunk| chunk.cpu_seconds).sum::<f64>() * chunk_mib / loaded
         }
         _ => model.worker_cpu_seconds.at(chunk_mib),
     };
-    let predicted = model.worker_peak_mib.map(|line| bytes(line.at(float(size))));
+    let predicted = model.worker_peak_mib.map(|line| bytes(line.at(largest_mib)));
     let peak_bytes = run.map_or(predicted, |run| run.worker.peak_bytes);
     let seconds = STORE_SECONDS + lambda_seconds(cpu_seconds, model.worker_cores, deployment.worker_memory_mb);
     Stage { cpu_seconds, seconds, peak_bytes, least_memory_mb: peak_bytes.and_then(least_memory_mb) }

@@ -19,7 +19,7 @@ fn reasons_with_counts_and_examples() {
                record 4, byte 24: 3
             1  3 fields where 2 are expected
                record 5, byte 26: 4,d,\t
-            1  column 'id': is not an integer of 64 bits
+            1  column 'id': is not an integer of 64 bits (2 lines)
                record 3, byte 14: "x","b\nc"
             1  column 'name': the text is not valid UTF-8, or not valid in the file's encoding
                record 6, byte 32: 5,\xff
@@ -27,7 +27,7 @@ fn reasons_with_counts_and_examples() {
     let by_source = place.run(&["quarantine", "show", source.to_str().unwrap(), "--table", "t"]);
     assert_eq!(by_source.stdout, by_job.stdout);
     let json = place.run(&["quarantine", "show", &job, "--table", "t", "--json"]).json();
-    insta::assert_snapshot!(json["reasons"][2], @r#"{"column":"id","examples":[{"byte_offset":14,"number":3,"object":"split-00000-000.parquet","raw":"\"x\",\"b\\nc\"","reason":"'x' is not an integer of 64 bits"}],"reason":"is not an integer of 64 bits","records":1,"stage":"split"}"#);
+    insta::assert_snapshot!(json["reasons"][2], @r#"{"column":"id","examples":[{"byte_offset":14,"number":3,"object":"split-00000-000.parquet","raw":"\"x\",\"b\\nc\"","reason":"'x' is not an integer of 64 bits"}],"lines":2,"reason":"is not an integer of 64 bits","records":1,"stage":"split"}"#);
 }
 
 #[test]

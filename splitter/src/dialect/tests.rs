@@ -24,7 +24,7 @@ fn in_short(found: &Found) -> String {
     add("decimal", *decimal != usual.decimal, Some(*decimal));
     add("trailing", *trailing_delimiter, Some('1'));
     let names: Vec<_> = found.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    format!("{short} [{}] {}+{}", names.join("|"), found.preamble_rows, found.header_rows)
+    format!("{short} [{}] {}+{}", names.join("|"), found.preamble_lines, found.header_rows)
 }
 
 fn check(cases: &[(&str, &str)]) {
@@ -107,7 +107,7 @@ fn header_or_none() {
 fn what_stands_around_the_table() {
     check(&[
         // Lines before it, and comments.
-        ("Report of 2020\n\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 1+1"),
+        ("Report of 2020\n\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 2+1"),
         ("Report,,\n,,\nid,name,price\n1,x,2.5\n2,y,3.5\n", ", [id|name|price] 2+1"),
         ("# by hand\nid,name\n1,x\n2,y\n", ", [id|name] 1+1"),
         ("id,name\n1,x\n# by hand\n2,y\n", ", [id|name] 0+1"),
