@@ -49,6 +49,12 @@ pub(crate) enum CliError {
     BoundForNoTable { job_id: JobId },
     #[error("job {job_id} was undone or replaced in table {table}; what it rejected is not replayed")]
     ReplayOfUndone { job_id: JobId, table: String },
+    #[error(
+        "table {table} has job {job_id} as it was read from another work area; what was rejected here is not replayed"
+    )]
+    ReplayOfOtherCut { job_id: JobId, table: String },
+    #[error("job {job_id} is bound for table {table}, not for {told}; nothing was replayed")]
+    BoundForOther { job_id: JobId, table: String, told: String },
     #[error("what job {job_id} rejected was replayed in another way, by {}; nothing was changed", names(.replays))]
     Replayed { job_id: JobId, replays: Vec<JobId> },
     #[error("records that job {job_id} rejected are in the table by {}; nothing was changed", names(.replays))]
@@ -148,6 +154,8 @@ impl CliError {
             | Self::BoundForNoTable { .. }
             | Self::ReplayOfUndone { .. }
             | Self::Replayed { .. }
+            | Self::ReplayOfOtherCut { .. }
+            | Self::BoundForOther { .. }
             | Self::HasReplays { .. }
             | Self::Undone { .. }
             | Self::Undo(LoadError::Unknown { .. })
@@ -183,7 +191,7 @@ impl CliError {
             }
             Self::Split(error) => error.hint(),
             Self::Chunks { committed: 0, .. } => Some(
-                "the job keeps the SQL and the settings that it was first seen with; to change them, run it with --again",
+                "the job keeps the SQL and the settings that it was first seen with; to change them, ingest with --again, or replay in another way",
             ),
             Self::Chunks { .. } | Self::Incomplete { .. } => {
                 Some("mend the cause and run the same command again; chunks that are in the table stay as they are")

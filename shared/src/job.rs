@@ -106,10 +106,10 @@ pub struct Job {
     /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<u32>,
-    /// The job whose rejected records it reads once more, where it is such a replay: it comes into no table from which that job was
-    /// taken out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replay_of: Option<JobId>,
+    /// The job whose rejected records it reads once more, where it is such a replay, behind those that this one replays in turn.
+    /// It comes into no table that holds one of them in another cut, or from which one was taken out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replay_of: Vec<SealedJob>,
     /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
     #[serde(default)]
     pub is_noticed: bool,
@@ -135,7 +135,9 @@ impl Job {
     pub fn replay(of: &Self, generation: u32, source: SourceObject, policy: Policy, load: LoadPolicy) -> Self {
         let job_id = of.job_id.of_replay(generation);
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
-        Self { replay_of: Some(of.job_id.clone()), ..job }
+        let mut replay_of = of.replay_of.clone();
+        replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
+        Self { replay_of, ..job }
     }
 
     fn named(
@@ -152,14 +154,26 @@ impl Job {
         let first: [u8; 8] =
             digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        let (drop, replay_of, is_noticed) = (None, None, false);
+        let (drop, replay_of, is_noticed) = (None, Vec::new(), false);
         Self { version: 1, job_id, generation, source, table, policy, load, drop, replay_of, is_noticed, seal }
     }
+}
+
+/// A job in one cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedJob {
+    /// The job.
+    pub job_id: JobId,
+    /// Digest of how it is cut and read.
+    pub seal: Seal,
 }
 
 /// How a source is cut and read. Whatever decides the bytes of a chunk stands here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
+    /// Version of the code that makes chunk bytes of all the rest; zero of jobs from before it was noted.
+    #[serde(default)]
+    pub encoder: u32,
     /// Most bytes of a chunk as written.
     pub chunk_bytes: u64,
     /// Text bytes of a block, and so, roughly, of the rows of one row group.

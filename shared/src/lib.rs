@@ -43,7 +43,7 @@ pub use drops::Drops;
 pub use failure::Failure;
 pub use job::{
     BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
-    NdjsonPolicy, OnReplace, Policy, Seal,
+    NdjsonPolicy, OnReplace, Policy, Seal, SealedJob,
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};

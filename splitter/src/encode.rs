@@ -21,6 +21,10 @@ use crate::error::SplitError;
 use crate::assemble::{MAGIC, file_bytes};
 use crate::column_chunk;
 
+/// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
+/// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
+pub(crate) const ENCODER: u32 = 1;
+
 /// One encoded row group, and where its bytes are.
 #[derive(Debug)]
 pub(crate) struct RowGroup {
@@ -223,6 +227,7 @@ mod tests {
     use arrow::array::{
         BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
+    use arrow::datatypes::Float64Type;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
 
@@ -312,7 +317,15 @@ mod tests {
                 let read: Result<Vec<_>, _> = reader.with_batch_size(numbers.len()).build().unwrap().collect();
                 // Debugging text, since one NaN is not the other.
                 prop_assert_eq!(format!("{:?}", read.unwrap()), format!("{:?}", [&expected]));
-                for (ours, theirs) in columns.iter().zip(theirs.metadata().row_group(0).columns()) {
+                let theirs = theirs.metadata().row_group(0).columns();
+                for ((ours, theirs), values) in columns.iter().zip(theirs).zip(expected.columns()) {
+                    let floats = values.as_primitive_opt::<Float64Type>();
+                    if floats.is_some_and(|floats| floats.iter().flatten().any(f64::is_nan)) {
+                        let ours = ours.statistics().unwrap();
+                        prop_assert!(ours.min_bytes_opt().is_none() && ours.max_bytes_opt().is_none());
+                        prop_assert_eq!(ours.null_count_opt(), theirs.statistics().unwrap().null_count_opt());
+                        continue;
+                    }
                     let statistics = |column: &ColumnChunkMetaData| format!("{:?}", column.statistics());
                     prop_assert_eq!(statistics(ours), statistics(theirs));
                 }

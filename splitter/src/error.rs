@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::{BadRecordLimit, CompletionError, Location, NoticeError, QueueError, StorageError};
+use shared::{BadRecordLimit, CompletionError, JobId, Location, NoticeError, QueueError, StorageError};
 
 /// Why a source could not be split; variants are named for what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,18 @@ pub enum SplitError {
         chunks: usize,
         /// Those of this attempt among them.
         advanced: usize,
+    },
+    /// The job was begun by another version of Sluice, which makes other chunks of the same rows.
+    #[error(
+        "job {job_id} was begun by a version of Sluice that cuts chunks otherwise (encoder {begun}; this one has {ours})"
+    )]
+    OtherEncoder {
+        /// The job.
+        job_id: JobId,
+        /// Version of the encoder that the job was begun with.
+        begun: u32,
+        /// That of this build.
+        ours: u32,
     },
     /// Something that cannot happen did.
     #[error("a row group of {at} could not be made")]
@@ -160,6 +172,9 @@ impl SplitError {
             | Self::WorkArea(StorageError::Denied { .. })
             | Self::Table(StorageError::Denied { .. }) => {
                 Some("check the permissions of the user or role that runs this")
+            }
+            Self::OtherEncoder { .. } => {
+                Some("let that version finish the job; or undo what is loaded of it, and say --again")
             }
             _ => None,
         }

@@ -279,6 +279,7 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         SplitError::Source(StorageError::NotFound { .. })
         | SplitError::BadInput(_)
         | SplitError::TooManyBad(_)
+        | SplitError::OtherEncoder { .. }
         | SplitError::WorkArea(StorageError::Malformed { .. })
         | SplitError::Table(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),

@@ -10,6 +10,7 @@ use shared::{
 };
 
 use crate::content::same_as_before;
+use crate::encode::ENCODER;
 use crate::error::{BadInput, SplitError};
 use crate::header::Layout;
 use crate::infer::{Evidence, observe_csv};
@@ -138,6 +139,7 @@ pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examinati
 async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result<Examination, SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
+        encoder: ENCODER,
         chunk_bytes: settings.chunk_bytes,
         block_bytes: (settings.chunk_bytes / BLOCKS_IN_CHUNK).clamp(1, BLOCK_BYTES),
         max_record_bytes: settings.max_record_bytes,

@@ -259,7 +259,7 @@ impl<'a> Publisher<'a> {
         }
         self.end_chunk().await?;
         if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
-            let (reason, hint) = match &self.job.replay_of {
+            let (reason, hint) = match self.job.replay_of.last() {
                 None => (
                     "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table",
                     "if the rows are meant to go, `sluice undo` the earlier job",

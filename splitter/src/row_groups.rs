@@ -200,16 +200,18 @@ impl ParquetSource {
                     match read {
                         Ok(read) => rest = read,
                         Err(error) => {
-                            // Whoever waits for the bytes is to know why none come.
-                            drop(pieces.send(Err(error)).await);
-                            return Err(None);
+                            // Whoever waits for the bytes is to know why none come, or else whoever waits for row groups.
+                            let unsent = pieces.send(Err(error)).await.err();
+                            return Err(unsent.and_then(|unsent| unsent.0.err()));
                         }
                     }
                 }
                 let piece = rest.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(rest.len()));
                 left -= u64::try_from(piece.len()).unwrap_or_default();
-                // The bytes of a row group that is not wanted, since it is in a chunk already, are passed over.
-                drop(pieces.send(Ok(piece)).await);
+                // A row group that is not wanted is passed over, as long as others are.
+                if pieces.send(Ok(piece)).await.is_err() && sender.is_closed() {
+                    return Err(None);
+                }
             }
         }
         Ok(())

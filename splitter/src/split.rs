@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::content;
 use crate::crew::Crew;
 use crate::decode::{decode, schema};
-use crate::encode::{ChunkSchema, EncodeError, RowGroup, compression, encode_text};
+use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
@@ -109,6 +109,10 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
             announce_again(context, &job, &area, &manifest.chunks).await?;
             manifest
         }
+        None if job.policy.encoder != ENCODER => {
+            let (job_id, begun) = (job.job_id, job.policy.encoder);
+            return Err(SplitError::OtherEncoder { job_id, begun, ours: ENCODER });
+        }
         None => split_job(context, &job, &area).await?,
     };
     let receipt = match &context.table {
@@ -192,9 +196,9 @@ async fn text_row_groups<'a>(
     let from = checkpoint.block_start.max(format.data_start());
     let start = Start { from, restart: checkpoint.restart.clone() };
     context.progress.bytes_read.add(start.stored(&job.policy.text));
-    let pieces = match &job.replay_of {
+    let pieces = match job.replay_of.last() {
         Some(rejected_by) => {
-            let area = area.beside(rejected_by);
+            let area = area.beside(&rejected_by.job_id);
             let of: Job = get_json(context.storage.as_ref(), &area.job(), "job").await.map_err(SplitError::WorkArea)?;
             replay::pieces(context, &of, &area, &job.policy, from)
         }

@@ -13,7 +13,7 @@ use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, Seal, Verdict};
+use shared::{Backoff, BackoffSettings, Verdict};
 
 use crate::LoadContext;
 use crate::complete::Account;
@@ -271,11 +271,11 @@ impl<'a> Commit<'a> {
     }
 
     /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
-    /// of jobs that were undone, or replay what a job rejected that was.
+    /// of jobs that were undone, or that replay what a job rejected of which either is true.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
         let origins = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let ids: BTreeSet<String> =
-            origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_id())).collect();
+            origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_ids())).collect();
         let ids: Vec<String> = ids.into_iter().collect();
         // Anew each time: a job may have been undone since the last attempt.
         let known = self.transactions(ids.clone()).await?;
@@ -288,15 +288,16 @@ impl<'a> Commit<'a> {
             };
             let id = origin.seal_id();
             let seal = *self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
-            let replayed = origin.replay_of.as_ref().zip(origin.replayed_seal_id());
-            let undone = replayed.filter(|(_, id)| self.seals.get(id) == Some(&Seal::UNDONE.0));
-            if seal == origin.seal.0 && undone.is_none() {
+            let replayed = origin.replay_of.iter().zip(origin.replayed_seal_ids());
+            let mut there = replayed.filter_map(|(of, id)| Some((of, *self.seals.get(&id)?)));
+            let other = there.find(|(of, there)| *there != of.seal.0);
+            if seal == origin.seal.0 && other.is_none() {
                 self.open.push(chunk);
                 continue;
             }
             self.discard(&chunk).await;
-            let error = match undone {
-                Some((job, _)) => LoadError::sealed(Seal::UNDONE.0, job, self.head.table().uri()),
+            let error = match other {
+                Some((of, there)) => LoadError::sealed(there, &of.job_id, self.head.table().uri()),
                 None => LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri()),
             };
             let fate = Fate::Failed(error.verdict());

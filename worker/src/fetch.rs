@@ -137,6 +137,11 @@ impl ChunkFile {
         self.metadata.metadata()
     }
 
+    /// Where the bytes begin that its statistics were read from, and these bytes.
+    pub(crate) fn tail(&self) -> (u64, &Bytes) {
+        (self.footer_start, &self.footer)
+    }
+
     /// Has its store copy this version of it.
     pub(crate) async fn copy_to(&self, to: &Location) -> Result<Option<Copied>, StorageError> {
         self.storage.copy(&self.at, &self.stat.version, to).await

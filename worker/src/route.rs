@@ -6,7 +6,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 use shared::{
     BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Format, Job, JobId, Location, ObjectStat, OnReplace, Seal,
-    Storage, WorkArea, get_json,
+    SealedJob, Storage, WorkArea, get_json,
 };
 
 use crate::LoadContext;
@@ -51,8 +51,8 @@ pub(crate) struct Origin {
     pub(crate) commit: CommitMode,
     /// Earlier drops of its source, whose rows go when its own come; none when they stay.
     pub(crate) replaced: Option<Replaced>,
-    /// The job whose rejected records these are, where it is a replay.
-    pub(crate) replay_of: Option<JobId>,
+    /// The jobs whose rejected records these are, where it is a replay.
+    pub(crate) replay_of: Vec<SealedJob>,
 }
 
 /// Earlier drops of a source: those before a number.
@@ -70,9 +70,9 @@ impl Origin {
         job_app_id(&self.identity.job_id)
     }
 
-    /// The same of the job whose rejected records these are.
-    pub(crate) fn replayed_seal_id(&self) -> Option<String> {
-        self.replay_of.as_ref().map(job_app_id)
+    /// The same of the jobs whose rejected records these are.
+    pub(crate) fn replayed_seal_ids(&self) -> impl Iterator<Item = String> {
+        self.replay_of.iter().map(|of| job_app_id(&of.job_id))
     }
 }
 

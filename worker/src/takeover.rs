@@ -174,12 +174,15 @@ async fn copy(context: &LoadContext, table: &Table, file: &ChunkFile) -> Result<
         Some(Compression::GZIP(_)) => ".gz",
         _ => "",
     };
-    let path = Path::from(format!("part-00000-{}-c000{codec}.parquet", uuid::Uuid::new_v4()));
+    let name = || Path::from(format!("part-00000-{}-c000{codec}.parquet", uuid::Uuid::new_v4()));
+    let path = name();
     // A store of its own is not at the table's URI.
-    let is_there = context.delta.object_store.is_none() && copy_within(context, table, file, &path).await?;
-    if !is_there {
-        pass_on(table, file, &path).await?;
+    if context.delta.object_store.is_none() && copy_within(context, table, file, &path).await? {
+        return Ok(path);
     }
+    // Another name: a copy that is given up may be deleted late.
+    let path = name();
+    pass_on(table, file, &path).await?;
     Ok(path)
 }
 
@@ -199,20 +202,29 @@ async fn copy_within(context: &LoadContext, table: &Table, file: &ChunkFile, pat
             return Ok(false);
         }
     };
-    let verified = match checksum {
-        Some(checksum) => file.compare(&checksum),
-        None => file.ensure_verified().await,
-    };
+    // A copy that is not right, or of which that is not known, says nothing of the chunk.
+    let is_right = checksum.is_some_and(|checksum| file.compare(&checksum).is_ok());
     // Keys with unusual characters may lie elsewhere for the table's own store.
-    let seen = async { Ok(table.object_store().head(path).await.is_ok_and(|seen| seen.size == file.size())) };
-    let result = match verified {
-        Ok(()) => seen.await,
-        Err(error) => Err(error),
-    };
-    if !matches!(result, Ok(true)) {
+    let is_there = is_right && has_footer(table, file, path).await?;
+    if !is_there {
         storage.delete(&to).await?;
     }
-    result
+    Ok(is_there)
+}
+
+/// Whether the file in the table's store is as long as the chunk, and ends as it does.
+async fn has_footer(table: &Table, file: &ChunkFile, path: &Path) -> Result<bool, LoadError> {
+    let (start, tail) = file.tail();
+    let store = table.object_store();
+    let seen = async {
+        let is_as_long = store.head(path).await?.size == file.size();
+        Ok::<_, ObjectStoreError>(is_as_long && store.get_range(path, start..file.size()).await? == *tail)
+    };
+    match seen.await {
+        Ok(seen) => Ok(seen),
+        Err(ObjectStoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(LoadError::table(table.uri(), "look for a data file of", error)),
+    }
 }
 
 /// Reads the chunk and writes it to the table's own store. It is there only if it is what its task says.

@@ -235,8 +235,11 @@ async fn read_back(head: &Head, job: &JobId, expected: &ByChunk) -> Result<(ByCh
             paths.insert(add.path);
         }
     }
+    // Once some are merged, the sums tell, and bytes have none.
+    let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
     let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
-        let tally = if is_chunk { read_bytes(head, &view).await? } else { read_file(head, plan, &view).await? };
+        let tally =
+            if is_chunk && !is_merged { read_bytes(head, &view).await? } else { read_file(head, plan, &view).await? };
         Ok::<_, LoadError>((chunk, tally))
     });
     let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);

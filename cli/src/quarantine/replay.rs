@@ -47,6 +47,11 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let job = single(Stores::from_env().as_ref(), &prefix, &args.job_or_source).await?;
     let table = job.table.clone().ok_or_else(|| CliError::BoundForNoTable { job_id: job.job_id.clone() })?;
+    if let Some(told) = settings.table.as_ref().filter(|told| **told != table) {
+        // A work area that was copied or moved with its table still says where its rows go.
+        let (job_id, table, told) = (job.job_id, table.to_string(), told.to_string());
+        return Err(CliError::BoundForOther { job_id, table, told });
+    }
     let line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
     let replay = look(&line, &prefix, job, &changes).await?;
     let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
@@ -70,16 +75,24 @@ async fn look(line: &Line, prefix: &Location, job: Job, changes: &Changes) -> Re
     let manifest = try_get_json(line.split.storage.as_ref(), &area.manifest(), "manifest").await;
     let manifest: Option<Manifest> = manifest.map_err(CliError::WorkArea)?;
     let manifest = manifest.ok_or_else(|| CliError::NotSplit { job_id: job.job_id.clone() })?;
-    refuse_undone(line, &job.job_id).await?;
+    refuse_other_seals(line, &job).await?;
     let storage: Arc<dyn Storage> = Arc::clone(&line.split.storage);
     Replay::look(&storage, job, area, &manifest, changes).await.map_err(CliError::Split)
 }
 
-async fn refuse_undone(line: &Line, job_id: &JobId) -> Result<(), CliError> {
-    match worker::has_job(&line.load, &line.table, job_id).await.map_err(CliError::Table)? {
-        Some(Seal::UNDONE) => Err(CliError::ReplayOfUndone { job_id: job_id.clone(), table: line.table.to_string() }),
-        _ => Ok(()),
+/// What a job rejected that is not in the table in this cut, since it was undone or was loaded from another work area, is not
+/// replayed; nor is what a replay of it rejected.
+async fn refuse_other_seals(line: &Line, job: &Job) -> Result<(), CliError> {
+    let jobs = job.replay_of.iter().map(|of| (&of.job_id, of.seal)).chain([(&job.job_id, job.seal)]);
+    for (job_id, seal) in jobs {
+        let (job_id, table) = (job_id.clone(), line.table.to_string());
+        match worker::has_job(&line.load, &line.table, &job_id).await.map_err(CliError::Table)? {
+            Some(Seal::UNDONE) => return Err(CliError::ReplayOfUndone { job_id, table }),
+            Some(there) if there != seal => return Err(CliError::ReplayOfOtherCut { job_id, table }),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// The replay that reads the records as is asked for: one that was begun before, or the next. No replay is begun while another has
@@ -124,6 +137,10 @@ fn text(report: &ReplayReport) -> String {
                 format!("  rejected     {}", grouped(*rejected)),
             ];
             lines.extend(first_rejected.iter().map(|first| format!("  first        {first}")));
+            lines.push(
+                "  not tried    SQL, the types of the table, and what becomes of records that are rejected again"
+                    .to_owned(),
+            );
             lines
         }
         (None, None) => vec![format!("{replay_of}: nothing to replay")],

@@ -111,6 +111,7 @@ fn what_it_says() {
       taken        1
       rejected     3
       first        record 1, byte 0, column 'id': 'x' is neither true nor false
+      not tried    SQL, the types of the table, and what becomes of records that are rejected again
     "#);
     assert_eq!(rows(&place), ["1|a"]);
     let ran = replay(&place, &job, NULL);

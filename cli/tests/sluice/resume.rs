@@ -160,6 +160,26 @@ fn a_killed_run_is_gone_on_with_under_other_settings() {
 }
 
 #[test]
+fn a_job_that_another_version_began_is_left_to_it() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&source, &[]);
+    let job = place.area().join("job.json");
+    let text = std::fs::read_to_string(&job).unwrap();
+    let older = text.replace("\"encoder\": 1,", "");
+    assert_ne!(older, text);
+    std::fs::write(&job, older).unwrap();
+    assert_eq!(place.ingest(&source, &[])["already_done"], true, "what is split needs no encoder");
+    for gone in ["manifest.json", "receipt.json"] {
+        std::fs::remove_file(place.area().join(gone)).unwrap();
+    }
+    let ran = place.run(&["ingest", "x.csv", "--table", "t"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.stderr.contains("cuts chunks otherwise (encoder 0; this one has 1)"), "{ran:?}");
+    assert_eq!(place.rows().num_rows(), 2);
+}
+
+#[test]
 fn ctrl_c_finishes_what_is_in_hand() {
     let place = Place::new();
     let source = numbered(&place, 60_000);

@@ -21,6 +21,7 @@ impl Done {
         let (storage, topic) = (MemoryStorage::default(), MemoryTopic::default());
         let source = SourceObject { uri: at("s3://b/in.csv"), size: 1, version: ObjectVersion("1".to_owned()) };
         let policy = Policy {
+            encoder: 0,
             chunk_bytes: 1,
             block_bytes: 1,
             max_record_bytes: 1,

@@ -13,7 +13,8 @@ use parquet::schema::types::ColumnDescPtr;
 
 use super::plain::append_decimal;
 
-/// Statistics of values, none of which is null. They are what the `parquet` crate finds, too.
+/// Statistics of values, none of which is null. They are what the `parquet` crate finds, too; but where a value is no number,
+/// none is the least or the greatest, since to many readers that one is greater than all numbers.
 pub(super) fn of(values: &ArrayRef, nulls: usize, described: &ColumnDescPtr) -> Result<Statistics, ParquetError> {
     let nulls = u64::try_from(nulls)?;
     let is_signed = described.sort_order().is_signed();
@@ -34,8 +35,9 @@ pub(super) fn of(values: &ArrayRef, nulls: usize, described: &ColumnDescPtr) -> 
         DataType::Date32 => statistics!(extremes::<Date32Type>(values)),
         DataType::Timestamp(_, _) => statistics!(extremes::<TimestampMicrosecondType>(values)),
         DataType::Float64 => {
-            let numbers = values.as_primitive::<Float64Type>().values().iter().copied();
-            statistics!(of_floats(numbers.filter(|number| !number.is_nan())))
+            let numbers = values.as_primitive::<Float64Type>().values();
+            let all_are_numbers = !numbers.iter().any(|number| number.is_nan());
+            statistics!(all_are_numbers.then(|| of_floats(numbers.iter().copied())).flatten())
         }
         DataType::Decimal128(_, _) => {
             let extremes = extremes::<Decimal128Type>(values);

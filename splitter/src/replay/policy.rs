@@ -6,6 +6,7 @@ use shared::{
 };
 
 use super::Changes;
+use crate::encode::ENCODER;
 use crate::error::{BadInput, SplitError};
 use crate::names::column_names;
 use crate::schema::{names, unknown};
@@ -19,6 +20,7 @@ pub(super) fn changed(at: &Location, policy: &Policy, changes: &Changes) -> Resu
         Format::Parquet { .. } => policy.format.clone(),
     };
     Ok(Policy {
+        encoder: ENCODER,
         bad_records: changes.bad_records.unwrap_or(policy.bad_records),
         max_record_bytes: changes.max_record_bytes.unwrap_or(policy.max_record_bytes),
         // Rejected records are kept as text in UTF-8.

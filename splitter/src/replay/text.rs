@@ -28,6 +28,8 @@ pub(super) struct Sieve {
     dialect: Dialect,
     /// Whether undecodable bytes of records stand among text that was transcoded.
     was_transcoded: bool,
+    /// Longest record that the reader takes.
+    max_record_bytes: usize,
 }
 
 /// Whether a record can be read again.
@@ -42,7 +44,8 @@ impl Sieve {
     /// For records that were rejected by one policy and are to be read by another; none where these are no text.
     pub(super) fn new(rejected_by: &Policy, read_by: &Policy) -> Option<Self> {
         let dialect = format(read_by)?.dialect().clone();
-        Some(Self { dialect, was_transcoded: !rejected_by.text.encoding.is_utf_8() })
+        let max_record_bytes = usize::try_from(read_by.max_record_bytes).unwrap_or(usize::MAX);
+        Some(Self { dialect, was_transcoded: !rejected_by.text.encoding.is_utf_8(), max_record_bytes })
     }
 
     pub(super) fn judge(&self, record: &RejectedRecord) -> Judgement {
@@ -58,7 +61,9 @@ impl Sieve {
 
     /// Whether a text is exactly one record of the dialect.
     fn is_one_record(&self, raw: &[u8]) -> bool {
-        if raw.is_empty() || self.dialect.comment.map(byte).as_ref() == raw.first() {
+        // What is too long for the reader, it would take for several records.
+        if raw.is_empty() || raw.len() > self.max_record_bytes || self.dialect.comment.map(byte).as_ref() == raw.first()
+        {
             return false;
         }
         let mut framer = Framer::new(&self.dialect, 1, raw.len() + 1, 0);

@@ -52,7 +52,8 @@ async fn list(store: &ObjectStoreRef, partition_columns: &[String]) -> DeltaResu
     }
     files.retain(|file| {
         let mut names = file.location.parts();
-        file.location.extension() == Some("parquet") && !names.any(|name| is_hidden(name.as_ref()))
+        // The second is what a local copy leaves that was never finished.
+        matches!(file.location.extension(), Some("parquet" | "partial")) && !names.any(|name| is_hidden(name.as_ref()))
     });
     Ok(files)
 }

@@ -278,7 +278,7 @@ async fn the_table_has_the_bytes_of_the_task() {
         (Copying::Denied, false, true),
         (Copying::Untold, false, true),
         (Copying::Elsewhere, false, true),
-        (Copying::Wrong, false, false),
+        (Copying::Wrong, false, true),
         (Copying::Never, true, false),
         (Copying::Denied, true, false),
         (Copying::Untold, true, false),

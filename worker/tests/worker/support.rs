@@ -198,6 +198,7 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
         Format::Ndjson(NdjsonPolicy { data_start: 0, columns: vec![], null_words: vec![] })
     };
     let policy = Policy {
+        encoder: 0,
         chunk_bytes,
         block_bytes: 1 << 20,
         max_record_bytes: 1 << 20,
