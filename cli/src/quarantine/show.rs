@@ -130,8 +130,8 @@ fn note(reasons: &mut BTreeMap<Kind, Reason>, record: RejectedRecord, at: &Locat
 
 /// Lines of a record, whose own end is not kept.
 fn lines(raw: &[u8]) -> u64 {
-    let breaks = raw.trim_ascii_end().iter().filter(|byte| **byte == b'\n').count();
-    1 + u64::try_from(breaks).unwrap_or_default()
+    let lines = raw.trim_ascii_end().split(|byte| *byte == b'\n').count();
+    u64::try_from(lines).unwrap_or_default()
 }
 
 /// A reason without the value that it begins with.
