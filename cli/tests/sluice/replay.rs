@@ -304,3 +304,38 @@ fn at_once_in_one_way_or_in_several() {
         assert!(found == ["1|a", "|b", "|e", "|f"] || found == ["1|a", "|", "|b", "|f"], "{found:?}");
     }
 }
+
+#[test]
+fn what_is_in_the_table_in_another_cut_is_not_replayed() {
+    let place = Place::new();
+    let (job, _) = ingest(&place, FILE, &["--schema", "id:int64"]);
+    std::fs::remove_dir_all(place.path(&format!("t/_sluice/{job}"))).unwrap();
+    let other = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "id:int64", "--null-words", "none"]);
+    assert_eq!(other.status, 1, "the table has the job as it was read first: {other:?}");
+    let ran = replay(&place, &job, NULL);
+    assert_eq!((ran.status, ran.stderr.contains("as it was read from another work area")), (3, true), "{ran:?}");
+    assert_eq!(rows(&place), ["1|a"]);
+}
+
+#[test]
+fn what_a_replay_of_an_undone_job_rejected_is_not_replayed() {
+    let place = Place::new();
+    let (job, _) = ingest(&place, FILE, &["--schema", "id:int64"]);
+    let again = replayed(&place, &job, &["--schema", "id:int64"]);
+    assert_eq!(again["rows"]["committed"], 0, "{again}");
+    let undone = place.run(&["undo", &job, "--table", "t"]);
+    assert_eq!(undone.status, 0, "{undone:?}");
+    let ran = replay(&place, &format!("{job}-replay"), NULL);
+    assert_eq!((ran.status, ran.stderr.contains("was undone or replaced")), (3, true), "{ran:?}");
+    assert_eq!(rows(&place), [""; 0]);
+}
+
+#[test]
+fn a_table_that_was_moved_gets_nothing_that_is_bound_for_its_old_place() {
+    let place = Place::new();
+    let (job, _) = ingest(&place, FILE, &["--schema", "id:int64"]);
+    std::fs::rename(place.path("t"), place.path("moved")).unwrap();
+    let ran = place.run(&[&["quarantine", "replay", &job, "--table", "moved"], NULL].concat());
+    assert_eq!((ran.status, ran.stderr.contains("is bound for table")), (3, true), "{ran:?}");
+    assert!(!place.path("t").exists());
+}
