@@ -213,6 +213,12 @@ impl CliError {
             Self::ReplayOfUndone { .. } => {
                 Some("say --again to sluice ingest to load the file anew, with other settings if need be")
             }
+            Self::ReplayOfOtherCut { .. } => {
+                Some("give the work area of the first run with --work-dir; its quarantine has what the table lacks")
+            }
+            Self::BoundForOther { .. } => {
+                Some("the work area was copied or moved with its table; ingest the file itself into the new one")
+            }
             Self::Replayed { .. } => Some(
                 "replay what that replay rejected, by its name; or sluice undo it, and then read all records in another way",
             ),

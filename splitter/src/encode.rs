@@ -16,10 +16,9 @@ use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::{ColumnPath, SchemaDescPtr};
 use tokio::sync::mpsc;
 
-use crate::error::SplitError;
-
 use crate::assemble::{MAGIC, file_bytes};
 use crate::column_chunk;
+use crate::error::SplitError;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
