@@ -204,6 +204,25 @@ impl CliError {
             Self::Undo(LoadError::Mingled { .. }) => {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
+            Self::SeveralJobs { .. } => Some("say which of these jobs"),
+            Self::TuneDir(_) => {
+                Some("samples are written to the directory for temporary files: TMPDIR says another one")
+            }
+            Self::SmallSample { .. } => Some(
+                "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
+            ),
+            Self::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
+            Self::NoJob { .. } => Some(
+                "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
+                 of sluice ingest are below their table: say --table",
+            ),
+            other => other.hint_on_replay(),
+        }
+    }
+
+    /// What may help with replays of rejected records.
+    fn hint_on_replay(&self) -> Option<&'static str> {
+        match self {
             Self::NotSplit { .. } => {
                 Some("let it be split first: run sluice ingest again, if need be with a higher MAX_BAD_RECORDS")
             }
@@ -223,18 +242,6 @@ impl CliError {
                 "replay what that replay rejected, by its name; or sluice undo it, and then read all records in another way",
             ),
             Self::HasReplays { .. } => Some("sluice undo these replays first, the last one before the others"),
-            Self::SeveralJobs { .. } => Some("say which of these jobs"),
-            Self::TuneDir(_) => {
-                Some("samples are written to the directory for temporary files: TMPDIR says another one")
-            }
-            Self::SmallSample { .. } => Some(
-                "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
-            ),
-            Self::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
-            Self::NoJob { .. } => Some(
-                "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
-                 of sluice ingest are below their table: say --table",
-            ),
             other => other.hint_on_aws(),
         }
     }

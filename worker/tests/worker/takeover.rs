@@ -219,6 +219,25 @@ async fn merged_files_are_verified_by_the_chunks() {
     assert_eq!(world.verified().await, (Finding::Untold, 20, 1));
 }
 
+/// Where some files of a job are merged and others are chunks still, the rows of all are compared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_job_that_is_partly_merged_rows_are_verified() {
+    let world = world().await;
+    for index in 0..3 {
+        let first = i64::from(index) * 10;
+        let task = world.chunk(index, &numbered(first..first + 10)).await;
+        world.load_done(&[task]).await;
+        if index == 1 {
+            assert_eq!(world.compact(WITHIN).await.made, 1);
+        }
+    }
+    assert_eq!(world.verified().await, (Finding::Equal, 30, 0));
+    for index in 0..3 {
+        world.context.storage.delete(&world.area.chunk(index)).await.unwrap();
+    }
+    assert_eq!(world.verified().await, (Finding::Untold, 30, 1), "as many rows, and nothing to compare them with");
+}
+
 /// Columns of every type that Delta and a chunk of text have in common, and some more.
 fn all_types() -> impl Strategy<Value = RecordBatch> {
     let edge = |edges: Vec<i64>| prop_oneof![proptest::sample::select(edges), any::<i64>()];
