@@ -1,27 +1,35 @@
 //! The fields of a block, and the records that are rejected whatever is in them.
 
-use bytes::Bytes;
 use shared::{CsvPolicy, Dialect};
 
+use crate::column::{Cell, Cells, Place, STRIP};
+use crate::field::Field;
 use crate::quarantine::Reject;
-use crate::record::{Records, Span, byte};
+use crate::record::{Found, Records, Span, byte};
 use crate::records::{Block, Torn, without_line_end};
 
-/// The fields of all records of a block that have the right number of them.
+/// The fields of the records of a block that have the right number of them, some records at a time.
 #[derive(Debug)]
-pub(crate) struct Fields {
-    /// The block.
-    text: Bytes,
-    /// Fields that do not stand in the block as they are.
-    rewritten: Vec<u8>,
-    /// Where the fields are, record by record: in the block or, counted from its end, in `rewritten`.
+pub(crate) struct Fields<'a> {
+    block: &'a Block,
+    csv: &'a CsvPolicy,
+    max_record_bytes: usize,
+    records: Records<'a>,
+    /// Where the fields in hand are, record by record: in the block or, counted from its end, in `rewritten`.
     spans: Vec<Span>,
-    width: usize,
-    /// Where each of these records stands.
-    pub(crate) rows: Vec<Row>,
-    /// Records of the block, rejected ones included.
+    /// Those that do not stand in the block as they are.
+    rewritten: Vec<u8>,
+    found: Rows,
+}
+
+/// The records of a block that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Where each of those that are taken stands.
+    pub(crate) taken: Vec<Row>,
+    /// How many there are, rejected ones included.
     pub(crate) records: u64,
-    /// Those that have another number of fields, or are too long.
+    /// Those that are rejected.
     pub(crate) rejects: Vec<Reject>,
 }
 
@@ -48,62 +56,72 @@ impl Row {
     }
 }
 
-impl Fields {
-    /// Reads a block.
-    pub(crate) fn read(block: &Block, csv: &CsvPolicy, max_record_bytes: usize) -> Self {
-        let width = csv.columns.len();
-        let mut fields = Self {
-            text: block.text.clone(),
-            rewritten: Vec::new(),
-            spans: Vec::new(),
-            width,
-            rows: Vec::new(),
-            records: 0,
-            rejects: Vec::new(),
-        };
+impl<'a> Fields<'a> {
+    /// The fields of a block.
+    pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
+        let mut found = Rows::default();
         if let Some(torn) = block.torn {
-            fields.records = 1;
+            found.records = 1;
             let record = Row { record: 1, start: 0, end: block.text.len() };
-            fields.rejects.push(record.reject(block, &csv.dialect, None, torn_reason(torn, max_record_bytes)));
-            return fields;
+            found.rejects.push(record.reject(block, &csv.dialect, None, torn_reason(torn, max_record_bytes)));
         }
-        let mut records = Records::new(&block.text, csv);
-        while let Some(record) = records.next() {
-            fields.records += 1;
-            let row = Row { record: fields.records, start: record.start, end: record.end };
-            let found = record.spans.len();
-            let raw = block.text.get(row.start..row.end).unwrap_or_default();
-            let reason = if found != width {
-                format!("{found} fields where {width} are expected")
-            } else if row.end - row.start > max_record_bytes {
-                format!("the record has {} bytes, more than MAX_RECORD_MB allows", row.end - row.start)
-            } else if record.rewritten.is_some() && has_loose_quote(raw, &csv.dialect) {
-                // Read on as unquoted text, the field would lose this quote in silence.
-                "a quote within a quoted field is neither doubled nor the field's end".to_owned()
-            } else {
-                if let Some(rewritten) = record.rewritten {
-                    let before = fields.text.len() + fields.rewritten.len();
-                    fields.rewritten.extend_from_slice(rewritten);
-                    fields.spans.extend(record.spans.iter().map(|span| span.moved(before)));
-                } else {
-                    fields.spans.extend_from_slice(record.spans);
-                }
-                fields.rows.push(row);
-                continue;
-            };
-            fields.rejects.push(row.reject(block, &csv.dialect, None, reason));
-        }
-        fields
+        let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
+        Self { block, csv, max_record_bytes, records, spans: Vec::new(), rewritten: Vec::new(), found }
     }
 
-    /// One field of one record.
+    /// Reads the next record; whether there was one.
+    fn read_record(&mut self) -> bool {
+        let (width, first) = (self.csv.columns.len(), self.spans.len());
+        let Some(Found { start, end, is_rewritten }) = self.records.find(&mut self.spans) else { return false };
+        self.found.records += 1;
+        let row = Row { record: self.found.records, start, end };
+        let fields = self.spans.len() - first;
+        let raw = || self.block.text.get(start..end).unwrap_or_default();
+        let reason = if fields != width {
+            format!("{fields} fields where {width} are expected")
+        } else if end - start > self.max_record_bytes {
+            format!("the record has {} bytes, more than MAX_RECORD_MB allows", end - start)
+        } else if is_rewritten && has_loose_quote(raw(), &self.csv.dialect) {
+            // Read on as unquoted text, the field would lose this quote in silence.
+            "a quote within a quoted field is neither doubled nor the field's end".to_owned()
+        } else {
+            if let Some(rewritten) = self.records.rewritten_if(is_rewritten) {
+                let place = self.block.text.len() + self.rewritten.len();
+                self.rewritten.extend_from_slice(rewritten);
+                self.spans.iter_mut().skip(first).for_each(|span| *span = span.moved(place));
+            }
+            self.found.taken.push(row);
+            return true;
+        };
+        self.spans.truncate(first);
+        self.found.rejects.push(row.reject(self.block, &self.csv.dialect, None, reason));
+        true
+    }
+
+    /// What was found so far.
+    pub(crate) fn into_rows(self) -> Rows {
+        self.found
+    }
+}
+
+impl Cells for Fields<'_> {
+    fn advance(&mut self) -> usize {
+        self.spans.clear();
+        self.rewritten.clear();
+        let before = self.found.taken.len();
+        while self.found.taken.len() - before < STRIP && self.read_record() {}
+        self.found.taken.len() - before
+    }
+
     #[inline]
-    pub(crate) fn field(&self, row: usize, column: usize) -> &[u8] {
-        let Some(span) = self.spans.get(row * self.width + column) else { return &[] };
-        match span.start().checked_sub(self.text.len()) {
-            Some(start) => self.rewritten.get(start..span.end() - self.text.len()).unwrap_or_default(),
-            None => span.of(&self.text),
-        }
+    fn cell(&self, row: usize, (column, _): Place<'_>) -> Cell<'_> {
+        let Some(span) = self.spans.get(row * self.csv.columns.len() + column) else { return Cell::Null };
+        let text = &self.block.text;
+        Cell::Text(if span.start() < text.len() {
+            Field::at(text, *span)
+        } else {
+            Field::at(&self.rewritten, span.moved_back(text.len()))
+        })
     }
 }
 

@@ -113,8 +113,8 @@ impl Evidence {
             Written::Bare(notation) => (Some(notation), false),
         };
         self.hold(BOOLEAN, text, |_| plain.is_some() && boolean(text).is_some());
-        self.hold(INT64, text, |_| plain.is_some() && int64(text).is_some());
-        self.hold(FLOAT64, text, |_| plain.is_some_and(|notation| float64(text, notation).is_some()));
+        self.hold(INT64, text, |_| plain.is_some() && int64(text.into()).is_some());
+        self.hold(FLOAT64, text, |_| plain.is_some_and(|notation| float64(text.into(), notation).is_some()));
         self.hold(DECIMAL, text, |evidence| {
             plain.and_then(|notation| places(text, notation)).is_some_and(|places| evidence.add_places(places))
         });

@@ -10,11 +10,12 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use shared::{Column, ColumnNames, ColumnType, NdjsonPolicy};
 
-use crate::decode::Cell;
-use crate::fields::{Row, torn_reason};
+use crate::column::{Cell, Cells, Place, STRIP};
+use crate::field::Field;
+use crate::fields::{Row, Rows, torn_reason};
 use crate::infer::{Evidence, Written};
 use crate::names::column_names;
-use crate::quarantine::Reject;
+use crate::record::Span;
 use crate::record_format::LINES;
 use crate::records::Block;
 use crate::value::number::Notation;
@@ -30,18 +31,17 @@ const LINES_LOOKED_AT: usize = 5;
 
 /// The objects of a block, as far as they are made of the known keys.
 #[derive(Debug)]
-pub(crate) struct Objects {
+pub(crate) struct Objects<'a> {
+    json: &'a NdjsonPolicy,
     /// Values one behind the other, record by record: strings without quotes, all else as it stands.
     text: Vec<u8>,
     /// Of each value what it is, and where it ends in `text`.
     values: Vec<(Kind, usize)>,
-    width: usize,
-    /// Where each of these records stands.
-    pub(crate) rows: Vec<Row>,
-    /// Records of the block, rejected ones included.
-    pub(crate) records: u64,
-    /// Those that are no such objects.
-    pub(crate) rejects: Vec<Reject>,
+    found: Rows,
+    /// Number of the first row in hand.
+    first: usize,
+    /// How many are in hand.
+    count: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,36 +55,30 @@ enum Kind {
 /// Why a record is rejected: a column, where it is one's fault, and the reason.
 type Fault = (Option<String>, String);
 
-impl Objects {
+impl<'a> Objects<'a> {
     /// Reads a block.
-    pub(crate) fn read(block: &Block, json: &NdjsonPolicy, max_record_bytes: usize) -> Self {
-        let mut objects = Self {
-            text: Vec::with_capacity(block.text.len()),
-            values: Vec::new(),
-            width: json.columns.len(),
-            rows: Vec::new(),
-            records: 0,
-            rejects: Vec::new(),
-        };
+    pub(crate) fn read(block: &Block, json: &'a NdjsonPolicy, max_record_bytes: usize) -> Self {
+        let text = Vec::with_capacity(block.text.len());
+        let mut objects = Self { json, text, values: Vec::new(), found: Rows::default(), first: 0, count: 0 };
         if let Some(torn) = block.torn {
-            objects.records = 1;
+            objects.found.records = 1;
             let record = Row { record: 1, start: 0, end: block.text.len() };
-            objects.rejects.push(record.reject(block, &LINES, None, torn_reason(torn, max_record_bytes)));
+            objects.found.rejects.push(record.reject(block, &LINES, None, torn_reason(torn, max_record_bytes)));
             return objects;
         }
         let places: HashMap<&str, usize> =
             json.columns.iter().enumerate().map(|(place, column)| (column.source_name.as_str(), place)).collect();
         for (start, line) in lines(&block.text) {
-            objects.records += 1;
-            let row = Row { record: objects.records, start, end: start + line.len() };
+            objects.found.records += 1;
+            let row = Row { record: objects.found.records, start, end: start + line.len() };
             let taken = if line.len() > max_record_bytes {
                 Err((None, format!("the record has {} bytes, more than MAX_RECORD_MB allows", line.len())))
             } else {
                 objects.take(line, &places)
             };
             match taken {
-                Ok(()) => objects.rows.push(row),
-                Err((column, reason)) => objects.rejects.push(row.reject(block, &LINES, column, reason)),
+                Ok(()) => objects.found.taken.push(row),
+                Err((column, reason)) => objects.found.rejects.push(row.reject(block, &LINES, column, reason)),
             }
         }
         objects
@@ -93,7 +87,7 @@ impl Objects {
     /// Takes the values of one record; of one that is rejected none.
     fn take(&mut self, line: &[u8], places: &HashMap<&str, usize>) -> Result<(), Fault> {
         let object = Object::parse(line).map_err(|reason| (None, reason))?;
-        let mut slots: Vec<Option<&RawValue>> = vec![None; self.width];
+        let mut slots: Vec<Option<&RawValue>> = vec![None; self.json.columns.len()];
         for (number, (key, value)) in object.0.into_iter().enumerate() {
             let Some(place) = places.get(key.as_ref()).copied() else {
                 let reason = "a key that no record of the sample has; name it in SCHEMA, or find types with INFER=full";
@@ -122,26 +116,39 @@ impl Objects {
         Ok(())
     }
 
-    /// The cell of one column of one record.
-    pub(crate) fn cell<'a>(&'a self, row: usize, (index, column): (usize, &Column), null_words: &[String]) -> Cell<'a> {
-        let place = row * self.width + index;
+    /// What was found.
+    pub(crate) fn into_rows(self) -> Rows {
+        self.found
+    }
+}
+
+impl Cells for Objects<'_> {
+    fn advance(&mut self) -> usize {
+        self.first += self.count;
+        self.count = STRIP.min(self.found.taken.len() - self.first);
+        self.count
+    }
+
+    fn cell(&self, row: usize, (index, column): Place<'_>) -> Cell<'_> {
+        let place = (self.first + row) * self.json.columns.len() + index;
         let before = place.checked_sub(1).and_then(|before| self.values.get(before));
         let start = before.map_or(0, |(_, end)| *end);
         let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
-        cell(kind, self.text.get(start..end).unwrap_or_default(), column, null_words)
+        cell(kind, Field::at(&self.text, Span::new(start, end)), column, &self.json.null_words)
     }
 }
 
 /// What a value is in a column. Where the type was inferred, quotes tell numbers from names.
-fn cell<'a>(kind: Kind, text: &'a [u8], column: &Column, null_words: &[String]) -> Cell<'a> {
+fn cell<'a>(kind: Kind, field: Field<'a>, column: &Column, null_words: &[String]) -> Cell<'a> {
+    let text = field.bytes();
     let (column_type, is_told) = (column.column_type, column.origin.is_told());
     let is_text = column_type == ColumnType::Utf8;
     match kind {
         Kind::Null => Cell::Null,
         Kind::Quoted if column.null_words && null_words.iter().any(|word| word.as_bytes() == text) => Cell::Null,
         Kind::Quoted if is_told && !is_text && text.is_empty() => Cell::Null,
-        Kind::Quoted if is_told || is_text || column_type.has_dates() => Cell::Text(text),
-        Kind::Bare if is_told || !column_type.has_dates() => Cell::Text(text),
+        Kind::Quoted if is_told || is_text || column_type.has_dates() => Cell::Text(field),
+        Kind::Bare if is_told || !column_type.has_dates() => Cell::Text(field),
         Kind::Quoted | Kind::Bare => Cell::Misfit(text),
     }
 }

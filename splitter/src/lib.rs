@@ -8,6 +8,7 @@
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 
 mod assemble;
+mod column;
 mod column_chunk;
 mod content;
 mod crew;
@@ -19,6 +20,7 @@ mod encode;
 mod encoding;
 mod error;
 mod event;
+mod field;
 mod fields;
 mod foreign;
 mod handler;

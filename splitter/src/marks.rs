@@ -4,7 +4,7 @@
 const STRIDE: usize = 64;
 
 /// The places in a text at which one of four bytes stands, in order.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks<'a> {
     text: &'a [u8],
     wanted: [u8; 4],

@@ -15,7 +15,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    fn new(start: usize, end: usize) -> Self {
+    /// From a place to another.
+    pub(crate) fn new(start: usize, end: usize) -> Self {
         let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
         Self { start: place(start), end: place(end) }
     }
@@ -31,6 +32,15 @@ impl Span {
     /// Further on by so many bytes.
     pub(crate) fn moved(self, by: usize) -> Self {
         Self::new(self.start() + by, self.end() + by)
+    }
+
+    /// Further back by so many bytes.
+    pub(crate) fn moved_back(self, by: usize) -> Self {
+        Self::new(self.start().saturating_sub(by), self.end().saturating_sub(by))
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
     }
 
     pub(crate) fn of(self, text: &[u8]) -> &[u8] {
@@ -59,6 +69,17 @@ impl<'a> Record<'a> {
         let text = self.rewritten.unwrap_or(self.text);
         self.spans.iter().map(move |span| span.of(text))
     }
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+    /// Whether its fields do not stand in the text as they are.
+    pub(crate) is_rewritten: bool,
 }
 
 /// The records of a text, with their places. Blank lines and comments are no records.
@@ -118,20 +139,41 @@ impl<'a> Records<'a> {
 
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Record<'_>> {
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.clear();
+        let found = self.find(&mut spans);
+        self.spans = spans;
+        let Found { start, end, is_rewritten } = found?;
+        Some(Record { text: self.text, spans: &self.spans, rewritten: self.rewritten_if(is_rewritten), start, end })
+    }
+
+    /// Finds the next record, and appends where its fields are; `None` at the end.
+    #[inline]
+    pub(crate) fn find(&mut self, spans: &mut Vec<Span>) -> Option<Found> {
         let start = self.behind_comments();
         if start >= self.text.len() {
             return None;
         }
-        self.spans.clear();
-        let taken = if self.dialect.escape.is_none() { self.take(start) } else { None };
-        let end = if let Some(end) = taken { end } else { self.rewrite(start)? };
+        let before = spans.len();
+        let taken = if self.dialect.escape.is_none() { self.take(start, spans) } else { None };
+        let end = match taken {
+            Some(end) => end,
+            None => {
+                spans.truncate(before);
+                self.rewrite(start, spans)?
+            }
+        };
         self.place = end;
-        let last = self.spans.len().saturating_sub(1);
-        if self.width == Some(last) && self.spans.last().is_some_and(|span| span.start == span.end) {
-            self.spans.truncate(last);
+        let last = spans.len().saturating_sub(1);
+        if self.width.is_some_and(|width| before + width == last) && spans.last().is_some_and(|span| span.is_empty()) {
+            spans.truncate(last);
         }
-        let rewritten = taken.is_none().then(|| self.rewritten.as_slice());
-        Some(Record { text: self.text, spans: &self.spans, rewritten, start, end })
+        Some(Found { start, end, is_rewritten: taken.is_none() })
+    }
+
+    /// The fields of the record in hand one behind the other, if they do not stand in the text as they are.
+    pub(crate) fn rewritten_if(&self, is_rewritten: bool) -> Option<&[u8]> {
+        is_rewritten.then(|| self.rewritten.as_slice())
     }
 
     /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
@@ -149,40 +191,44 @@ impl<'a> Records<'a> {
     /// Takes the fields of the record that begins at `start` where they stand, and tells where it ends; `None` where they do
     /// not stand as they are.
     #[inline]
-    fn take(&mut self, start: usize) -> Option<usize> {
-        let text = self.text;
+    fn take(&mut self, start: usize, spans: &mut Vec<Span>) -> Option<usize> {
+        let (text, delimiter) = (self.text, self.delimiter);
+        // A copy can be kept in registers.
+        let mut marks = self.marks;
         let mut field = start;
-        loop {
-            let Some(mark) = self.marks.next() else {
-                self.spans.push(Span::new(field, text.len()));
-                return Some(text.len());
+        let end = loop {
+            let Some(mark) = marks.next() else {
+                spans.push(Span::new(field, text.len()));
+                break Some(text.len());
             };
             let byte = text.get(mark).copied();
             if mark < field {
                 // Of line ends, comments, and records that were left to the crate.
-            } else if byte == Some(self.delimiter) {
-                self.spans.push(Span::new(field, mark));
+            } else if byte == Some(delimiter) {
+                spans.push(Span::new(field, mark));
                 field = mark + 1;
             } else if self.quote.is_none() || byte != self.quote {
-                self.spans.push(Span::new(field, mark));
-                return Some(mark + 1);
+                spans.push(Span::new(field, mark));
+                break Some(mark + 1);
             } else if mark == field {
-                let closing = self.marks.find(|mark| text.get(*mark).copied() == self.quote)?;
-                self.spans.push(Span::new(field + 1, closing));
+                let Some(closing) = marks.find(|mark| text.get(*mark).copied() == self.quote) else { break None };
+                spans.push(Span::new(field + 1, closing));
                 field = closing + 2;
                 match text.get(closing + 1) {
-                    Some(byte) if *byte == self.delimiter => {}
-                    Some(byte) if self.dialect.ends_record(*byte) => return Some(field),
-                    None => return Some(text.len()),
+                    Some(byte) if *byte == delimiter => {}
+                    Some(byte) if self.dialect.ends_record(*byte) => break Some(field),
+                    None => break Some(text.len()),
                     // A quote within a quoted field, doubled or misused.
-                    Some(_) => return None,
+                    Some(_) => break None,
                 }
             }
-        }
+        };
+        self.marks = marks;
+        end
     }
 
     /// Has the `csv` crate write the fields of the record that begins at `start` one behind the other; where it ends.
-    fn rewrite(&mut self, start: usize) -> Option<usize> {
+    fn rewrite(&mut self, start: usize, spans: &mut Vec<Span>) -> Option<usize> {
         // A seek would have it read ahead anew.
         if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
             let mut position = csv::Position::new();
@@ -194,9 +240,8 @@ impl<'a> Records<'a> {
         if !self.reader.read_byte_record(&mut self.rewritten).ok()? {
             return None;
         }
-        self.spans.clear();
-        let spans = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
-        self.spans.extend(spans.map(|range| Span::new(range.start, range.end)));
+        let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
+        spans.extend(ranges.map(|range| Span::new(range.start, range.end)));
         Some(self.read_to())
     }
 

@@ -10,17 +10,31 @@ fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     CsvPolicy { dialect: dialect.clone(), data_start: 0, columns: vec![column; columns], null_words: Vec::new() }
 }
 
+/// Fields of the records of a block that are taken, and what was found of them.
+fn read_block(block: &Block, csv: &CsvPolicy) -> (Vec<Vec<Vec<u8>>>, Rows) {
+    let mut fields = Fields::new(block, csv, 1 << 20);
+    let mut taken = Vec::new();
+    loop {
+        let rows = fields.advance();
+        if rows == 0 {
+            return (taken, fields.into_rows());
+        }
+        let text = |cell| if let Cell::Text(text) = cell { text.bytes().to_vec() } else { panic!("{cell:?}") };
+        let row = |row| csv.columns.iter().enumerate().map(|place| text(fields.cell(row, place))).collect();
+        taken.extend((0..rows).map(row));
+    }
+}
+
 /// Fields of the records that are taken, and the number, place and text of those that are not.
 fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
     let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
     let (mut taken, mut rejected) = (Vec::new(), Vec::new());
     let mut decode = |block: &Block| {
-        let fields = Fields::read(block, csv, 1 << 20);
-        let field = |row, column| String::from_utf8(fields.field(row, column).to_vec()).unwrap();
-        let record = |row| (0..csv.columns.len()).map(|column| field(row, column)).collect();
-        taken.extend((0..fields.rows.len()).map(record));
+        let (fields, rows) = read_block(block, csv);
+        let text = |field: Vec<u8>| String::from_utf8(field).unwrap();
+        taken.extend(fields.into_iter().map(|row| row.into_iter().map(text).collect::<Vec<_>>()));
         let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
-        rejected.extend(fields.rejects.iter().map(raw));
+        rejected.extend(rows.rejects.iter().map(raw));
     };
     for piece in text.chunks(piece) {
         framer.push(piece);
@@ -134,10 +148,9 @@ fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> Vec<O
     blocks.extend(std::iter::from_fn(|| framer.last_block()));
     let mut outcomes = Vec::new();
     for block in blocks {
-        let fields = Fields::read(&block, csv, 1 << 20);
-        let row = |row: usize| (0..csv.columns.len()).map(|column| fields.field(row, column).to_vec()).collect();
-        let taken = fields.rows.iter().zip(0..).map(|(place, index)| (place.record, Ok(row(index))));
-        let rejected = fields.rejects.iter().map(|reject| {
+        let (fields, rows) = read_block(&block, csv);
+        let taken = rows.taken.iter().zip(fields).map(|(place, row)| (place.record, Ok(row)));
+        let rejected = rows.rejects.iter().map(|reject| {
             assert_eq!(without_line_end(&reject.raw, &csv.dialect), reject.raw);
             let start = usize::try_from(reject.byte_offset).unwrap();
             assert!(text[start..].starts_with(&reject.raw));
@@ -145,7 +158,7 @@ fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> Vec<O
         });
         let mut of_block: Vec<_> = taken.chain(rejected).collect();
         of_block.sort_by_key(|(record, _)| *record);
-        assert!(of_block.iter().map(|(record, _)| *record).eq(1..=fields.records));
+        assert!(of_block.iter().map(|(record, _)| *record).eq(1..=rows.records));
         outcomes.extend(of_block.into_iter().map(|(_, outcome)| outcome));
     }
     outcomes

@@ -149,9 +149,9 @@ proptest! {
         for text in values.iter().map(String::as_bytes) {
             let is_read = match column_type {
                 ColumnType::Boolean => boolean(text).is_some(),
-                ColumnType::Int64 => int64(text).is_some(),
-                ColumnType::Float64 => float64(text, notation).is_some(),
-                ColumnType::Decimal { precision, scale } => decimal(text, notation, precision, scale).is_some(),
+                ColumnType::Int64 => int64(text.into()).is_some(),
+                ColumnType::Float64 => float64(text.into(), notation).is_some(),
+                ColumnType::Decimal { precision, scale } => decimal(text.into(), notation, precision, scale).is_some(),
                 ColumnType::Date32 => date(text, date_format).is_some(),
                 ColumnType::Timestamp => timestamp(text, date_format).is_some(),
                 ColumnType::TimestampUtc => timestamp_utc(text, date_format).is_some(),

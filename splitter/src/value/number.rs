@@ -5,6 +5,8 @@
 
 use shared::DECIMAL_DIGITS;
 
+use crate::field::{Field, Word};
+
 /// How numbers are written in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Notation {
@@ -20,6 +22,17 @@ const FLOAT_LIMIT: u64 = 1_000_000_000_000_000;
 /// Digits that 64 bits hold whatever they are, with or without a sign.
 const QUICK_DIGITS: usize = 18;
 
+/// Powers of ten that a decimal holds.
+const UNITS: [i128; 39] = {
+    let mut units = [1; 39];
+    let mut place = 1;
+    while place < units.len() {
+        units[place] = units[place - 1] * 10;
+        place += 1;
+    }
+    units
+};
+
 /// Powers of ten that double precision holds exactly.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -27,64 +40,45 @@ const TENS: [f64; 23] = [
 ];
 
 /// An integer as it prints.
-pub(crate) fn int64(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
-    let first = digits.first()?;
+#[inline]
+pub(crate) fn int64(text: Field<'_>) -> Option<i64> {
+    let Some(word) = text.word() else { return long_int64(text.bytes()) };
+    let (digits, negative) = without_sign(word);
     // "-0" would print as "0".
-    if *first == b'0' && (digits.len() > 1 || negative) {
+    if digits.begins_with(b'0') && (digits.length > 1 || negative) {
         return None;
     }
-    integer(digits, negative)
-}
-
-/// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
-pub(crate) fn float64(text: &[u8], notation: Notation) -> Option<f64> {
-    if let Some(value) = quick_float(text, notation.point) {
-        return Some(value);
-    }
-    let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
-    parts.float(text).filter(|value| parts.are_those_of(*value))
-}
-
-/// A number without an exponent, written as numbers are printed, where one exact division gives it and all of its digits
-/// come back; almost every number is one.
-fn quick_float(text: &[u8], point: u8) -> Option<f64> {
-    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
-    if digits.len() > QUICK_DIGITS + 1 {
-        return None;
-    }
-    let mut mantissa = 0_u64;
-    let mut whole = None;
-    for (place, byte) in digits.iter().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa * 10 + u64::from(digit);
-        } else if *byte == point && whole.is_none() {
-            whole = Some(place);
-        } else {
-            return None;
-        }
-    }
-    let fraction = whole.map_or(0, |whole| digits.len() - whole - 1);
-    let is_plain = match (whole.unwrap_or(digits.len()), digits.first()) {
-        (0, _) => false,
-        (1, Some(b'0')) => whole.is_some() || !negative,
-        (_, first) => first != Some(&b'0'),
-    };
-    if !is_plain || (whole.is_some() && fraction == 0) || mantissa >= FLOAT_LIMIT {
-        return None;
-    }
-    // In two halves, since no number of 64 bits is turned into a float without a look at what is lost.
-    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map(f64::from).unwrap_or_default();
-    let value = (half(mantissa >> 32) * 4_294_967_296.0 + half(mantissa)) / TENS.get(fraction)?;
+    let value = i64::try_from(digits.number()?).ok()?;
     Some(if negative { -value } else { value })
 }
 
+fn long_int64(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = text.split_at(usize::from(text.starts_with(b"-")));
+    // A number of two digits or more that begins with a zero would print without it.
+    if digits.starts_with(b"0") { None } else { integer(digits, !sign.is_empty()) }
+}
+
+/// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
+#[inline]
+pub(crate) fn float64(text: Field<'_>, notation: Notation) -> Option<f64> {
+    Plain::of(text, notation.point).and_then(Plain::float).or_else(|| {
+        let text = text.bytes();
+        let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
+        parts.float(text).filter(|value| parts.are_those_of(*value))
+    })
+}
+
 /// A decimal number, in units of its last place.
-pub(crate) fn decimal(text: &[u8], notation: Notation, precision: u8, scale: u8) -> Option<i128> {
-    let parts = Parts::of(text, notation.point)?;
+#[inline]
+pub(crate) fn decimal(text: Field<'_>, notation: Notation, precision: u8, scale: u8) -> Option<i128> {
+    if let Some(plain) = Plain::of(text, notation.point)
+        && let Some(value) = plain.decimal(precision, scale)
+    {
+        // "-0.0" would print as "0.0".
+        return (value != 0 || !plain.negative).then_some(value);
+    }
+    let parts = Parts::of(text.bytes(), notation.point)?;
     let value = parts.decimal(precision, scale).filter(|_| parts.are_plain(notation))?;
-    // "-0.0" would print as "0.0".
     (value != 0 || parts.sign.is_none()).then_some(value)
 }
 
@@ -103,23 +97,89 @@ pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
 }
 
 /// An integer, however it is written: `007`, `+7`, `7.0`.
-pub(crate) fn told_int64(text: &[u8], point: u8) -> Option<i64> {
-    let parts = Parts::of(text, point)?;
+#[inline]
+pub(crate) fn told_int64(text: Field<'_>, point: u8) -> Option<i64> {
+    if let Some(value) = text.word().and_then(Word::number) {
+        return i64::try_from(value).ok();
+    }
+    let parts = Parts::of(text.bytes(), point)?;
     let is_integer = parts.exponent.is_none() && parts.fraction.unwrap_or_default().iter().all(|digit| *digit == b'0');
     integer(parts.whole, parts.sign == Some(b'-')).filter(|_| is_integer)
 }
 
 /// The double-precision number that is nearest to a decimal number, however that is written; also `NaN` and `inf`.
-pub(crate) fn told_float64(text: &[u8], point: u8) -> Option<f64> {
-    match Parts::of(text, point) {
-        Some(parts) => parts.float(text),
-        None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()),
-    }
+#[inline]
+pub(crate) fn told_float64(text: Field<'_>, point: u8) -> Option<f64> {
+    Plain::of(text, point).and_then(Plain::float).or_else(|| {
+        let text = text.bytes();
+        match Parts::of(text, point) {
+            Some(parts) => parts.float(text),
+            None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()),
+        }
+    })
 }
 
 /// A decimal number, however it is written, that has no more places than the type; in units of its last place.
-pub(crate) fn told_decimal(text: &[u8], point: u8, precision: u8, scale: u8) -> Option<i128> {
-    Parts::of(text, point)?.decimal(precision, scale)
+#[inline]
+pub(crate) fn told_decimal(text: Field<'_>, point: u8, precision: u8, scale: u8) -> Option<i128> {
+    let plain = Plain::of(text, point).and_then(|plain| plain.decimal(precision, scale));
+    plain.or_else(|| Parts::of(text.bytes(), point)?.decimal(precision, scale))
+}
+
+/// A short number that is written as numbers are printed, without an exponent. Almost every number is one.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    negative: bool,
+    /// What its digits are, read as one number.
+    digits: u64,
+    /// How many of them stand behind the point.
+    places: usize,
+}
+
+impl Plain {
+    #[inline]
+    fn of(text: Field<'_>, point: u8) -> Option<Self> {
+        let (unsigned, negative) = without_sign(text.word()?);
+        let point = unsigned.find(point);
+        let (digits, whole) = match point {
+            Some(place) => (unsigned.without(place), place),
+            None => (unsigned, unsigned.length),
+        };
+        let places = digits.length - whole;
+        // "-0" would be an integer that prints as "0".
+        let is_plain = match (whole, unsigned.begins_with(b'0')) {
+            (0, _) | (2.., true) => false,
+            (1, true) => point.is_some() || !negative,
+            _ => true,
+        };
+        let digits = digits.number().filter(|_| is_plain && (point.is_none() || places > 0))?;
+        Some(Self { negative, digits, places })
+    }
+
+    /// The number, where one exact division gives it and all of its digits come back.
+    #[inline]
+    fn float(self) -> Option<f64> {
+        /// As the bits of a float, these are 2^52, and whatever is added to them is added to it.
+        const BITS: u64 = 0x4330_0000_0000_0000;
+        if self.digits >= FLOAT_LIMIT {
+            return None;
+        }
+        let value = (f64::from_bits(BITS | self.digits) - f64::from_bits(BITS)) / TENS.get(self.places)?;
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// The number in units of the `scale`-th place behind the point, if it has no digits beyond.
+    #[inline]
+    fn decimal(self, precision: u8, scale: u8) -> Option<i128> {
+        let missing = usize::from(scale).checked_sub(self.places)?;
+        let value = i128::from(self.digits).checked_mul(*UNITS.get(missing)?)?;
+        let value = (value < *UNITS.get(usize::from(precision))?).then_some(value)?;
+        Some(if self.negative { -value } else { value })
+    }
+}
+
+fn without_sign(word: Word) -> (Word, bool) {
+    word.behind(b'-').map_or((word, false), |digits| (digits, true))
 }
 
 /// The parts of a decimal number; `whole` or `fraction` has digits.
@@ -209,7 +269,7 @@ impl<'a> Parts<'a> {
         } else {
             digits.try_fold(0_i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit)))?
         };
-        let value = (value < 10_i128.checked_pow(u32::from(precision))?).then_some(value)?;
+        let value = (value < *UNITS.get(usize::from(precision))?).then_some(value)?;
         Some(if self.sign == Some(b'-') { -value } else { value })
     }
 }
@@ -282,8 +342,8 @@ mod tests {
             ("-", None, None),
             (".0", None, None),
         ] {
-            assert_eq!(int64(text.as_bytes()), strictly, "{text}");
-            assert_eq!(told_int64(text.as_bytes(), b'.'), told, "{text}");
+            assert_eq!(int64(text.as_bytes().into()), strictly, "{text}");
+            assert_eq!(told_int64(text.as_bytes().into(), b'.'), told, "{text}");
         }
     }
 
@@ -319,15 +379,15 @@ mod tests {
             ("e5", None, None),
             ("", None, None),
         ] {
-            assert_eq!(float64(text.as_bytes(), CSV), strictly, "{text}");
-            assert_eq!(told_float64(text.as_bytes(), b'.'), told, "{text}");
+            assert_eq!(float64(text.as_bytes().into(), CSV), strictly, "{text}");
+            assert_eq!(told_float64(text.as_bytes().into(), b'.'), told, "{text}");
         }
-        assert!(told_float64(b"NaN", b'.').is_some_and(f64::is_nan));
-        assert_eq!(float64(b"1e5", JSON), Some(1e5));
+        assert!(told_float64("NaN".as_bytes().into(), b'.').is_some_and(f64::is_nan));
+        assert_eq!(float64("1e5".as_bytes().into(), JSON), Some(1e5));
         for (text, value) in
             [("1,5", Some(1.5)), ("-0,30000000000000004", Some(-0.300_000_000_000_000_04)), ("1.5", None)]
         {
-            assert_eq!(float64(text.as_bytes(), COMMA), value, "{text}");
+            assert_eq!(float64(text.as_bytes().into(), COMMA), value, "{text}");
         }
     }
 
@@ -348,13 +408,13 @@ mod tests {
             ("1.1.1", None, None),
             ("", None, None),
         ] {
-            assert_eq!(decimal(text.as_bytes(), CSV, 5, 2), strictly, "{text}");
-            assert_eq!(told_decimal(text.as_bytes(), b'.', 5, 2), told, "{text}");
+            assert_eq!(decimal(text.as_bytes().into(), CSV, 5, 2), strictly, "{text}");
+            assert_eq!(told_decimal(text.as_bytes().into(), b'.', 5, 2), told, "{text}");
         }
-        assert_eq!(decimal(b"1,1", COMMA, 5, 2), Some(110));
+        assert_eq!(decimal("1,1".as_bytes().into(), COMMA, 5, 2), Some(110));
         let widest = "9".repeat(38);
-        assert_eq!(decimal(widest.as_bytes(), CSV, 38, 0), widest.parse().ok());
-        assert_eq!(decimal(format!("{widest}9").as_bytes(), CSV, 38, 0), None);
+        assert_eq!(decimal(widest.as_bytes().into(), CSV, 38, 0), widest.parse().ok());
+        assert_eq!(decimal(format!("{widest}9").as_bytes().into(), CSV, 38, 0), None);
     }
 
     #[test]
@@ -381,19 +441,19 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_an_integer_prints_as_it_was(text in "-?[0-9]{1,20}") {
-            if let Some(value) = int64(text.as_bytes()) {
+            if let Some(value) = int64(text.as_bytes().into()) {
                 prop_assert_eq!(value.to_string(), text);
             }
         }
 
         #[test]
         fn every_integer_is_one(value: i64) {
-            prop_assert_eq!(int64(value.to_string().as_bytes()), Some(value));
+            prop_assert_eq!(int64(value.to_string().as_bytes().into()), Some(value));
         }
 
         #[test]
         fn what_is_a_float_prints_as_it_was(text in "-?[0-9]{1,12}\\.[0-9]{1,18}") {
-            if let Some(value) = float64(text.as_bytes(), CSV) {
+            if let Some(value) = float64(text.as_bytes().into(), CSV) {
                 prop_assert_eq!(value.to_string(), without_zeros(&text));
                 prop_assert_eq!(Some(value), text.parse().ok());
             }
@@ -402,13 +462,13 @@ mod tests {
         #[test]
         fn every_float_is_one(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
             for text in [format!("{value:?}"), format!("{value:e}"), value.to_string()] {
-                prop_assert_eq!(float64(text.as_bytes(), JSON), Some(value), "{}", text);
+                prop_assert_eq!(float64(text.as_bytes().into(), JSON), Some(value), "{}", text);
             }
         }
 
         #[test]
         fn what_is_a_decimal_prints_as_it_was(text in "-?[0-9]{1,30}(\\.[0-9]{1,12})?", scale in 0_u8..12) {
-            if let Some(value) = decimal(text.as_bytes(), CSV, 38, scale) {
+            if let Some(value) = decimal(text.as_bytes().into(), CSV, 38, scale) {
                 let printed = arrow::array::Decimal128Array::from(vec![value]).with_precision_and_scale(38, i8::try_from(scale).unwrap());
                 let printed = printed.unwrap().value_as_string(0);
                 prop_assert_eq!(without_zeros(&printed), without_zeros(&text));
@@ -417,7 +477,7 @@ mod tests {
 
         #[test]
         fn what_is_strictly_a_number_is_the_same_told(text in "[-+]?[0-9]{0,3}\\.?[0-9]{0,3}(e[-+]?[0-9]{0,2})?") {
-            let text = text.as_bytes();
+            let text = Field::from(text.as_bytes());
             for (strictly, told) in [
                 (int64(text).map(|value| value.to_string()), told_int64(text, b'.').map(|value| value.to_string())),
                 (float64(text, JSON).map(|value| value.to_string()), told_float64(text, b'.').map(|value| value.to_string())),
