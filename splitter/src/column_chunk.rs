@@ -11,7 +11,7 @@ mod statistics;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, is_not_null};
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
@@ -20,50 +20,74 @@ use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 /// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
 const LEAST_SAVED: usize = 10;
 
-/// Appends a column to a file, and returns what a footer says of it.
-pub(crate) fn write(
-    column: &ArrayRef,
-    described: &ColumnDescPtr,
+/// Most bytes of the header of a page.
+const PAGE_HEADER_BYTES: usize = 64;
+
+/// A column, encoded.
+pub(crate) struct ColumnChunk<'a> {
+    described: &'a ColumnDescPtr,
+    rows: usize,
+    statistics: Statistics,
     compression: Compression,
-    file: &mut TrackedWrite<Vec<u8>>,
-) -> Result<ColumnChunkMetaData, ParquetError> {
-    let content = Content::of(column)?;
-    let (compression, pages) = compress(content.pages(described)?, compression)?;
-    let mut written = ColumnChunkMetaData::builder(Arc::clone(described))
-        .set_num_values(i64::try_from(column.len())?)
-        .set_compression(compression)
-        .set_statistics(statistics::of(&content.values, content.nulls(), described)?);
-    let mut pages_of_encodings = Vec::with_capacity(pages.len());
-    let (mut compressed_size, mut uncompressed_size) = (0, 0);
-    let mut writer = SerializedPageWriter::new(file);
-    for page in pages {
-        let (is_dictionary, page_type, encoding) =
-            (!page.compressed_page().is_data_page(), page.page_type(), page.encoding());
-        let page = writer.write_page(page)?;
-        let offset = i64::try_from(page.offset)?;
-        written = if is_dictionary {
-            written.set_dictionary_page_offset(Some(offset))
-        } else {
-            written.set_data_page_offset(offset)
-        };
-        pages_of_encodings.push(PageEncodingStats { page_type, encoding, count: 1 });
-        compressed_size += i64::try_from(page.compressed_size)?;
-        uncompressed_size += i64::try_from(page.uncompressed_size)?;
+    pages: Vec<CompressedPage>,
+}
+
+impl<'a> ColumnChunk<'a> {
+    pub(crate) fn of(
+        column: &ArrayRef,
+        described: &'a ColumnDescPtr,
+        compression: Compression,
+    ) -> Result<Self, ParquetError> {
+        let content = Content::of(column)?;
+        let statistics = statistics::of(&content.values, content.nulls(), described)?;
+        let (compression, pages) = compress(content.pages(described)?, compression)?;
+        Ok(Self { described, rows: column.len(), statistics, compression, pages })
     }
-    // Definition levels are in the last of these.
-    let encodings = pages_of_encodings.iter().map(|pages| pages.encoding).chain([Encoding::RLE]).collect();
-    written
-        .set_encodings(encodings)
-        .set_page_encoding_stats(pages_of_encodings)
-        .set_total_compressed_size(compressed_size)
-        .set_total_uncompressed_size(uncompressed_size)
-        .build()
+
+    /// Most bytes that it takes in a file.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.compressed_size() + PAGE_HEADER_BYTES).sum()
+    }
+
+    /// Appends it to a file, and returns what a footer says of it.
+    pub(crate) fn write(self, file: &mut TrackedWrite<Vec<u8>>) -> Result<ColumnChunkMetaData, ParquetError> {
+        let mut written = ColumnChunkMetaData::builder(Arc::clone(self.described))
+            .set_num_values(i64::try_from(self.rows)?)
+            .set_compression(self.compression)
+            .set_statistics(self.statistics);
+        let mut pages_of_encodings = Vec::with_capacity(self.pages.len());
+        let (mut compressed_size, mut uncompressed_size) = (0, 0);
+        let mut writer = SerializedPageWriter::new(file);
+        for page in self.pages {
+            let (is_dictionary, page_type, encoding) =
+                (!page.compressed_page().is_data_page(), page.page_type(), page.encoding());
+            let page = writer.write_page(page)?;
+            let offset = i64::try_from(page.offset)?;
+            written = if is_dictionary {
+                written.set_dictionary_page_offset(Some(offset))
+            } else {
+                written.set_data_page_offset(offset)
+            };
+            pages_of_encodings.push(PageEncodingStats { page_type, encoding, count: 1 });
+            compressed_size += i64::try_from(page.compressed_size)?;
+            uncompressed_size += i64::try_from(page.uncompressed_size)?;
+        }
+        // Definition levels are in the last of these.
+        let encodings = pages_of_encodings.iter().map(|pages| pages.encoding).chain([Encoding::RLE]).collect();
+        written
+            .set_encodings(encodings)
+            .set_page_encoding_stats(pages_of_encodings)
+            .set_total_compressed_size(compressed_size)
+            .set_total_uncompressed_size(uncompressed_size)
+            .build()
+    }
 }
 
 /// What a column is made of.
@@ -72,7 +96,7 @@ struct Content {
     /// Its values without nulls: those of each row, or where there are keys, each of those that any row has.
     values: ArrayRef,
     /// Of each row that is not null, the place of its value.
-    keys: Option<Vec<u32>>,
+    keys: Option<ScalarBuffer<i32>>,
     rows: usize,
     /// Which rows are null, where any is.
     nulls: Option<NullBuffer>,
@@ -91,32 +115,19 @@ impl Content {
     /// The rows of a dictionary may be some of those that it was made for, and not all of its values theirs.
     fn of_dictionary(dictionary: &DictionaryArray<Int32Type>) -> Result<Self, ArrowError> {
         let nulls = dictionary.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        let place = |key: i32| usize::try_from(key).unwrap_or_default();
-        let all = dictionary.keys().values();
-        let places: Vec<usize> = match &nulls {
-            None => all.iter().map(|key| place(*key)).collect(),
-            Some(nulls) => nulls.valid_indices().filter_map(|row| all.get(row)).map(|key| place(*key)).collect(),
+        let keys = dictionary.keys();
+        let keys = match &nulls {
+            None => keys.values().clone(),
+            Some(_) => filter(keys, &is_not_null(keys)?)?.as_primitive::<Int32Type>().values().clone(),
         };
-        let mut is_used = vec![false; dictionary.values().len()];
-        for place in &places {
-            if let Some(is_used) = is_used.get_mut(*place) {
-                *is_used = true;
+        let (values, keys) = match used(&keys, dictionary.values()) {
+            None => (Arc::clone(dictionary.values()), keys),
+            Some(is_used) => {
+                let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
+                let numbers: Vec<i32> = is_used.values().iter().scan(0, number).collect();
+                let renumber = |key: &i32| numbers.get(place(*key)).copied().unwrap_or_default();
+                (filter(dictionary.values(), &is_used)?, keys.iter().map(renumber).collect())
             }
-        }
-        let mut next = 0;
-        let new_places: Vec<u32> = is_used
-            .iter()
-            .map(|is_used| {
-                let place = next;
-                next += u32::from(*is_used);
-                place
-            })
-            .collect();
-        let keys = places.iter().filter_map(|place| new_places.get(*place)).copied().collect();
-        let values = if is_used.contains(&false) {
-            filter(dictionary.values(), &BooleanArray::from(is_used))?
-        } else {
-            Arc::clone(dictionary.values())
         };
         Ok(Self { values, keys: Some(keys), rows: dictionary.len(), nulls })
     }
@@ -156,6 +167,26 @@ impl Content {
         });
         Ok(pages)
     }
+}
+
+fn place(key: i32) -> usize {
+    usize::try_from(key).unwrap_or_default()
+}
+
+/// Which values there are keys of; `None` where there are of all.
+fn used(keys: &[i32], values: &ArrayRef) -> Option<BooleanArray> {
+    let mut is_used = vec![false; values.len()];
+    // Nulls have no keys.
+    let (mut used, most) = (0, values.len() - values.null_count());
+    for key in keys {
+        if used == most {
+            break;
+        }
+        if let Some(is_used) = is_used.get_mut(place(*key)) {
+            used += usize::from(!std::mem::replace(is_used, true));
+        }
+    }
+    (used < values.len()).then(|| is_used.into())
 }
 
 /// Compresses pages, if that pays for all of them together, as a column has one codec.

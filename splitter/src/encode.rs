@@ -17,7 +17,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescPtr};
 use tokio::sync::mpsc;
 
 use crate::assemble::{MAGIC, file_bytes};
-use crate::column_chunk;
+use crate::column_chunk::ColumnChunk;
 use crate::error::SplitError;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
@@ -126,12 +126,14 @@ pub(crate) fn encode_text(
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
     let encode_one = |rows: &RecordBatch| {
-        // Some readers, and some of our own code, take a dictionary at byte 0 for none.
-        let mut file = TrackedWrite::new(Vec::new());
-        file.write_all(MAGIC)?;
         let columns = rows.columns().iter().zip(schema.columns.columns());
-        let columns = columns.map(|(column, described)| column_chunk::write(column, described, compression, &mut file));
+        let columns = columns.map(|(column, described)| ColumnChunk::of(column, described, compression));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let most_bytes = columns.iter().map(ColumnChunk::most_bytes).sum::<usize>();
+        // Some readers, and some of our own code, take a dictionary at byte 0 for none.
+        let mut file = TrackedWrite::new(Vec::with_capacity(MAGIC.len() + most_bytes));
+        file.write_all(MAGIC)?;
+        let columns = columns.into_iter().map(|column| column.write(&mut file)).collect::<Result<Vec<_>, _>>()?;
         let metadata = RowGroupMetaData::builder(Arc::clone(&schema.columns))
             .set_num_rows(i64::try_from(rows.num_rows())?)
             .set_total_byte_size(columns.iter().map(ColumnChunkMetaData::uncompressed_size).sum())

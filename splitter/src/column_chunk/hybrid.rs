@@ -6,13 +6,16 @@ use parquet::errors::ParquetError;
 /// Numbers that are packed together: so many of any width fill whole bytes.
 const GROUP: usize = 8;
 
+/// Bytes of a group of any width, of which those beyond its own are cut off.
+const WIDEST: usize = 32;
+
 /// Bits of the largest of so many numbers from 0. Not every reader takes it that one number needs none.
 pub(super) fn width(numbers: u32) -> u8 {
     u8::try_from(u32::BITS - numbers.saturating_sub(1).leading_zeros()).unwrap_or_default().max(1)
 }
 
-/// Appends numbers of at most `width` bits.
-pub(super) fn append(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
+/// Appends numbers of at most `width` bits, which are 31 at most.
+pub(super) fn append(numbers: &[i32], width: u8, out: &mut Vec<u8>) {
     let mut packed = 0;
     let mut place = 0;
     while let Some(rest) = numbers.get(place..).filter(|rest| !rest.is_empty()) {
@@ -30,7 +33,7 @@ pub(super) fn append(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
 }
 
 /// How often the first number stands there in a row; 0 for less than a group.
-fn run(numbers: &[u32]) -> usize {
+fn run(numbers: &[i32]) -> usize {
     let Some(group) = numbers.first_chunk::<GROUP>() else { return 0 };
     let [first, ..] = *group;
     if group.iter().fold(0, |differ, number| differ | (number ^ first)) != 0 {
@@ -39,18 +42,18 @@ fn run(numbers: &[u32]) -> usize {
     numbers.iter().position(|number| *number != first).unwrap_or(numbers.len())
 }
 
-fn append_run(number: u32, run: usize, width: u8, out: &mut Vec<u8>) {
+fn append_run(number: i32, run: usize, width: u8, out: &mut Vec<u8>) {
     append_varint(run << 1, out);
     out.extend(number.to_le_bytes().into_iter().take(usize::from(width.div_ceil(8))));
 }
 
-fn append_packed(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
+fn append_packed(numbers: &[i32], width: u8, out: &mut Vec<u8>) {
     if numbers.is_empty() {
         return;
     }
     append_varint(numbers.len().div_ceil(GROUP) << 1 | 1, out);
     let (groups, rest) = numbers.as_chunks();
-    out.reserve((groups.len() + 1) * usize::from(width));
+    out.reserve((groups.len() + 1) * usize::from(width) + WIDEST);
     for group in groups {
         append_group(group, width, out);
     }
@@ -63,24 +66,22 @@ fn append_packed(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
 
 /// The first number is in the lowest bits.
 #[inline]
-fn append_group(group: &[u32; GROUP], width: u8, out: &mut Vec<u8>) {
-    let pack = |numbers: &[u32]| numbers.iter().rev().fold(0, |bits: u128, number| bits << width | u128::from(*number));
-    let bytes = usize::from(width);
-    if width <= 8 {
-        let bits = group.iter().rev().fold(0, |bits: u64, number| bits << width | u64::from(*number));
-        out.extend_from_slice(bits.to_le_bytes().get(..bytes).unwrap_or_default());
-    } else if width <= 16 {
-        out.extend_from_slice(pack(group).to_le_bytes().get(..bytes).unwrap_or_default());
+fn append_group(group: &[i32; GROUP], width: u8, out: &mut Vec<u8>) {
+    let end = out.len() + usize::from(width);
+    let [n0, n1, n2, n3, n4, n5, n6, n7] = group.map(|number| u64::from(number.cast_unsigned()));
+    let pair = |low: u64, high: u64| low | high << width;
+    if width <= 16 {
+        let four = |low: u64, high: u64| low | high << (2 * width);
+        let (low, high) = (four(pair(n0, n1), pair(n2, n3)), four(pair(n4, n5), pair(n6, n7)));
+        out.extend_from_slice(&(u128::from(low) | u128::from(high) << (4 * width)).to_le_bytes());
     } else {
-        let (low, high) = group.split_at(GROUP / 2);
+        let four = |low: u64, high: u64| u128::from(low) | u128::from(high) << (2 * width);
+        let (low, high) = (four(pair(n0, n1), pair(n2, n3)), four(pair(n4, n5), pair(n6, n7)));
         // Half a group of an odd width ends within a byte.
-        let (low, high) = (pack(low), pack(high));
-        let shift = u32::from(width) * 4;
-        let (low, high) =
-            (low | high.checked_shl(shift).unwrap_or_default(), high.checked_shr(128 - shift).unwrap_or_default());
-        let both = low.to_le_bytes().into_iter().chain(high.to_le_bytes());
-        out.extend(both.take(bytes));
+        out.extend_from_slice(&(low | high << (4 * width)).to_le_bytes());
+        out.extend_from_slice(&(high >> (128 - 4 * width)).to_le_bytes());
     }
+    out.truncate(end);
 }
 
 fn append_varint(mut number: usize, out: &mut Vec<u8>) {
@@ -133,7 +134,7 @@ mod tests {
     }
 
     /// Bit by bit, as the format describes it.
-    fn read(mut bytes: &[u8], width: u8, count: usize) -> Vec<u32> {
+    fn read(mut bytes: &[u8], width: u8, count: usize) -> Vec<i32> {
         let mut numbers = Vec::new();
         while numbers.len() < count {
             let header = varint(&mut bytes);
@@ -141,7 +142,7 @@ mod tests {
             let size = if is_packed { length * usize::from(width) } else { usize::from(width.div_ceil(8)) };
             let (run, rest) = bytes.split_at(size);
             bytes = rest;
-            let bit = |place: usize| u32::from(run[place / 8] >> (place % 8) & 1);
+            let bit = |place: usize| i32::from(run[place / 8] >> (place % 8) & 1);
             let number =
                 |first: usize| (0..usize::from(width)).fold(0, |number, place| number | bit(first + place) << place);
             if is_packed {
@@ -159,9 +160,10 @@ mod tests {
         #[test]
         fn numbers_of_any_width_come_back(
             width in 1_u8..=31,
-            runs in proptest::collection::vec((any::<u32>(), prop_oneof![Just(1_usize), 1_usize..40]), 0..60),
+            runs in proptest::collection::vec((any::<i32>(), prop_oneof![Just(1_usize), 1_usize..40]), 0..60),
         ) {
-            let numbers: Vec<u32> = runs.into_iter().flat_map(|(number, run)| vec![number & ((1 << width) - 1); run]).collect();
+            let most = i32::MAX >> (31 - width);
+            let numbers: Vec<i32> = runs.into_iter().flat_map(|(number, run)| vec![number & most; run]).collect();
             let mut bytes = Vec::new();
             append(&numbers, width, &mut bytes);
             prop_assert_eq!(read(&bytes, width, numbers.len()), numbers);

@@ -50,15 +50,10 @@ pub(super) fn append_decimal(value: i128, described: &ColumnDescPtr, out: &mut V
 
 /// Eight to a byte, the first as the lowest bit.
 pub(super) fn append_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
-    let mut byte = 0;
-    for (place, bit) in bits.iter().enumerate() {
-        byte |= u8::from(bit) << (place % 8);
-        if place % 8 == 7 {
-            out.push(byte);
-            byte = 0;
-        }
-    }
-    if !bits.len().is_multiple_of(8) {
-        out.push(byte);
+    let bytes = bits.sliced();
+    out.extend_from_slice(bytes.get(..bits.len().div_ceil(8)).unwrap_or_default());
+    let in_last = bits.len() % 8;
+    if let Some(last) = out.last_mut().filter(|_| in_last > 0) {
+        *last &= (1 << in_last) - 1;
     }
 }
