@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
 use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
@@ -67,7 +68,7 @@ impl Storage for LocalStorage {
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
         let partial = blocking(at, "create", PartialFile::create).await?;
-        Ok(Box::new(LocalUpload { at: at.clone(), partial }))
+        Ok(Box::new(LocalUpload { at: at.clone(), partial, writing: None }))
     }
 
     async fn copy(
@@ -278,21 +279,37 @@ fn folder_of(target: &Path) -> io::Result<&Path> {
 struct LocalUpload {
     at: Location,
     partial: PartialFile,
+    /// The last write, which goes on while the next bytes are made.
+    writing: Option<JoinHandle<Result<(), StorageError>>>,
+}
+
+impl LocalUpload {
+    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
+        StorageError::Unavailable { at: self.at.clone(), action: "write", source: source.into() }
+    }
+
+    async fn written(&mut self) -> Result<(), StorageError> {
+        match self.writing.take() {
+            Some(writing) => writing.await.map_err(|error| self.failed(error))?,
+            None => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        let file = self.partial.file.try_clone().map_err(|source| StorageError::Unavailable {
-            at: self.at.clone(),
-            action: "write",
-            source: source.into(),
-        })?;
-        blocking(&self.at, "write", move |_| (&file).write_all(&bytes)).await
+        self.written().await?;
+        let file = self.partial.file.try_clone().map_err(|error| self.failed(error))?;
+        let at = self.at.clone();
+        let writing = async move { blocking(&at, "write", move |_| (&file).write_all(&bytes)).await };
+        self.writing = Some(tokio::spawn(writing));
+        Ok(())
     }
 
-    async fn finish(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { at, partial } = *self;
+    async fn finish(mut self: Box<Self>) -> Result<(), StorageError> {
+        self.written().await?;
+        let Self { at, partial, .. } = *self;
         blocking(&at, "finish", move |_| partial.publish()).await
     }
 
