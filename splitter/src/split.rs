@@ -276,9 +276,8 @@ pub(crate) fn framed<'a>(
     format: &RecordFormat,
     start: Start,
 ) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
-    let framer = Framer::new(format.dialect(), block_bytes, max_record_bytes, start.from);
+    let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
+    let framer = Framer::new(format.dialect(), policy.block_bytes, max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart);
     let pieces = pieces.fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
@@ -289,7 +288,7 @@ pub(crate) fn framed<'a>(
             match pieces.try_next().await? {
                 Some(piece) => {
                     restarts.add(piece.restart);
-                    framer.push(&piece.text);
+                    framer.push(piece.text);
                 }
                 None => break None,
             }

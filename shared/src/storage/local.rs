@@ -1,9 +1,9 @@
 //! Objects as files.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
-use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 
 /// Files on a POSIX file system with hard links.
 ///
@@ -50,7 +50,9 @@ impl Storage for LocalStorage {
             return Ok(Bytes::new());
         }
         let expected = version.clone();
-        let read = blocking(at, "read", move |path| read_range(path, &expected, range)).await?;
+        // Made here, since the allocator keeps what it got for each thread, and any of many may do the reading.
+        let room = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default() + ROOM_BYTES);
+        let read = blocking(at, "read", move |path| read_range(path, &expected, range, room)).await?;
         read.ok_or_else(|| StorageError::Changed { at: at.clone(), version: version.0.clone() })
     }
 
@@ -134,13 +136,17 @@ fn stat(metadata: &fs::Metadata) -> io::Result<ObjectStat> {
 }
 
 /// `None` when the file is not, or is no longer, the version asked for.
-fn read_range(path: &Path, version: &ObjectVersion, range: Range<u64>) -> io::Result<Option<Bytes>> {
-    let file = File::open(path)?;
-    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    match file.read_exact_at(&mut bytes, range.start) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        result => result?,
+fn read_range(
+    path: &Path,
+    version: &ObjectVersion,
+    range: Range<u64>,
+    mut bytes: Vec<u8>,
+) -> io::Result<Option<Bytes>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let length = (&file).take(range.end - range.start).read_to_end(&mut bytes)?;
+    if u64::try_from(length).ok() != Some(range.end - range.start) {
+        return Ok(None);
     }
     // Looked at after the read: a write that came in between has moved the time on.
     let unchanged = stat(&file.metadata()?)?.version == *version;
@@ -314,7 +320,7 @@ impl Upload for LocalUpload {
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { at, partial } = *self;
+        let Self { at, partial, .. } = *self;
         blocking(&at, "give up", move |_| {
             drop(partial);
             Ok(())
