@@ -117,6 +117,9 @@ pub enum StorageError {
     },
 }
 
+/// Bytes that a buffer has free behind a range that was read into it: room to complete a record that ends with the next range.
+const ROOM_BYTES: usize = 16 << 10;
+
 /// A store of objects.
 ///
 /// Contracts, which `testing::storage_contract` holds every implementation to:

@@ -1,5 +1,6 @@
 //! Row groups become chunks: encoded bytes are appended as they are, and the footer is written anew.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -83,8 +84,8 @@ impl ChunkWriter {
         let end = self.position + payload_bytes(&metadata);
         match payload {
             Payload::Memory(file) => {
-                for column in metadata.columns() {
-                    self.write(part(&file, byte_range(column)).unwrap_or_default()).await?;
+                for range in joined(metadata.columns().iter().map(byte_range)) {
+                    self.write(part(&file, range).unwrap_or_default()).await?;
                 }
             }
             Payload::Source(mut pieces) => {
@@ -105,14 +106,14 @@ impl ChunkWriter {
         self.row_groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
     }
 
-    /// Makes the chunk durable.
-    pub(crate) async fn finish(mut self) -> Result<ChunkEntry, SplitError> {
+    /// Writes the footer. What is left is to finish the upload, which makes the chunk durable.
+    pub(crate) async fn close(mut self) -> Result<(ChunkEntry, Box<dyn Upload>), SplitError> {
         let rows = self.rows();
         let row_groups = std::mem::take(&mut self.row_groups);
         let footer = footer(&self.schema, row_groups).map_err(|error| SplitError::internal(&self.at, error))?;
         self.write(footer).await?;
-        self.upload.finish().await.map_err(SplitError::WorkArea)?;
-        Ok(ChunkEntry { index: self.index, rows, bytes: self.position, checksum: self.checksum.text() })
+        let entry = ChunkEntry { index: self.index, rows, bytes: self.position, checksum: self.checksum.text() };
+        Ok((entry, self.upload))
     }
 
     /// Gives the chunk up.
@@ -180,7 +181,7 @@ fn footer_part(metadata: &RowGroupMetaData, schema: &ChunkSchema) -> Result<u64,
 }
 
 /// Where a column chunk stands: from its dictionary, or its first data page, for its compressed size.
-pub(crate) fn byte_range(column: &ColumnChunkMetaData) -> std::ops::Range<u64> {
+pub(crate) fn byte_range(column: &ColumnChunkMetaData) -> Range<u64> {
     let data = column.data_page_offset();
     // Some writers say 0 where there is no dictionary.
     let start = column.dictionary_page_offset().filter(|offset| *offset > 0 && *offset < data).unwrap_or(data);
@@ -188,8 +189,20 @@ pub(crate) fn byte_range(column: &ColumnChunkMetaData) -> std::ops::Range<u64> {
     start..start + u64::try_from(column.compressed_size()).unwrap_or_default()
 }
 
+/// Ranges, with those that follow each other as one.
+pub(crate) fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 /// A part of an object in memory; `None` when it lies outside.
-fn part(object: &Bytes, range: std::ops::Range<u64>) -> Option<Bytes> {
+fn part(object: &Bytes, range: Range<u64>) -> Option<Bytes> {
     let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
     (start <= end && end <= object.len()).then(|| object.slice(start..end))
 }

@@ -1,4 +1,6 @@
 //! Chunks are stored, then announced, then noted in the checkpoint; the manifest comes last.
+//!
+//! While that is done for one chunk the next is written already.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use shared::{
     BadRecordLimit, Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart,
     WorkArea, put_json,
 };
+use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::assemble::ChunkWriter;
 use crate::content::Content;
@@ -22,7 +26,10 @@ pub(crate) struct Publisher<'a> {
     job: &'a Job,
     area: &'a WorkArea,
     chunk: Option<ChunkWriter>,
+    /// The chunk before it, while that is made durable, announced and noted. It ends with the publisher at the latest.
+    ending: JoinSet<Result<(), SplitError>>,
     quarantine: Quarantine,
+    /// Chunks before the one in hand, the ending one included.
     chunks: Vec<ChunkEntry>,
     /// Chunks that earlier attempts announced.
     chunks_before: usize,
@@ -88,6 +95,7 @@ impl<'a> Publisher<'a> {
             job,
             area,
             chunk: None,
+            ending: JoinSet::new(),
             quarantine: Quarantine::default(),
             chunks: checkpoint.chunks.clone(),
             chunks_before: checkpoint.chunks.len(),
@@ -149,6 +157,7 @@ impl<'a> Publisher<'a> {
     /// Why the source is given up. What was rejected until now is stored, to be looked into; an attempt with a higher limit
     /// stores the same again.
     async fn give_up(&mut self, limit: BadRecordLimit) -> Result<SplitError, SplitError> {
+        self.settle().await?;
         let (storage, index) = (self.context.storage.as_ref(), self.index());
         self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
         let bad = TooManyBad {
@@ -195,8 +204,7 @@ impl<'a> Publisher<'a> {
         if let Some(chunk) = &self.chunk
             && !chunk.has_room_for(&row_group, self.job.policy.chunk_bytes)?
         {
-            self.end_chunk().await?;
-            self.note().await?;
+            self.end_chunk(false).await?;
         }
         let storage = self.context.storage.as_ref();
         if self.chunk.is_none() {
@@ -217,24 +225,43 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Chunk, then task; the checkpoint, or the manifest, comes after: who sees the later finds the earlier.
-    async fn end_chunk(&mut self) -> Result<(), SplitError> {
+    /// Chunk, then task; the checkpoint, or behind the last chunk the manifest, comes after: who sees the later finds the earlier.
+    /// So the chunk before has to be through with all of it.
+    async fn end_chunk(&mut self, is_last: bool) -> Result<(), SplitError> {
         let storage = self.context.storage.as_ref();
         let index = self.index();
         let rejected = self.quarantine.end_chunk(storage, self.area, index).await;
         self.quarantined.extend(rejected.map_err(SplitError::WorkArea)?);
+        self.settle().await?;
         let Some(chunk) = self.chunk.take() else { return Ok(()) };
-        let entry = chunk.finish().await?;
-        announce(self.context, self.job, self.area, [&entry]).await?;
-        tracing::info!(job = %self.job.job_id, chunk = index, rows = entry.rows, bytes = entry.bytes, "chunk announced");
-        self.chunks.push(entry);
-        self.context.progress.chunks_split.add(1);
+        let (entry, upload) = chunk.close().await?;
+        self.chunks.push(entry.clone());
+        let checkpoint = (!is_last).then(|| self.checkpoint());
+        let (context, job, area) = (self.context.clone(), self.job.clone(), self.area.clone());
+        let ending = async move {
+            upload.finish().await.map_err(SplitError::WorkArea)?;
+            announce(&context, &job, &area, [&entry]).await?;
+            tracing::info!(job = %job.job_id, chunk = index, rows = entry.rows, bytes = entry.bytes, "chunk announced");
+            context.progress.chunks_split.add(1);
+            let Some(checkpoint) = checkpoint else { return Ok(()) };
+            let (storage, at) = (context.storage.as_ref(), area.checkpoint());
+            put_json(storage, &at, &checkpoint, PutMode::Overwrite).await.map_err(SplitError::WorkArea)
+        };
+        self.ending.spawn(ending.in_current_span());
         Ok(())
     }
 
-    /// Writes the checkpoint; the row group that comes next is the first of its chunk.
-    async fn note(&mut self) -> Result<(), SplitError> {
-        let checkpoint = Checkpoint {
+    /// Waits until the chunk before the one in hand is stored, announced and noted.
+    async fn settle(&mut self) -> Result<(), SplitError> {
+        while let Some(ended) = self.ending.join_next().await {
+            ended.map_err(|error| SplitError::internal(&self.job.source.uri, error))??;
+        }
+        Ok(())
+    }
+
+    /// The checkpoint before the row group that comes next, which is the first of its chunk.
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
             version: 1,
             block_start: self.place.block_start,
             row_groups_done: self.place.row_groups,
@@ -243,9 +270,7 @@ impl<'a> Publisher<'a> {
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
             content: Some(self.place.content_before.text()).filter(|content| !content.is_empty()),
-        };
-        let (storage, at) = (self.context.storage.as_ref(), self.area.checkpoint());
-        put_json(storage, &at, &checkpoint, PutMode::Overwrite).await.map_err(SplitError::WorkArea)
+        }
     }
 
     /// The source is at its end: announces the last chunk and writes the manifest.
@@ -253,11 +278,11 @@ impl<'a> Publisher<'a> {
         if let Some(limit) = self.context.settings.max_bad_records
             && limit.is_exceeded(self.rejected.count, self.records())
         {
-            let error = self.give_up(limit).await?;
-            self.abandon().await?;
-            return Err(error);
+            let why = self.give_up(limit).await?;
+            return Err(self.abandon(why).await);
         }
-        self.end_chunk().await?;
+        self.end_chunk(true).await?;
+        self.settle().await?;
         if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
             let (reason, hint) = match self.job.replay_of.last() {
                 None => (
@@ -287,12 +312,15 @@ impl<'a> Publisher<'a> {
         Ok(manifest)
     }
 
-    /// Gives up the chunk in hand; what is in the checkpoint stays.
-    pub(crate) async fn abandon(self) -> Result<(), SplitError> {
-        match self.chunk {
-            Some(chunk) => chunk.abort().await,
-            None => Ok(()),
+    /// Gives up the chunk in hand; those before it stay. Gives the first that went wrong: what did with the chunk before, or `why`.
+    pub(crate) async fn abandon(mut self, why: SplitError) -> SplitError {
+        let settled = self.settle().await;
+        if let Some(chunk) = self.chunk
+            && let Err(second) = chunk.abort().await
+        {
+            tracing::warn!(error = %shared::error_chain(&second), "the chunk in hand could not be removed");
         }
+        settled.err().unwrap_or(why)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::error::SplitError;
 
-/// Bytes of one range.
+/// Ranges end at multiples of so many bytes. So do blocks, but for what is left of the record there; see `records`.
 const RANGE_BYTES: u64 = 4 << 20;
 
 /// Ranges that are read at once.
@@ -57,9 +57,12 @@ pub(crate) fn bytes_of(
 
 /// A range in pieces that are read at once.
 fn cut(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
-    let end = range.end;
-    let starts = range.step_by(usize::try_from(RANGE_BYTES).unwrap_or(usize::MAX));
-    starts.map(move |start| start..end.min(start + RANGE_BYTES))
+    let Range { mut start, end } = range;
+    iter::from_fn(move || {
+        let piece = start..end.min(start - start % RANGE_BYTES + RANGE_BYTES);
+        start = piece.end;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Stored bytes as a reader for a thread that may block, which those of the runtime may not.

@@ -1,6 +1,6 @@
 //! Blocks: runs of whole records, cut by bytes.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2, memchr3};
 use shared::Dialect;
 
@@ -29,21 +29,31 @@ pub(crate) enum Torn {
 /// Most bytes that are kept of a record whose end was not found.
 pub(crate) const TORN_BYTES: usize = 1 << 20;
 
-/// Cuts text into blocks: each ends with the first record that ends at or behind `block_bytes`.
+/// Least bytes of a piece that are looked at behind what is left of the one before.
+const STEP_BYTES: usize = if cfg!(test) { 3 } else { 4 << 10 };
+
+/// Cuts text into blocks: each ends with the first record that ends at or behind the next multiple of `block_bytes`.
 ///
 /// A record whose end is not found within the limit, or before the text ends, is a block of its own: its first line, or the
 /// beginning of that. The next record then begins with the next line, since what is wrong with such a record is a quote
 /// that is never closed, and each line behind it may well be whole.
 ///
-/// Where a block ends depends on the text from its start alone, not on the pieces in which it came, nor on the blocks
-/// before it.
+/// Where a block ends depends on where it starts and on the text from there alone, not on the pieces in which it came, nor on
+/// the blocks before it.
+///
+/// A block is in the memory of the piece that it begins in. Of the next piece only what belongs to the same record is copied,
+/// as long as pieces end where blocks are to end.
 #[derive(Debug)]
 pub(crate) struct Framer {
-    block_bytes: usize,
+    block_bytes: u64,
     max_record_bytes: usize,
     /// Byte offset of `text`.
     start: u64,
     text: BytesMut,
+    /// What comes behind the text, but for its first bytes, which the text ends with.
+    piece: Bytes,
+    /// How many these are.
+    copied: usize,
     scanner: Scanner,
     /// Whether the text up to the next line end belongs to a record that was given up.
     skipping: bool,
@@ -51,23 +61,35 @@ pub(crate) struct Framer {
 
 impl Framer {
     /// A framer of text that begins at byte offset `start`, which must be the start of a block.
-    pub(crate) fn new(dialect: &Dialect, block_bytes: usize, max_record_bytes: usize, start: u64) -> Self {
-        let text = BytesMut::with_capacity(block_bytes);
-        Self { block_bytes, max_record_bytes, start, text, scanner: Scanner::new(dialect), skipping: false }
+    pub(crate) fn new(dialect: &Dialect, block_bytes: u64, max_record_bytes: usize, start: u64) -> Self {
+        let (text, piece, scanner) = (BytesMut::new(), Bytes::new(), Scanner::new(dialect));
+        Self { block_bytes, max_record_bytes, start, text, piece, copied: 0, scanner, skipping: false }
     }
 
     /// Adds the next piece of the text.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
-        self.text.extend_from_slice(piece);
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        while self.look_further() {}
+        (self.piece, self.copied) = (piece, 0);
+        self.let_go();
     }
 
     /// The next block, if one is complete.
     pub(crate) fn next_block(&mut self) -> Option<Block> {
-        if self.skipping && !self.skip_line() {
+        loop {
+            let block = self.block_in_sight();
+            if block.is_some() || !self.look_further() {
+                return block;
+            }
+        }
+    }
+
+    fn block_in_sight(&mut self) -> Option<Block> {
+        self.skip_line();
+        if self.text.is_empty() {
             return None;
         }
-        let most = self.block_bytes + self.max_record_bytes;
-        match self.scanner.end_of_record(&self.text, self.block_bytes, false) {
+        let (target, most) = self.bounds();
+        match self.scanner.end_of_record(&self.text, target, false) {
             Some(end) if end <= most => Some(self.cut(end, None)),
             // Not the end of the text, which depends on the pieces in which it came.
             _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
@@ -77,18 +99,49 @@ impl Framer {
 
     /// The next block when no more text will come; `None` at the end.
     pub(crate) fn last_block(&mut self) -> Option<Block> {
-        if self.skipping {
-            self.skip_line();
-        }
+        while self.look_further() {}
+        self.skip_line();
         if self.text.is_empty() {
             return None;
         }
-        let most = self.block_bytes + self.max_record_bytes;
-        match self.scanner.end_of_record(&self.text, self.block_bytes, true) {
+        let (target, most) = self.bounds();
+        match self.scanner.end_of_record(&self.text, target, true) {
             Some(end) if end <= most => Some(self.cut(end, None)),
             _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
             _ if self.scanner.in_quotes => Some(self.give_up(self.text.len(), Torn::OpenQuote)),
             _ => Some(self.cut(self.text.len(), None)),
+        }
+    }
+
+    /// Bytes that the block that begins here is to have at least, and may have at most.
+    fn bounds(&self) -> (usize, usize) {
+        let target = self.block_bytes - self.start % self.block_bytes;
+        let target = usize::try_from(target).unwrap_or(usize::MAX);
+        (target, target.saturating_add(self.max_record_bytes))
+    }
+
+    /// Adds a little of the piece to the text; whether there was any left.
+    fn look_further(&mut self) -> bool {
+        let rest = self.piece.get(self.copied..).unwrap_or_default();
+        let (target, _) = self.bounds();
+        let more = rest.get(..target.saturating_sub(self.text.len()).max(STEP_BYTES)).unwrap_or(rest);
+        let length = self.text.len() + more.len();
+        if length > self.text.capacity() {
+            let mut larger = BytesMut::with_capacity(target.max(2 * length));
+            larger.extend_from_slice(&self.text);
+            self.text = larger;
+        }
+        self.text.extend_from_slice(more);
+        self.copied += more.len();
+        !more.is_empty()
+    }
+
+    /// Lets go of a text that is nothing but a copy, for what it is a copy of.
+    fn let_go(&mut self) {
+        if self.text.len() <= self.copied {
+            let mut piece = std::mem::take(&mut self.piece);
+            piece.advance(self.copied - self.text.len());
+            (self.text, self.copied) = (piece.into(), 0);
         }
     }
 
@@ -109,12 +162,13 @@ impl Framer {
         self.cut(kept, Some(torn))
     }
 
-    /// Drops the rest of a line; whether its end was there.
-    fn skip_line(&mut self) -> bool {
-        let line = self.scanner.end_of_line(&self.text);
-        self.skipping = line.is_none();
-        drop(self.cut(line.unwrap_or(self.text.len()), None));
-        !self.skipping
+    /// Drops what there is of the rest of a line that was given up.
+    fn skip_line(&mut self) {
+        while self.skipping && !self.text.is_empty() {
+            let line = self.scanner.end_of_line(&self.text);
+            self.skipping = line.is_none();
+            drop(self.cut(line.unwrap_or(self.text.len()), None));
+        }
     }
 
     fn cut(&mut self, end: usize, torn: Option<Torn>) -> Block {
@@ -122,7 +176,7 @@ impl Framer {
         let start = self.start;
         self.start += u64::try_from(end).unwrap_or_default();
         self.scanner = self.scanner.anew();
-        self.text.reserve(self.block_bytes.saturating_sub(self.text.len()));
+        self.let_go();
         Block { start, text, torn }
     }
 }
@@ -329,18 +383,28 @@ mod tests {
     use super::*;
     use crate::record::Records;
 
-    fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: usize, max_record_bytes: usize) -> Vec<Block> {
-        let mut framer = Framer::new(dialect, block_bytes, max_record_bytes, 0);
+    fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: u64, max_record_bytes: usize) -> Vec<Block> {
+        frame_from(0, dialect, pieces, block_bytes, max_record_bytes)
+    }
+
+    fn frame_from(
+        start: u64,
+        dialect: &Dialect,
+        pieces: &[&[u8]],
+        block_bytes: u64,
+        max_record_bytes: usize,
+    ) -> Vec<Block> {
+        let mut framer = Framer::new(dialect, block_bytes, max_record_bytes, start);
         let mut blocks = Vec::new();
         for piece in pieces {
-            framer.push(piece);
+            framer.push(Bytes::copy_from_slice(piece));
             blocks.extend(std::iter::from_fn(|| framer.next_block()));
         }
         blocks.extend(std::iter::from_fn(|| framer.last_block()));
         blocks
     }
 
-    fn texts(text: &str, block_bytes: usize) -> Vec<String> {
+    fn texts(text: &str, block_bytes: u64) -> Vec<String> {
         let blocks = frame(&Dialect::default(), &[text.as_bytes()], block_bytes, 1 << 20);
         blocks.iter().map(|block| String::from_utf8(block.text.to_vec()).unwrap()).collect()
     }
@@ -420,7 +484,7 @@ mod tests {
         fn blocks_are_the_text_and_hold_whole_records(
             dialect in any_dialect(),
             text in proptest::collection::vec(proptest::sample::select(b"a,;\"'\\#!\n\r".to_vec()), 0..60),
-            block_bytes in 1_usize..20,
+            block_bytes in 1_u64..20,
             max_record_bytes in prop_oneof![Just(1 << 20), 1_usize..20],
             cuts in proptest::collection::vec(0_usize..60, 0..6),
         ) {
@@ -434,10 +498,7 @@ mod tests {
             // From the start of any of them the rest is the same.
             for (place, block) in blocks.iter().enumerate() {
                 let start = usize::try_from(block.start).unwrap();
-                let mut rest = frame(&dialect, &[&text[start..]], block_bytes, max_record_bytes);
-                for behind in &mut rest {
-                    behind.start += block.start;
-                }
+                let rest = frame_from(block.start, &dialect, &[&text[start..]], block_bytes, max_record_bytes);
                 prop_assert_eq!(&rest, &blocks[place..]);
             }
             // They are the text, but for what is dropped of long lines.

@@ -1,6 +1,5 @@
 //! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
 
-use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 use shared::{Policy, SourceObject};
 use tokio::sync::mpsc;
 
-use crate::assemble::{byte_range, file_bytes, payload_bytes};
+use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::ranged_file::{HINT, RangedFile, gave_up};
@@ -286,18 +285,6 @@ fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, ParquetError> {
 fn encoded(block_start: u64, records: i64, row_groups: Vec<RowGroup>) -> Encoded {
     let records = u64::try_from(records).unwrap_or_default();
     Encoded { block_start, restart: None, content: None, records, rejects: Vec::new(), row_groups }
-}
-
-/// Ranges, with those that follow each other as one.
-fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
-    let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => joined.push(range),
-        }
-    }
-    joined
 }
 
 fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {

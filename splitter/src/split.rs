@@ -84,6 +84,9 @@ pub(crate) struct Encoded {
     pub(crate) row_groups: Vec<RowGroup>,
 }
 
+/// Blocks beyond those that are worked on, so that there is always another one while row groups are written.
+const BLOCKS_AHEAD: usize = 2;
+
 type EncodedStream<'a> = Pin<Box<dyn Stream<Item = Result<Encoded, SplitError>> + Send + 'a>>;
 
 /// Splits a source into chunks and announces each.
@@ -153,16 +156,11 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
         Ok(()) if let Some(rows) = rows.filter(|rows| *rows != publisher.records()) => {
             let reason = format!("{} rows were read where the footer says {rows}", publisher.records());
             let hint = "the file is damaged or was not written to its end; have it written again";
-            publisher.abandon().await?;
-            Err(BadInput::whole(&job.source.uri, reason, hint).into())
+            let why = BadInput::whole(&job.source.uri, reason, hint);
+            Err(publisher.abandon(why.into()).await)
         }
         Ok(()) => publisher.finish().await,
-        Err(error) => {
-            if let Err(second) = publisher.abandon().await {
-                tracing::warn!(error = %shared::error_chain(&second), "the chunk in hand could not be removed");
-            }
-            Err(error)
-        }
+        Err(why) => Err(publisher.abandon(why).await),
     }
 }
 
@@ -220,7 +218,7 @@ async fn text_row_groups<'a>(
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
     });
-    Ok(Box::pin(encoded.buffered(context.threads.max(1))))
+    Ok(Box::pin(encoded.buffered(context.threads.max(1) + BLOCKS_AHEAD)))
 }
 
 /// Decodes a block of text and encodes its rows.
@@ -278,9 +276,8 @@ pub(crate) fn framed<'a>(
     format: &RecordFormat,
     start: Start,
 ) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let (block_bytes, max_record_bytes) = (size(policy.block_bytes), size(policy.max_record_bytes));
-    let framer = Framer::new(format.dialect(), block_bytes, max_record_bytes, start.from);
+    let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
+    let framer = Framer::new(format.dialect(), policy.block_bytes, max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart);
     let pieces = pieces.fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
@@ -291,7 +288,7 @@ pub(crate) fn framed<'a>(
             match pieces.try_next().await? {
                 Some(piece) => {
                     restarts.add(piece.restart);
-                    framer.push(&piece.text);
+                    framer.push(piece.text);
                 }
                 None => break None,
             }

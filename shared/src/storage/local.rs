@@ -1,17 +1,18 @@
 //! Objects as files.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
-use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 
 /// Files on a POSIX file system with hard links.
 ///
@@ -49,7 +50,9 @@ impl Storage for LocalStorage {
             return Ok(Bytes::new());
         }
         let expected = version.clone();
-        let read = blocking(at, "read", move |path| read_range(path, &expected, range)).await?;
+        // Made here, since the allocator keeps what it got for each thread, and any of many may do the reading.
+        let room = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default() + ROOM_BYTES);
+        let read = blocking(at, "read", move |path| read_range(path, &expected, range, room)).await?;
         read.ok_or_else(|| StorageError::Changed { at: at.clone(), version: version.0.clone() })
     }
 
@@ -67,7 +70,7 @@ impl Storage for LocalStorage {
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
         let partial = blocking(at, "create", PartialFile::create).await?;
-        Ok(Box::new(LocalUpload { at: at.clone(), partial }))
+        Ok(Box::new(LocalUpload { at: at.clone(), partial, writing: None }))
     }
 
     async fn copy(
@@ -133,13 +136,17 @@ fn stat(metadata: &fs::Metadata) -> io::Result<ObjectStat> {
 }
 
 /// `None` when the file is not, or is no longer, the version asked for.
-fn read_range(path: &Path, version: &ObjectVersion, range: Range<u64>) -> io::Result<Option<Bytes>> {
-    let file = File::open(path)?;
-    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    match file.read_exact_at(&mut bytes, range.start) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        result => result?,
+fn read_range(
+    path: &Path,
+    version: &ObjectVersion,
+    range: Range<u64>,
+    mut bytes: Vec<u8>,
+) -> io::Result<Option<Bytes>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let length = (&file).take(range.end - range.start).read_to_end(&mut bytes)?;
+    if u64::try_from(length).ok() != Some(range.end - range.start) {
+        return Ok(None);
     }
     // Looked at after the read: a write that came in between has moved the time on.
     let unchanged = stat(&file.metadata()?)?.version == *version;
@@ -278,26 +285,42 @@ fn folder_of(target: &Path) -> io::Result<&Path> {
 struct LocalUpload {
     at: Location,
     partial: PartialFile,
+    /// The last write, which goes on while the next bytes are made.
+    writing: Option<JoinHandle<Result<(), StorageError>>>,
+}
+
+impl LocalUpload {
+    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
+        StorageError::Unavailable { at: self.at.clone(), action: "write", source: source.into() }
+    }
+
+    async fn written(&mut self) -> Result<(), StorageError> {
+        match self.writing.take() {
+            Some(writing) => writing.await.map_err(|error| self.failed(error))?,
+            None => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        let file = self.partial.file.try_clone().map_err(|source| StorageError::Unavailable {
-            at: self.at.clone(),
-            action: "write",
-            source: source.into(),
-        })?;
-        blocking(&self.at, "write", move |_| (&file).write_all(&bytes)).await
+        self.written().await?;
+        let file = self.partial.file.try_clone().map_err(|error| self.failed(error))?;
+        let at = self.at.clone();
+        let writing = async move { blocking(&at, "write", move |_| (&file).write_all(&bytes)).await };
+        self.writing = Some(tokio::spawn(writing));
+        Ok(())
     }
 
-    async fn finish(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { at, partial } = *self;
+    async fn finish(mut self: Box<Self>) -> Result<(), StorageError> {
+        self.written().await?;
+        let Self { at, partial, .. } = *self;
         blocking(&at, "finish", move |_| partial.publish()).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StorageError> {
-        let Self { at, partial } = *self;
+        let Self { at, partial, .. } = *self;
         blocking(&at, "give up", move |_| {
             drop(partial);
             Ok(())

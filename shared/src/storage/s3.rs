@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
-use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 use crate::aws::said;
 use crate::backoff::{Backoff, BackoffSettings};
 
@@ -84,12 +84,16 @@ impl S3Storage {
         if output.content_length().is_some_and(|length| u64::try_from(length).is_ok_and(|length| length < expected)) {
             return Err(changed());
         }
-        let bytes = output.body.collect().await.map_err(|source| unavailable(at, "read", source))?.into_bytes();
+        let mut body = output.body;
+        let mut bytes = BytesMut::with_capacity(usize::try_from(expected).unwrap_or_default() + ROOM_BYTES);
+        while let Some(piece) = body.try_next().await.map_err(|source| unavailable(at, "read", source))? {
+            bytes.extend_from_slice(&piece);
+        }
         if u64::try_from(bytes.len()).ok() != Some(expected) {
             let text = format!("{} bytes came where {expected} were asked for", bytes.len());
             return Err(unavailable(at, "read", text));
         }
-        Ok(bytes)
+        Ok(bytes.freeze())
     }
 
     /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could tell; the

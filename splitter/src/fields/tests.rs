@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::Column;
@@ -26,7 +27,7 @@ fn read_block(block: &Block, csv: &CsvPolicy) -> (Vec<Vec<Vec<u8>>>, Rows) {
 }
 
 /// Fields of the records that are taken, and the number, place and text of those that are not.
-fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
+fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
     let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
     let (mut taken, mut rejected) = (Vec::new(), Vec::new());
     let mut decode = |block: &Block| {
@@ -37,7 +38,7 @@ fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> (Vec<
         rejected.extend(rows.rejects.iter().map(raw));
     };
     for piece in text.chunks(piece) {
-        framer.push(piece);
+        framer.push(Bytes::copy_from_slice(piece));
         while let Some(block) = framer.next_block() {
             decode(&block);
         }
@@ -138,11 +139,11 @@ fn records_that_are_rejected() {
 type Outcome = Result<Vec<Vec<u8>>, (usize, String)>;
 
 /// What becomes of each record of a text.
-fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: usize) -> Vec<Outcome> {
+fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> Vec<Outcome> {
     let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
     let mut blocks = Vec::new();
     for piece in text.chunks(piece) {
-        framer.push(piece);
+        framer.push(Bytes::copy_from_slice(piece));
         blocks.extend(std::iter::from_fn(|| framer.next_block()));
     }
     blocks.extend(std::iter::from_fn(|| framer.last_block()));
@@ -286,7 +287,7 @@ proptest! {
         dialect in any_dialect(),
         text in any_text(),
         width in 1_usize..4,
-        block_bytes in prop_oneof![1_usize..40, Just(4 << 20)],
+        block_bytes in prop_oneof![1_u64..40, Just(4 << 20)],
     ) {
         let csv = policy(&dialect, width);
         for piece in [1, 7, 64 << 10] {

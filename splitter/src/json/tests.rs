@@ -7,11 +7,11 @@ use crate::decode::decode;
 use crate::record_format::RecordFormat;
 use crate::records::Framer;
 
-fn blocks(pieces: &[&[u8]], block_bytes: usize) -> Vec<Block> {
+fn blocks(pieces: &[&[u8]], block_bytes: u64) -> Vec<Block> {
     let mut framer = Framer::new(&LINES, block_bytes, 1 << 20, 0);
     let mut blocks = Vec::new();
     for piece in pieces {
-        framer.push(piece);
+        framer.push(Bytes::copy_from_slice(piece));
         blocks.extend(std::iter::from_fn(|| framer.next_block()));
     }
     blocks.extend(std::iter::from_fn(|| framer.last_block()));
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn rows_are_the_records_in_any_pieces(
         records in proptest::collection::vec(proptest::collection::btree_map("[a-d]", value(), 0..5), 1..20),
-        block_bytes in 1_usize..200,
+        block_bytes in 1_u64..200,
     ) {
         let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
         let text = lines.concat().into_bytes();

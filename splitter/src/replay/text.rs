@@ -67,8 +67,7 @@ impl Sieve {
             return false;
         }
         let mut framer = Framer::new(&self.dialect, 1, raw.len() + 1, 0);
-        framer.push(raw);
-        framer.push(&[self.record_end()]);
+        framer.push([raw, &[self.record_end()]].concat().into());
         let first = framer.next_block().or_else(|| framer.last_block());
         first.is_some_and(|block| block.torn.is_none() && block.text.len() == raw.len() + 1)
     }

@@ -44,7 +44,7 @@ fn read(pieces: &[Piece], dialect: &Dialect) -> Vec<Vec<String>> {
     let mut framer = Framer::new(dialect, 1, 1 << 20, 0);
     let mut blocks = Vec::new();
     for piece in pieces {
-        framer.push(&piece.text);
+        framer.push(piece.text.clone());
         blocks.extend(std::iter::from_fn(|| framer.next_block()));
     }
     blocks.extend(std::iter::from_fn(|| framer.last_block()));
