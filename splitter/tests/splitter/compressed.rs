@@ -124,14 +124,16 @@ impl World {
 
 #[test]
 fn interrupted_at_every_chunk_the_bytes_are_the_same() {
-    let plain = World::new(text().into_bytes());
-    let expected = plain.split("one", u64::MAX).unwrap();
+    // With a byte order mark, three bytes behind each other's places, blocks end elsewhere.
+    let plain = [String::new(), "\u{feff}".to_owned()].map(|mark| World::new((mark + &text()).into_bytes()));
+    let expected = plain.each_ref().map(|plain| plain.split("one", u64::MAX).unwrap());
     for (what, source, resumes) in sources() {
         let world = World::new(source);
         let whole = world.split("one", u64::MAX).unwrap();
         // However it is stored, it is the same text.
-        assert_eq!(whole.manifest.records, expected.manifest.records, "{what}");
-        assert_eq!(product(&world.objects, "one"), product(&plain.objects, "one"), "{what}");
+        let is_marked = usize::from(what.contains("UTF-16"));
+        assert_eq!(whole.manifest.records, expected[is_marked].manifest.records, "{what}");
+        assert!(product(&world.objects, "one") == product(&plain[is_marked].objects, "one"), "{what}");
 
         let (mut calls, mut resumed) = (8, 0);
         let again = loop {
