@@ -6,9 +6,9 @@ const STRIDE: usize = 64;
 /// The places in a text at which one of four bytes stands, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks<'a> {
-    text: &'a [u8],
     wanted: [u8; 4],
-    /// Where the stride in hand begins.
+    /// The text from the stride in hand on, and where that begins.
+    rest: &'a [u8],
     base: usize,
     /// Those of its places that were not given out yet, the first as the lowest bit.
     mask: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Marks<'a> {
 impl<'a> Marks<'a> {
     /// The places of all wanted bytes; one that is named twice counts once.
     pub(crate) fn new(text: &'a [u8], wanted: [u8; 4]) -> Self {
-        Self { text, wanted, base: 0, mask: mask(text, wanted) }
+        Self { wanted, rest: text, base: 0, mask: mask(text, wanted) }
     }
 }
 
@@ -27,9 +27,9 @@ impl Iterator for Marks<'_> {
     #[inline]
     fn next(&mut self) -> Option<usize> {
         while self.mask == 0 {
-            let rest = self.text.get(self.base + STRIDE..)?;
+            self.rest = self.rest.get(STRIDE..)?;
             self.base += STRIDE;
-            self.mask = mask(rest, self.wanted);
+            self.mask = mask(self.rest, self.wanted);
         }
         let place = usize::try_from(self.mask.trailing_zeros()).ok()?;
         self.mask &= self.mask - 1;

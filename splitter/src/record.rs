@@ -17,7 +17,8 @@ pub(crate) struct Span {
 impl Span {
     /// From a place to another.
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
+        // The mask is for the compiler, which then has nothing to check.
+        let place = |place: usize| u32::try_from(place & 0xffff_ffff).unwrap_or_default();
         Self { start: place(start), end: place(end) }
     }
 

@@ -1,7 +1,7 @@
 //! Blocks: runs of whole records, cut by bytes.
 
 use bytes::{Buf, Bytes, BytesMut};
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr2_iter, memchr3};
 use shared::Dialect;
 
 use crate::record::byte;
@@ -219,6 +219,9 @@ impl Scanner {
     /// Where the first record ends that ends at or behind byte `target`, if that can be told yet.
     fn end_of_record(&mut self, text: &[u8], target: usize, at_end: bool) -> Option<usize> {
         loop {
+            if self.comment.is_none() {
+                self.pass(text, target.saturating_sub(1).min(text.len()));
+            }
             if self.in_quotes {
                 self.leave_quotes(text, at_end)?;
                 continue;
@@ -226,24 +229,7 @@ impl Scanner {
             if self.skip_comment(text)? {
                 continue;
             }
-            let behind_target = self.scanned + 1 >= target;
-            let rest = text.get(self.scanned..)?;
-            let found = if behind_target || self.comment.is_some() {
-                self.quote_or_end(rest)
-            } else {
-                // Before the target only quotes matter; no line is looked at.
-                let until_target = rest.get(..target - 1 - self.scanned).unwrap_or(rest);
-                match self.quote.and_then(|quote| memchr(quote, until_target)) {
-                    None => {
-                        self.scanned += until_target.len();
-                        if self.scanned == text.len() {
-                            return None;
-                        }
-                        continue;
-                    }
-                    found => found,
-                }
-            };
+            let found = self.quote_or_end(text.get(self.scanned..)?);
             let Some(found) = found else {
                 self.scanned = text.len();
                 return None;
@@ -263,6 +249,37 @@ impl Scanner {
             }
             self.scanned = end;
         }
+    }
+
+    /// Goes on to a place before which no record is to end, so that quotes alone matter, and no line is looked at; or to the last
+    /// quote before it, while it cannot be told what that one means.
+    fn pass(&mut self, text: &[u8], to: usize) {
+        let before = text.get(self.scanned..to).unwrap_or_default();
+        let Some(quote) = self.quote else {
+            self.scanned += before.len();
+            return;
+        };
+        let (start, mut passed) = (self.scanned, self.scanned);
+        for place in memchr2_iter(quote, self.escape.unwrap_or(quote), before).map(|place| start + place) {
+            let is_quote = text.get(place) == Some(&quote);
+            if place < passed || !(is_quote || self.in_quotes) {
+                continue;
+            }
+            passed = place + 1;
+            if !self.in_quotes {
+                self.in_quotes = self.opens_field(text, place);
+                continue;
+            }
+            match text.get(passed) {
+                None => {
+                    self.scanned = place;
+                    return;
+                }
+                Some(next) if *next == quote || !is_quote => passed += 1,
+                Some(_) => self.in_quotes = false,
+            }
+        }
+        self.scanned = passed.max(start + before.len());
     }
 
     fn quote_or_end(&self, text: &[u8]) -> Option<usize> {
