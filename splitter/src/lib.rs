@@ -2,8 +2,8 @@
 //!
 //! The line, top to bottom: `open` (which job is this, how is it written) → `read` (bytes) → `text`
 //! (decompressed, in UTF-8: `decompress`, `transcode`) → `records` (blocks of whole
-//! records) → `record`, `fields` (of each record) → `decode` (typed columns, rejects) → `encode` (row groups) → `assemble` (chunks of
-//! exact size) → `publish` (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
+//! records) → `record`, `fields` (of each record) → `decode` (rejects, and typed columns: `column`) → `encode` (row groups) → `assemble`
+//! (chunks of exact size) → `publish` (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
 //!
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 

@@ -4,7 +4,7 @@
 const STRIDE: usize = 64;
 
 /// The places in a text at which one of four bytes stands, in order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Marks<'a> {
     wanted: [u8; 4],
     /// The text from the stride in hand on, and where that begins.

@@ -157,12 +157,11 @@ impl<'a> Records<'a> {
         }
         let before = spans.len();
         let taken = if self.dialect.escape.is_none() { self.take(start, spans) } else { None };
-        let end = match taken {
-            Some(end) => end,
-            None => {
-                spans.truncate(before);
-                self.rewrite(start, spans)?
-            }
+        let end = if let Some(end) = taken {
+            end
+        } else {
+            spans.truncate(before);
+            self.rewrite(start, spans)?
         };
         self.place = end;
         let last = spans.len().saturating_sub(1);
@@ -195,7 +194,7 @@ impl<'a> Records<'a> {
     fn take(&mut self, start: usize, spans: &mut Vec<Span>) -> Option<usize> {
         let (text, delimiter) = (self.text, self.delimiter);
         // A copy can be kept in registers.
-        let mut marks = self.marks;
+        let mut marks = self.marks.clone();
         let mut field = start;
         let end = loop {
             let Some(mark) = marks.next() else {
