@@ -2,15 +2,15 @@
 
 use rapidhash::v3::rapidhash_v3;
 
-use crate::column::{Cell, STRIP};
+use crate::column::Cell;
 use crate::field::{Field, WORD_BYTES};
 use crate::record::Span;
 
-/// Rows that tell whether a column earns a dictionary; of fewer it is not told.
-const SAMPLE: usize = STRIP;
+/// Rows that it takes to tell whether a column earns a dictionary.
+const LEAST_ROWS: usize = 1024;
 
-/// The share of a sample that must have occurred in it before, as a divisor. Of values in no order, it has so many when there
-/// are fewer than 8,192 different ones.
+/// The share of the first rows that must have occurred in them before, as a divisor. Of values in no order, 2,048 rows have so
+/// many when there are fewer than 8,192 different ones.
 const REPEATED_SHARE: usize = 8;
 
 /// Places that are tried for a text. More are only needed where texts were chosen to collide.
@@ -64,12 +64,12 @@ impl Dictionary {
         cell: impl Fn(usize) -> Cell<'a>,
         is_null: impl Fn(&[u8]) -> bool,
     ) -> Option<Self> {
-        if rows < SAMPLE {
+        if rows < LEAST_ROWS {
             return None;
         }
         let mut sample = Self::new();
         let mut values = 0;
-        for row in 0..SAMPLE {
+        for row in 0..rows {
             if let Cell::Text(text) = cell(row)
                 && !is_null(text.bytes())
             {
@@ -273,7 +273,7 @@ mod tests {
 
     /// The dictionary of a column that earns it, made in two parts.
     fn dictionary<'a>(rows: usize, cell: impl Fn(usize) -> Cell<'a>) -> Option<Dictionary> {
-        let mut dictionary = Dictionary::begin(rows, &cell, <[u8]>::is_empty)?;
+        let mut dictionary = Dictionary::begin(rows.min(2048), &cell, <[u8]>::is_empty)?;
         let first = rows / 3;
         dictionary.add(first, &cell);
         dictionary.add(rows - first, |row| cell(first + row));
@@ -291,8 +291,8 @@ mod tests {
             ("each once", |row| row, ROWS, false),
             ("each four times in a row", |row| row / 4, ROWS, true),
             ("each once but in the sample", |row| if row < 2048 { 7 } else { row }, ROWS, false),
-            ("too few to tell", |_| 7, 2047, false),
-            ("just enough to tell", |_| 7, 2048, true),
+            ("too few to tell", |_| 7, 1023, false),
+            ("just enough to tell", |_| 7, 1024, true),
         ];
         for (what, value, rows, expected) in cases {
             let texts: Vec<String> = (0..rows).map(|row| value(row).to_string()).collect();
@@ -311,7 +311,7 @@ mod tests {
         #[test]
         fn the_cell_of_each_row_is_found_by_its_key(
             different in proptest::collection::vec("[ab\0]{0,3}|[ab]{4,9}|a{15,18}|[ab]{8}[ab]{0,2}[ab]{8}", 1..300),
-            rows in proptest::collection::vec(any::<proptest::sample::Index>(), 2048..2500),
+            rows in proptest::collection::vec(any::<proptest::sample::Index>(), 1024..2500),
         ) {
             let texts: Vec<&[u8]> = rows.iter().map(|row| row.get(&different).as_bytes()).collect();
             if let Some(dictionary) = dictionary(texts.len(), |row| Cell::Text(texts[row].into())) {
