@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Int32Array, NullBufferBuilder, PrimitiveArray,
-    StringArray,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, Int32Array, NullBufferBuilder, PrimitiveArray, StringArray,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat, take};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use shared::{Column, ColumnType, CsvPolicy};
 
+use crate::batch::Values;
 use crate::decode::{Misfits, data_type};
 use crate::dictionary::Dictionary;
 use crate::field::Field;
@@ -49,15 +49,15 @@ pub(crate) fn decode<'a>(
     rows: &mut impl Cells,
     readers: impl Iterator<Item = Reader<'a>>,
     misfits: &mut Misfits,
-) -> Result<Vec<ArrayRef>, ArrowError> {
+) -> Result<Vec<Values>, ArrowError> {
     let mut count = rows.advance();
     let begin = |(index, reader): (usize, Reader<'a>)| {
         let dictionary =
             Dictionary::begin(count, |row| rows.cell(row, (index, reader.column)), |text| reader.nulls.hold(text));
         // Of booleans Parquet has no dictionaries.
         let dictionary = dictionary.filter(|_| reader.column.column_type != ColumnType::Boolean);
-        let values = dictionary.map_or_else(|| Values::Plain(Vec::new()), Values::Dictionary);
-        Decoder { place: (index, reader.column), reader, values }
+        let read = dictionary.map_or_else(|| Read::Plain(Vec::new()), Read::Dictionary);
+        Decoder { place: (index, reader.column), reader, read }
     };
     let mut decoders: Vec<_> = readers.enumerate().map(begin).collect();
     let mut start = 0;
@@ -79,11 +79,11 @@ pub(crate) fn decode<'a>(
 struct Decoder<'a> {
     place: Place<'a>,
     reader: Reader<'a>,
-    values: Values,
+    read: Read,
 }
 
 #[derive(Debug)]
-enum Values {
+enum Read {
     /// Its texts recur; each is read once, at the end.
     Dictionary(Dictionary),
     /// Strips that were read.
@@ -94,9 +94,9 @@ impl Decoder<'_> {
     /// Takes so many rows in hand, before which there were `start`.
     fn take(&mut self, start: usize, count: usize, rows: &impl Cells, misfits: &mut Misfits) {
         let cell = |row| rows.cell(row, self.place);
-        match &mut self.values {
-            Values::Dictionary(dictionary) => dictionary.add(count, cell),
-            Values::Plain(strips) => {
+        match &mut self.read {
+            Read::Dictionary(dictionary) => dictionary.add(count, cell),
+            Read::Plain(strips) => {
                 strips.push(
                     self.reader.read((0..count).map(cell), |row, text| misfits.note(start + row, self.place, text)),
                 );
@@ -104,10 +104,10 @@ impl Decoder<'_> {
         }
     }
 
-    fn finish(self, misfits: &mut Misfits) -> Result<ArrayRef, ArrowError> {
-        match self.values {
-            Values::Plain(strips) => concat(&strips.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
-            Values::Dictionary(dictionary) => read_dictionary(dictionary, self.reader, self.place, misfits),
+    fn finish(self, misfits: &mut Misfits) -> Result<Values, ArrowError> {
+        match self.read {
+            Read::Plain(strips) => concat(&strips.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map(Values::Plain),
+            Read::Dictionary(dictionary) => read_dictionary(dictionary, self.reader, self.place, misfits),
         }
     }
 }
@@ -118,27 +118,24 @@ fn read_dictionary(
     reader: Reader<'_>,
     place: Place<'_>,
     misfits: &mut Misfits,
-) -> Result<ArrayRef, ArrowError> {
+) -> Result<Values, ArrowError> {
     let mut unread = BTreeMap::new();
     let values = reader.read(dictionary.cells(), |number, text| {
         unread.insert(number, text);
     });
-    let number = |key: i32| usize::try_from(key).unwrap_or_default();
     if !unread.is_empty() {
         for (row, key) in dictionary.keys().iter().enumerate() {
-            if let Some(text) = unread.get(&number(*key)) {
+            if let Some(text) = usize::try_from(*key).ok().and_then(|number| unread.get(&number)) {
                 misfits.note(row, place, text);
             }
         }
     }
     let (pays, keys) = (dictionary.pays(), dictionary.into_keys());
-    if !pays {
-        return take(&values, &Int32Array::from(keys), None);
+    if pays {
+        Ok(Values::Keyed(keys.into(), values))
+    } else {
+        take(&values, &Int32Array::from(keys), None).map(Values::Plain)
     }
-    let is_null = |key: &i32| values.is_null(number(*key));
-    let nulls = (values.null_count() > 0).then(|| keys.iter().map(|key| !is_null(key)).collect::<NullBuffer>());
-    let keys = Int32Array::try_new(keys.into(), nulls)?;
-    Ok(Arc::new(DictionaryArray::try_new(keys, values)?))
 }
 
 /// The texts of a column that mean null.

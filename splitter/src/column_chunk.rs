@@ -1,6 +1,6 @@
 //! A column of a row group, encoded: at most one dictionary page, and one data page.
 //!
-//! It takes the types that text is decoded to, and dictionaries of these: what a value is was found once for all rows that
+//! It takes the types that text is decoded to, and keys of values: what a value is was found once for all rows that
 //! have it, and is written once. The `parquet` crate's own writer, which takes whatever else a Parquet source holds, would
 //! look at each value of each row again.
 
@@ -10,10 +10,9 @@ mod statistics;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray};
+use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, is_not_null};
-use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
@@ -23,6 +22,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+
+use crate::batch::Values;
 
 /// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
 const LEAST_SAVED: usize = 10;
@@ -41,14 +42,14 @@ pub(crate) struct ColumnChunk<'a> {
 
 impl<'a> ColumnChunk<'a> {
     pub(crate) fn of(
-        column: &ArrayRef,
+        column: &Values,
         described: &'a ColumnDescPtr,
         compression: Compression,
     ) -> Result<Self, ParquetError> {
         let content = Content::of(column)?;
         let statistics = statistics::of(&content.values, content.nulls(), described)?;
         let (compression, pages) = compress(content.pages(described)?, compression)?;
-        Ok(Self { described, rows: column.len(), statistics, compression, pages })
+        Ok(Self { described, rows: content.rows, statistics, compression, pages })
     }
 
     /// Most bytes that it takes in a file.
@@ -103,33 +104,31 @@ struct Content {
 }
 
 impl Content {
-    fn of(column: &ArrayRef) -> Result<Self, ArrowError> {
-        if let Some(dictionary) = column.as_dictionary_opt() {
-            return Self::of_dictionary(dictionary);
-        }
-        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        let values = if nulls.is_some() { filter(column, &is_not_null(column)?)? } else { Arc::clone(column) };
-        Ok(Self { values, keys: None, rows: column.len(), nulls })
+    fn of(column: &Values) -> Result<Self, ArrowError> {
+        let values = match column {
+            Values::Plain(values) => values,
+            Values::Keyed(keys, values) => return Self::of_keyed(keys, values),
+        };
+        let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+        let rows = values.len();
+        let values = if nulls.is_some() { filter(values, &is_not_null(values)?)? } else { Arc::clone(values) };
+        Ok(Self { values, keys: None, rows, nulls })
     }
 
-    /// The rows of a dictionary may be some of those that it was made for, and not all of its values theirs.
-    fn of_dictionary(dictionary: &DictionaryArray<Int32Type>) -> Result<Self, ArrowError> {
-        let nulls = dictionary.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        let keys = dictionary.keys();
-        let keys = match &nulls {
-            None => keys.values().clone(),
-            Some(_) => filter(keys, &is_not_null(keys)?)?.as_primitive::<Int32Type>().values().clone(),
+    /// Of the values some may be null, and some no row's.
+    fn of_keyed(keys: &ScalarBuffer<i32>, values: &ArrayRef) -> Result<Self, ArrowError> {
+        let rows = keys.len();
+        let Some(is_used) = used(keys, values) else {
+            return Ok(Self { values: Arc::clone(values), keys: Some(keys.clone()), rows, nulls: None });
         };
-        let (values, keys) = match used(&keys, dictionary.values()) {
-            None => (Arc::clone(dictionary.values()), keys),
-            Some(is_used) => {
-                let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
-                let numbers: Vec<i32> = is_used.values().iter().scan(0, number).collect();
-                let renumber = |key: &i32| numbers.get(place(*key)).copied().unwrap_or_default();
-                (filter(dictionary.values(), &is_used)?, keys.iter().map(renumber).collect())
-            }
-        };
-        Ok(Self { values, keys: Some(keys), rows: dictionary.len(), nulls })
+        let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
+        let numbers: Vec<i32> = is_used.values().iter().scan(0, number).collect();
+        let has_value = |key: &i32| values.is_valid(place(*key));
+        let nulls = (values.null_count() > 0).then(|| keys.iter().map(has_value).collect::<NullBuffer>());
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        let renumber = |key: &i32| numbers.get(place(*key)).copied().unwrap_or_default();
+        let keys = keys.iter().filter(|key| nulls.is_none() || has_value(key)).map(renumber).collect();
+        Ok(Self { values: filter(values, &is_used)?, keys: Some(keys), rows, nulls })
     }
 
     fn nulls(&self) -> usize {
@@ -173,20 +172,20 @@ fn place(key: i32) -> usize {
     usize::try_from(key).unwrap_or_default()
 }
 
-/// Which values there are keys of; `None` where there are of all.
+/// Which values there are keys of, nulls aside; `None` where there are of all.
 fn used(keys: &[i32], values: &ArrayRef) -> Option<BooleanArray> {
-    let mut is_used = vec![false; values.len()];
-    // Nulls have no keys.
-    let (mut used, most) = (0, values.len() - values.null_count());
+    let mut is_used: Vec<bool> = (0..values.len()).map(|value| values.is_null(value)).collect();
+    let mut left = values.len() - values.null_count();
     for key in keys {
-        if used == most {
+        if left == 0 {
             break;
         }
         if let Some(is_used) = is_used.get_mut(place(*key)) {
-            used += usize::from(!std::mem::replace(is_used, true));
+            left -= usize::from(!std::mem::replace(is_used, true));
         }
     }
-    (used < values.len()).then(|| is_used.into())
+    (left > 0 || values.null_count() > 0)
+        .then(|| is_used.iter().enumerate().map(|(value, is_used)| Some(*is_used && values.is_valid(value))).collect())
 }
 
 /// Compresses pages, if that pays for all of them together, as a column has one codec.

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 
+use crate::batch::Batch;
 use crate::column::{self, Nulls, Place, Reader};
 use crate::fields::{Fields, Rows};
 use crate::json::{self, Objects};
@@ -22,8 +21,8 @@ use crate::value::number::Notation;
 /// A block, decoded.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// The rows that were taken, in the order of the source; columns whose values recur as dictionaries.
-    pub(crate) rows: RecordBatch,
+    /// The rows that were taken, in the order of the source.
+    pub(crate) rows: Batch,
     /// Records that were read, rejected ones included.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within the block.
@@ -86,16 +85,10 @@ pub(crate) fn decode(
         }
     };
     let Rows { taken: read, records, mut rejects } = read;
-    let fields = format.columns().iter().zip(&columns);
-    let schema = Schema::new(
-        fields.map(|(column, values)| Field::new(&column.name, values.data_type().clone(), true)).collect::<Vec<_>>(),
-    );
-    // Of blank lines alone there are no columns to count by.
-    let count = RecordBatchOptions::new().with_row_count(Some(read.len()));
-    let mut rows = RecordBatch::try_new_with_options(Arc::new(schema), columns, &count)?;
+    let mut rows = Batch { columns, rows: read.len() };
     if !misfits.by_row.is_empty() {
         let taken = (0..read.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
-        rows = filter_record_batch(&rows, &taken.collect::<BooleanArray>())?;
+        rows = rows.filter(&taken.collect())?;
         rejects.extend(misfits.by_row.into_iter().filter_map(|(row, misfit)| {
             let column = format.columns().get(misfit.column).map(|column| column.name.clone());
             Some(read.get(row)?.reject(block, format.dialect(), column, misfit.reason))

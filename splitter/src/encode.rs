@@ -1,6 +1,7 @@
 //! Rows become encoded row groups, none of which is too large for a chunk.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
@@ -17,6 +18,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescPtr};
 use tokio::sync::mpsc;
 
 use crate::assemble::{MAGIC, file_bytes};
+use crate::batch::Batch;
 use crate::column_chunk::ColumnChunk;
 use crate::error::SplitError;
 
@@ -107,26 +109,28 @@ pub(crate) fn encode(
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    let encode_one = |rows: &RecordBatch| {
+    let encode_one = |part: Range<usize>| {
+        let rows = &rows.slice(part.start, part.len());
         let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(of_rows(rows, properties)?))?;
         writer.write(rows)?;
         let metadata = writer.finish()?;
         row_group(&metadata, std::mem::take(writer.inner_mut()).into())
     };
-    encode_to_fit(rows, limit, &encode_one, &mut encoded)?;
+    encode_to_fit(0..rows.num_rows(), limit, &encode_one, &mut encoded)?;
     Ok(encoded)
 }
 
 /// Encodes the rows of a text, as one row group or in halves.
 pub(crate) fn encode_text(
-    rows: &RecordBatch,
+    rows: &Batch,
     schema: &Arc<ChunkSchema>,
     compression: Compression,
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    let encode_one = |rows: &RecordBatch| {
-        let columns = rows.columns().iter().zip(schema.columns.columns());
+    let encode_one = |part: Range<usize>| {
+        let rows = rows.slice(part.start, part.len());
+        let columns = rows.columns.iter().zip(schema.columns.columns());
         let columns = columns.map(|(column, described)| ColumnChunk::of(column, described, compression));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let most_bytes = columns.iter().map(ColumnChunk::most_bytes).sum::<usize>();
@@ -135,37 +139,37 @@ pub(crate) fn encode_text(
         file.write_all(MAGIC)?;
         let columns = columns.into_iter().map(|column| column.write(&mut file)).collect::<Result<Vec<_>, _>>()?;
         let metadata = RowGroupMetaData::builder(Arc::clone(&schema.columns))
-            .set_num_rows(i64::try_from(rows.num_rows())?)
+            .set_num_rows(i64::try_from(rows.rows)?)
             .set_total_byte_size(columns.iter().map(ColumnChunkMetaData::uncompressed_size).sum())
             .set_column_metadata(columns)
             .build()?;
         let payload = Payload::Memory(file.into_inner()?.into());
         Ok(RowGroup { metadata, payload, schema: Arc::clone(schema) })
     };
-    encode_to_fit(rows, limit, &encode_one, &mut encoded)?;
+    encode_to_fit(0..rows.rows, limit, &encode_one, &mut encoded)?;
     Ok(encoded)
 }
 
 fn encode_to_fit(
-    rows: &RecordBatch,
+    rows: Range<usize>,
     limit: u64,
-    encode_one: &impl Fn(&RecordBatch) -> Result<RowGroup, ParquetError>,
+    encode_one: &impl Fn(Range<usize>) -> Result<RowGroup, ParquetError>,
     encoded: &mut Vec<RowGroup>,
 ) -> Result<(), EncodeError> {
-    if rows.num_rows() == 0 {
+    if rows.is_empty() {
         return Ok(());
     }
-    let row_group = encode_one(rows)?;
+    let row_group = encode_one(rows.clone())?;
     if file_bytes(&row_group.metadata, &row_group.schema)? <= limit {
         encoded.push(row_group);
         return Ok(());
     }
-    let half = rows.num_rows() / 2;
-    if half == 0 {
+    if rows.len() == 1 {
         return Err(EncodeError::RowTooLarge);
     }
-    encode_to_fit(&rows.slice(0, half), limit, encode_one, encoded)?;
-    encode_to_fit(&rows.slice(half, rows.num_rows() - half), limit, encode_one, encoded)
+    let half = rows.start + rows.len() / 2;
+    encode_to_fit(rows.start..half, limit, encode_one, encoded)?;
+    encode_to_fit(half..rows.end, limit, encode_one, encoded)
 }
 
 /// Properties with dictionaries for those columns that earn them. A function of the rows alone, as a chunk's bytes must be.
@@ -227,13 +231,16 @@ fn row_group(metadata: &ParquetMetaData, file: Bytes) -> Result<RowGroup, Parque
 mod tests {
     use arrow::array::{
         BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        new_null_array,
     };
-    use arrow::datatypes::Float64Type;
+    use arrow::compute::concat;
+    use arrow::datatypes::{Float64Type, Int32Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
 
     use super::*;
     use crate::assemble::footer;
+    use crate::batch::Values;
 
     /// Columns of every type that text is decoded to, made of the same few numbers.
     fn columns(numbers: &[Option<i64>]) -> Vec<ArrayRef> {
@@ -275,6 +282,16 @@ mod tests {
         RecordBatch::try_from_iter_with_nullable(names.zip(columns).map(|(name, column)| (name, column, true))).unwrap()
     }
 
+    /// A column by keys, with a value for all rows that are null.
+    fn keyed(column: &ArrayRef) -> Values {
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(column.data_type().clone()));
+        let dictionary = cast(column, &dictionary).unwrap();
+        let dictionary = dictionary.as_dictionary::<Int32Type>();
+        let null = i32::try_from(dictionary.values().len()).unwrap();
+        let values = concat(&[dictionary.values(), &new_null_array(column.data_type(), 1)]).unwrap();
+        Values::Keyed(dictionary.keys().iter().map(|key| key.unwrap_or(null)).collect(), values)
+    }
+
     fn file_of(row_group: &RowGroup) -> Bytes {
         let Payload::Memory(payload) = &row_group.payload else { panic!("a text has no row groups to copy") };
         [payload.as_ref(), &footer(&row_group.schema, vec![row_group.metadata.clone()]).unwrap()].concat().into()
@@ -295,20 +312,18 @@ mod tests {
             is_cut in any::<bool>(),
         ) {
             let plain = batch(columns(&numbers));
-            let with_dictionaries = plain.columns().iter().map(|column| {
-                let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(column.data_type().clone()));
-                if column.data_type() == &DataType::Boolean { Arc::clone(column) } else { cast(column, &dictionary).unwrap() }
-            });
+            let columns = || plain.columns().iter().cloned();
+            let with_keys = columns().map(|column| if column.data_type() == &DataType::Boolean { Values::Plain(column) } else { keyed(&column) });
             let schema = Arc::new(ChunkSchema::of(&plain.schema()).unwrap());
             // Of these rows a part, as of a row group that was too large.
             let from = if is_cut { numbers.len() / 2 } else { 0 };
-            let part = |rows: &RecordBatch| rows.slice(from, numbers.len() - from);
-            let expected = part(&plain);
+            let expected = plain.slice(from, numbers.len() - from);
             let theirs = encode(&expected, &properties(codec), u64::MAX).unwrap();
             let Payload::Memory(theirs) = &theirs[0].payload else { panic!("encoded in memory") };
             let theirs = ParquetRecordBatchReaderBuilder::try_new(theirs.clone()).unwrap();
-            for rows in [part(&plain), part(&batch(with_dictionaries.collect()))] {
-                let ours = encode_text(&rows, &schema, compression(codec), u64::MAX).unwrap();
+            for columns in [columns().map(Values::Plain).collect(), with_keys.collect::<Vec<_>>()] {
+                let rows = Batch { columns, rows: numbers.len() };
+                let ours = encode_text(&rows.slice(from, numbers.len() - from), &schema, compression(codec), u64::MAX).unwrap();
                 let [ours] = ours.as_slice() else { panic!("one row group") };
                 let file = file_of(ours);
                 prop_assert!(file_bytes(&ours.metadata, &ours.schema).unwrap() >= u64::try_from(file.len()).unwrap());
@@ -338,6 +353,7 @@ mod tests {
     fn rows_that_are_too_many_are_halved() {
         let rows = batch(columns(&(0..500).map(|number| Some(number * 7919 % 500)).collect::<Vec<_>>()));
         let schema = Arc::new(ChunkSchema::of(&rows.schema()).unwrap());
+        let rows = Batch { columns: rows.columns().iter().cloned().map(Values::Plain).collect(), rows: 500 };
         let encode = |limit| encode_text(&rows, &schema, Compression::SNAPPY, limit);
         let sizes = |groups: Vec<RowGroup>| groups.iter().map(|group| group.metadata.num_rows()).collect::<Vec<_>>();
         let group = encode(u64::MAX).unwrap().remove(0);

@@ -8,6 +8,7 @@
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 
 mod assemble;
+mod batch;
 mod column;
 mod column_chunk;
 mod content;

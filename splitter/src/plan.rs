@@ -131,12 +131,14 @@ impl Tried {
         policy: &shared::Policy,
         at: &Location,
     ) -> Result<(), SplitError> {
-        let schema = ChunkSchema::of(&schema(format.columns()));
+        let rows_schema = schema(format.columns());
+        let schema = ChunkSchema::of(&rows_schema);
         let schema = Arc::new(schema.map_err(|error| SplitError::internal(at, error))?);
         if self.rows.len() < ROWS {
             let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
-            let internal = |error: ArrowError| SplitError::internal(at, error);
-            self.rows.extend(shown(&decoded.map_err(internal)?.rows, ROWS - self.rows.len()).map_err(internal)?);
+            let rows = decoded.and_then(|decoded| decoded.rows.to_arrow(rows_schema));
+            let shown = rows.and_then(|rows| shown(&rows, ROWS - self.rows.len()));
+            self.rows.extend(shown.map_err(|error| SplitError::internal(at, error))?);
         }
         let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
         if let (None, Some(first)) = (&self.first_rejected, rejects.first()) {

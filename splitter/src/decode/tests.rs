@@ -1,5 +1,4 @@
 use arrow::array::AsArray;
-use arrow::compute::cast;
 use bytes::Bytes;
 use proptest::prelude::*;
 use shared::Dialect;
@@ -18,7 +17,8 @@ fn text_is_utf_8_value_by_value() {
     ] {
         let block = Block { start: 0, text: Bytes::from_static(text), torn: None };
         let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
-        let texts: Vec<_> = decoded.rows.column(0).as_string::<i32>().iter().collect();
+        let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
+        let texts: Vec<_> = rows.column(0).as_string::<i32>().iter().collect();
         assert_eq!((texts, decoded.rejects.len()), (expected, rejected), "{text:?}");
     }
 }
@@ -43,14 +43,11 @@ proptest! {
             let block = Block { start: 0, text: lines.concat().into(), torn: None };
             decode(&block, &(&csv).into(), bad_records, 1 << 20).unwrap()
         };
-        let plain = |rows: &RecordBatch| {
-            let columns = rows.columns().iter().map(|column| cast(column, &data_type(csv.columns[0].column_type)).unwrap());
-            RecordBatch::try_new(schema(&csv.columns), columns.collect()).unwrap()
-        };
+        let plain = |decoded: &Decoded| decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
         let whole = decode(&lines);
         let parts: Vec<Decoded> = lines.chunks(500).map(decode).collect();
-        let rows: Vec<RecordBatch> = parts.iter().map(|part| plain(&part.rows)).collect();
-        prop_assert_eq!(plain(&whole.rows), arrow::compute::concat_batches(&schema(&csv.columns), &rows).unwrap());
+        let rows: Vec<_> = parts.iter().map(plain).collect();
+        prop_assert_eq!(plain(&whole), arrow::compute::concat_batches(&schema(&csv.columns), &rows).unwrap());
         let told = |rejects: &[Reject]| rejects.iter().map(|reject| (reject.raw.clone(), reject.reason.clone())).collect::<Vec<_>>();
         prop_assert_eq!(told(&whole.rejects), parts.iter().flat_map(|part| told(&part.rejects)).collect::<Vec<_>>());
     }

@@ -37,8 +37,9 @@ fn read(blocks: &[Block], json: &NdjsonPolicy) -> String {
     for block in blocks {
         let decoded = decode(block, &RecordFormat::from(json), BadRecords::Quarantine, 1 << 20).unwrap();
         let options = arrow::util::display::FormatOptions::default().with_null("∅");
-        for row in 0..decoded.rows.num_rows() {
-            let cells = decoded.rows.columns().iter().map(|column| {
+        let rows = decoded.rows.to_arrow(crate::decode::schema(&json.columns)).unwrap();
+        for row in 0..rows.num_rows() {
+            let cells = rows.columns().iter().map(|column| {
                 arrow::util::display::array_value_to_string(column, row).unwrap();
                 let formatter = arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
                 formatter.value(row).to_string()
