@@ -10,7 +10,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat, take};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use shared::{Column, ColumnType, CsvPolicy};
+use shared::{Column, ColumnType, CsvPolicy, DateFormat};
 
 use crate::batch::Values;
 use crate::decode::{Misfits, data_type};
@@ -161,6 +161,9 @@ impl<'a> Nulls<'a> {
     }
 }
 
+/// Reads a date or a time.
+type ReadMoment<V> = fn(&[u8], DateFormat) -> Option<V>;
+
 /// How the texts of a column are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
@@ -173,7 +176,7 @@ impl<'a> Reader<'a> {
     /// Reads values, by the functions that read one of a type that was inferred and told. What cannot be read is null, and noted.
     fn read(self, cells: impl Iterator<Item = Cell<'a>> + Clone, note: impl FnMut(usize, &'a [u8])) -> ArrayRef {
         let Self { column, notation, .. } = self;
-        let (is_told, point, format) = (column.origin.is_told(), notation.point, column.date_format);
+        let (is_told, point) = (column.origin.is_told(), notation.point);
         macro_rules! primitive {
             ($type:ty, $strictly:expr, $told:expr) => {
                 Arc::new(
@@ -200,29 +203,29 @@ impl<'a> Reader<'a> {
                     number::told_decimal(text, point, precision, scale)
                 })
             }
-            ColumnType::Date32 => {
-                primitive!(Date32Type, |text: Field<'a>| moment::date(text.bytes(), format), |text: Field<'a>| {
-                    moment::told_date(text.bytes(), format)
-                })
-            }
+            ColumnType::Date32 => self.moments::<Date32Type>(cells, [moment::date, moment::told_date], note),
             ColumnType::Timestamp => {
-                primitive!(
-                    TimestampMicrosecondType,
-                    |text: Field<'a>| moment::timestamp(text.bytes(), format),
-                    |text: Field<'a>| { moment::told_timestamp(text.bytes(), format) }
-                )
+                self.moments::<TimestampMicrosecondType>(cells, [moment::timestamp, moment::told_timestamp], note)
             }
             ColumnType::TimestampUtc => {
-                primitive!(
-                    TimestampMicrosecondType,
-                    |text: Field<'a>| moment::timestamp_utc(text.bytes(), format),
-                    |text: Field<'a>| { moment::told_timestamp(text.bytes(), format) }
-                )
+                self.moments::<TimestampMicrosecondType>(cells, [moment::timestamp_utc, moment::told_timestamp], note)
             }
             ColumnType::Utf8 => Arc::new(self.texts(cells.clone()).unwrap_or_else(|| {
                 self.values(cells, |text| std::str::from_utf8(text.bytes()).ok(), note).collect::<StringArray>()
             })),
         }
+    }
+
+    /// Dates and times, by the function that reads one of an inferred type, and that which reads one of a told type.
+    fn moments<T: ArrowPrimitiveType>(
+        self,
+        cells: impl Iterator<Item = Cell<'a>>,
+        [strictly, told]: [ReadMoment<T::Native>; 2],
+        note: impl FnMut(usize, &'a [u8]),
+    ) -> ArrayRef {
+        let read = if self.column.origin.is_told() { told } else { strictly };
+        let moments = self.numbers::<T>(cells, |text| read(text.bytes(), self.column.date_format), note);
+        Arc::new(moments.with_data_type(data_type(self.column.column_type)))
     }
 
     /// Texts; `None` where not all of them are UTF-8. That is told of all at once, which is quick.
