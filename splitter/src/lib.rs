@@ -6,6 +6,7 @@
 //! (chunks of exact size) → `publish` (chunk, task, checkpoint, and the manifest last). A Parquet source enters at `row_groups`.
 //!
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
+//! For benchmarks `stages` has the line in pieces.
 
 mod assemble;
 mod batch;
@@ -45,6 +46,8 @@ mod row_groups;
 mod sample;
 mod schema;
 mod split;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod table_schema;
 mod text;
 mod transcode;
