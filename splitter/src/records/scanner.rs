@@ -1,6 +1,6 @@
 //! Where records end, found without splitting them.
 
-use memchr::{memchr, memchr2, memchr2_iter, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3};
 use shared::Dialect;
 
 use crate::record::byte;
@@ -83,9 +83,17 @@ impl Scanner {
             self.scanned += before.len();
             return;
         };
+        match self.escape {
+            None => self.pass_quotes(text, before.len(), memchr_iter(quote, before)),
+            Some(escape) => self.pass_quotes(text, before.len(), memchr2_iter(quote, escape, before)),
+        }
+    }
+
+    /// Goes on by so many bytes, among which there are these quotes and escapes.
+    fn pass_quotes(&mut self, text: &[u8], length: usize, marks: impl Iterator<Item = usize>) {
         let (start, mut passed) = (self.scanned, self.scanned);
-        for place in memchr2_iter(quote, self.escape.unwrap_or(quote), before).map(|place| start + place) {
-            let is_quote = text.get(place) == Some(&quote);
+        for place in marks.map(|mark| start + mark) {
+            let is_quote = text.get(place).copied() == self.quote;
             if place < passed || !(is_quote || self.in_quotes) {
                 continue;
             }
@@ -99,11 +107,11 @@ impl Scanner {
                     self.scanned = place;
                     return;
                 }
-                Some(next) if *next == quote || !is_quote => passed += 1,
+                next if !is_quote || next.copied() == self.quote => passed += 1,
                 Some(_) => self.in_quotes = false,
             }
         }
-        self.scanned = passed.max(start + before.len());
+        self.scanned = passed.max(start + length);
     }
 
     fn quote_or_end(&self, text: &[u8]) -> Option<usize> {
