@@ -33,6 +33,8 @@ pub(crate) enum Cell<'a> {
 }
 
 /// Rows of which all columns are looked at together, while what they are made of is in the processor's nearest caches.
+///
+/// The first of them say which columns earn a dictionary, so this, too, decides a chunk's bytes: see `ENCODER`.
 pub(crate) const STRIP: usize = 2048;
 
 /// The cells of many rows, some rows at a time.

@@ -1,4 +1,6 @@
 //! Dictionaries: the different cells of a column, each once, and which of them stands in each row.
+//!
+//! Whether a column has one decides a chunk's bytes, and so do the numbers below: see `ENCODER`.
 
 use rapidhash::v3::rapidhash_v3;
 

@@ -278,10 +278,12 @@ impl<'a> Publisher<'a> {
         if let Some(limit) = self.context.settings.max_bad_records
             && limit.is_exceeded(self.rejected.count, self.records())
         {
-            let why = self.give_up(limit).await?;
+            let why = self.give_up(limit).await.unwrap_or_else(|why| why);
             return Err(self.abandon(why).await);
         }
-        self.end_chunk(true).await?;
+        if let Err(why) = self.end_chunk(true).await {
+            return Err(self.abandon(why).await);
+        }
         self.settle().await?;
         if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
             let (reason, hint) = match self.job.replay_of.last() {
@@ -320,7 +322,13 @@ impl<'a> Publisher<'a> {
         {
             tracing::warn!(error = %shared::error_chain(&second), "the chunk in hand could not be removed");
         }
-        settled.err().unwrap_or(why)
+        match settled {
+            Ok(()) => why,
+            Err(first) => {
+                tracing::warn!(error = %shared::error_chain(&why), "the split had come to an end, too");
+                first
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod scanner;
 
 use bytes::{Buf, Bytes, BytesMut};
-use shared::Dialect;
+use shared::{Dialect, Policy};
 
 use self::scanner::Scanner;
 
@@ -33,7 +33,32 @@ pub(crate) const TORN_BYTES: usize = 1 << 20;
 /// Least bytes of a piece that are looked at behind what is left of the one before.
 const STEP_BYTES: usize = if cfg!(test) { 3 } else { 4 << 10 };
 
-/// Cuts text into blocks: each ends with the first record that ends at or behind the next multiple of `block_bytes`.
+/// What is left behind a piece, at least, for the end of the record that goes over its end.
+const ROOM_BYTES: usize = 16 << 10;
+
+/// Where blocks end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockEnds {
+    /// With the first record that ends at or behind the next multiple of so many bytes of the text.
+    Aligned(u64),
+    /// With the first record that ends at or behind so many bytes of the block, as the encoders before the second had it.
+    Counted(u64),
+}
+
+impl BlockEnds {
+    /// Those of a job.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        if policy.encoder < 2 { Self::Counted(policy.block_bytes) } else { Self::Aligned(policy.block_bytes) }
+    }
+}
+
+impl From<u64> for BlockEnds {
+    fn from(block_bytes: u64) -> Self {
+        Self::Aligned(block_bytes)
+    }
+}
+
+/// Cuts text into blocks.
 ///
 /// A record whose end is not found within the limit, or before the text ends, is a block of its own: its first line, or the
 /// beginning of that. The next record then begins with the next line, since what is wrong with such a record is a quote
@@ -46,7 +71,7 @@ const STEP_BYTES: usize = if cfg!(test) { 3 } else { 4 << 10 };
 /// as long as pieces end where blocks are to end.
 #[derive(Debug)]
 pub(crate) struct Framer {
-    block_bytes: u64,
+    ends: BlockEnds,
     max_record_bytes: usize,
     /// Byte offset of `text`.
     start: u64,
@@ -62,9 +87,9 @@ pub(crate) struct Framer {
 
 impl Framer {
     /// A framer of text that begins at byte offset `start`, which must be the start of a block.
-    pub(crate) fn new(dialect: &Dialect, block_bytes: u64, max_record_bytes: usize, start: u64) -> Self {
+    pub(crate) fn new(dialect: &Dialect, ends: impl Into<BlockEnds>, max_record_bytes: usize, start: u64) -> Self {
         let (text, piece, scanner) = (BytesMut::new(), Bytes::new(), Scanner::new(dialect));
-        Self { block_bytes, max_record_bytes, start, text, piece, copied: 0, scanner, skipping: false }
+        Self { ends: ends.into(), max_record_bytes, start, text, piece, copied: 0, scanner, skipping: false }
     }
 
     /// Adds the next piece of the text.
@@ -116,7 +141,10 @@ impl Framer {
 
     /// Bytes that the block that begins here is to have at least, and may have at most.
     fn bounds(&self) -> (usize, usize) {
-        let target = self.block_bytes - self.start % self.block_bytes;
+        let target = match self.ends {
+            BlockEnds::Aligned(bytes) => bytes - self.start % bytes,
+            BlockEnds::Counted(bytes) => bytes,
+        };
         let target = usize::try_from(target).unwrap_or(usize::MAX);
         (target, target.saturating_add(self.max_record_bytes))
     }
@@ -125,10 +153,14 @@ impl Framer {
     fn look_further(&mut self) -> bool {
         let rest = self.piece.get(self.copied..).unwrap_or_default();
         let (target, _) = self.bounds();
-        let more = rest.get(..target.saturating_sub(self.text.len()).max(STEP_BYTES)).unwrap_or(rest);
+        let missing = target.saturating_sub(self.text.len());
+        // Behind the target twice as far each time: what is looked at anew stays a small multiple of the whole.
+        let step = missing.max(STEP_BYTES).max(self.text.len().saturating_sub(target));
+        let more = rest.get(..step).unwrap_or(rest);
         let length = self.text.len() + more.len();
         if length > self.text.capacity() {
-            let mut larger = BytesMut::with_capacity(target.max(2 * length));
+            let capacity = target.saturating_add(ROOM_BYTES);
+            let mut larger = BytesMut::with_capacity(if length > capacity { 2 * length } else { capacity });
             larger.extend_from_slice(&self.text);
             self.text = larger;
         }

@@ -19,7 +19,7 @@ use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
 use crate::record_format::RecordFormat;
-use crate::records::{Block, Framer, Torn};
+use crate::records::{Block, BlockEnds, Framer, Torn};
 use crate::replay;
 use crate::row_groups::ParquetSource;
 use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
@@ -277,7 +277,7 @@ pub(crate) fn framed<'a>(
     start: Start,
 ) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
     let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-    let framer = Framer::new(format.dialect(), policy.block_bytes, max_record_bytes, start.from);
+    let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart);
     let pieces = pieces.fuse();
     stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {

@@ -158,3 +158,20 @@ proptest! {
         prop_assert!(!comparable || records(&text, &dialect) == theirs);
     }
 }
+
+#[test]
+fn blocks_end_where_the_encoder_of_the_job_has_it() {
+    let text = Bytes::from_static(b"aa\nbb\ncc\ndd\nee\nff\n");
+    for (ends, start, expected) in [
+        (BlockEnds::Aligned(4), 0, vec![0, 6, 9, 12]),
+        (BlockEnds::Aligned(4), 3, vec![3, 6, 9, 12, 18]),
+        (BlockEnds::Counted(4), 0, vec![0, 6, 12]),
+        (BlockEnds::Counted(4), 3, vec![3, 9, 15]),
+    ] {
+        let mut framer = Framer::new(&Dialect::default(), ends, 1 << 10, start);
+        framer.push(text.clone());
+        let mut blocks: Vec<_> = std::iter::from_fn(|| framer.next_block()).map(|block| block.start).collect();
+        blocks.extend(std::iter::from_fn(|| framer.last_block()).map(|block| block.start));
+        assert_eq!(blocks, expected, "{ends:?} from {start}");
+    }
+}

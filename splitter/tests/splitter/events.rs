@@ -360,10 +360,13 @@ async fn a_stopped_job_resumes_and_makes_the_same_chunks() {
     world.put("a.csv", many()).await;
     let other = json!({"s3_bucket": "drops", "s3_object_key": "never begun"}).to_string();
     assert_eq!(world.failures(&[("m", &event), ("other", &other)]).await, ["m", "other"]);
-    assert_eq!(world.sent().await, expected[..1]);
+    // The next chunk may have been complete by then.
+    let sent = world.sent().await;
+    assert!((1..=2).contains(&sent.len()) && expected.len() > 2, "{sent:?}");
+    assert_eq!(sent, expected[..sent.len()]);
     world.context.split.stop = CancellationToken::new();
     assert!(world.failures(&[("m", &event)]).await.is_empty());
-    assert_eq!(world.sent().await, expected[1..]);
+    assert_eq!(world.sent().await, expected[sent.len()..]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod compressed;
 mod dialects;
 mod events;
 mod fuzz;
+mod golden;
 mod limit;
 mod memory;
 mod one_file;

@@ -21,13 +21,41 @@ use splitter::{SplitContext, SplitError, SplitOutcome, split};
 #[derive(Debug)]
 struct Mortal {
     objects: MemoryStorage,
-    calls_left: AtomicU64,
+    calls_left: Arc<AtomicU64>,
 }
 
 impl Mortal {
     fn call(&self, at: &Location) -> Result<(), StorageError> {
-        let left = self.calls_left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
-        left.map(drop).map_err(|_| StorageError::Unavailable { at: at.clone(), action: "reach", source: "dead".into() })
+        call(&self.calls_left, at)
+    }
+}
+
+fn call(calls_left: &AtomicU64, at: &Location) -> Result<(), StorageError> {
+    let left = calls_left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+    left.map(drop).map_err(|_| StorageError::Unavailable { at: at.clone(), action: "reach", source: "dead".into() })
+}
+
+/// An upload to such a store: what was not finished before is not there.
+#[derive(Debug)]
+struct MortalUpload {
+    upload: Box<dyn Upload>,
+    at: Location,
+    calls_left: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Upload for MortalUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.upload.write(bytes).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), StorageError> {
+        call(&self.calls_left, &self.at)?;
+        self.upload.finish().await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StorageError> {
+        self.upload.abort().await
     }
 }
 
@@ -60,7 +88,8 @@ impl Storage for Mortal {
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
         self.call(at)?;
-        self.objects.create(at).await
+        let (upload, calls_left) = (self.objects.create(at).await?, Arc::clone(&self.calls_left));
+        Ok(Box::new(MortalUpload { upload, at: at.clone(), calls_left }))
     }
 
     async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
@@ -92,7 +121,7 @@ pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitCont
     settings.chunk_bytes = how.chunk_bytes;
     settings.max_record_bytes = how.max_record_bytes;
     SplitContext {
-        storage: Arc::new(Mortal { objects: objects.clone(), calls_left: AtomicU64::new(how.calls) }),
+        storage: Arc::new(Mortal { objects: objects.clone(), calls_left: Arc::new(AtomicU64::new(how.calls)) }),
         queue: None,
         work_prefix: at(out),
         table: None,
