@@ -239,4 +239,4 @@ pub(crate) fn behind_first_line_end<'a>(text: &'a [u8], dialect: &Dialect) -> &'
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

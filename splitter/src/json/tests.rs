@@ -5,17 +5,10 @@ use shared::{BadRecords, Settings};
 use super::*;
 use crate::decode::decode;
 use crate::record_format::RecordFormat;
-use crate::records::Framer;
+use crate::records::tests::frame;
 
 fn blocks(pieces: &[&[u8]], block_bytes: u64) -> Vec<Block> {
-    let mut framer = Framer::new(&LINES, block_bytes, 1 << 20, 0);
-    let mut blocks = Vec::new();
-    for piece in pieces {
-        framer.push(Bytes::copy_from_slice(piece));
-        blocks.extend(std::iter::from_fn(|| framer.next_block()));
-    }
-    blocks.extend(std::iter::from_fn(|| framer.last_block()));
-    blocks
+    frame(&LINES, pieces, block_bytes, 1 << 20)
 }
 
 /// The policy that is found for a text from all of it.

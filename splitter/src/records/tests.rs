@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::record::{Records, byte};
 
-fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: u64, max_record_bytes: usize) -> Vec<Block> {
+/// The blocks of a text that comes in pieces.
+pub(crate) fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: u64, max_record_bytes: usize) -> Vec<Block> {
     frame_from(0, dialect, pieces, block_bytes, max_record_bytes)
 }
 
