@@ -1,12 +1,14 @@
 //! Marks: the few bytes that give a text its structure.
 
+use wide::u8x16;
+
 /// Bytes that are looked at together: as many as a mask has bits.
 const STRIDE: usize = 64;
 
-/// The places in a text at which one of four bytes stands, in order.
+/// The places in a text at which one of a few bytes stands, in order.
 #[derive(Clone, Debug)]
-pub(crate) struct Marks<'a> {
-    wanted: [u8; 4],
+pub(crate) struct Marks<'a, const N: usize> {
+    wanted: [u8; N],
     /// The text from the stride in hand on, and where that begins.
     rest: &'a [u8],
     base: usize,
@@ -14,14 +16,14 @@ pub(crate) struct Marks<'a> {
     mask: u64,
 }
 
-impl<'a> Marks<'a> {
+impl<'a, const N: usize> Marks<'a, N> {
     /// The places of all wanted bytes; one that is named twice counts once.
-    pub(crate) fn new(text: &'a [u8], wanted: [u8; 4]) -> Self {
+    pub(crate) fn new(text: &'a [u8], wanted: [u8; N]) -> Self {
         Self { wanted, rest: text, base: 0, mask: mask(text, wanted) }
     }
 }
 
-impl Iterator for Marks<'_> {
+impl<const N: usize> Iterator for Marks<'_, N> {
     type Item = usize;
 
     #[inline]
@@ -38,7 +40,8 @@ impl Iterator for Marks<'_> {
 }
 
 /// Where wanted bytes stand in the first stride of a text.
-fn mask(text: &[u8], wanted: [u8; 4]) -> u64 {
+#[inline]
+fn mask<const N: usize>(text: &[u8], wanted: [u8; N]) -> u64 {
     if let Some(stride) = text.first_chunk() {
         return mask_of_stride(stride, wanted);
     }
@@ -48,17 +51,15 @@ fn mask(text: &[u8], wanted: [u8; 4]) -> u64 {
     mask_of_stride(&stride, wanted) & ((1 << text.len()) - 1)
 }
 
-/// Written so that the compiler compares many bytes at once.
-fn mask_of_stride(stride: &[u8; STRIDE], [a, b, c, d]: [u8; 4]) -> u64 {
-    /// Moves the lowest bits of eight bytes side by side, into the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut found = [0_u8; STRIDE];
-    for (found, byte) in found.iter_mut().zip(stride) {
-        *found = u8::from(*byte == a) | u8::from(*byte == b) | u8::from(*byte == c) | u8::from(*byte == d);
-    }
-    let (eights, _) = found.as_chunks();
-    let bits = eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
-    bits.zip((0..).step_by(8)).fold(0, |mask, (bits, shift): (u64, u32)| mask | bits << shift)
+#[inline]
+fn mask_of_stride<const N: usize>(stride: &[u8; STRIDE], wanted: [u8; N]) -> u64 {
+    let wanted = wanted.map(u8x16::splat);
+    let (parts, _) = stride.as_chunks();
+    parts.iter().rev().fold(0, |mask, part| {
+        let part = u8x16::new(*part);
+        let found = wanted.into_iter().fold(u8x16::ZERO, |found, wanted| found | part.simd_eq(wanted));
+        mask << 16 | u64::from(found.to_bitmask())
+    })
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ pub(crate) struct Records<'a> {
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
-    marks: Marks<'a>,
+    marks: Marks<'a, 4>,
     spans: Vec<Span>,
     reader: csv::Reader<BehindLineEnd<'a>>,
     rewritten: csv::ByteRecord,

@@ -1,8 +1,9 @@
 //! Where records end, found without splitting them.
 
-use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 use shared::Dialect;
 
+use crate::marks::Marks;
 use crate::record::byte;
 
 /// Finds where records end in a text that grows at its end.
@@ -84,8 +85,8 @@ impl Scanner {
             return;
         };
         match self.escape {
-            None => self.pass_quotes(text, before.len(), memchr_iter(quote, before)),
-            Some(escape) => self.pass_quotes(text, before.len(), memchr2_iter(quote, escape, before)),
+            None => self.pass_quotes(text, before.len(), Marks::new(before, [quote])),
+            Some(escape) => self.pass_quotes(text, before.len(), Marks::new(before, [quote, escape])),
         }
     }
 
