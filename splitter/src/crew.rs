@@ -1,5 +1,6 @@
 //! Threads that decode and encode.
 
+use std::hint::black_box;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -21,9 +22,20 @@ pub(crate) struct Crew(mpsc::Sender<Work>);
 #[error("a thread that encodes has panicked")]
 pub(crate) struct Panicked;
 
+/// Freed memory that the allocator is to keep for each heap, half of it here.
+const KEPT_BYTES: usize = 16 << 20;
+
+/// Has glibc keep what a block took for the next one. It gives free memory at the end of a heap back to the system, page by page to be
+/// taken anew, when it is more than a threshold; and twice the size of a mapping that is freed becomes that threshold
+/// (mallopt(3), `M_MMAP_THRESHOLD`). To other allocators this is a mapping that is never touched.
+fn keep_freed_memory() {
+    drop(black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
+}
+
 impl Crew {
     /// A crew of so many threads, from 1.
     pub(crate) fn new(threads: usize) -> io::Result<Self> {
+        keep_freed_memory();
         let (sender, works) = mpsc::channel::<Work>();
         let works = Arc::new(Mutex::new(works));
         for _ in 0..threads.max(1) {
