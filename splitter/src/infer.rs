@@ -118,11 +118,15 @@ impl Evidence {
         self.hold(DECIMAL, text, |evidence| {
             plain.and_then(|notation| places(text, notation)).is_some_and(|places| evidence.add_places(places))
         });
+        let mut kind = None;
         // An empty string is no date, and null where dates are told.
         if !text.is_empty() {
-            self.formats.retain(|format| Moment::read(text, *format).is_some());
+            self.formats.retain(|format| {
+                let read = Moment::read(text, *format).map(Moment::kind);
+                kind = kind.or(read);
+                read.is_some()
+            });
         }
-        let kind = self.formats.first().and_then(|format| Moment::read(text, *format)).map(Moment::kind);
         let kind = kind.filter(|_| quoted);
         self.hold(DATE, text, |_| kind == Some(MomentKind::Date));
         self.hold(TIMESTAMP, text, |_| kind == Some(MomentKind::Timestamp));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
@@ -212,11 +213,12 @@ async fn csv(
     let mut evidence = match infer(settings) {
         Infer::None => vec![Evidence::of_text(); csv.columns.len()],
         Infer::Sample => {
-            let observe = |text: &[u8], ends_open, is_cut| {
-                let text = if is_cut { behind_first_line_end(text, &csv.dialect) } else { text };
-                observe_csv(text, &csv, ends_open, is_cut)
+            let of_sample = csv.clone();
+            let observe = move |text: &[u8], ends_open, is_cut| {
+                let text = if is_cut { behind_first_line_end(text, &of_sample.dialect) } else { text };
+                observe_csv(text, &of_sample, ends_open, is_cut)
             };
-            fold(sample, csv.data_start, observe, merge)
+            from_sample(source, sample, csv.data_start, observe, merge).await?
         }
         Infer::Full => {
             let of_block = csv.clone();
@@ -243,8 +245,9 @@ async fn ndjson(
     let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words };
     let mut keys = match infer(settings) {
         Infer::None | Infer::Sample => {
-            let observe = |text: &[u8], ends_open, _| Keys::observe(text, &json.null_words, ends_open);
-            fold(sample, data_start, observe, Keys::merge)
+            let null_words = json.null_words.clone();
+            let observe = move |text: &[u8], ends_open, _| Keys::observe(text, &null_words, ends_open);
+            from_sample(source, sample, data_start, observe, Keys::merge).await?
         }
         Infer::Full => {
             let null_words = json.null_words.clone();
@@ -287,20 +290,27 @@ async fn table_columns(context: &SplitContext) -> Result<Vec<ToldColumn>, SplitE
     }
 }
 
-/// Puts together what is observed in each sample of a text, given whether it may end, and may begin, within a record.
-fn fold<T: Default>(
+/// What is observed in each piece of a sample, given whether it may end, and may begin, within a record, put together.
+async fn from_sample<T: Default + Send + 'static>(
+    source: &SourceObject,
     sample: &Sample,
     data_start: u64,
-    observe: impl Fn(&[u8], bool, bool) -> T,
+    observe: impl Fn(&[u8], bool, bool) -> T + Send + Sync + 'static,
     merge: impl Fn(&mut T, &T),
-) -> T {
-    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX);
+) -> Result<T, SplitError> {
+    let observe = Arc::new(observe);
+    let begin = |text: Bytes, ends_open, is_cut| {
+        let observe = Arc::clone(&observe);
+        tokio::task::spawn_blocking(move || observe(&text, ends_open, is_cut))
+    };
+    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX).min(sample.head.len());
+    let mut observed = vec![begin(sample.head.slice(data_start..), !sample.is_whole, false)];
+    observed.extend(sample.spread.iter().map(|piece| begin(piece.text.clone(), piece.ends_open, true)));
     let mut all = T::default();
-    merge(&mut all, &observe(sample.head.get(data_start..).unwrap_or_default(), !sample.is_whole, false));
-    for more in &sample.spread {
-        merge(&mut all, &observe(&more.text, more.ends_open, true));
+    for observed in observed {
+        merge(&mut all, &observed.await.map_err(|error| SplitError::internal(&source.uri, error))?);
     }
-    all
+    Ok(all)
 }
 
 /// What is observed in every block of a source, put together.

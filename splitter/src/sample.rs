@@ -37,7 +37,7 @@ pub(crate) struct Sample {
 /// A piece from the middle of the text. It may begin anywhere, within quotes too.
 #[derive(Debug)]
 pub(crate) struct SpreadSample {
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Bytes,
     /// Whether it is cut off at its end.
     pub(crate) ends_open: bool,
 }
@@ -59,25 +59,24 @@ pub(crate) async fn take(
         (head, is_whole, Vec::new())
     };
     foreign::refuse(&source.uri, &head, compression)?;
-    let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_slice()).collect();
+    let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
     let found = || Encoding::for_label(detect(&head, &pieces).name());
     let encoding = settings.encoding.clone().or_else(found).unwrap_or_else(Encoding::utf_8);
-    let in_utf_8 = |bytes: &[u8]| to_utf_8(bytes, &encoding);
-    let spread = spread.iter().map(|sample| SpreadSample { text: in_utf_8(&sample.text), ends_open: sample.ends_open });
-    let spread = spread.collect();
-    let head = if encoding.is_utf_8() { head } else { in_utf_8(&head).into() };
+    let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);
+    let spread = spread.into_iter().map(|sample| SpreadSample { text: in_utf_8(sample.text), ..sample }).collect();
+    let head = in_utf_8(head);
     foreign::refuse_nul_bytes(&source.uri, &head)?;
     Ok((TextPolicy { compression, encoding }, Sample { head, is_whole, spread }))
 }
 
 /// A sample in UTF-8; a character that it begins or ends within is lost with the line that it stands in.
-fn to_utf_8(bytes: &[u8], encoding: &Encoding) -> Vec<u8> {
+fn to_utf_8(bytes: Bytes, encoding: &Encoding) -> Bytes {
     if encoding.is_utf_8() {
-        return bytes.to_vec();
+        return bytes;
     }
     let mut text = Vec::new();
-    Transcoder::new(encoding.decoder()).transcode(bytes, false, &mut text);
-    text
+    Transcoder::new(encoding.decoder()).transcode(&bytes, false, &mut text);
+    text.into()
 }
 
 /// Samples as they are stored.
@@ -90,7 +89,7 @@ async fn spread_samples(context: &SplitContext, source: &SourceObject) -> Result
         // Even, since two bytes of UTF-16 belong together.
         let start = (end - SAMPLE_BYTES.min(step / 4)) & !1;
         let text = context.storage.get_range(&source.uri, &source.version, start..end).await;
-        let text = text.map_err(SplitError::Source)?.to_vec();
+        let text = text.map_err(SplitError::Source)?;
         samples.push(SpreadSample { text, ends_open: end < source.size });
     }
     Ok(samples)
