@@ -23,7 +23,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use crate::batch::Values;
+use crate::batch::{Keyed, Values};
 
 /// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
 const LEAST_SAVED: usize = 10;
@@ -107,7 +107,7 @@ impl Content {
     fn of(column: &Values) -> Result<Self, ArrowError> {
         let values = match column {
             Values::Plain(values) => values,
-            Values::Keyed(keys, values) => return Self::of_keyed(keys, values),
+            Values::Keyed(column) => return Self::of_keyed(column),
         };
         let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
         let rows = values.len();
@@ -116,9 +116,10 @@ impl Content {
     }
 
     /// Of the values some may be null, and some no row's.
-    fn of_keyed(keys: &ScalarBuffer<i32>, values: &ArrayRef) -> Result<Self, ArrowError> {
+    fn of_keyed(column: &Keyed) -> Result<Self, ArrowError> {
+        let (keys, values) = (&column.keys, &column.values);
         let rows = keys.len();
-        let Some(is_used) = used(keys, values) else {
+        let Some(is_used) = used(column) else {
             return Ok(Self { values: Arc::clone(values), keys: Some(keys.clone()), rows, nulls: None });
         };
         let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
@@ -173,7 +174,10 @@ fn place(key: i32) -> usize {
 }
 
 /// Which values there are keys of, nulls aside; `None` where there are of all.
-fn used(keys: &[i32], values: &ArrayRef) -> Option<BooleanArray> {
+fn used(Keyed { keys, values, are_all_used }: &Keyed) -> Option<BooleanArray> {
+    if *are_all_used && values.null_count() == 0 {
+        return None;
+    }
     let mut is_used: Vec<bool> = (0..values.len()).map(|value| values.is_null(value)).collect();
     let mut left = values.len() - values.null_count();
     for key in keys {

@@ -74,13 +74,13 @@ pub(crate) fn decode(
         RecordFormat::Csv(csv) => {
             let mut fields = Fields::new(block, csv, max_record_bytes);
             let reader = |column| Reader { column, notation: notation(csv), nulls: Nulls::of(csv, column) };
-            let columns = column::decode(&mut fields, csv.columns.iter().map(reader), &mut misfits)?;
+            let columns = column::decode(&mut fields, csv.columns.iter().map(reader), &mut misfits);
             (fields.into_rows(), columns)
         }
         RecordFormat::Ndjson(json) => {
             let mut objects = Objects::read(block, json, max_record_bytes);
             let reader = |column| Reader { column, notation: json::NOTATION, nulls: Nulls::NONE };
-            let columns = column::decode(&mut objects, json.columns.iter().map(reader), &mut misfits)?;
+            let columns = column::decode(&mut objects, json.columns.iter().map(reader), &mut misfits);
             (objects.into_rows(), columns)
         }
     };

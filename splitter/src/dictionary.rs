@@ -5,7 +5,7 @@
 use rapidhash::v3::rapidhash_v3;
 
 use crate::column::Cell;
-use crate::field::{Field, WORD_BYTES};
+use crate::field::{Field, WORD_BYTES, halves};
 use crate::record::Span;
 
 /// Rows that it takes to tell whether a column earns a dictionary.
@@ -24,8 +24,11 @@ const BATCH: usize = 64;
 /// Slots for each text, at least, most of which are free, so that few texts are not found at first.
 const SLOTS_PER_TEXT: usize = 4;
 
+/// Texts beyond which a dictionary that does not pay is given up, for the sake of the memory that it takes.
+const LEAST_IN_VAIN: usize = 1 << 15;
+
 /// Slots of an empty dictionary.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 4096;
 
 /// A dictionary that grows by rows.
 #[derive(Debug)]
@@ -59,27 +62,27 @@ struct Outline {
 }
 
 impl Dictionary {
-    /// An empty dictionary for a column of which so many rows are in hand, if they show that it earns one: a function of the cells
-    /// alone, as a chunk's bytes must be.
+    /// A dictionary of so many rows, with room for as many as are expected, if they show that their column earns one: a function of
+    /// the cells alone, as a chunk's bytes must be.
     pub(crate) fn begin<'a>(
         rows: usize,
+        expected: usize,
         cell: impl Fn(usize) -> Cell<'a>,
         is_null: impl Fn(&[u8]) -> bool,
     ) -> Option<Self> {
         if rows < LEAST_ROWS {
             return None;
         }
-        let mut sample = Self::new();
-        let mut values = 0;
-        for row in 0..rows {
-            if let Cell::Text(text) = cell(row)
-                && !is_null(text.bytes())
-            {
-                values += 1;
-                sample.number_cell(Cell::Text(text));
-            }
-        }
-        (sample.held.len() + values / REPEATED_SHARE <= values).then(Self::new)
+        let mut dictionary = Self::new();
+        dictionary.keys.reserve(expected);
+        dictionary.add(rows, cell);
+        let is_value = |cell: Cell<'_>| matches!(cell, Cell::Text(text) if !is_null(text.bytes()));
+        let are_values: Vec<bool> = dictionary.cells().map(is_value).collect();
+        let is_value =
+            |number: &i32| usize::try_from(*number).ok().and_then(|number| are_values.get(number)) == Some(&true);
+        let values = dictionary.keys.iter().filter(|number| is_value(number)).count();
+        let different = are_values.into_iter().filter(|is_value| *is_value).count();
+        (different + values / REPEATED_SHARE <= values).then_some(dictionary)
     }
 
     fn new() -> Self {
@@ -91,25 +94,32 @@ impl Dictionary {
     ///
     /// In steps of a few cells, none of which waits for memory before it goes on to the next cell.
     pub(crate) fn add<'a>(&mut self, rows: usize, cell: impl Fn(usize) -> Cell<'a>) {
-        let (mut outlines, mut slots) = ([Outline::NONE; BATCH], [0; BATCH]);
+        let (mut looked_for, mut slots) = ([(Outline::NONE, 0); BATCH], [0; BATCH]);
         self.keys.reserve(rows);
         for batch in (0..rows).step_by(BATCH).map(|start| start..rows.min(start + BATCH)) {
-            for (outline, row) in outlines.iter_mut().zip(batch.clone()) {
-                let word = if let Cell::Text(text) = cell(row) { Outline::of_word(text) } else { None };
-                *outline = word.unwrap_or(Outline::NONE);
+            for (looked_for, row) in looked_for.iter_mut().zip(batch.clone()) {
+                *looked_for =
+                    if let Cell::Text(text) = cell(row) { Outline::with_hash(text) } else { (Outline::NONE, 0) };
             }
-            for (slot, outline) in slots.iter_mut().zip(&outlines) {
-                *slot = self.slots.get(outline.hash() & (self.slots.len() - 1)).copied().unwrap_or_default();
+            for (slot, (_, hash)) in slots.iter_mut().zip(&looked_for) {
+                *slot = self.slots.get(hash & (self.slots.len() - 1)).copied().unwrap_or_default();
             }
-            for ((slot, outline), row) in slots.iter().zip(&outlines).zip(batch) {
+            for ((slot, (outline, _)), row) in slots.iter().zip(&looked_for).zip(batch) {
                 let number = slot.wrapping_sub(1);
                 let found = usize::try_from(number).ok().and_then(|number| self.outlines.get(number));
-                let is_found = found == Some(outline);
+                let is_found =
+                    found == Some(outline) && (outline.length <= WORD_BYTES || self.is_text(number, cell(row)));
                 let number =
                     if is_found { i32::try_from(number).unwrap_or_default() } else { self.number_cell(cell(row)) };
                 self.keys.push(number);
             }
         }
+    }
+
+    /// Whether a number's text is this one, of those that begin and end alike.
+    fn is_text(&self, number: u32, cell: Cell<'_>) -> bool {
+        let held = usize::try_from(number).ok().and_then(|number| self.held.get(number));
+        matches!((held, cell), (Some(Held::Text(held)), Cell::Text(text)) if held.of(&self.text) == text.bytes())
     }
 
     /// The different cells, in the order in which they came first.
@@ -129,6 +139,21 @@ impl Dictionary {
     /// The same, in the place of the dictionary.
     pub(crate) fn into_keys(self) -> Vec<i32> {
         self.keys
+    }
+
+    /// How many different cells there are.
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Bytes of all of them.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether it has grown large, and does not pay.
+    pub(crate) fn is_in_vain(&self) -> bool {
+        self.held.len() > LEAST_IN_VAIN && !self.pays()
     }
 
     /// Whether cells occur twice on average, so that what is written of each is less with the dictionary.
@@ -154,9 +179,9 @@ impl Dictionary {
 
     /// The number of a text. One of many that collide is held for each row that has it.
     fn number(&mut self, text: Field<'_>) -> i32 {
-        let outline = Outline::of(text);
+        let (outline, hash) = Outline::with_hash(text);
         let mut free = None;
-        for place in self.places(outline.hash_of(text)) {
+        for place in self.places(hash) {
             let slot = self.slots.get(place).copied().unwrap_or_default();
             let Some(number) = slot.checked_sub(1) else {
                 free = Some(place);
@@ -185,12 +210,8 @@ impl Dictionary {
 
     /// Whether this is the text of a number.
     fn is(&self, number: u32, outline: Outline, text: Field<'_>) -> bool {
-        let Ok(number) = usize::try_from(number) else { return false };
-        let is_alike = self.outlines.get(number).is_some_and(|held| *held == outline);
-        let held = self.held.get(number);
-        is_alike
-            && (text.len() <= WORD_BYTES
-                || matches!(held, Some(Held::Text(held)) if held.of(&self.text) == text.bytes()))
+        let held = usize::try_from(number).ok().and_then(|number| self.outlines.get(number));
+        held == Some(&outline) && (text.len() <= WORD_BYTES || self.is_text(number, Cell::Text(text)))
     }
 
     fn keep(&mut self, text: &[u8]) -> Span {
@@ -209,9 +230,10 @@ impl Dictionary {
     /// Gives all texts a place among four times as many slots; those that find none are from now on not found.
     fn grow(&mut self) {
         self.slots = vec![0; self.slots.len() * 4];
-        for (number, (outline, held)) in (1..).zip(self.outlines.iter().zip(&self.held)) {
+        for (number, held) in (1..).zip(&self.held) {
             let Held::Text(text) = held else { continue };
-            let mut places = self.places(outline.hash_of(Field::at(&self.text, *text)));
+            let (_, hash) = Outline::with_hash(Field::at(&self.text, *text));
+            let mut places = self.places(hash);
             let free = places.find(|place| self.slots.get(*place) == Some(&0));
             if let Some(slot) = free.and_then(|free| self.slots.get_mut(free)) {
                 *slot = number;
@@ -224,24 +246,20 @@ impl Outline {
     /// That of no text.
     const NONE: Self = Self { bits: [0; 2], length: usize::MAX };
 
-    fn of(text: Field<'_>) -> Self {
-        let end = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let ends = || [end(text.bytes().first_chunk()), end(text.bytes().last_chunk())];
-        Self::of_word(text).unwrap_or_else(|| Self { bits: ends(), length: text.len() })
-    }
-
+    /// That of a text, and by what the text is looked for.
     #[inline]
-    fn of_word(text: Field<'_>) -> Option<Self> {
-        text.word().map(|word| Self { bits: halves(word.bits), length: word.length })
+    fn with_hash(text: Field<'_>) -> (Self, usize) {
+        let Some(word) = text.word() else { return Self::of_long(text) };
+        let outline = Self { bits: halves(word.bits), length: word.length };
+        (outline, outline.hash())
     }
 
-    /// By what a text is looked for.
-    fn hash_of(self, text: Field<'_>) -> usize {
-        if text.len() <= WORD_BYTES {
-            self.hash()
-        } else {
-            usize::try_from(rapidhash_v3(text.bytes())).unwrap_or_default()
-        }
+    /// The same of a text that is no word.
+    fn of_long(text: Field<'_>) -> (Self, usize) {
+        let end = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let bits = [end(text.bytes().first_chunk()), end(text.bytes().last_chunk())];
+        let hash = usize::try_from(rapidhash_v3(text.bytes())).unwrap_or_default();
+        (Self { bits, length: text.len() }, hash)
     }
 
     /// That of a word. The same in every process, as what collides decides over the bytes of a chunk.
@@ -257,12 +275,6 @@ impl Outline {
     }
 }
 
-#[inline]
-fn halves(bits: u128) -> [u64; 2] {
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
-    [half(bits), half(bits >> 64)]
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -275,10 +287,11 @@ mod tests {
 
     /// The dictionary of a column that earns it, made in two parts.
     fn dictionary<'a>(rows: usize, cell: impl Fn(usize) -> Cell<'a>) -> Option<Dictionary> {
-        let mut dictionary = Dictionary::begin(rows.min(2048), &cell, <[u8]>::is_empty)?;
-        let first = rows / 3;
-        dictionary.add(first, &cell);
-        dictionary.add(rows - first, |row| cell(first + row));
+        let begun = rows.min(2048);
+        let mut dictionary = Dictionary::begin(begun, rows, &cell, <[u8]>::is_empty)?;
+        let part = (rows - begun) / 3;
+        dictionary.add(part, |row| cell(begun + row));
+        dictionary.add(rows - begun - part, |row| cell(begun + part + row));
         dictionary.pays().then_some(dictionary)
     }
 

@@ -24,7 +24,7 @@ use crate::error::SplitError;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
-pub(crate) const ENCODER: u32 = 2;
+pub(crate) const ENCODER: u32 = 3;
 
 /// One encoded row group, and where its bytes are.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ mod tests {
 
     use super::*;
     use crate::assemble::footer;
-    use crate::batch::Values;
+    use crate::batch::{Keyed, Values};
 
     /// Columns of every type that text is decoded to, made of the same few numbers.
     fn columns(numbers: &[Option<i64>]) -> Vec<ArrayRef> {
@@ -289,7 +289,8 @@ mod tests {
         let dictionary = dictionary.as_dictionary::<Int32Type>();
         let null = i32::try_from(dictionary.values().len()).unwrap();
         let values = concat(&[dictionary.values(), &new_null_array(column.data_type(), 1)]).unwrap();
-        Values::Keyed(dictionary.keys().iter().map(|key| key.unwrap_or(null)).collect(), values)
+        let keys = dictionary.keys().iter().map(|key| key.unwrap_or(null)).collect();
+        Values::Keyed(Keyed { keys, values, are_all_used: false })
     }
 
     fn file_of(row_group: &RowGroup) -> Bytes {

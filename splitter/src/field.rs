@@ -7,6 +7,7 @@ pub(crate) const WORD_BYTES: usize = 16;
 
 /// A one in each byte.
 const ONES: u128 = u128::MAX / 0xff;
+const ONES_IN_HALF: u64 = u64::MAX / 0xff;
 
 /// All bits of the first so many bytes.
 const FIRST: [u128; WORD_BYTES + 1] = {
@@ -113,16 +114,33 @@ impl Word {
     /// The number that it is in digits; `None` where a byte is no digit, or there is none.
     #[inline]
     pub(crate) fn number(self) -> Option<u64> {
-        let unused = u32::try_from(WORD_BYTES - self.length).ok()? * 8;
+        // Most numbers are of few digits, with which there is half as much to do.
+        let Some(unused) = 8_usize.checked_sub(self.length) else { return self.long_number() };
+        let [digits, _] = halves(self.bits);
         // With as many zeros before it as there is room for.
+        let digits = (digits ^ (ONES_IN_HALF * u64::from(b'0'))).checked_shl(u32::try_from(unused).ok()? * 8)?;
+        let beyond_nine = digits.wrapping_add(ONES_IN_HALF * (0x7f - 9)) | digits;
+        (beyond_nine & (ONES_IN_HALF << 7) == 0).then(|| eight_digits(digits))
+    }
+
+    #[inline]
+    fn long_number(self) -> Option<u64> {
+        let unused = u32::try_from(WORD_BYTES - self.length).ok()? * 8;
         let digits = (self.bits ^ (ONES * u128::from(b'0'))).checked_shl(unused)?;
         let beyond_nine = digits.wrapping_add(ONES * (0x7f - 9)) | digits;
         if beyond_nine & (ONES << 7) != 0 {
             return None;
         }
-        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
-        Some(eight_digits(half(digits)) * 100_000_000 + eight_digits(half(digits >> 64)))
+        let [first, last] = halves(digits);
+        Some(eight_digits(first) * 100_000_000 + eight_digits(last))
     }
+}
+
+/// The first eight bytes of a word, and the others.
+#[inline]
+pub(crate) fn halves(bits: u128) -> [u64; 2] {
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+    [half(bits), half(bits >> 64)]
 }
 
 /// The number of eight digits, the first in the lowest byte: neighbours are joined to pairs, these to fours, and these to

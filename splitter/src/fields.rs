@@ -2,7 +2,7 @@
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::column::{Cell, Cells, Place, STRIP};
+use crate::column::{Cell, Cells, Place};
 use crate::field::Field;
 use crate::quarantine::Reject;
 use crate::record::{Found, Records, Span, byte};
@@ -105,12 +105,20 @@ impl<'a> Fields<'a> {
 }
 
 impl Cells for Fields<'_> {
-    fn advance(&mut self) -> usize {
+    fn advance(&mut self, most: usize) -> usize {
         self.spans.clear();
         self.rewritten.clear();
         let before = self.found.taken.len();
-        while self.found.taken.len() - before < STRIP && self.read_record() {}
+        self.found.taken.reserve(self.expected().saturating_sub(before));
+        while self.found.taken.len() - before < most && self.read_record() {}
         self.found.taken.len() - before
+    }
+
+    /// As many as records of the length that they had so far, and a few more.
+    fn expected(&self) -> usize {
+        let bytes = self.found.taken.last().map_or(usize::MAX, |row| row.end.max(1));
+        let expected = self.found.taken.len() * self.block.text.len() / bytes;
+        expected + expected / 16
     }
 
     #[inline]

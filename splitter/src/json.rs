@@ -10,7 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use shared::{Column, ColumnNames, ColumnType, NdjsonPolicy};
 
-use crate::column::{Cell, Cells, Place, STRIP};
+use crate::column::{Cell, Cells, Place};
 use crate::field::Field;
 use crate::fields::{Row, Rows, torn_reason};
 use crate::infer::{Evidence, Written};
@@ -123,10 +123,14 @@ impl<'a> Objects<'a> {
 }
 
 impl Cells for Objects<'_> {
-    fn advance(&mut self) -> usize {
+    fn advance(&mut self, most: usize) -> usize {
         self.first += self.count;
-        self.count = STRIP.min(self.found.taken.len() - self.first);
+        self.count = most.min(self.found.taken.len() - self.first);
         self.count
+    }
+
+    fn expected(&self) -> usize {
+        self.found.taken.len()
     }
 
     fn cell(&self, row: usize, (index, column): Place<'_>) -> Cell<'_> {

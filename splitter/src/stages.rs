@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use shared::{Format, Location};
 
-use crate::column::Cells;
+use crate::column::{Cells, STRIP};
 use crate::decode::{Decoded, decode, schema};
 use crate::encode::{ChunkSchema, EncodeError, compression, encode_text};
 use crate::error::SplitError;
@@ -146,5 +146,5 @@ impl Stages {
 
 /// Goes through all rows of a block.
 fn count(rows: &mut impl Cells) -> usize {
-    std::iter::from_fn(|| Some(rows.advance()).filter(|count| *count > 0)).sum()
+    std::iter::from_fn(|| Some(rows.advance(STRIP)).filter(|count| *count > 0)).sum()
 }

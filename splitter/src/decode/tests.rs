@@ -1,9 +1,11 @@
 use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use proptest::prelude::*;
 use shared::Dialect;
 
 use super::*;
+use crate::batch::Values;
 
 #[test]
 fn text_is_utf_8_value_by_value() {
@@ -23,6 +25,20 @@ fn text_is_utf_8_value_by_value() {
     }
 }
 
+#[test]
+fn a_dictionary_that_grows_in_vain_is_given_up() {
+    let column = Column { column_type: ColumnType::Int64, ..Column::of_text("a".to_owned(), "a".to_owned()) };
+    let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+    // By the end of the block it would pay: only while it grows this shows.
+    let numbers = || std::iter::repeat_n(7, 3000).chain(0..40_000).chain(std::iter::repeat_n(7, 40_000));
+    let lines: Vec<String> = numbers().map(|number: i64| format!("{number}\n")).collect();
+    let block = Block { start: 0, text: lines.concat().into(), torn: None };
+    let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
+    assert!(matches!(decoded.rows.columns[0], Values::Plain(_)));
+    let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
+    assert!(rows.column(0).as_primitive::<Int64Type>().values().iter().copied().eq(numbers()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -30,7 +46,7 @@ proptest! {
     #[test]
     fn rows_are_the_same_with_dictionaries_and_without(
         texts in proptest::collection::vec("|NA|\"\"|[0-9]{1,2}(\\.[05])?|2024-0[1-9]-1[0-9]|true|\"a\"\"b\"|[ab]{15,18}|é|ab", 1..40),
-        picks in proptest::collection::vec(any::<proptest::sample::Index>(), 1100..1300),
+        picks in proptest::collection::vec(any::<proptest::sample::Index>(), 2100..3200),
         column_type in proptest::sample::select(vec!["text", "int64", "float64", "date", "decimal(6,1)", "boolean"]),
         bad_records in proptest::sample::select(vec![BadRecords::Quarantine, BadRecords::Null]),
     ) {

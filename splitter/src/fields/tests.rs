@@ -1,10 +1,10 @@
-use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::Column;
 
 use super::*;
-use crate::records::{Framer, behind_line_ends};
+use crate::records::behind_line_ends;
+use crate::records::tests::frame;
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());
@@ -16,7 +16,7 @@ fn read_block(block: &Block, csv: &CsvPolicy) -> (Vec<Vec<Vec<u8>>>, Rows) {
     let mut fields = Fields::new(block, csv, 1 << 20);
     let mut taken = Vec::new();
     loop {
-        let rows = fields.advance();
+        let rows = fields.advance(7);
         if rows == 0 {
             return (taken, fields.into_rows());
         }
@@ -28,23 +28,14 @@ fn read_block(block: &Block, csv: &CsvPolicy) -> (Vec<Vec<Vec<u8>>>, Rows) {
 
 /// Fields of the records that are taken, and the number, place and text of those that are not.
 fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
-    let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
+    let pieces: Vec<_> = text.chunks(piece).collect();
     let (mut taken, mut rejected) = (Vec::new(), Vec::new());
-    let mut decode = |block: &Block| {
-        let (fields, rows) = read_block(block, csv);
+    for block in frame(&csv.dialect, &pieces, block_bytes, 1 << 20) {
+        let (fields, rows) = read_block(&block, csv);
         let text = |field: Vec<u8>| String::from_utf8(field).unwrap();
         taken.extend(fields.into_iter().map(|row| row.into_iter().map(text).collect::<Vec<_>>()));
         let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
         rejected.extend(rows.rejects.iter().map(raw));
-    };
-    for piece in text.chunks(piece) {
-        framer.push(Bytes::copy_from_slice(piece));
-        while let Some(block) = framer.next_block() {
-            decode(&block);
-        }
-    }
-    while let Some(block) = framer.last_block() {
-        decode(&block);
     }
     (taken, rejected)
 }
@@ -140,15 +131,9 @@ type Outcome = Result<Vec<Vec<u8>>, (usize, String)>;
 
 /// What becomes of each record of a text.
 fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> Vec<Outcome> {
-    let mut framer = Framer::new(&csv.dialect, block_bytes, 1 << 20, 0);
-    let mut blocks = Vec::new();
-    for piece in text.chunks(piece) {
-        framer.push(Bytes::copy_from_slice(piece));
-        blocks.extend(std::iter::from_fn(|| framer.next_block()));
-    }
-    blocks.extend(std::iter::from_fn(|| framer.last_block()));
+    let pieces: Vec<_> = text.chunks(piece).collect();
     let mut outcomes = Vec::new();
-    for block in blocks {
+    for block in frame(&csv.dialect, &pieces, block_bytes, 1 << 20) {
         let (fields, rows) = read_block(&block, csv);
         let taken = rows.taken.iter().zip(fields).map(|(place, row)| (place.record, Ok(row)));
         let rejected = rows.rejects.iter().map(|reject| {

@@ -1,0 +1,199 @@
+//! How the texts of a column are read, and the values that come of it.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringArray,
+};
+use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use shared::{Column, ColumnType, CsvPolicy};
+
+use super::Cell;
+use crate::decode::data_type;
+use crate::field::Field;
+use crate::value;
+use crate::value::moment;
+use crate::value::number::{self, Notation};
+
+/// The texts of a column that mean null.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nulls<'a> {
+    /// Whether a text of no letters does.
+    empty: bool,
+    words: &'a [String],
+}
+
+impl<'a> Nulls<'a> {
+    /// None do.
+    pub(crate) const NONE: Self = Self { empty: false, words: &[] };
+
+    /// Those of a CSV source.
+    pub(crate) fn of(csv: &'a CsvPolicy, column: &Column) -> Self {
+        Self { empty: true, words: if column.null_words { &csv.null_words } else { &[] } }
+    }
+
+    /// Whether a text is one of them.
+    pub(crate) fn hold(self, text: &[u8]) -> bool {
+        if text.is_empty() { self.empty } else { self.words.iter().any(|word| word.as_bytes() == text) }
+    }
+}
+
+/// How the texts of a column are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) notation: Notation,
+    pub(crate) nulls: Nulls<'a>,
+}
+
+/// Values of a column that were read so far.
+#[derive(Debug)]
+pub(super) enum Builder {
+    Boolean(BooleanBuilder),
+    Int64(PrimitiveBuilder<Int64Type>),
+    Float64(PrimitiveBuilder<Float64Type>),
+    /// With its precision and scale.
+    Decimal(PrimitiveBuilder<Decimal128Type>, u8, u8),
+    Date(PrimitiveBuilder<Date32Type>),
+    Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
+    TimestampUtc(PrimitiveBuilder<TimestampMicrosecondType>),
+    /// That they are UTF-8 is told of all at once, which is quick.
+    Text(BinaryBuilder),
+}
+
+impl Builder {
+    /// No values of a type yet, and room for so many, and for so many bytes of texts.
+    pub(super) fn new(column_type: ColumnType, rows: usize, bytes: usize) -> Self {
+        fn numbers<T: ArrowPrimitiveType>(column_type: ColumnType, rows: usize) -> PrimitiveBuilder<T> {
+            PrimitiveBuilder::with_capacity(rows).with_data_type(data_type(column_type))
+        }
+        match column_type {
+            ColumnType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
+            ColumnType::Int64 => Self::Int64(numbers(column_type, rows)),
+            ColumnType::Float64 => Self::Float64(numbers(column_type, rows)),
+            ColumnType::Decimal { precision, scale } => Self::Decimal(numbers(column_type, rows), precision, scale),
+            ColumnType::Date32 => Self::Date(numbers(column_type, rows)),
+            ColumnType::Timestamp => Self::Timestamp(numbers(column_type, rows)),
+            ColumnType::TimestampUtc => Self::TimestampUtc(numbers(column_type, rows)),
+            ColumnType::Utf8 => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
+        }
+    }
+
+    /// All of them. A text that is not UTF-8 is null, and noted with its place among them.
+    pub(super) fn finish(self, note: impl FnMut(usize, &[u8])) -> ArrayRef {
+        match self {
+            Self::Boolean(mut values) => Arc::new(values.finish()),
+            Self::Int64(mut values) => Arc::new(values.finish()),
+            Self::Float64(mut values) => Arc::new(values.finish()),
+            Self::Decimal(mut values, ..) => Arc::new(values.finish()),
+            Self::Date(mut values) => Arc::new(values.finish()),
+            Self::Timestamp(mut values) | Self::TimestampUtc(mut values) => Arc::new(values.finish()),
+            Self::Text(mut values) => Arc::new(texts(&values.finish(), note)),
+        }
+    }
+}
+
+fn texts(values: &BinaryArray, mut note: impl FnMut(usize, &[u8])) -> StringArray {
+    StringArray::try_from_binary(values.clone()).unwrap_or_else(|_| {
+        let one_by_one = values.iter().enumerate().map(|(row, value)| {
+            let text = std::str::from_utf8(value?);
+            if text.is_err() {
+                note(row, value?);
+            }
+            text.ok()
+        });
+        one_by_one.collect()
+    })
+}
+
+impl<'a> Reader<'a> {
+    /// Reads values, by the functions that read one of a type that was inferred and told. What cannot be read is null, and noted with
+    /// its place among the cells.
+    pub(super) fn read<'c>(
+        self,
+        cells: impl Iterator<Item = Cell<'c>>,
+        values: &mut Builder,
+        note: impl FnMut(usize, &'c [u8]),
+    ) where
+        'a: 'c,
+    {
+        let Self { column, notation, .. } = self;
+        let (point, format) = (notation.point, column.date_format);
+        macro_rules! read {
+            ($values:expr, $strictly:expr, $told:expr) => {
+                if column.origin.is_told() {
+                    self.values(cells, $told, note, |value| $values.append_option(value))
+                } else {
+                    self.values(cells, $strictly, note, |value| $values.append_option(value))
+                }
+            };
+        }
+        macro_rules! read_texts {
+            ($values:expr, $strictly:expr, $told:expr) => {
+                read!($values, |text: Field<'_>| $strictly(text.bytes()), |text: Field<'_>| $told(text.bytes()))
+            };
+        }
+        match values {
+            Builder::Boolean(values) => read_texts!(values, value::boolean, value::told_boolean),
+            Builder::Int64(values) => read!(values, number::int64, |text| number::told_int64(text, point)),
+            Builder::Float64(values) => {
+                read!(values, |text| number::float64(text, notation), |text| number::told_float64(text, point));
+            }
+            Builder::Decimal(values, precision, scale) => {
+                let (precision, scale) = (*precision, *scale);
+                read!(values, |text| number::decimal(text, notation, precision, scale), |text| {
+                    number::told_decimal(text, point, precision, scale)
+                });
+            }
+            Builder::Date(values) => {
+                read_texts!(values, |text| moment::date(text, format), |text| moment::told_date(text, format));
+            }
+            Builder::Timestamp(values) => {
+                read_texts!(values, |text| moment::timestamp(text, format), |text| moment::told_timestamp(
+                    text, format
+                ));
+            }
+            Builder::TimestampUtc(values) => {
+                read_texts!(values, |text| moment::timestamp_utc(text, format), |text| {
+                    moment::told_timestamp(text, format)
+                });
+            }
+            Builder::Text(values) => {
+                self.values(cells, |text| Some(text.bytes()), note, |value| values.append_option(value));
+            }
+        }
+    }
+
+    /// Values; what cannot be read is null, and noted unless it means that.
+    fn values<'c, V>(
+        self,
+        cells: impl Iterator<Item = Cell<'c>>,
+        read: impl Fn(Field<'c>) -> Option<V>,
+        mut note: impl FnMut(usize, &'c [u8]),
+        mut append: impl FnMut(Option<V>),
+    ) where
+        'a: 'c,
+    {
+        let nulls = self.nulls;
+        // Most texts are values, so whether they mean null is asked first only where one may be both.
+        let empty = nulls.empty.then_some(&[][..]);
+        let are_values = nulls.words.iter().map(String::as_bytes).chain(empty).any(|null| read(null.into()).is_some());
+        for (row, cell) in cells.enumerate() {
+            append(match cell {
+                Cell::Null => None,
+                Cell::Text(text) if are_values && nulls.hold(text.bytes()) => None,
+                Cell::Text(text) => {
+                    let value = read(text);
+                    if value.is_none() && !nulls.hold(text.bytes()) {
+                        note(row, text.bytes());
+                    }
+                    value
+                }
+                Cell::Misfit(text) => {
+                    note(row, text);
+                    None
+                }
+            });
+        }
+    }
+}
