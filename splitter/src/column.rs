@@ -29,6 +29,8 @@ pub(crate) enum Cell<'a> {
 const FIRST_ROWS: usize = 2048;
 
 /// Rows of which all columns are looked at together, while what they are made of is in the processor's nearest caches.
+///
+/// At their end it shows whether a dictionary grows in vain, so this, too, decides a chunk's bytes: see `ENCODER`.
 pub(crate) const STRIP: usize = 512;
 
 /// The cells of many rows, some rows at a time.
@@ -38,6 +40,9 @@ pub(crate) trait Cells {
 
     /// How many there are likely to be in all, for room to be made.
     fn expected(&self) -> usize;
+
+    /// Bytes of all that stands in them, at most.
+    fn bytes(&self) -> usize;
 
     /// What stands in one of these rows, counted from 0, in a column.
     fn cell(&self, row: usize, place: Place<'_>) -> Cell<'_>;
@@ -92,8 +97,10 @@ impl<'a> Decoder<'a> {
         {
             return Self { place, reader, read: Read::Dictionary(dictionary) };
         }
-        let bytes = (0..count).map(|row| if let Cell::Text(text) = cell(row) { text.len() } else { 0 }).sum::<usize>();
-        let values = Builder::new(column_type, rows.expected(), bytes.div_ceil(count.max(1)) * rows.expected());
+        let length = |row| if let Cell::Text(text) = cell(row) { text.len() } else { 0 };
+        let texts = if column_type == ColumnType::Utf8 { count } else { 0 };
+        let bytes = (0..texts).map(length).sum::<usize>().div_ceil(count.max(1)) * rows.expected();
+        let values = Builder::new(column_type, rows.expected(), bytes.min(rows.bytes()));
         let mut decoder = Self { place, reader, read: Read::Plain(values) };
         decoder.take(0, count, rows, misfits);
         decoder

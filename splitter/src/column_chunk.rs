@@ -115,7 +115,7 @@ impl Content {
         Ok(Self { values, keys: None, rows, nulls })
     }
 
-    /// Of the values some may be null, and some no row's.
+    /// Of the values some may be null, and some no row's. Null ones are left out, and keys then count what is left.
     fn of_keyed(column: &Keyed) -> Result<Self, ArrowError> {
         let (keys, values) = (&column.keys, &column.values);
         let rows = keys.len();

@@ -22,14 +22,16 @@ pub(crate) struct Crew(mpsc::Sender<Work>);
 #[error("a thread that encodes has panicked")]
 pub(crate) struct Panicked;
 
-/// Freed memory that the allocator is to keep for each heap, half of it here.
-const KEPT_BYTES: usize = 16 << 20;
+/// Half of the free memory that glibc is to keep at the end of each heap.
+const MAPPING_BYTES: usize = 16 << 20;
 
-/// Has glibc keep what a block took for the next one. It gives free memory at the end of a heap back to the system, page by page to be
-/// taken anew, when it is more than a threshold; and twice the size of a mapping that is freed becomes that threshold
-/// (mallopt(3), `M_MMAP_THRESHOLD`). To other allocators this is a mapping that is never touched.
+/// Has glibc keep what a block took for the next one.
+///
+/// What is free at the end of a heap goes back to the system when it is more than 128 KiB, and is taken anew page by page. Once a mapping is
+/// freed, twice its size is kept instead, and memory up to its size comes from heaps (mallopt(3), `M_MMAP_THRESHOLD`), unless the
+/// environment sets such thresholds. To other allocators this is a mapping that is never touched.
 fn keep_freed_memory() {
-    drop(black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
+    drop(black_box(Vec::<u8>::with_capacity(MAPPING_BYTES)));
 }
 
 impl Crew {

@@ -289,7 +289,11 @@ mod tests {
         let dictionary = dictionary.as_dictionary::<Int32Type>();
         let null = i32::try_from(dictionary.values().len()).unwrap();
         let values = concat(&[dictionary.values(), &new_null_array(column.data_type(), 1)]).unwrap();
-        let keys = dictionary.keys().iter().map(|key| key.unwrap_or(null)).collect();
+        let keys = dictionary.keys();
+        if keys.null_count() == 0 {
+            return Values::Keyed(Keyed::of_all(keys.values().to_vec(), Arc::clone(dictionary.values())));
+        }
+        let keys = keys.iter().map(|key| key.unwrap_or(null)).collect();
         Values::Keyed(Keyed { keys, values, are_all_used: false })
     }
 

@@ -22,6 +22,9 @@ pub(crate) struct Fields<'a> {
     found: Rows,
 }
 
+/// Times as many records as were found that are expected at most.
+const MOST_EXPECTED: usize = 64;
+
 /// The records of a block that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
@@ -114,11 +117,17 @@ impl Cells for Fields<'_> {
         self.found.taken.len() - before
     }
 
-    /// As many as records of the length that they had so far, and a few more.
+    /// As many as records of the length that they had so far, and a few more; but not so many that one long record behind short ones
+    /// has room made for what never comes.
     fn expected(&self) -> usize {
+        let taken = self.found.taken.len();
         let bytes = self.found.taken.last().map_or(usize::MAX, |row| row.end.max(1));
-        let expected = self.found.taken.len() * self.block.text.len() / bytes;
-        expected + expected / 16
+        let expected = taken.saturating_mul(self.block.text.len()) / bytes;
+        (expected + expected / 16).min(taken * MOST_EXPECTED)
+    }
+
+    fn bytes(&self) -> usize {
+        self.block.text.len()
     }
 
     #[inline]

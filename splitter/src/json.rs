@@ -133,6 +133,10 @@ impl Cells for Objects<'_> {
         self.found.taken.len()
     }
 
+    fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     fn cell(&self, row: usize, (index, column): Place<'_>) -> Cell<'_> {
         let place = (self.first + row) * self.json.columns.len() + index;
         let before = place.checked_sub(1).and_then(|before| self.values.get(before));

@@ -74,8 +74,13 @@ mod tests {
             text in proptest::collection::vec(proptest::sample::select(b"a,\"\n\r\0\x80\xff".to_vec()), 0..300),
             wanted in proptest::array::uniform4(proptest::sample::select(b",\"\n\r\0\x80".to_vec())),
         ) {
-            let expected = text.iter().enumerate().filter(|(_, byte)| wanted.contains(byte)).map(|(place, _)| place);
-            prop_assert!(Marks::new(&text, wanted).eq(expected));
+            let expected = |wanted: &[u8]| -> Vec<usize> {
+                text.iter().enumerate().filter(|(_, byte)| wanted.contains(byte)).map(|(place, _)| place).collect()
+            };
+            let [a, b, ..] = wanted;
+            prop_assert!(Marks::new(&text, wanted).eq(expected(&wanted)));
+            prop_assert!(Marks::new(&text, [a, b]).eq(expected(&[a, b])));
+            prop_assert!(Marks::new(&text, [a]).eq(expected(&[a])));
         }
     }
 }

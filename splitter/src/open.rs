@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
     NdjsonPolicy, OnReplace, Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, ToldColumn,
@@ -218,7 +217,7 @@ async fn csv(
                 let text = if is_cut { behind_first_line_end(text, &of_sample.dialect) } else { text };
                 observe_csv(text, &of_sample, ends_open, is_cut)
             };
-            from_sample(source, sample, csv.data_start, observe, merge).await?
+            from_sample(context, source, sample, csv.data_start, observe, merge).await?
         }
         Infer::Full => {
             let of_block = csv.clone();
@@ -247,7 +246,7 @@ async fn ndjson(
         Infer::None | Infer::Sample => {
             let null_words = json.null_words.clone();
             let observe = move |text: &[u8], ends_open, _| Keys::observe(text, &null_words, ends_open);
-            from_sample(source, sample, data_start, observe, Keys::merge).await?
+            from_sample(context, source, sample, data_start, observe, Keys::merge).await?
         }
         Infer::Full => {
             let null_words = json.null_words.clone();
@@ -292,6 +291,7 @@ async fn table_columns(context: &SplitContext) -> Result<Vec<ToldColumn>, SplitE
 
 /// What is observed in each piece of a sample, given whether it may end, and may begin, within a record, put together.
 async fn from_sample<T: Default + Send + 'static>(
+    context: &SplitContext,
     source: &SourceObject,
     sample: &Sample,
     data_start: u64,
@@ -299,16 +299,17 @@ async fn from_sample<T: Default + Send + 'static>(
     merge: impl Fn(&mut T, &T),
 ) -> Result<T, SplitError> {
     let observe = Arc::new(observe);
-    let begin = |text: Bytes, ends_open, is_cut| {
+    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX).min(sample.head.len());
+    let mut pieces = vec![(sample.head.slice(data_start..), !sample.is_whole, false)];
+    pieces.extend(sample.spread.iter().map(|piece| (piece.text.clone(), piece.ends_open, true)));
+    let observed = stream::iter(pieces).map(|(text, ends_open, is_cut)| {
         let observe = Arc::clone(&observe);
         tokio::task::spawn_blocking(move || observe(&text, ends_open, is_cut))
-    };
-    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX).min(sample.head.len());
-    let mut observed = vec![begin(sample.head.slice(data_start..), !sample.is_whole, false)];
-    observed.extend(sample.spread.iter().map(|piece| begin(piece.text.clone(), piece.ends_open, true)));
+    });
+    let mut observed = observed.buffered(context.threads.max(1));
     let mut all = T::default();
-    for observed in observed {
-        merge(&mut all, &observed.await.map_err(|error| SplitError::internal(&source.uri, error))?);
+    while let Some(more) = observed.next().await {
+        merge(&mut all, &more.map_err(|error| SplitError::internal(&source.uri, error))?);
     }
     Ok(all)
 }

@@ -6,6 +6,7 @@ use shared::Dialect;
 
 use super::*;
 use crate::batch::Values;
+use crate::column::Cells;
 
 #[test]
 fn text_is_utf_8_value_by_value() {
@@ -29,33 +30,60 @@ fn text_is_utf_8_value_by_value() {
 fn a_dictionary_that_grows_in_vain_is_given_up() {
     let column = Column { column_type: ColumnType::Int64, ..Column::of_text("a".to_owned(), "a".to_owned()) };
     let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
-    // By the end of the block it would pay: only while it grows this shows.
-    let numbers = || std::iter::repeat_n(7, 3000).chain(0..40_000).chain(std::iter::repeat_n(7, 40_000));
-    let lines: Vec<String> = numbers().map(|number: i64| format!("{number}\n")).collect();
-    let block = Block { start: 0, text: lines.concat().into(), torn: None };
-    let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
-    assert!(matches!(decoded.rows.columns[0], Values::Plain(_)));
-    let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
-    assert!(rows.column(0).as_primitive::<Int64Type>().values().iter().copied().eq(numbers()));
+    // Rows of one number, different ones, and rows of the one again, with which the dictionary would pay at the end.
+    let cases = [
+        (3_000, 40_000, 40_000, true),
+        (3_000, 30_000, 30_000, false),
+        // In vain it is for 202 rows only, at the one end of a strip that is among them: where strips end decides a chunk's bytes.
+        (33_000, 33_100, 20_000, true),
+    ];
+    for (before, different, behind, is_given_up) in cases {
+        let same = |rows| std::iter::repeat_n(7, rows);
+        let numbers = || same(before).chain(10..different + 10).chain(same(behind));
+        let lines: Vec<String> = numbers().map(|number: i64| format!("{number}\n")).collect();
+        let block = Block { start: 0, text: lines.concat().into(), torn: None };
+        let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
+        assert_eq!(matches!(decoded.rows.columns[0], Values::Plain(_)), is_given_up, "{before} {different} {behind}");
+        let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
+        assert!(rows.column(0).as_primitive::<Int64Type>().values().iter().copied().eq(numbers()));
+    }
+}
+
+#[test]
+fn room_is_made_for_no_more_than_a_block_may_hold() {
+    let column = Column::of_text("a".to_owned(), "a".to_owned());
+    let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+    let block = Block { start: 0, text: ["1\n".repeat(3000), "x".repeat(1 << 20)].concat().into(), torn: None };
+    let mut fields = Fields::new(&block, &csv, 1 << 20);
+    assert_eq!(fields.advance(2048), 2048);
+    assert_eq!(fields.expected(), 64 * 2048);
+    assert_eq!(fields.bytes(), block.text.len());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Few rows have no dictionaries, and are read value by value.
+    /// Few rows have no dictionaries, and are read value by value. Of many the first column has one, the second one that does not pay
+    /// in the end, and the third one none, since hardly any of its texts recur.
     #[test]
     fn rows_are_the_same_with_dictionaries_and_without(
-        texts in proptest::collection::vec("|NA|\"\"|[0-9]{1,2}(\\.[05])?|2024-0[1-9]-1[0-9]|true|\"a\"\"b\"|[ab]{15,18}|é|ab", 1..40),
-        picks in proptest::collection::vec(any::<proptest::sample::Index>(), 2100..3200),
+        texts in proptest::collection::vec("|NA|\"\"|[0-9]{1,2}(\\.[05])?|2024-0[1-9]-1[0-9]|true|\"a\"\"b\"|[ab]{15,18}|é|ab|~", 1..40),
+        picks in proptest::collection::vec(any::<proptest::sample::Index>(), 1100..3600),
         column_type in proptest::sample::select(vec!["text", "int64", "float64", "date", "decimal(6,1)", "boolean"]),
         bad_records in proptest::sample::select(vec![BadRecords::Quarantine, BadRecords::Null]),
     ) {
         let mut column = Column::of_text("a".to_owned(), "a".to_owned());
         column.column_type = column_type.parse().unwrap();
         column.null_words = column.column_type != ColumnType::Utf8;
-        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column.clone(), column], null_words: vec!["NA".to_owned()] };
-        let lines: Vec<String> = picks.iter().enumerate().map(|(row, pick)| format!("{},{}\n", pick.get(&texts), row % 7)).collect();
-        let decode = |lines: &[String]| {
+        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column; 3], null_words: vec!["NA".to_owned()] };
+        let line = |(row, pick): (usize, &proptest::sample::Index)| {
+            let text = |one_in: usize| if row % one_in == 0 { pick.get(&texts).clone() } else { row.to_string() };
+            let line = format!("{},{},{}\n", text(1), text(4), text(9));
+            // What no string can hold.
+            line.bytes().map(|byte| if byte == b'~' { 0xff } else { byte }).collect()
+        };
+        let lines: Vec<Vec<u8>> = picks.iter().enumerate().map(line).collect();
+        let decode = |lines: &[Vec<u8>]| {
             let block = Block { start: 0, text: lines.concat().into(), torn: None };
             decode(&block, &(&csv).into(), bad_records, 1 << 20).unwrap()
         };
