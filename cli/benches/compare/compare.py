@@ -252,13 +252,14 @@ def memory(source, cores):
     print(f"  {'':8}" + "".join(f"{size:>8}" for size in chunk_sizes))
     grid = {}
     big = source["csv"].with_name("big.csv")
-    text = source["csv"].read_bytes()
-    end_of_header = text.index(b"\n") + 1
     for gigabytes in (1, 4, 16):
-        with big.open("wb") as file:
-            file.write(text[:end_of_header])
+        # In small pieces: a process is told the memory of the one that started it, too.
+        with source["csv"].open("rb") as text, big.open("wb") as file:
+            header = text.readline()
+            file.write(header)
             while file.tell() < gigabytes * 1_000_000_000:
-                file.write(memoryview(text)[end_of_header:])
+                text.seek(len(header))
+                shutil.copyfileobj(text, file, 1 << 20)
         grid[gigabytes] = []
         for chunk_mb in chunk_sizes:
             out = BASE / "out"
