@@ -67,6 +67,11 @@ pub(crate) async fn run(args: &TuneArgs, output: Output) -> Done {
     let stop = stop::on_signal();
     let outlook = look_ahead(args, &settings, &stop).await?;
     let sampled = outlook.sampled(args.sample_mb)?;
+    if let Some(file) = &args.html {
+        // Found out now, and not when all samples are taken.
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(|source| CliError::Page { file: file.clone(), source })?;
+    }
     let sample_mib = u64::from(args.sample_mb);
     let bench = Bench { source: &args.source, variables: &variables, sample_mib, stop };
     let runs = take_samples(&bench, &sampled).await?;

@@ -16,6 +16,9 @@ pub(super) struct Advice {
 /// Dollars a GB by which a size may be dearer than the cheapest and still count as cheap: a tenth of what a GB costs with its storage.
 const AS_CHEAP: f64 = 0.001;
 
+/// What `CHUNK_SIZE_MB` is where nobody sets it.
+const DEFAULT_MIB: u64 = 100;
+
 /// What the data files of a table should be like: readers open each, and skip none that holds a bit of everything.
 const DATA_FILE_MIB: f64 = 128.0;
 
@@ -26,6 +29,16 @@ const TIME_SHARE: f64 = 0.5;
 /// nearest to what readers like. `None` of no sizes.
 pub(super) fn advise(candidates: &[Candidate], deployment: &Deployment) -> Option<Advice> {
     let smallest = candidates.first()?;
+    if let [only] = candidates
+        && only.chunks <= 1
+        && only.is_held(deployment)
+    {
+        // Larger files of the kind may come, for which the smallest size that was looked at is none to keep to.
+        let from = only.chunk_size_mb;
+        let reason =
+            format!("the whole source is one chunk at any size from {from} on, so none is better than another");
+        return Some(Advice { chunk_size_mb: from.max(DEFAULT_MIB), reason });
+    }
     let is_in_time =
         |candidate: &Candidate| candidate.worker.seconds <= f64::from(deployment.timeout_seconds) * TIME_SHARE;
     let fitting: Vec<&Candidate> =
@@ -47,9 +60,6 @@ fn distance(candidate: &Candidate) -> f64 {
 }
 
 fn reason(best: &Candidate, candidates: &[Candidate], fitting: usize) -> String {
-    if candidates.len() == 1 && best.chunks <= 1 {
-        return "the whole source is one chunk, at this size and at any larger one".to_owned();
-    }
     let fit = match candidates.len() - fitting {
         0 => "all sizes fit these functions".to_owned(),
         1 => "1 size does not fit these functions".to_owned(),
@@ -57,7 +67,7 @@ fn reason(best: &Candidate, candidates: &[Candidate], fitting: usize) -> String 
     };
     let (cost, seconds, data) = (best.cost_per_gb.all, best.worker.seconds, mib(best.data_file_bytes));
     format!(
-        "{fit}; of those that do and cost within a tenth of a cent a GB of the least, here ${cost:.4}, its data files of {data:.0} MiB come \
-         nearest to {DATA_FILE_MIB:.0}, and a worker takes {seconds:.1} s a chunk"
+        "{fit}; of those that do, and are at most a tenth of a cent a GB dearer than the cheapest, its full data files, {data:.0} MiB, come \
+         nearest to {DATA_FILE_MIB:.0}; it costs ${cost:.4} a GB, and a worker takes {seconds:.1} s a chunk"
     )
 }

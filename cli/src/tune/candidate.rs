@@ -81,7 +81,7 @@ pub(super) struct Candidate {
     pub(super) commits: u64,
     /// Expected attempts to commit that another worker was faster than.
     pub(super) conflicts: f64,
-    /// Bytes of data files that come of a chunk.
+    /// Bytes of the data files that come of a full chunk. All but the last one are full.
     pub(super) data_file_bytes: u64,
     /// Dollars for 10^9 bytes of the source.
     pub(super) cost_per_gb: Cost,
@@ -128,7 +128,7 @@ impl Candidate {
             seconds_left: f64::from(deployment.timeout_seconds) - worker.seconds,
             commits: whole.chunks,
             conflicts: lost.conflicts * float(whole.chunks),
-            data_file_bytes: ceiled(chunk_mib * model.data_share * f64::from(1 << 20)),
+            data_file_bytes: ceiled(largest_mib * model.data_share * f64::from(1 << 20)),
             cost_per_gb: consumption.cost(prices, deployment.architecture),
         }
     }

@@ -52,7 +52,22 @@ impl Prices {
         let Some(file) = file else { return Ok(Self::default()) };
         let failed = |reason: String| CliError::Prices { file: file.to_owned(), reason };
         let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+        let prices: Self = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        match prices.each().into_iter().find(|(_, price)| *price < 0.0) {
+            Some((name, price)) => Err(failed(format!("{name} is {price}, and no price is less than 0"))),
+            None => Ok(prices),
+        }
+    }
+
+    fn each(&self) -> [(&'static str, f64); 6] {
+        [
+            ("lambda_gb_second_arm64", self.lambda_gb_second_arm64),
+            ("lambda_gb_second_x86_64", self.lambda_gb_second_x86_64),
+            ("lambda_request", self.lambda_request),
+            ("sqs_request", self.sqs_request),
+            ("s3_write", self.s3_write),
+            ("s3_read", self.s3_read),
+        ]
     }
 
     /// Where and when they hold, for people.

@@ -140,6 +140,10 @@ fn table(document: &Document) -> String {
 /// The lines that were fitted.
 fn model(document: &Document) -> String {
     let model = &document.model;
+    if document.sizes.len() < 2 {
+        // Through one point there is no line.
+        return String::new();
+    }
     let line = |Line { fixed, each }: Line| format!("{fixed:.2} + {each:.4} × MiB of a chunk");
     let Line { fixed, each } = model.splitter_cpu_seconds;
     let peak = |peak: Option<Line>| peak.map_or_else(|| "unknown".to_owned(), line);

@@ -67,7 +67,7 @@ fn for_people() {
     * predicted from the sizes above, of which samples of 128 MiB were split and loaded
     for Lambda on arm64, splitter 1769 MB, 10 workers of 1769 MB and 300 s at once on the table
     prices of us-east-1, 2026-05, without storage; --prices FILE has others; memory as measured, from MB with a quarter to spare
-    recommended: CHUNK_SIZE_MB=200: all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 5.3 s a chunk
+    recommended: CHUNK_SIZE_MB=200: all sizes fit these functions; of those that do, and are at most a tenth of a cent a GB dearer than the cheapest, its full data files, 150 MiB, come nearest to 128; it costs $0.0009 a GB, and a worker takes 5.3 s a chunk
     "#);
 }
 
@@ -77,7 +77,7 @@ fn for_machines() {
     document["sizes"].as_array_mut().unwrap().drain(1..5);
     round(&mut document);
     insta::assert_snapshot!(document.to_string(), @r#"
-    {"bytes":4000000000,"deployment":{"architecture":"arm64","concurrency":10,"splitter_memory_mb":1769,"timeout_seconds":300,"worker_memory_mb":1769},"format":"csv","model":{"data_share":0.75,"splitter_cores":1.533333,"splitter_cpu_seconds":{"each":1.5,"fixed":0.1},"splitter_peak_mib":{"each":0.0,"fixed":140.0},"worker_cores":1.0,"worker_cpu_seconds":{"each":0.02,"fixed":0.1},"worker_peak_mib":{"each":0.5,"fixed":80.0}},"prices":{"date":"2026-05","lambda_gb_second_arm64":0.000013,"lambda_gb_second_x86_64":0.000017,"lambda_request":0.0,"region":"us-east-1","s3_read":0.0,"s3_write":5e-6,"sqs_request":0.0},"recommended":{"chunk_size_mb":200,"reason":"all sizes fit these functions; of those that do and cost within a tenth of a cent a GB of the least, here $0.0009, its data files of 150 MiB come nearest to 128, and a worker takes 5.3 s a chunk"},"rows":30000000,"sample_mb":128,"sizes":[{"basis":"measured","chunk_size_mb":16,"chunks":75,"commits":75,"conflicts":52.073007,"cost_per_gb":{"all":0.002369,"lambda":0.001031,"s3":0.001315,"sqs":0.000023},"data_file_bytes":12582912,"seconds":51.327406,"seconds_left":298.282594,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":0.42,"least_memory_mb":128,"peak_bytes":92274688,"seconds":1.717406}},{"basis":"predicted","chunk_size_mb":400,"chunks":3,"commits":3,"conflicts":0.350302,"cost_per_gb":{"all":0.000813,"lambda":0.000453,"s3":0.000359,"sqs":1e-6},"data_file_bytes":314572800,"seconds":59.25518,"seconds_left":290.35482,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":8.1,"least_memory_mb":512,"peak_bytes":293601280,"seconds":9.64518}}],"source":"/drops/<x>.csv"}
+    {"bytes":4000000000,"deployment":{"architecture":"arm64","concurrency":10,"splitter_memory_mb":1769,"timeout_seconds":300,"worker_memory_mb":1769},"format":"csv","model":{"data_share":0.75,"splitter_cores":1.533333,"splitter_cpu_seconds":{"each":1.5,"fixed":0.1},"splitter_peak_mib":{"each":0.0,"fixed":140.0},"worker_cores":1.0,"worker_cpu_seconds":{"each":0.02,"fixed":0.1},"worker_peak_mib":{"each":0.5,"fixed":80.0}},"prices":{"date":"2026-05","lambda_gb_second_arm64":0.000013,"lambda_gb_second_x86_64":0.000017,"lambda_request":0.0,"region":"us-east-1","s3_read":0.0,"s3_write":5e-6,"sqs_request":0.0},"recommended":{"chunk_size_mb":200,"reason":"all sizes fit these functions; of those that do, and are at most a tenth of a cent a GB dearer than the cheapest, its full data files, 150 MiB, come nearest to 128; it costs $0.0009 a GB, and a worker takes 5.3 s a chunk"},"rows":30000000,"sample_mb":128,"sizes":[{"basis":"measured","chunk_size_mb":16,"chunks":75,"commits":75,"conflicts":52.073007,"cost_per_gb":{"all":0.002369,"lambda":0.001031,"s3":0.001315,"sqs":0.000023},"data_file_bytes":12582912,"seconds":51.327406,"seconds_left":298.282594,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":0.42,"least_memory_mb":128,"peak_bytes":92274688,"seconds":1.717406}},{"basis":"predicted","chunk_size_mb":400,"chunks":3,"commits":3,"conflicts":0.350302,"cost_per_gb":{"all":0.000813,"lambda":0.000453,"s3":0.000359,"sqs":1e-6},"data_file_bytes":314572800,"seconds":59.25518,"seconds_left":290.35482,"splitter":{"cpu_seconds":45.1,"least_memory_mb":256,"peak_bytes":146800640,"seconds":49.61},"splitter_calls":1,"worker":{"cpu_seconds":8.1,"least_memory_mb":512,"peak_bytes":293601280,"seconds":9.64518}}],"source":"/drops/<x>.csv"}
     "#);
 }
 
@@ -105,7 +105,7 @@ fn what_the_system_does_not_tell_is_unknown() {
 #[test]
 fn the_deployment_decides() {
     for (more, chunk_size_mb, why) in [
-        (&[][..], 200, "data files of 150 MiB come nearest to 128"),
+        (&[][..], 200, "full data files, 150 MiB, come nearest to 128"),
         (&["--worker-memory-mb", "130"], 32, "4 sizes do not fit"),
         (&["--splitter-memory-mb", "128"], 16, "no size fits"),
         (&["--timeout-seconds", "9"], 100, "2 sizes do not fit"),

@@ -65,7 +65,7 @@ fn a_small_file_is_tuned_in_every_form_and_nothing_is_left() {
         assert_eq!(document["format"], format);
         let sizes = document["sizes"].as_array().unwrap();
         assert_eq!((sizes.len(), &sizes[0]["chunks"]), (1, &Value::from(1)), "{source}");
-        assert_eq!(document["recommended"]["chunk_size_mb"], 16);
+        assert_eq!(document["recommended"]["chunk_size_mb"], 100);
     }
     let mut left: Vec<_> =
         std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -104,9 +104,14 @@ fn the_page_is_written_where_it_is_wanted() {
     place.write("x.csv", "id\n1\n");
     let ran = place.run(&["tune", "x.csv", "--html", "x.html"]);
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert!(ran.stdout.contains("\nrecommended: CHUNK_SIZE_MB=16: the whole source is one chunk"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("\nrecommended: CHUNK_SIZE_MB=100: the whole source is one chunk at any size from 16 on"),
+        "{}",
+        ran.stdout
+    );
     assert!(std::fs::read_to_string(place.path("x.html")).unwrap().starts_with("<!DOCTYPE html>"));
-    let ran = place.run(&["tune", "x.csv", "--html", "no/such/x.html"]);
+    // Before any sample is taken, which would fail here.
+    let ran = place.run(&["tune", "x.csv", "--sql", "select nothing from chunk", "--html", "no/such/x.html"]);
     assert_eq!(ran.status, 1);
     assert!(ran.stderr.contains("cannot write no/such/x.html"), "{}", ran.stderr);
 }
@@ -118,11 +123,13 @@ fn what_cannot_be_tuned_is_told() {
     place.write("empty.csv", "id\n");
     place.write("x.png", b"\x89PNG\r\n\x1a\n");
     place.write("prices.json", "{\"s3\":1}");
+    place.write("free.json", "{\"s3_read\":0,\"s3_write\":-0.1}");
     for (args, status, said) in [
         (&["tune", "none.csv"][..], 3, "none.csv does not exist"),
         (&["tune", "empty.csv"], 3, "has no rows: there is nothing to tune"),
         (&["tune", "x.png"], 3, "this is a PNG image"),
         (&["tune", "x.csv", "--prices", "prices.json"], 2, "cannot use the prices in prices.json: unknown field `s3`"),
+        (&["tune", "x.csv", "--prices", "free.json"], 2, "s3_write is -0.1, and no price is less than 0"),
         (&["tune", "x.csv", "--sizes", "0"], 2, "0 is not in 1..=5120"),
         (&["tune", "x.csv", "--sql", "select nothing from chunk"], 1, "chunks of 16 MiB: "),
     ] {
