@@ -17,7 +17,7 @@ pub(super) struct Advice {
 const AS_CHEAP: f64 = 0.001;
 
 /// What `CHUNK_SIZE_MB` is where nobody sets it.
-const DEFAULT_MIB: u64 = 100;
+pub(super) const DEFAULT_MIB: u64 = 100;
 
 /// What the data files of a table should be like: readers open each, and skip none that holds a bit of everything.
 const DATA_FILE_MIB: f64 = 128.0;

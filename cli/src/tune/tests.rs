@@ -118,6 +118,12 @@ fn the_deployment_decides() {
 }
 
 #[test]
+fn a_source_of_one_chunk_is_no_reason_for_another_size_than_the_default() {
+    let settings = Settings::from_lookup(|_| None).unwrap();
+    assert_eq!(advice::DEFAULT_MIB << 20, settings.chunk_bytes);
+}
+
+#[test]
 fn more_workers_meet_more_and_more_memory_is_faster() {
     let of = |more: &[&str]| reported(more, true).sizes[0];
     let (few, many) = (of(&["--concurrency", "2"]), of(&["--concurrency", "100"]));
