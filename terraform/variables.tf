@@ -625,22 +625,6 @@ variable "null_words" {
   }
 }
 
-variable "sql_memory_mb" {
-  description = "Memory that the SQL of one chunk may use, in MiB (SQL_MEMORY_MB)."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = var.sql_memory_mb == null ? true : var.sql_memory_mb >= 16 && floor(var.sql_memory_mb) == var.sql_memory_mb
-    error_message = "sql_memory_mb must be a whole number of at least 16."
-  }
-
-  validation {
-    condition     = var.sql_memory_mb == null ? true : var.sql_memory_mb < var.worker_memory_mb
-    error_message = "sql_memory_mb must be below worker_memory_mb, which it is a part of."
-  }
-}
-
 variable "data_files" {
   description = "What data files are made of (DATA_FILES): as-split, the chunks as they are where the table takes them so, or rewritten, all rows encoded anew."
   type        = string

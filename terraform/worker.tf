@@ -17,7 +17,6 @@ locals {
     COMMIT_BACKOFF_MAX_MS     = var.commit_backoff_max_ms
     BAD_RECORDS               = var.bad_records
     MAX_BAD_RECORDS           = var.max_bad_records
-    SQL_MEMORY_MB             = var.sql_memory_mb
     DATA_FILES                = var.data_files
     COMPLETION_TOPIC_ARN      = var.completion_topic_arn
     RUST_LOG                  = local.log_filter

@@ -67,7 +67,6 @@ variables! {
     "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
     "COMMIT_BACKOFF_MAX_MS" = "5000": "bound for the mean wait, in milliseconds";
     "COMPLETION_TOPIC_ARN" = "": "SNS topic that is told of each job that is done, by its ARN; a FIFO topic passes each notice on once";
-    "SQL_MEMORY_MB" = "256": "memory that the SQL of one chunk may use, in MiB, from 16";
 }
 
 /// All settings, checked.
@@ -125,8 +124,6 @@ pub struct Settings {
     pub commit: BackoffSettings,
     /// `COMPLETION_TOPIC_ARN`.
     pub completion_topic_arn: Option<String>,
-    /// `SQL_MEMORY_MB`, in bytes.
-    pub sql_memory_bytes: u64,
 }
 
 /// Records of a source that a percentage says something about, at least, unless they are all.
@@ -239,7 +236,6 @@ impl Settings {
                 max_elapsed: None,
             },
             completion_topic_arn: read.optional("COMPLETION_TOPIC_ARN", "the ARN of an SNS topic", topic_arn)?,
-            sql_memory_bytes: mib(read.number("SQL_MEMORY_MB", 16, 1 << 20)?),
         })
     }
 

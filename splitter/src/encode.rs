@@ -1,11 +1,12 @@
 //! Rows become encoded row groups, none of which is too large for a chunk.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
-use arrow::compute::{cast, take};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema};
 use bytes::Bytes;
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
@@ -208,13 +209,27 @@ fn earns_dictionary(column: &ArrayRef) -> Result<bool, ParquetError> {
     if rows < SAMPLE_RUNS * SAMPLE_RUN || !has_many_values {
         return Ok(true);
     }
-    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(column.data_type().clone()));
     let places = (0..SAMPLE_RUNS).flat_map(|run| (0..SAMPLE_RUN).map(move |place| run * (rows / SAMPLE_RUNS) + place));
     let places: UInt64Array = places.filter_map(|place| u64::try_from(place).ok()).collect();
     let sample = take(column, &places, None)?;
     let values = sample.len() - sample.null_count();
-    let different = cast(&sample, &dictionary)?.as_any_dictionary_opt().map_or(0, |sample| sample.values().len());
-    Ok(different + values / REPEATED_SHARE <= values)
+    Ok(different(&sample) + values / REPEATED_SHARE <= values)
+}
+
+/// How many different values there are in a column of text, or of values that all have one width.
+fn different(column: &ArrayRef) -> usize {
+    let data = column.to_data();
+    let values: HashSet<&[u8]> = match (column.data_type().primitive_width(), column.as_string_opt::<i32>()) {
+        (Some(width), _) => {
+            let from = data.offset() * width;
+            let values = data.buffers().first().and_then(|values| values.get(from..)).unwrap_or_default();
+            let rows = values.chunks_exact(width).take(column.len()).enumerate();
+            rows.filter(|(row, _)| column.is_valid(*row)).map(|(_, value)| value).collect()
+        }
+        (None, Some(texts)) => texts.iter().flatten().map(str::as_bytes).collect(),
+        (None, None) => HashSet::new(),
+    };
+    values.len()
 }
 
 fn row_group(metadata: &ParquetMetaData, file: Bytes) -> Result<RowGroup, ParquetError> {
@@ -233,7 +248,7 @@ mod tests {
         BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
         new_null_array,
     };
-    use arrow::compute::concat;
+    use arrow::compute::{cast, concat};
     use arrow::datatypes::{Float64Type, Int32Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
@@ -295,6 +310,18 @@ mod tests {
         }
         let keys = keys.iter().map(|key| key.unwrap_or(null)).collect();
         Values::Keyed(Keyed { keys, values, are_all_used: false })
+    }
+
+    #[test]
+    fn different_values_are_those_of_a_dictionary() {
+        let numbers: Vec<_> = (0..200).map(|row| (row % 7 > 0).then_some(row * row % 23)).collect();
+        for column in columns(&numbers).into_iter().skip(1) {
+            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(column.data_type().clone()));
+            for column in [column.slice(0, 0), column.slice(3, 100), column] {
+                let values = cast(&column, &dictionary).unwrap().as_any_dictionary().values().len();
+                assert_eq!(different(&column), values, "{}", column.data_type());
+            }
+        }
     }
 
     fn file_of(row_group: &RowGroup) -> Bytes {

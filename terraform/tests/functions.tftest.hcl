@@ -126,7 +126,6 @@ run "all_settings" {
     csv_skip_lines                = "3"
     csv_decimal                   = ","
     null_words                    = ["-", "n/a"]
-    sql_memory_mb                 = 512
     data_files                    = "rewritten"
     log_level                     = "debug"
     max_record_mb                 = 16
@@ -207,7 +206,6 @@ run "all_settings" {
       COMMIT_BACKOFF_MAX_MS     = "5000"
       BAD_RECORDS               = "null"
       MAX_BAD_RECORDS           = "0.5%"
-      SQL_MEMORY_MB             = "512"
       DATA_FILES                = "rewritten"
       COMPLETION_TOPIC_ARN      = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })

@@ -198,7 +198,6 @@ run "tables_and_rows" {
     csv_skip_lines        = "-1"
     csv_decimal           = ";"
     null_words            = ["a,b"]
-    sql_memory_mb         = 8
     data_files            = "copied"
     column_names          = "upper"
     commit_max_attempts   = 0
@@ -232,7 +231,6 @@ run "tables_and_rows" {
     var.csv_skip_lines,
     var.csv_decimal,
     var.null_words,
-    var.sql_memory_mb,
     var.data_files,
     var.column_names,
     var.commit_max_attempts,
@@ -337,7 +335,6 @@ run "do_not_fit" {
   command = plan
 
   variables {
-    sql_memory_mb               = 1769
     commit_backoff_initial_ms   = 100
     commit_backoff_max_ms       = 50
     worker_batch_size           = 11
@@ -350,7 +347,6 @@ run "do_not_fit" {
 
   expect_failures = [
     var.commit_backoff_max_ms,
-    var.sql_memory_mb,
     var.worker_batch_window_seconds,
     var.security_group_ids,
     var.table_uri,

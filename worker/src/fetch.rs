@@ -1,6 +1,6 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -43,14 +43,6 @@ pub(crate) struct ChunkFile {
     metadata: ArrowReaderMetadata,
     schema: SchemaRef,
     rows: u64,
-    scan: Mutex<ScanState>,
-}
-
-/// What scans have found so far.
-#[derive(Debug, Default)]
-struct ScanState {
-    verified: bool,
-    failure: Option<LoadError>,
 }
 
 impl ChunkFile {
@@ -105,7 +97,6 @@ impl ChunkFile {
             schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
             metadata,
             rows,
-            scan: Mutex::default(),
         }))
     }
 
@@ -176,28 +167,6 @@ impl ChunkFile {
             }
         });
         batches.boxed()
-    }
-
-    /// Makes sure that the whole chunk was verified, which a reader that stopped early has not done.
-    pub(crate) async fn ensure_verified(&self) -> Result<(), LoadError> {
-        if self.state().verified || self.checksum.is_none() {
-            return Ok(());
-        }
-        let mut check = Check { file: self, checksum: Checksum::default(), done: 0 };
-        check.finish().await
-    }
-
-    /// Keeps the error that a stream was ended with, for streams whose reader passes on only its text.
-    pub(crate) fn keep_failure(&self, error: LoadError) {
-        self.state().failure.get_or_insert(error);
-    }
-
-    pub(crate) fn take_failure(&self) -> Option<LoadError> {
-        self.state().failure.take()
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, ScanState> {
-        self.scan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Decodes one row group while the next is being read.
@@ -359,7 +328,6 @@ impl Check<'_> {
             self.add(file.footer_start, &file.footer).await?;
             file.compare(&self.checksum.text())?;
         }
-        file.state().verified = true;
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod replace;
 mod rewrite;
 mod route;
 mod row_hash;
+mod sql;
 mod statistics;
 mod table;
 mod tables;

@@ -26,7 +26,7 @@ pub(crate) async fn rewrite(
     chunk: &RoutedChunk,
     file: &Arc<ChunkFile>,
 ) -> Result<(Plan, Vec<Add>, Account), LoadError> {
-    let rows = transform(file, chunk, context.settings.sql_memory_bytes).await?;
+    let rows = transform(file, chunk)?;
     let accommodated = plan.accommodate(&rows.schema);
     let (plan, sources) = accommodated.map_err(|reason| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
@@ -34,12 +34,11 @@ pub(crate) async fn rewrite(
     })?;
     let mut files = DataFiles::new(table, &plan);
     let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
-    let counted = match written {
-        Ok(written) => file.ensure_verified().await.map(|()| written.account(file.rows())),
-        Err(error) => Err(error),
-    };
-    match counted {
-        Ok(account) => Ok((plan, files.finish(Some(&chunk.app_id)).await?, account)),
+    match written {
+        Ok(written) => {
+            let adds = files.finish(Some(&chunk.app_id)).await?;
+            Ok((plan, adds, written.account(file.rows())))
+        }
         Err(error) => {
             files.abort().await;
             Err(error)

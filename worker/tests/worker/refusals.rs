@@ -34,8 +34,8 @@ async fn a_damaged_chunk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_behind_what_sql_reads() {
-    let world = World::new(Load { sql: Some("select id from chunk limit 1"), ..Load::default() }).await;
+async fn damage_where_sql_keeps_no_row() {
+    let world = World::new(Load { sql: Some("select id from chunk where id < 1"), ..Load::default() }).await;
     let task = world.chunk(0, &numbered(0..100_000)).await;
     let path = world.area.chunk(0).key().to_owned();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -43,7 +43,7 @@ async fn damage_behind_what_sql_reads() {
     bytes[place] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let reason = world.rejected(task).await;
-    assert!(reason.contains("its checksum is crc64nvme:"), "{reason}");
+    assert!(reason.contains("is damaged") || reason.contains("no Parquet file"), "{reason}");
     assert!(world.no_table());
 }
 
@@ -92,18 +92,42 @@ async fn sql_that_is_not_a_query_of_the_chunk() {
     for (sql, word) in [
         ("select random() as r from chunk", "random()"),
         ("select id from chunk where now() > timestamp '2020-01-01'", "now()"),
-        ("select id, (select max(uuid()) from source) as u from chunk", "uuid()"),
+        ("select id, (select uuid() from source) as u from chunk", "uuid()"),
         ("select current_date() as d from chunk", "current_date()"),
-        ("create table t as select * from chunk", "DDL not supported"),
-        ("insert into chunk select * from chunk", "DML not supported"),
-        ("set x = 1", "Statement not supported"),
-        ("explain select * from chunk", "it is no query"),
-        ("select 1 as a; select 2 as a", "single SQL statement"),
+        ("create table t as select * from chunk", "it is not one query"),
+        ("insert into chunk select * from chunk", "it is not one query"),
+        ("set x = 1", "it is not one query"),
+        ("explain select * from chunk", "it is not one query"),
+        ("select 1 as a; select 2 as a", "it is not one query"),
+        ("", "it is not one query"),
+        ("select id into t from chunk", "SELECT INTO"),
         ("select nothing from chunk", "hint: the columns of chunk are id, name"),
-        ("select id from other", "other"),
+        ("select id from other", "there is no table 'other', only 'chunk', also called 'source'"),
+        ("select id from a.chunk", "there is no table 'a.chunk'"),
         ("select", "hint: the columns of chunk are id, name"),
-        ("select count(*) from chunk", "in SQL, AS gives another name"),
-        ("select chunk.id, source.id from chunk join source on chunk.id = source.id", "one name"),
+        ("select id + 1 from chunk", "in SQL, AS gives another name"),
+        ("select id, id from chunk", "unique"),
+        ("select id from chunk where name", "boolean"),
+        ("select id from chunk where no_such(id)", "Invalid function 'no_such'"),
+        ("select no_such(id) as id from chunk", "each row is taken by itself, so none looks at several"),
+        ("select count(*) as n from chunk", "so none looks at several"),
+        ("select id, row_number() over (order by id) as n from chunk", "OVER does not"),
+        ("select id from chunk group by id", "GROUP BY does not take each row by itself"),
+        ("select distinct id from chunk", "DISTINCT does not"),
+        ("select id from chunk union select id from source", "DISTINCT does not"),
+        ("select id from chunk order by id", "ORDER BY does not"),
+        ("select id from chunk limit 1", "LIMIT does not"),
+        ("select chunk.id from chunk join source on chunk.id = source.id", "a join does not"),
+        ("select 1 as id", "a query without FROM does not"),
+        ("select * from (values (1)) as t(id)", "VALUES does not"),
+        ("select unnest([1, 2]) as id, unnest([3]) as n from chunk", "unnest() takes one list, and that once"),
+        ("select unnest(unnest([[1]])) as id from chunk", "unnest() takes one list, and that once"),
+        ("select unnest(id) as id from chunk", "unnest"),
+        ("select id from chunk where id in (select id from source)", "a query within an expression does not"),
+        ("select id from chunk where exists (select id from source)", "a query within an expression does not"),
+        ("select (select id from source) as id from chunk", "a query within an expression does not"),
+        ("select @@version as v from chunk", "@@version"),
+        ("select $1 as v from chunk", "$1"),
         ("select cast(name as bigint) as n from chunk", "Cannot cast string 'n0'"),
     ] {
         let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
@@ -112,16 +136,6 @@ async fn sql_that_is_not_a_query_of_the_chunk() {
         assert!(reason.contains(word), "{sql}: {reason}");
         assert!(world.no_table(), "{sql}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sql_that_needs_too_much_memory() {
-    let sql = "select chunk.id, array_agg(source.name) as names from chunk join source on true group by chunk.id";
-    let mut world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
-    world.context.settings.sql_memory_bytes = 1 << 20;
-    let task = world.chunk(0, &numbered(0..2_000)).await;
-    let reason = world.rejected(task).await;
-    assert!(reason.contains("SQL_MEMORY_MB"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,13 +34,53 @@ async fn sql_filters_renames_and_casts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_may_read_the_chunk_twice_and_make_rows() {
-    let sql = "select chunk.id, source.name from chunk join source on chunk.name = source.name";
+    let sql = "with own as (select * from chunk where id >= 10) \
+               select id, name from own union all select -id as other, upper(name) from source where id >= 20";
     let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
     let task = world.chunk(0, &numbered(0..30)).await;
     world.load_done(&[task]).await;
-    assert_eq!(world.rows().await.len(), 300);
+    let mut all = expected(10..30);
+    all.extend((20..30).map(|id| format!("id=-{id} name=N{}", id % 3)));
+    all.sort();
+    assert_eq!(world.rows().await, all);
     let rows = world.chunk_receipt(0).await.rows;
-    assert_eq!(rows, Rows { read: 30, committed: 300, added: 270, ..Rows::default() });
+    assert_eq!(rows, Rows { read: 30, committed: 30, ..Rows::default() });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_makes_a_row_of_each_value_of_a_list() {
+    let sql = "select id, unnest(case id when 0 then null else string_to_array(name, '|') end) as tag, id + 1 as next from chunk";
+    let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
+    let names = strings(&[Some("lost"), Some("a|b"), None, Some(""), Some("c")]);
+    let rows = batch(vec![("id", longs(&[Some(0), Some(1), Some(2), Some(3), Some(4)])), ("name", names)]);
+    let task = world.chunk(0, &rows).await;
+    world.load_done(&[task]).await;
+    assert_eq!(world.rows().await, ["id=1 tag=a next=2", "id=1 tag=b next=2", "id=4 tag=c next=5"]);
+    assert_eq!(world.chunk_receipt(0).await.rows, Rows { read: 5, committed: 3, filtered: 2, ..Rows::default() });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_has_the_functions_of_one_row() {
+    for (expression, value) in [
+        ("coalesce(nullif(name, 'n1'), '-')", "-"),
+        ("case when id between 1 and 2 then 'some' else 'many' end", "some"),
+        ("cast(trunc(id / 2.0) as int)", "0"),
+        ("regexp_replace(name, '[a-z]', 'X')", "X1"),
+        ("date_trunc('month', timestamp '2024-05-17T03:00:00')", "2024-05-01T00:00:00"),
+        ("extract(year from date '2024-05-17')", "2024"),
+        ("name like 'n_' and id in (1, 5)", "true"),
+        ("substring(name from 2) || '!'", "1!"),
+        ("array_length(make_array(1, id))", "2"),
+        ("named_struct('a', id)['a']", "1"),
+        ("to_timestamp('2024-05-17')", "2024-05-17T00:00:00"),
+        ("cast('12.345' as decimal(5, 2))", "12.35"),
+    ] {
+        let sql = format!("select {expression} as v from chunk where id = 1");
+        let world = World::new(Load { sql: Some(&sql), ..Load::default() }).await;
+        let task = world.chunk(0, &numbered(0..3)).await;
+        world.load_done(&[task]).await;
+        assert_eq!(world.rows().await, [format!("v={value}")], "{expression}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
