@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shared::{LogFormat, init_logs};
+use tracing::Level;
 
 use crate::args::{Args, Command, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand};
 use crate::error::CliError;
@@ -36,9 +37,9 @@ async fn main() -> ExitCode {
     // What runs for long and prints nothing of its own is followed by its log.
     let is_service = matches!(args.command, Command::Work(_));
     let level = match args.verbose.saturating_add(u8::from(is_service)) {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
+        0 => Level::WARN,
+        1 => Level::INFO,
+        _ => Level::DEBUG,
     };
     let format = if is_service && args.json { LogFormat::Json } else { LogFormat::Text };
     init_logs(format, level);

@@ -5,7 +5,10 @@ use std::io::IsTerminal;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::progress::ProgressSnapshot;
 
@@ -21,17 +24,21 @@ pub enum LogFormat {
 /// Turns logs on: Sluice's own at `level`, and nothing of the libraries', whose errors are told by whoever called them;
 /// or whatever `RUST_LOG` says. In a Lambda each line has the call's `requestId`, by a span of the runtime. To be called
 /// once, by a binary.
-pub fn init_logs(format: LogFormat, level: &str) {
-    let ours = ["sluice", "splitter", "worker", "shared"].map(|name| format!("{name}={level}")).join(",");
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("off,lambda_runtime=info,{ours}")));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+pub fn init_logs(format: LogFormat, level: Level) {
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let asked = std::env::var("RUST_LOG").ok().and_then(|targets| targets.parse().ok());
+    let targets = tracing_subscriber::registry().with(asked.unwrap_or_else(|| own(level)));
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match format {
-        LogFormat::Text => logs.with_target(false).with_ansi(is_colored).init(),
+        LogFormat::Text => targets.with(logs.with_target(false).with_ansi(is_colored)).init(),
         // The list of spans ends with the current one, which would be written twice.
-        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Json => targets.with(logs.json().flatten_event(true).with_current_span(false)).init(),
     }
+}
+
+fn own(level: Level) -> Targets {
+    let ours = ["sluice", "splitter", "worker", "shared"].map(|name| (name, level));
+    Targets::new().with_target("lambda_runtime", Level::INFO).with_targets(ours)
 }
 
 /// An error and its causes on one line, each said once.

@@ -9,7 +9,7 @@ use splitter::{HandlerContext, handle_within};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    init_logs(LogFormat::Json, "info");
+    init_logs(LogFormat::Json, tracing::Level::INFO);
     let context = start().await.inspect_err(|error| tracing::error!(reason = %error, "the splitter cannot start"))?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| invoke(&context, event))).await
 }

@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    init_logs(LogFormat::Json, "info");
+    init_logs(LogFormat::Json, tracing::Level::INFO);
     let start = async { Ok::<_, Error>(start(Settings::from_env()?).await) };
     let (context, put_back) =
         start.await.inspect_err(|error| tracing::error!(reason = %error, "the worker cannot start"))?;

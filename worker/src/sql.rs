@@ -4,6 +4,7 @@
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
 mod names;
+mod refuse;
 mod unnest;
 
 use std::sync::Arc;
@@ -14,14 +15,15 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::cast::as_boolean_array;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Result};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::logical_plan::{Filter, Projection, Union};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::{Expr, LogicalPlan, Volatility};
+use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{Optimizer, OptimizerContext};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
@@ -48,8 +50,9 @@ impl Query {
         let Ok([statement @ Statement::Query(_)]) = <[Statement; 1]>::try_from(statements) else {
             return Err(DataFusionError::Plan("it is not one query".to_owned()));
         };
-        let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(explained)?;
-        refuse_what_varies(&plan)?;
+        refuse::unread_clauses(&statement)?;
+        let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
+        refuse::what_varies(&plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
         let (step, schema) = Step::of(&simplified(plan)?)?;
         Ok(Self { step, schema })
@@ -66,18 +69,23 @@ impl Query {
     }
 }
 
-/// Constants are computed once, and what stands several times is.
+/// Constants are computed once, and so is what stands several times; nothing of rows that a filter takes away, nor what nobody
+/// asks for.
 fn simplified(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rules =
-        Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new()), Arc::new(CommonSubexprEliminate::new())]);
+    let rules = Optimizer::with_rules(vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ]);
     rules.optimize(plan, &OptimizerContext::new(), |_, _| {})
 }
 
 /// One thing that is done to rows, behind those that are done before.
 #[derive(Debug)]
 enum Step {
-    /// The rows of the chunk.
-    Chunk,
+    /// The rows of the chunk, with some of its columns or all.
+    Chunk(Option<Vec<usize>>),
     /// Only those rows for which the condition is true.
     Filter { from: Box<Self>, condition: Arc<dyn PhysicalExpr> },
     /// Other columns, computed from those there are.
@@ -91,10 +99,12 @@ enum Step {
 impl Step {
     /// The steps of a plan, and the columns that come out.
     fn of(plan: &LogicalPlan) -> Result<(Self, SchemaRef)> {
-        refuse_subqueries(plan)?;
+        refuse::subqueries(plan)?;
         match plan {
-            LogicalPlan::TableScan(scan) if scan.projection.is_none() && scan.filters.is_empty() => {
-                Ok((Self::Chunk, scan.source.schema()))
+            LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none() => {
+                let all = scan.source.schema();
+                let schema = scan.projection.as_ref().map(|columns| all.project(columns)).transpose()?;
+                Ok((Self::Chunk(scan.projection.clone()), schema.map_or(all, Arc::new)))
             }
             LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input),
             LogicalPlan::Filter(filter) => Self::filter(filter),
@@ -106,7 +116,7 @@ impl Step {
                 Ok((Self::Unnest { from: Box::new(from), unnest }, schema))
             }
             LogicalPlan::Union(union) => Self::union(union),
-            other => Err(looks_at_several(&word_of(other))),
+            other => Err(refuse::node(other)),
         }
     }
 
@@ -143,14 +153,18 @@ impl Step {
 
     fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         match self {
-            Self::Chunk => Ok(vec![batch.clone()]),
+            Self::Chunk(None) => Ok(vec![batch.clone()]),
+            Self::Chunk(Some(columns)) => Ok(vec![batch.project(columns)?]),
             Self::Filter { from, condition } => {
                 from.run(batch)?.iter().map(|batch| filtered(batch, condition.as_ref())).collect()
             }
             Self::Project { from, columns, schema } => {
                 from.run(batch)?.iter().map(|batch| projected(batch, columns, schema)).collect()
             }
-            Self::Unnest { from, unnest } => from.run(batch)?.iter().map(|batch| unnest.run(batch)).collect(),
+            Self::Unnest { from, unnest } => {
+                let unnested = from.run(batch)?.into_iter().map(|batch| unnest.run(&batch));
+                Ok(unnested.collect::<Result<Vec<_>>>()?.concat())
+            }
             Self::Union { queries, schema } => {
                 let mut all = Vec::new();
                 for query in queries {
@@ -182,76 +196,4 @@ fn projected(batch: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &Sc
 
 fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?)
-}
-
-fn refuse_what_varies(query: &LogicalPlan) -> Result<()> {
-    query.apply_with_subqueries(|node| {
-        node.apply_expressions(|expression| {
-            expression.apply(|expression| match varying(expression) {
-                Some(name) => Err(DataFusionError::Plan(format!(
-                    "{name} may give another value at each attempt, and a chunk that is loaded again must give the same rows"
-                ))),
-                None => Ok(TreeNodeRecursion::Continue),
-            })
-        })
-    })?;
-    Ok(())
-}
-
-/// The function of an expression when its value is not decided by its arguments alone.
-fn varying(expression: &Expr) -> Option<String> {
-    let (name, volatility) = match expression {
-        Expr::ScalarFunction(call) => (call.name().to_owned(), call.func.signature().volatility),
-        Expr::ScalarVariable(_, names) => (names.join("."), Volatility::Volatile),
-        _ => return None,
-    };
-    (volatility != Volatility::Immutable).then(|| format!("{name}()"))
-}
-
-fn refuse_subqueries(node: &LogicalPlan) -> Result<()> {
-    node.apply_expressions(|expression| {
-        expression.apply(|expression| match expression {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
-                Err(looks_at_several("a query within an expression"))
-            }
-            _ => Ok(TreeNodeRecursion::Continue),
-        })
-    })?;
-    Ok(())
-}
-
-/// What is written in SQL to have this node.
-fn word_of(plan: &LogicalPlan) -> String {
-    let word = match plan {
-        LogicalPlan::Aggregate(_) => "GROUP BY",
-        LogicalPlan::Distinct(_) => "DISTINCT",
-        LogicalPlan::Sort(_) => "ORDER BY",
-        LogicalPlan::Limit(_) => "LIMIT",
-        LogicalPlan::Join(_) => "a join",
-        LogicalPlan::Values(_) => "VALUES",
-        LogicalPlan::EmptyRelation(_) => "a query without FROM",
-        LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE",
-        LogicalPlan::Ddl(_) => "SELECT INTO",
-        other => return other.display().to_string(),
-    };
-    word.to_owned()
-}
-
-/// Says of a function that is not there that it may be one over several rows.
-fn explained(error: DataFusionError) -> DataFusionError {
-    match error.find_root() {
-        DataFusionError::Plan(text) if text.starts_with("Invalid function") => {
-            let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
-            DataFusionError::Plan(format!("{text}; each row is taken by itself, so none looks at several"))
-        }
-        // There are none whose names could be suggested.
-        DataFusionError::Internal(text) if text.starts_with("No functions registered") => looks_at_several("OVER"),
-        _ => error,
-    }
-}
-
-fn looks_at_several(what: &str) -> DataFusionError {
-    DataFusionError::Plan(format!(
-        "{what} does not take each row by itself, and what comes of a file must not depend on where it was cut"
-    ))
 }

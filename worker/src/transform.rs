@@ -46,6 +46,11 @@ pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &RoutedChunk) -> Result<Ro
 
 /// What the engine says, without its traces.
 fn text_of(error: &DataFusionError) -> String {
-    let text = error.find_root().message();
-    text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+    let error = error.find_root();
+    let text = error.message();
+    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    match error {
+        DataFusionError::NotImplemented(_) => format!("there is no {text}"),
+        _ => text.to_owned(),
+    }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, Result, TableReference};
-use datafusion_expr::logical_plan::builder::LogicalTableSource;
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
@@ -33,8 +32,11 @@ impl Names {
             }
             functions.insert(function.name().to_owned(), function);
         }
+        let mut options = ConfigOptions::default();
+        // Else ORDER BY would be dropped there without a word.
+        options.sql_parser.enable_subquery_sort_elimination = false;
         Self {
-            chunk: Arc::new(LogicalTableSource::new(Arc::clone(chunk))),
+            chunk: Arc::new(Chunk { schema: Arc::clone(chunk) }),
             functions,
             planners: vec![
                 Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
@@ -43,8 +45,19 @@ impl Names {
                 Arc::new(datafusion_functions::datetime::planner::DatetimeFunctionPlanner),
                 Arc::new(datafusion_functions::unicode::planner::UnicodeFunctionPlanner),
             ],
-            options: ConfigOptions::default(),
+            options,
         }
+    }
+}
+
+/// The chunk as a table, all of whose rows are given.
+struct Chunk {
+    schema: SchemaRef,
+}
+
+impl TableSource for Chunk {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 }
 

@@ -87,9 +87,20 @@ async fn a_chunk_for_no_table() {
     assert!(reason.contains("is bound for no table; hint: set TABLE_URI"), "{reason}");
 }
 
+/// Each SQL is refused, with these words, before there is a table.
+async fn refused(cases: &[(&str, &str)]) {
+    for (sql, words) in cases {
+        let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
+        let task = world.chunk(0, &numbered(0..10)).await;
+        let reason = world.rejected(task).await;
+        assert!(reason.contains(words), "{sql}: {reason}");
+        assert!(world.no_table(), "{sql}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_that_is_not_a_query_of_the_chunk() {
-    for (sql, word) in [
+    refused(&[
         ("select random() as r from chunk", "random()"),
         ("select id from chunk where now() > timestamp '2020-01-01'", "now()"),
         ("select id, (select uuid() from source) as u from chunk", "uuid()"),
@@ -100,7 +111,6 @@ async fn sql_that_is_not_a_query_of_the_chunk() {
         ("explain select * from chunk", "it is not one query"),
         ("select 1 as a; select 2 as a", "it is not one query"),
         ("", "it is not one query"),
-        ("select id into t from chunk", "SELECT INTO"),
         ("select nothing from chunk", "hint: the columns of chunk are id, name"),
         ("select id from other", "there is no table 'other', only 'chunk', also called 'source'"),
         ("select id from a.chunk", "there is no table 'a.chunk'"),
@@ -109,8 +119,30 @@ async fn sql_that_is_not_a_query_of_the_chunk() {
         ("select id, id from chunk", "unique"),
         ("select id from chunk where name", "boolean"),
         ("select id from chunk where no_such(id)", "Invalid function 'no_such'"),
-        ("select no_such(id) as id from chunk", "each row is taken by itself, so none looks at several"),
-        ("select count(*) as n from chunk", "so none looks at several"),
+        ("select uper(name) as id from chunk", "Invalid function 'uper'. Did you mean 'upper'?"),
+        (
+            "select unnest([1, 2]) as id, unnest([3]) as n from chunk",
+            "there is no unnest() of a struct, of several lists",
+        ),
+        ("select unnest(unnest([[1]])) as id from chunk", "there is no unnest() of a struct, of several lists"),
+        ("select unnest(named_struct('a', id)) from chunk", "there is no unnest() of a struct"),
+        ("select unnest(id) as id from chunk", "unnest"),
+        ("select top 5 id from chunk", "there is no TOP"),
+        ("select id from chunk tablesample bernoulli (10)", "there is no TABLESAMPLE"),
+        ("select id from chunk prewhere id > 1", "there is no PREWHERE"),
+        ("with recursive t as (select id from chunk union all select id from t) select id from t", "there is no"),
+        ("select @@version as v from chunk", "@@version"),
+        ("select $1 as v from chunk", "$1"),
+        ("select cast(name as bigint) as n from chunk", "Cannot cast string 'n0'"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_that_looks_at_several_rows() {
+    refused(&[
+        ("select id into t from chunk", "SELECT INTO"),
+        ("select count(*) as n from chunk", "count() does not take each row by itself"),
         ("select id, row_number() over (order by id) as n from chunk", "OVER does not"),
         ("select id from chunk group by id", "GROUP BY does not take each row by itself"),
         ("select distinct id from chunk", "DISTINCT does not"),
@@ -120,22 +152,12 @@ async fn sql_that_is_not_a_query_of_the_chunk() {
         ("select chunk.id from chunk join source on chunk.id = source.id", "a join does not"),
         ("select 1 as id", "a query without FROM does not"),
         ("select * from (values (1)) as t(id)", "VALUES does not"),
-        ("select unnest([1, 2]) as id, unnest([3]) as n from chunk", "unnest() takes one list, and that once"),
-        ("select unnest(unnest([[1]])) as id from chunk", "unnest() takes one list, and that once"),
-        ("select unnest(id) as id from chunk", "unnest"),
+        ("select id from (select id from chunk order by id) as t", "ORDER BY does not"),
         ("select id from chunk where id in (select id from source)", "a query within an expression does not"),
         ("select id from chunk where exists (select id from source)", "a query within an expression does not"),
         ("select (select id from source) as id from chunk", "a query within an expression does not"),
-        ("select @@version as v from chunk", "@@version"),
-        ("select $1 as v from chunk", "$1"),
-        ("select cast(name as bigint) as n from chunk", "Cannot cast string 'n0'"),
-    ] {
-        let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
-        let task = world.chunk(0, &numbered(0..10)).await;
-        let reason = world.rejected(task).await;
-        assert!(reason.contains(word), "{sql}: {reason}");
-        assert!(world.no_table(), "{sql}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

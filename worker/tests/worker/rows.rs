@@ -49,14 +49,60 @@ async fn sql_may_read_the_chunk_twice_and_make_rows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_makes_a_row_of_each_value_of_a_list() {
-    let sql = "select id, unnest(case id when 0 then null else string_to_array(name, '|') end) as tag, id + 1 as next from chunk";
-    let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
+    let list = "case id when 0 then null when 3 then [] else string_to_array(name, '|') end";
     let names = strings(&[Some("lost"), Some("a|b"), None, Some(""), Some("c")]);
-    let rows = batch(vec![("id", longs(&[Some(0), Some(1), Some(2), Some(3), Some(4)])), ("name", names)]);
-    let task = world.chunk(0, &rows).await;
+    let chunk = batch(vec![("id", longs(&[Some(0), Some(1), Some(2), Some(3), Some(4)])), ("name", names)]);
+    for (unnest, expected) in [
+        ("unnest", &["id=1 tag=a next=2", "id=1 tag=b next=2", "id=4 tag=c next=5"][..]),
+        (
+            "unnest_outer",
+            &[
+                "id=0 tag=null next=1",
+                "id=1 tag=a next=2",
+                "id=1 tag=b next=2",
+                "id=2 tag=null next=3",
+                "id=3 tag=null next=4",
+                "id=4 tag=c next=5",
+            ],
+        ),
+    ] {
+        let sql = format!("select id, {unnest}({list}) as tag, id + 1 as next from chunk");
+        let world = World::new(Load { sql: Some(&sql), ..Load::default() }).await;
+        let task = world.chunk(0, &chunk).await;
+        world.load_done(&[task]).await;
+        assert_eq!(world.rows().await, expected, "{unnest}");
+        let committed = u64::try_from(expected.len()).unwrap();
+        let (filtered, added) = (5_u64.saturating_sub(committed), committed.saturating_sub(5));
+        let rows = Rows { read: 5, committed, filtered, added, ..Rows::default() };
+        assert_eq!(world.chunk_receipt(0).await.rows, rows, "{unnest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_lists_come_in_several_batches() {
+    let sql = "select id, unnest(range(0, case id when 1 then 20000 else 3000 end)) as n, name from chunk";
+    let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
+    let task = world.chunk(0, &numbered(0..4)).await;
     world.load_done(&[task]).await;
-    assert_eq!(world.rows().await, ["id=1 tag=a next=2", "id=1 tag=b next=2", "id=4 tag=c next=5"]);
-    assert_eq!(world.chunk_receipt(0).await.rows, Rows { read: 5, committed: 3, filtered: 2, ..Rows::default() });
+    let mut all: Vec<String> = [(0, 3_000), (1, 20_000), (2, 3_000), (3, 3_000)]
+        .into_iter()
+        .flat_map(|(id, values)| (0..values).map(move |n| format!("id={id} n={n} name=n{}", id % 3)))
+        .collect();
+    all.sort();
+    assert_eq!(world.rows().await, all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_computes_nothing_of_what_is_left_out() {
+    for sql in [
+        "with t as (select id, cast(name as bigint) as n from chunk) select id from t where id = 1",
+        "with t as (select id, name, cast(name as bigint) as n from chunk) select id, n from t where name = '5'",
+    ] {
+        let world = World::new(Load { sql: Some(sql), ..Load::default() }).await;
+        let task = world.chunk(0, &numbered(0..10)).await;
+        world.load_done(&[task]).await;
+        assert!(world.rows().await.len() < 2, "{sql}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,6 +116,9 @@ async fn sql_has_the_functions_of_one_row() {
         ("extract(year from date '2024-05-17')", "2024"),
         ("name like 'n_' and id in (1, 5)", "true"),
         ("substring(name from 2) || '!'", "1!"),
+        ("try_cast('x' as int) is null", "true"),
+        ("encode('a', 'hex')", "61"),
+        ("cast(timestamp '2024-05-17T00:00:00' at time zone 'Europe/Berlin' as text)", "2024-05-17T00:00:00+02:00"),
         ("array_length(make_array(1, id))", "2"),
         ("named_struct('a', id)['a']", "1"),
         ("to_timestamp('2024-05-17')", "2024-05-17T00:00:00"),
