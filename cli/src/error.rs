@@ -23,6 +23,8 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the SQL cannot be run: {0}")]
+    Sql(String),
     #[error(transparent)]
     Split(SplitError),
     #[error("cannot look into the table")]
@@ -135,6 +137,7 @@ impl CliError {
             | Self::Location(_)
             | Self::NoTable
             | Self::SqlFile { .. }
+            | Self::Sql(_)
             | Self::Context(_)
             | Self::SameQueue { .. }
             | Self::SeveralJobs { .. }
@@ -160,25 +163,7 @@ impl CliError {
             | Self::Undone { .. }
             | Self::Undo(LoadError::Unknown { .. })
             | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
-            Self::Split(_)
-            | Self::Table(_)
-            | Self::WorkArea(_)
-            | Self::Completion(_)
-            | Self::Chunks { .. }
-            | Self::TableLost { .. }
-            | Self::Undo(_)
-            | Self::Maintain(_)
-            | Self::Incomplete { .. }
-            | Self::NotSplit { .. }
-            | Self::Queue(_)
-            | Self::MoveFailed { .. }
-            | Self::NoDeployment { .. }
-            | Self::Unhealthy { .. }
-            | Self::Unproven { .. }
-            | Self::TuneDir(_)
-            | Self::Sample(_)
-            | Self::Page { .. }
-            | Self::Bug(_) => 1,
+            _ => 1,
         }
     }
 
@@ -189,6 +174,7 @@ impl CliError {
             Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } | Self::ReplayStopped { .. } => {
                 Some("run the same command again; it goes on where this one stopped")
             }
+            Self::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and README.md what SQL there is"),
             Self::Split(error) => error.hint(),
             Self::Chunks { committed: 0, .. } => Some(
                 "the job keeps the SQL and the settings that it was first seen with; to change them, ingest with --again, or replay in another way",

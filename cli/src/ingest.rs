@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Receipt, Rows};
-use splitter::SplitOutcome;
+use shared::{BadRecordLimit, Infer, Location, Receipt, Rows};
+use splitter::{SplitContext, SplitOutcome};
 
 use crate::Done;
 use crate::args::{self, IngestArgs, work_prefix};
@@ -64,10 +64,21 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let source = args::location(&args.source)?;
     let mut line = Line::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
     line.split.again = args.again;
+    check_sql(&line.split, &source).await?;
     let (outcome, receipt) = line.run(&Load::Source(source)).await?;
     let report = Report::of(&line, &outcome, &receipt, started.elapsed());
     output.result(&report, &report.text());
     report.judge(limit)
+}
+
+/// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding
+/// out the columns takes reading all of the file.
+async fn check_sql(context: &SplitContext, source: &Location) -> Done {
+    let Some(sql) = context.settings.sql.as_ref().filter(|_| context.settings.infer != Infer::Full) else {
+        return Ok(());
+    };
+    let found = splitter::examine(context, source).await.map_err(CliError::Split)?;
+    worker::check_sql(sql, &found.schema).map_err(CliError::Sql)
 }
 
 impl Report {

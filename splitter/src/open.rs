@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
@@ -22,7 +23,7 @@ use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
 use crate::text::Start;
-use crate::{header, json, schema, table_schema, value};
+use crate::{decode, header, json, schema, table_schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -124,6 +125,8 @@ pub struct Examination {
     pub source: SourceObject,
     /// How a job that begins now would cut and read it.
     pub policy: Policy,
+    /// Columns of its chunks.
+    pub schema: SchemaRef,
     /// For each column of a source of text, what its type follows from, unless that was told.
     pub evidence: Vec<Evidence>,
     /// What was found around the table of a CSV.
@@ -154,20 +157,23 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
         let parquet = ParquetSource::open(context, source).await?;
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
+        let schema = parquet.schema(&names);
         policy.format = Format::Parquet { column_names: names };
-        return Ok(Examination { source: source.clone(), policy, evidence: Vec::new(), layout: None });
+        return Ok(Examination { source: source.clone(), policy, schema, evidence: Vec::new(), layout: None });
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (format, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
+    let (format, schema, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
         let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
-        (Format::Ndjson(json), evidence, None)
+        let schema = decode::schema(&json.columns);
+        (Format::Ndjson(json), schema, evidence, None)
     } else {
         let (csv, evidence, layout) = csv(context, source, &policy, &sample).await?;
-        (Format::Csv(csv), evidence, Some(layout))
+        let schema = decode::schema(&csv.columns);
+        (Format::Csv(csv), schema, evidence, Some(layout))
     };
     policy.format = format;
-    Ok(Examination { source: source.clone(), policy, evidence, layout })
+    Ok(Examination { source: source.clone(), policy, schema, evidence, layout })
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.

@@ -41,6 +41,11 @@ pub(crate) struct ParquetSource {
 }
 
 impl ParquetSource {
+    /// Columns of its chunks, by these names.
+    pub(crate) fn schema(&self, column_names: &[String]) -> SchemaRef {
+        renamed_arrow(self.metadata.schema(), column_names)
+    }
+
     /// Reads and checks the footer.
     pub(crate) async fn open(context: &SplitContext, source: &SourceObject) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));

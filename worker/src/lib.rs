@@ -38,6 +38,7 @@ pub use maintain::{
     Checkpoints, Cleared, Compacted, Compaction, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint,
     maintain,
 };
+pub use sql::check_sql;
 pub use table::DeltaOptions;
 pub use tables::Tables;
 pub use undo::{Undoing, undo};

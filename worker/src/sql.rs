@@ -15,7 +15,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::cast::as_boolean_array;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DFSchema, DataFusionError, Result};
+use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::logical_plan::{Filter, Projection, Union};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
@@ -34,6 +34,8 @@ use datafusion_sql::sqlparser::parser::Parser;
 
 use names::Names;
 use unnest::Unnest;
+
+type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
@@ -66,6 +68,22 @@ impl Query {
     /// What comes of the rows of a batch, in their order, batch by batch.
     pub(crate) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         self.step.run(batch)
+    }
+}
+
+/// Whether SQL can be run on chunks with these columns; the error says why not.
+pub fn check_sql(sql: &str, columns: &SchemaRef) -> Result<(), String> {
+    Query::new(sql, columns).map(|_| ()).map_err(|error| text_of(&error))
+}
+
+/// What the engine says, without its traces.
+pub(crate) fn text_of(error: &DataFusionError) -> String {
+    let error = error.find_root();
+    let text = error.message();
+    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    match error {
+        DataFusionError::NotImplemented(_) => format!("there is no {text}"),
+        _ => text.to_owned(),
     }
 }
 

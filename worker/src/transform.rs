@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
 use crate::route::RoutedChunk;
-use crate::sql::Query;
+use crate::sql::{self, Query};
 
 /// Rows on their way to the table.
 pub(crate) struct Rows {
@@ -34,7 +34,7 @@ pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &RoutedChunk) -> Result<Ro
         let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
         move |error: DataFusionError| LoadError::Sql {
             chunk: at.clone(),
-            reason: text_of(&error),
+            reason: sql::text_of(&error),
             columns: columns.fields().iter().map(|field| field.name().clone()).collect(),
         }
     };
@@ -42,15 +42,4 @@ pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &RoutedChunk) -> Result<Ro
     let schema = Arc::clone(query.schema());
     let batches = file.batches().map(move |batch| query.run(&batch?).map_err(&wrong));
     Ok(Rows { schema, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
-}
-
-/// What the engine says, without its traces.
-fn text_of(error: &DataFusionError) -> String {
-    let error = error.find_root();
-    let text = error.message();
-    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
-    match error {
-        DataFusionError::NotImplemented(_) => format!("there is no {text}"),
-        _ => text.to_owned(),
-    }
 }

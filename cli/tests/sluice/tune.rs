@@ -111,7 +111,7 @@ fn the_page_is_written_where_it_is_wanted() {
     );
     assert!(std::fs::read_to_string(place.path("x.html")).unwrap().starts_with("<!DOCTYPE html>"));
     // Before any sample is taken, which would fail here.
-    let ran = place.run(&["tune", "x.csv", "--sql", "select nothing from chunk", "--html", "no/such/x.html"]);
+    let ran = place.run(&["tune", "x.csv", "--sql", "select 1 / (id - 1) as x from chunk", "--html", "no/such/x.html"]);
     assert_eq!(ran.status, 1);
     assert!(ran.stderr.contains("cannot write no/such/x.html"), "{}", ran.stderr);
 }
@@ -131,7 +131,8 @@ fn what_cannot_be_tuned_is_told() {
         (&["tune", "x.csv", "--prices", "prices.json"], 2, "cannot use the prices in prices.json: unknown field `s3`"),
         (&["tune", "x.csv", "--prices", "free.json"], 2, "s3_write is -0.1, and no price is less than 0"),
         (&["tune", "x.csv", "--sizes", "0"], 2, "0 is not in 1..=5120"),
-        (&["tune", "x.csv", "--sql", "select nothing from chunk"], 1, "chunks of 16 MiB: "),
+        (&["tune", "x.csv", "--sql", "select nothing from chunk"], 2, "the SQL cannot be run: No field named nothing"),
+        (&["tune", "x.csv", "--sql", "select 1 / (id - 1) as x from chunk"], 1, "chunks of 16 MiB: "),
     ] {
         let ran = place.run(args);
         assert_eq!(ran.status, status, "{args:?} {ran:?}");
