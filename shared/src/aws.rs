@@ -1,8 +1,18 @@
-//! What AWS answers, in few words.
+//! How AWS is reached, and what it answers, in few words.
 
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use tokio::sync::OnceCell;
+
 use crate::telemetry::error_chain;
+
+/// Settings by the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`; read once, so that all services share
+/// credentials and connections.
+pub async fn aws_settings() -> &'static SdkConfig {
+    static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
+    CONFIG.get_or_init(|| aws_config::load_defaults(BehaviorVersion::latest())).await
+}
 
 /// What the service said, or, where no answer came, why.
 pub fn said<E>(error: &SdkError<E>) -> String

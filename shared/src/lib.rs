@@ -33,7 +33,7 @@ mod verdict;
 mod work_area;
 
 pub use arrow_metadata::arrow_metadata;
-pub use aws::said;
+pub use aws::{aws_settings, said};
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};

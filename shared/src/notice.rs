@@ -1,13 +1,13 @@
 //! Notices of jobs that are done, sent to an SNS topic.
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::Region;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::aws::said;
+use crate::aws::{aws_settings, said};
 use crate::job::JobId;
 use crate::receipt::Receipt;
 
@@ -79,12 +79,12 @@ impl SnsTopic {
     /// The client, in the topic's own region.
     async fn client(&self) -> &Client {
         let connect = || async {
-            let config = aws_config::defaults(BehaviorVersion::latest());
-            let config = match self.arn.split(':').nth(3).filter(|region| !region.is_empty()) {
-                Some(region) => config.region(Region::new(region.to_owned())),
-                None => config,
-            };
-            Client::new(&config.load().await)
+            let config = aws_sdk_sns::config::Builder::from(aws_settings().await);
+            let region = self.arn.split(':').nth(3).filter(|region| !region.is_empty());
+            Client::from_conf(match region {
+                Some(region) => config.region(Region::new(region.to_owned())).build(),
+                None => config.build(),
+            })
         };
         self.client.get_or_init(connect).await
     }

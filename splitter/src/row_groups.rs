@@ -10,11 +10,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
-use parquet::basic::LogicalType;
+use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::schema::types::{SchemaDescriptor, Type};
-use shared::{Policy, SourceObject};
+use shared::{Location, Policy, SourceObject};
 use tokio::sync::mpsc;
 
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
@@ -168,6 +168,7 @@ impl ParquetSource {
         if copied {
             return self.copy(from, &schema, sender).await;
         }
+        check_codecs(&self.file.source.uri, self.parquet(), cfg!(feature = "brotli")).map_err(Some)?;
         let (at, sender) = (self.file.source.uri.clone(), sender.clone());
         let pieces = tokio::task::spawn_blocking(move || {
             self.row_groups(from).try_for_each(|(number, _)| self.send_pieces(number, &policy, &column_names, &sender))
@@ -282,6 +283,19 @@ impl ParquetSource {
     }
 }
 
+/// Row groups can only be cut where they can be decoded.
+fn check_codecs(at: &Location, parquet: &ParquetMetaData, has_brotli: bool) -> Result<(), SplitError> {
+    let mut columns = parquet.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    if has_brotli || !columns.any(|column| matches!(column.compression(), Compression::BROTLI(_))) {
+        return Ok(());
+    }
+    let largest = parquet.row_groups().iter().map(payload_bytes).max().unwrap_or_default();
+    let reason = format!(
+        "row groups of up to {largest} bytes do not fit into a chunk, and the function cannot cut them: they are compressed with Brotli"
+    );
+    Err(BadInput::whole(at, reason, "load it with `sluice ingest`, or with a larger CHUNK_SIZE_MB").into())
+}
+
 /// Reads and decodes the footer.
 fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, ParquetError> {
     shared::arrow_metadata(Arc::new(ParquetMetaDataReader::new().parse_and_finish(file)?))
@@ -332,4 +346,35 @@ fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::BrotliLevel;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_decoded_is_not_cut() {
+        let at = "s3://b/k".parse().unwrap();
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..9));
+        let rows = RecordBatch::try_from_iter([("id", column)]).unwrap();
+        for (codec, is_cut) in [(Compression::SNAPPY, true), (Compression::BROTLI(BrotliLevel::default()), false)] {
+            let properties = WriterProperties::builder().set_compression(codec).build();
+            let mut file = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+            file.write(&rows).unwrap();
+            let file = Bytes::from(file.into_inner().unwrap());
+            let parquet = ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
+            assert!(check_codecs(&at, &parquet, true).is_ok(), "{codec}");
+            let checked = check_codecs(&at, &parquet, false);
+            assert_eq!(checked.is_ok(), is_cut, "{codec}");
+            if let Err(error) = checked {
+                insta::assert_snapshot!(error, @"s3://b/k: row groups of up to 84 bytes do not fit into a chunk, and the function cannot cut them: they are compressed with Brotli");
+                assert!(error.is_bad_input());
+            }
+        }
+    }
 }

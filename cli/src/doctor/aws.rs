@@ -1,8 +1,7 @@
 //! The services that a deployment is made of, and what they answer.
 
-use aws_config::BehaviorVersion;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use shared::{S3Storage, said};
+use shared::{S3Storage, aws_settings, said};
 
 use super::findings::{Finding, Subject};
 
@@ -19,13 +18,13 @@ pub(super) struct Aws {
 impl Aws {
     /// By the usual AWS variables, profiles and `AWS_ENDPOINT_URL`.
     pub(super) async fn from_env() -> Self {
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let config = aws_settings().await;
         Self {
-            lambda: aws_sdk_lambda::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            sns: aws_sdk_sns::Client::new(&config),
-            sqs: aws_sdk_sqs::Client::new(&config),
-            s3: S3Storage::new(&config),
+            lambda: aws_sdk_lambda::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            s3: S3Storage::new(config),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, MessageSystemAttributeName};
 
 use super::sqs::{SqsQueue, message};
 use super::{Message, QueueError};
+use crate::aws::aws_settings;
 
 /// A queue of dead letters on SQS.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub enum MoveState {
 impl DeadLetters {
     /// The queue of dead letters, with the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`.
     pub async fn from_env(url: &str) -> Self {
-        Self::new(&aws_config::load_defaults(BehaviorVersion::latest()).await, url)
+        Self::new(aws_settings().await, url)
     }
 
     /// The queue of dead letters, with these settings.

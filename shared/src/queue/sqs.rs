@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityError;
@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::{Message, Queue, QueueError, ReceiptHandle};
-use crate::aws::said;
+use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
 
 /// Entries that SQS takes in one batch.
@@ -47,7 +47,7 @@ pub struct QueueAttributes {
 impl SqsQueue {
     /// A queue, with the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`.
     pub async fn from_env(url: &str) -> Self {
-        Self::new(&aws_config::load_defaults(BehaviorVersion::latest()).await, url)
+        Self::new(aws_settings().await, url)
     }
 
     /// A queue with these settings.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -19,7 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
 use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
-use crate::aws::said;
+use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
 
 /// Size of the parts of an upload, 8 MiB: above S3's minimum of 5, and 10,000 of them hold 78 GiB.
@@ -43,7 +43,7 @@ pub struct S3Storage {
 impl S3Storage {
     /// A store with the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`.
     pub async fn from_env() -> Self {
-        Self::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
+        Self::new(aws_settings().await)
     }
 
     /// A store with these settings. A server of one's own is addressed by path (`http://host/bucket/key`), since its
