@@ -92,7 +92,7 @@ resource "aws_lambda_function" "splitter" {
   lifecycle {
     precondition {
       condition     = fileexists(local.splitter_zip)
-      error_message = "No splitter at ${local.splitter_zip}: build it with cargo lambda build --release --output-format zip, or set splitter_zip."
+      error_message = "No splitter at ${local.splitter_zip}: build it with cargo lambda build --profile dist-splitter --output-format zip -p splitter, or set splitter_zip."
     }
   }
 

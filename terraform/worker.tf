@@ -71,7 +71,7 @@ resource "aws_lambda_function" "worker" {
   lifecycle {
     precondition {
       condition     = fileexists(local.worker_zip)
-      error_message = "No worker at ${local.worker_zip}: build it with cargo lambda build --release --output-format zip, or set worker_zip."
+      error_message = "No worker at ${local.worker_zip}: build it with cargo lambda build --profile dist --output-format zip -p worker, or set worker_zip."
     }
   }
 

@@ -365,7 +365,12 @@ fn settings_of<'a>(
 /// SQL as it was given, or as its file has it.
 fn sql(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>, CliError> {
     let read = |file: &PathBuf| {
-        std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })
+        let sql = std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })?;
+        match sql.strip_prefix('\u{feff}').unwrap_or(&sql) {
+            // It would load all, which nobody can mean who names a file.
+            "" => Err(CliError::Sql(format!("there is none in {}", file.display()))),
+            sql => Ok(sql.to_owned()),
+        }
     };
     file.map(read).transpose().map(|sql| sql.or_else(|| text.cloned()))
 }

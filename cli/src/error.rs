@@ -179,9 +179,9 @@ impl CliError {
             Self::Chunks { committed: 0, .. } => Some(
                 "the job keeps the SQL and the settings that it was first seen with; to change them, ingest with --again, or replay in another way",
             ),
-            Self::Chunks { .. } | Self::Incomplete { .. } => {
-                Some("mend the cause and run the same command again; chunks that are in the table stay as they are")
-            }
+            Self::Chunks { .. } | Self::Incomplete { .. } => Some(
+                "mend the cause and run the same command again; chunks that are in the table stay as they are; the job keeps its SQL and its settings: to change them, `sluice undo` it, then ingest with --again",
+            ),
             Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
             Self::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
             Self::Undo(LoadError::Unknown { .. }) => {

@@ -66,6 +66,12 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     line.split.again = args.again;
     check_sql(&line.split, &source).await?;
     let (outcome, receipt) = line.run(&Load::Source(source)).await?;
+    if outcome.job.load.sql != line.split.settings.sql {
+        tracing::warn!(
+            job = %outcome.job.job_id,
+            "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
+        );
+    }
     let report = Report::of(&line, &outcome, &receipt, started.elapsed());
     output.result(&report, &report.text());
     report.judge(limit)
@@ -78,6 +84,9 @@ async fn check_sql(context: &SplitContext, source: &Location) -> Done {
         return Ok(());
     };
     let found = splitter::examine(context, source).await.map_err(CliError::Split)?;
+    if found.is_empty {
+        return Ok(());
+    }
     worker::check_sql(sql, &found.schema).map_err(CliError::Sql)
 }
 

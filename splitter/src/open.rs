@@ -127,6 +127,8 @@ pub struct Examination {
     pub policy: Policy,
     /// Columns of its chunks.
     pub schema: SchemaRef,
+    /// Whether it has nothing but what stands before the first record.
+    pub is_empty: bool,
     /// For each column of a source of text, what its type follows from, unless that was told.
     pub evidence: Vec<Evidence>,
     /// What was found around the table of a CSV.
@@ -157,23 +159,26 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
         let parquet = ParquetSource::open(context, source).await?;
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
-        let schema = parquet.schema(&names);
+        let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
         policy.format = Format::Parquet { column_names: names };
-        return Ok(Examination { source: source.clone(), policy, schema, evidence: Vec::new(), layout: None });
+        let (source, evidence) = (source.clone(), Vec::new());
+        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None });
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (format, schema, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
+    let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
         let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
-        let schema = decode::schema(&json.columns);
-        (Format::Ndjson(json), schema, evidence, None)
+        let (columns, data_start) = (decode::schema(&json.columns), json.data_start);
+        (Format::Ndjson(json), columns, data_start, evidence, None)
     } else {
         let (csv, evidence, layout) = csv(context, source, &policy, &sample).await?;
-        let schema = decode::schema(&csv.columns);
-        (Format::Csv(csv), schema, evidence, Some(layout))
+        let (columns, data_start) = (decode::schema(&csv.columns), csv.data_start);
+        (Format::Csv(csv), columns, data_start, evidence, Some(layout))
     };
     policy.format = format;
-    Ok(Examination { source: source.clone(), policy, schema, evidence, layout })
+    let data = sample.head.get(usize::try_from(data_start).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let is_empty = sample.is_whole && data.trim_ascii().is_empty();
+    Ok(Examination { source: source.clone(), policy, schema: columns, is_empty, evidence, layout })
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.

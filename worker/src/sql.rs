@@ -32,6 +32,7 @@ use datafusion_sql::sqlparser::ast::Statement;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
+use crate::plan::Plan;
 use names::Names;
 use unnest::Unnest;
 
@@ -71,19 +72,30 @@ impl Query {
     }
 }
 
-/// Whether SQL can be run on chunks with these columns; the error says why not.
+/// Whether SQL can be run on chunks with these columns, and a table can have what comes out; the error says why not.
 pub fn check_sql(sql: &str, columns: &SchemaRef) -> Result<(), String> {
-    Query::new(sql, columns).map(|_| ()).map_err(|error| text_of(&error))
+    let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
+    Plan::new(&[]).accommodate(query.schema()).map(|_| ())
 }
 
-/// What the engine says, without its traces.
+/// Characters of what the engine says, at most: it may hold a value, or all of a query as it was parsed.
+const MOST_TEXT: usize = 300;
+
+/// What the engine says, on one line.
 pub(crate) fn text_of(error: &DataFusionError) -> String {
-    let error = error.find_root();
-    let text = error.message();
-    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
-    match error {
-        DataFusionError::NotImplemented(_) => format!("there is no {text}"),
-        _ => text.to_owned(),
+    let text = match error.find_root() {
+        DataFusionError::SQL(error, _) => error.to_string(),
+        // Some are but the name of what is not there.
+        DataFusionError::NotImplemented(what) if !what.contains("support") && !what.contains("implement") => {
+            format!("there is no {what}")
+        }
+        error => error.message().into_owned(),
+    };
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.trim_end_matches('.');
+    match text.char_indices().nth(MOST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -72,12 +72,51 @@ fn sql_that_would_not_give_the_same_rows_again_is_refused() {
         ("drop table chunk", "not one query"),
         ("select no_such from chunk", "no_such"),
         ("select count(*) as n from chunk", "count() does not take each row by itself"),
+        ("select id + 1 from chunk", "in SQL, AS gives another name"),
+        ("select id from chunk pivot (max(id) for id in (1))", "…"),
+        ("select id, id as \"ID\" from chunk", "have one name"),
+        ("select", "Expected: an expression, found: EOF"),
     ] {
         let ran = place.run(&["ingest", "x.csv", "--table", "t", "--again", "--sql", sql]);
         assert_eq!(ran.status, 2, "{ran:?}");
         assert!(ran.stderr.to_lowercase().contains(&text.to_lowercase()), "{sql}: {ran:?}");
         assert!(!place.path("t").exists(), "{sql}: neither table nor job is made");
     }
+}
+
+#[test]
+fn sql_of_a_drop_without_records_is_not_asked() {
+    let place = Place::new();
+    for (name, text) in [("header.csv", "id,amount\n"), ("empty.csv", ""), ("empty.ndjson", "\n")] {
+        place.write(name, text);
+        let ran = place.run(&["ingest", name, "--table", "t", "--sql", "select id, amount * 2 as double from chunk"]);
+        assert_eq!(ran.status, 0, "{name} {ran:?}");
+        assert!(ran.stdout.contains("no records, nothing was added"), "{name} {ran:?}");
+    }
+}
+
+#[test]
+fn a_file_of_sql() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.write("q.sql", "\u{feff}-- the first\nselect id from chunk where id = 1\n");
+    place.write("none.sql", "");
+    place.ingest(&source, &["--sql-file", "q.sql"]);
+    assert_eq!(place.rows().num_rows(), 1);
+    let ran = place.run(&["ingest", "x.csv", "--table", "u", "--sql-file", "none.sql"]);
+    assert_eq!(ran.status, 2, "{ran:?}");
+    assert!(ran.stderr.contains("there is none in none.sql"), "{ran:?}");
+}
+
+#[test]
+fn a_job_keeps_its_sql() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&source, &["--sql", "select id from chunk where id = 1"]);
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--sql", "select id from chunk"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.stderr.contains("it keeps the SQL that it was first seen with"), "{ran:?}");
+    assert_eq!(place.rows().num_rows(), 1);
 }
 
 /// A file as Spark writes timestamps: nanoseconds of the day and the Julian day.
