@@ -92,13 +92,13 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
         let context = context(Settings { chunk_bytes: size << 20, ..settings.clone() }, &uri, stop);
         let plan = splitter::plan(&context, &uri).await.map_err(CliError::Split)?;
         let (found, expected) = (plan.examination, plan.expected);
-        if let Some(sql) = &settings.sql {
-            worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
-        }
         (outlook.bytes, outlook.format) = (found.source.size, word(&found.policy.format));
         let (rows, chunks, chunk_bytes) = (expected.rows, expected.chunks, expected.bytes);
         if rows == 0 {
             return Err(CliError::NoRows { source_uri: outlook.source });
+        }
+        if let Some(sql) = &settings.sql {
+            worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
         }
         outlook.sizes.push((size, Whole { source_bytes: outlook.bytes, rows, chunks, chunk_bytes }));
         if chunks <= 1 {

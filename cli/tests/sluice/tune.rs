@@ -127,6 +127,7 @@ fn what_cannot_be_tuned_is_told() {
     for (args, status, said) in [
         (&["tune", "none.csv"][..], 3, "none.csv does not exist"),
         (&["tune", "empty.csv"], 3, "has no rows: there is nothing to tune"),
+        (&["tune", "empty.csv", "--sql", "select id * 2 as x from chunk"], 3, "has no rows: there is nothing to tune"),
         (&["tune", "x.png"], 3, "this is a PNG image"),
         (&["tune", "x.csv", "--prices", "prices.json"], 2, "cannot use the prices in prices.json: unknown field `s3`"),
         (&["tune", "x.csv", "--prices", "free.json"], 2, "s3_write is -0.1, and no price is less than 0"),
