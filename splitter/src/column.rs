@@ -26,7 +26,7 @@ pub(crate) enum Cell<'a> {
 }
 
 /// The first rows, which say which columns earn a dictionary, so that this decides a chunk's bytes: see `ENCODER`.
-const FIRST_ROWS: usize = 2048;
+pub(crate) const FIRST_ROWS: usize = 2048;
 
 /// Rows of which all columns are looked at together, while what they are made of is in the processor's nearest caches.
 ///
@@ -44,8 +44,8 @@ pub(crate) trait Cells {
     /// Bytes of all that stands in them, at most.
     fn bytes(&self) -> usize;
 
-    /// What stands in one of these rows, counted from 0, in a column.
-    fn cell(&self, row: usize, place: Place<'_>) -> Cell<'_>;
+    /// What stands in a column, row by row of these, counted from 0.
+    fn column<'a>(&'a self, place: Place<'a>) -> impl Fn(usize) -> Cell<'a> + Copy;
 }
 
 /// Decodes all columns.
@@ -81,7 +81,7 @@ struct Decoder<'a> {
 #[derive(Debug)]
 enum Read {
     /// Its texts recur; each is read once, at the end.
-    Dictionary(Dictionary),
+    Dictionary(Box<Dictionary>),
     /// Each is read when it comes.
     Plain(Builder),
 }
@@ -90,12 +90,12 @@ impl<'a> Decoder<'a> {
     /// Begins a column with its first rows.
     fn begin(index: usize, reader: Reader<'a>, count: usize, rows: &impl Cells, misfits: &mut Misfits) -> Self {
         let (place, column_type) = ((index, reader.column), reader.column.column_type);
-        let cell = |row| rows.cell(row, place);
+        let cell = rows.column(place);
         // Of booleans Parquet has no dictionaries.
         if column_type != ColumnType::Boolean
             && let Some(dictionary) = Dictionary::begin(count, rows.expected(), cell, |text| reader.nulls.hold(text))
         {
-            return Self { place, reader, read: Read::Dictionary(dictionary) };
+            return Self { place, reader, read: Read::Dictionary(Box::new(dictionary)) };
         }
         let length = |row| if let Cell::Text(text) = cell(row) { text.len() } else { 0 };
         let texts = if column_type == ColumnType::Utf8 { count } else { 0 };
@@ -108,7 +108,7 @@ impl<'a> Decoder<'a> {
 
     /// Takes so many rows in hand, before which there were `start`.
     fn take(&mut self, start: usize, count: usize, rows: &impl Cells, misfits: &mut Misfits) {
-        let cell = |row| rows.cell(row, self.place);
+        let cell = rows.column(self.place);
         match &mut self.read {
             Read::Dictionary(dictionary) => {
                 dictionary.add(count, cell);
@@ -126,7 +126,7 @@ impl<'a> Decoder<'a> {
         let Self { place, reader, read } = self;
         let values = match read {
             Read::Dictionary(dictionary) if dictionary.pays() => {
-                return read_dictionary(dictionary, reader, place, misfits);
+                return read_dictionary(*dictionary, reader, place, misfits);
             }
             Read::Dictionary(dictionary) => read_rows(&dictionary, reader, place, misfits),
             Read::Plain(values) => values,

@@ -4,6 +4,7 @@
 //! have it, and is written once. The `parquet` crate's own writer, which takes whatever else a Parquet source holds, would
 //! look at each value of each row again.
 
+mod compressor;
 mod hybrid;
 mod plain;
 mod statistics;
@@ -14,7 +15,6 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, is_not_null};
 use arrow::error::ArrowError;
-use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::errors::ParquetError;
@@ -23,10 +23,8 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+pub(crate) use self::compressor::Compressor;
 use crate::batch::{Keyed, Values};
-
-/// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
-const LEAST_SAVED: usize = 10;
 
 /// Most bytes of the header of a page.
 const PAGE_HEADER_BYTES: usize = 64;
@@ -44,11 +42,11 @@ impl<'a> ColumnChunk<'a> {
     pub(crate) fn of(
         column: &Values,
         described: &'a ColumnDescPtr,
-        compression: Compression,
+        compressor: &mut Compressor,
     ) -> Result<Self, ParquetError> {
         let content = Content::of(column)?;
         let statistics = statistics::of(&content.values, content.nulls(), described)?;
-        let (compression, pages) = compress(content.pages(described)?, compression)?;
+        let (compression, pages) = compressor.compress(content.pages(described)?)?;
         Ok(Self { described, rows: content.rows, statistics, compression, pages })
     }
 
@@ -190,37 +188,4 @@ fn used(Keyed { keys, values, are_all_used }: &Keyed) -> Option<BooleanArray> {
     }
     (left > 0 || values.null_count() > 0)
         .then(|| is_used.iter().enumerate().map(|(value, is_used)| Some(*is_used && values.is_valid(value))).collect())
-}
-
-/// Compresses pages, if that pays for all of them together, as a column has one codec.
-fn compress(
-    mut pages: Vec<Page>,
-    compression: Compression,
-) -> Result<(Compression, Vec<CompressedPage>), ParquetError> {
-    let sizes: Vec<usize> = pages.iter().map(|page| page.buffer().len()).collect();
-    let compressed: Result<Vec<_>, _> = pages.iter().map(|page| compress_page(page.buffer(), compression)).collect();
-    let compressed: Vec<Bytes> = compressed?.into_iter().flatten().collect();
-    let (before, after) = (sizes.iter().sum::<usize>(), compressed.iter().map(Bytes::len).sum::<usize>());
-    let pays = compressed.len() == pages.len() && after + before / LEAST_SAVED <= before;
-    if pays {
-        for (page, compressed) in pages.iter_mut().zip(compressed) {
-            let (Page::DataPage { buf, .. } | Page::DataPageV2 { buf, .. } | Page::DictionaryPage { buf, .. }) = page;
-            *buf = compressed;
-        }
-    }
-    let pages = pages.into_iter().zip(sizes).map(|(page, size)| CompressedPage::new(page, size)).collect();
-    Ok((if pays { compression } else { Compression::UNCOMPRESSED }, pages))
-}
-
-/// `None` where there is nothing to compress with.
-fn compress_page(page: &[u8], compression: Compression) -> Result<Option<Bytes>, ParquetError> {
-    let compressed = match compression {
-        Compression::SNAPPY => {
-            snap::raw::Encoder::new().compress_vec(page).map_err(|error| ParquetError::External(error.into()))?
-        }
-        Compression::LZ4_RAW => lz4_flex::block::compress(page),
-        Compression::ZSTD(level) => zstd::bulk::compress(page, level.compression_level())?,
-        _ => return Ok(None),
-    };
-    Ok(Some(compressed.into()))
 }

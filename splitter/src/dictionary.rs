@@ -2,6 +2,8 @@
 //!
 //! Whether a column has one decides a chunk's bytes, and so do the numbers below: see `ENCODER`.
 
+use std::ops::Range;
+
 use rapidhash::v3::rapidhash_v3;
 
 use crate::column::Cell;
@@ -38,6 +40,8 @@ pub(crate) struct Dictionary {
     /// By number, from 0 in the order in which they came first.
     outlines: Vec<Outline>,
     held: Vec<Held>,
+    /// By byte, the number of the text that it is alone, or -1.
+    of_bytes: [i32; 256],
     /// The texts that are held.
     text: Vec<u8>,
     null: Option<i32>,
@@ -59,6 +63,16 @@ struct Outline {
     /// The bytes of a word; of a longer text its first and its last eight.
     bits: [u64; 2],
     length: usize,
+}
+
+/// A batch of cells that are looked for, and what was found.
+struct Found {
+    /// By what, and where first.
+    looked_for: [(Outline, usize); BATCH],
+    /// What stands there.
+    slots: [u32; BATCH],
+    /// Their numbers.
+    keys: [i32; BATCH],
 }
 
 impl Dictionary {
@@ -87,32 +101,61 @@ impl Dictionary {
 
     fn new() -> Self {
         let slots = vec![0; SLOTS];
-        Self { slots, outlines: Vec::new(), held: Vec::new(), text: Vec::new(), null: None, keys: Vec::new() }
+        Self {
+            slots,
+            outlines: Vec::new(),
+            held: Vec::new(),
+            of_bytes: [-1; 256],
+            text: Vec::new(),
+            null: None,
+            keys: Vec::new(),
+        }
     }
 
     /// Adds so many rows.
-    ///
-    /// In steps of a few cells, none of which waits for memory before it goes on to the next cell.
     pub(crate) fn add<'a>(&mut self, rows: usize, cell: impl Fn(usize) -> Cell<'a>) {
-        let (mut looked_for, mut slots) = ([(Outline::NONE, 0); BATCH], [0; BATCH]);
+        let mut found = Found { looked_for: [(Outline::NONE, 0); BATCH], slots: [0; BATCH], keys: [0; BATCH] };
         self.keys.reserve(rows);
         for batch in (0..rows).step_by(BATCH).map(|start| start..rows.min(start + BATCH)) {
-            for (looked_for, row) in looked_for.iter_mut().zip(batch.clone()) {
-                *looked_for =
-                    if let Cell::Text(text) = cell(row) { Outline::with_hash(text) } else { (Outline::NONE, 0) };
+            if !self.find_bytes(batch.clone(), &cell, &mut found) {
+                self.find(batch.clone(), &cell, &mut found);
             }
-            for (slot, (_, hash)) in slots.iter_mut().zip(&looked_for) {
-                *slot = self.slots.get(hash & (self.slots.len() - 1)).copied().unwrap_or_default();
-            }
-            for ((slot, (outline, _)), row) in slots.iter().zip(&looked_for).zip(batch) {
-                let number = slot.wrapping_sub(1);
-                let found = usize::try_from(number).ok().and_then(|number| self.outlines.get(number));
-                let is_found =
-                    found == Some(outline) && (outline.length <= WORD_BYTES || self.is_text(number, cell(row)));
-                let number =
-                    if is_found { i32::try_from(number).unwrap_or_default() } else { self.number_cell(cell(row)) };
-                self.keys.push(number);
-            }
+            self.keys.extend_from_slice(found.keys.get(..batch.len()).unwrap_or_default());
+        }
+    }
+
+    /// Finds the numbers of rows that are known texts of one byte each, as flags and small numbers are; whether all were.
+    #[inline]
+    fn find_bytes<'a>(&self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, found: &mut Found) -> bool {
+        found.keys.iter_mut().zip(rows).all(|(key, row)| {
+            let Cell::Text(text) = cell(row) else { return false };
+            *key = text.byte().and_then(|byte| self.of_bytes.get(usize::from(byte)).copied()).unwrap_or(-1);
+            *key >= 0
+        })
+    }
+
+    /// Finds the numbers of rows; cells that were not there yet get one.
+    ///
+    /// In steps none of which waits for memory before it goes on to the next cell.
+    #[inline]
+    fn find<'a>(&mut self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, found: &mut Found) {
+        let Found { looked_for, slots, keys } = found;
+        for (looked_for, row) in looked_for.iter_mut().zip(rows.clone()) {
+            *looked_for = if let Cell::Text(text) = cell(row) { Outline::with_hash(text) } else { (Outline::NONE, 0) };
+        }
+        for (slot, (_, hash)) in slots.iter_mut().zip(&*looked_for) {
+            *slot = self.slots.get(hash & (self.slots.len() - 1)).copied().unwrap_or_default();
+        }
+        for ((key, (slot, looked_for)), row) in keys.iter_mut().zip(slots.iter().zip(&*looked_for)).zip(rows) {
+            let number = slot.wrapping_sub(1);
+            let found = usize::try_from(number).ok().and_then(|number| self.outlines.get(number));
+            let (outline, _) = looked_for;
+            let is_found = found == Some(outline) && (outline.length <= WORD_BYTES || self.is_text(number, cell(row)));
+            *key = if is_found {
+                i32::try_from(number).unwrap_or_default()
+            } else {
+                self.number_cell(cell(row), *looked_for)
+            };
         }
     }
 
@@ -162,9 +205,9 @@ impl Dictionary {
     }
 
     #[inline(never)]
-    fn number_cell(&mut self, cell: Cell<'_>) -> i32 {
+    fn number_cell(&mut self, cell: Cell<'_>, looked_for: (Outline, usize)) -> i32 {
         match cell {
-            Cell::Text(text) => self.number(text),
+            Cell::Text(text) => self.number(text, looked_for),
             Cell::Null => {
                 let null = self.null.unwrap_or_else(|| self.hold(Outline::NONE, Held::Null));
                 self.null = Some(null);
@@ -178,8 +221,7 @@ impl Dictionary {
     }
 
     /// The number of a text. One of many that collide is held for each row that has it.
-    fn number(&mut self, text: Field<'_>) -> i32 {
-        let (outline, hash) = Outline::with_hash(text);
+    fn number(&mut self, text: Field<'_>, (outline, hash): (Outline, usize)) -> i32 {
         let mut free = None;
         for place in self.places(hash) {
             let slot = self.slots.get(place).copied().unwrap_or_default();
@@ -195,6 +237,9 @@ impl Dictionary {
         let number = self.hold(outline, Held::Text(span));
         if let Some(slot) = free.and_then(|free| self.slots.get_mut(free)) {
             *slot = u32::try_from(number).unwrap_or_default() + 1;
+            if let Some(of_byte) = text.byte().and_then(|byte| self.of_bytes.get_mut(usize::from(byte))) {
+                *of_byte = number;
+            }
         }
         if self.held.len() * SLOTS_PER_TEXT > self.slots.len() {
             self.grow();
@@ -230,9 +275,12 @@ impl Dictionary {
     /// Gives all texts a place among four times as many slots; those that find none are from now on not found.
     fn grow(&mut self) {
         self.slots = vec![0; self.slots.len() * 4];
-        for (number, held) in (1..).zip(&self.held) {
-            let Held::Text(text) = held else { continue };
-            let (_, hash) = Outline::with_hash(Field::at(&self.text, *text));
+        for (number, (held, outline)) in (1..).zip(self.held.iter().zip(&self.outlines)) {
+            let hash = match held {
+                Held::Text(text) if outline.length > WORD_BYTES => Outline::of_long(Field::at(&self.text, *text)).1,
+                Held::Text(_) => outline.hash(),
+                Held::Null | Held::Misfit(_) => continue,
+            };
             let mut places = self.places(hash);
             let free = places.find(|place| self.slots.get(*place) == Some(&0));
             if let Some(slot) = free.and_then(|free| self.slots.get_mut(free)) {

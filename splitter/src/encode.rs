@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::assemble::{MAGIC, file_bytes};
 use crate::batch::Batch;
-use crate::column_chunk::ColumnChunk;
+use crate::column_chunk::{ColumnChunk, Compressor};
 use crate::error::SplitError;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
@@ -110,14 +110,14 @@ pub(crate) fn encode(
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    let encode_one = |part: Range<usize>| {
+    let mut encode_one = |part: Range<usize>| {
         let rows = &rows.slice(part.start, part.len());
         let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(of_rows(rows, properties)?))?;
         writer.write(rows)?;
         let metadata = writer.finish()?;
         row_group(&metadata, std::mem::take(writer.inner_mut()).into())
     };
-    encode_to_fit(0..rows.num_rows(), limit, &encode_one, &mut encoded)?;
+    encode_to_fit(0..rows.num_rows(), limit, &mut encode_one, &mut encoded)?;
     Ok(encoded)
 }
 
@@ -129,10 +129,11 @@ pub(crate) fn encode_text(
     limit: u64,
 ) -> Result<Vec<RowGroup>, EncodeError> {
     let mut encoded = Vec::new();
-    let encode_one = |part: Range<usize>| {
+    let mut compressor = Compressor::new(compression);
+    let mut encode_one = |part: Range<usize>| {
         let rows = rows.slice(part.start, part.len());
         let columns = rows.columns.iter().zip(schema.columns.columns());
-        let columns = columns.map(|(column, described)| ColumnChunk::of(column, described, compression));
+        let columns = columns.map(|(column, described)| ColumnChunk::of(column, described, &mut compressor));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let most_bytes = columns.iter().map(ColumnChunk::most_bytes).sum::<usize>();
         // Some readers, and some of our own code, take a dictionary at byte 0 for none.
@@ -147,14 +148,14 @@ pub(crate) fn encode_text(
         let payload = Payload::Memory(file.into_inner()?.into());
         Ok(RowGroup { metadata, payload, schema: Arc::clone(schema) })
     };
-    encode_to_fit(0..rows.rows, limit, &encode_one, &mut encoded)?;
+    encode_to_fit(0..rows.rows, limit, &mut encode_one, &mut encoded)?;
     Ok(encoded)
 }
 
 fn encode_to_fit(
     rows: Range<usize>,
     limit: u64,
-    encode_one: &impl Fn(Range<usize>) -> Result<RowGroup, ParquetError>,
+    encode_one: &mut impl FnMut(Range<usize>) -> Result<RowGroup, ParquetError>,
     encoded: &mut Vec<RowGroup>,
 ) -> Result<(), EncodeError> {
     if rows.is_empty() {

@@ -5,6 +5,9 @@ use crate::record::Span;
 /// The longest text that is a word.
 pub(crate) const WORD_BYTES: usize = 16;
 
+/// Half of its bytes.
+const HALF_BYTES: usize = 8;
+
 /// A one in each byte.
 const ONES: u128 = u128::MAX / 0xff;
 const ONES_IN_HALF: u64 = u64::MAX / 0xff;
@@ -38,8 +41,7 @@ impl<'a> Field<'a> {
     /// The field that stands there in a text.
     #[inline]
     pub(crate) fn at(text: &'a [u8], span: Span) -> Self {
-        let text = text.get(span.start()..).unwrap_or_default();
-        Self { text, length: (span.end() - span.start()).min(text.len()) }
+        Self { text: text.get(span.start()..).unwrap_or_default(), length: span.end() - span.start() }
     }
 
     /// Its bytes.
@@ -54,6 +56,25 @@ impl<'a> Field<'a> {
         self.length
     }
 
+    /// The byte that it is, if it is one.
+    #[inline]
+    pub(crate) fn byte(self) -> Option<u8> {
+        let [byte] = *self.bytes() else { return None };
+        Some(byte)
+    }
+
+    /// Its digits, if it has eight bytes at most and begins with a digit other than zero: so most numbers do.
+    #[inline]
+    pub(crate) fn digits(self) -> Option<Digits> {
+        let unused = HALF_BYTES.checked_sub(self.length)?;
+        let bytes = u64::from_le_bytes(*self.text.first_chunk()?);
+        let from_zero = bytes ^ (ONES_IN_HALF * u64::from(b'0'));
+        let is_first = (1..10).contains(&(from_zero & 0xff));
+        // What stands behind the text goes, and as many zeros come before it.
+        let aligned = from_zero.checked_shl(u32::try_from(unused).ok()? * 8)?;
+        is_first.then_some(Digits(aligned))
+    }
+
     /// Its bytes as a number, if they are few.
     #[inline]
     pub(crate) fn word(self) -> Option<Word> {
@@ -61,6 +82,30 @@ impl<'a> Field<'a> {
         // Sixteen bytes are read whatever the length is, since a branch for each length would be guessed wrong too often.
         let bits = self.text.first_chunk().map_or_else(|| padded(self.text), |bytes| u128::from_le_bytes(*bytes));
         Some(Word { bits: bits & mask, length: self.length })
+    }
+}
+
+/// The bytes of a text, each less `0` and the last one highest, with as many zeros before them as there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digits(u64);
+
+impl Digits {
+    /// The number; `None` where a byte is no digit.
+    #[inline]
+    pub(crate) fn number(self) -> Option<u64> {
+        let beyond_nine = self.0.wrapping_add(ONES_IN_HALF * (0x7f - 9)) | self.0;
+        (beyond_nine & (ONES_IN_HALF << 7) == 0).then(|| eight_digits(self.0))
+    }
+
+    /// The same without its first `point`, and how many bytes stand behind that; as it is, where none does.
+    #[inline]
+    pub(crate) fn without(self, point: u8) -> (Self, usize) {
+        let Some(place) = place_in(self.0, point ^ b'0').filter(|place| *place < HALF_BYTES - 1) else {
+            return (self, 0);
+        };
+        let behind = u64::MAX << ((place + 1) * 8);
+        let before = !behind >> 8;
+        (Self((self.0 & before) << 8 | self.0 & behind), HALF_BYTES - 1 - place)
     }
 }
 
@@ -96,11 +141,8 @@ impl Word {
     /// Where a byte other than zero stands first.
     #[inline]
     pub(crate) fn find(self, byte: u8) -> Option<usize> {
-        let zero_if_equal = self.bits ^ (ONES * u128::from(byte));
-        // The lowest byte that is zero is the lowest whose highest bit comes to be set.
-        let found = zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7);
-        let place = usize::try_from(found.trailing_zeros()).ok()? / 8;
-        (found != 0).then_some(place)
+        let [first, last] = halves(self.bits);
+        place_in(first, byte).or_else(|| place_in(last, byte).map(|place| place + HALF_BYTES))
     }
 
     /// The text without its byte at a place.
@@ -115,7 +157,7 @@ impl Word {
     #[inline]
     pub(crate) fn number(self) -> Option<u64> {
         // Most numbers are of few digits, with which there is half as much to do.
-        let Some(unused) = 8_usize.checked_sub(self.length) else { return self.long_number() };
+        let Some(unused) = HALF_BYTES.checked_sub(self.length) else { return self.long_number() };
         let [digits, _] = halves(self.bits);
         // With as many zeros before it as there is room for.
         let digits = (digits ^ (ONES_IN_HALF * u64::from(b'0'))).checked_shl(u32::try_from(unused).ok()? * 8)?;
@@ -141,6 +183,16 @@ impl Word {
 pub(crate) fn halves(bits: u128) -> [u64; 2] {
     let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
     [half(bits), half(bits >> 64)]
+}
+
+/// Where a byte other than zero stands first in half a word.
+#[inline]
+fn place_in(half: u64, byte: u8) -> Option<usize> {
+    let zero_if_equal = half ^ (ONES_IN_HALF * u64::from(byte));
+    // The lowest byte that is zero is the lowest whose highest bit comes to be set.
+    let found = zero_if_equal.wrapping_sub(ONES_IN_HALF) & !zero_if_equal & (ONES_IN_HALF << 7);
+    let place = usize::try_from(found.trailing_zeros()).ok()? / 8;
+    (found != 0).then_some(place)
 }
 
 /// The number of eight digits, the first in the lowest byte: neighbours are joined to pairs, these to fours, and these to
@@ -186,6 +238,25 @@ mod tests {
                 let without = [&bytes[..place], &bytes[place + 1..]].concat();
                 prop_assert_eq!(word.without(place), Field::from(without.as_slice()).word().unwrap());
             }
+        }
+
+        #[test]
+        fn digits_are_those_of_short_numbers(
+            text in proptest::collection::vec(proptest::sample::select(b"0123456789.-/:\xb1\x1e".to_vec()), 0..30),
+            cut in 0_usize..12,
+        ) {
+            let length = cut.min(text.len());
+            let bytes = &text[..length];
+            let found = Field { text: &text, length }.digits();
+            let is_short = (1..=8).contains(&length) && text.len() >= 8 && (b'1'..=b'9').contains(&bytes[0]);
+            prop_assert_eq!(found.is_some(), is_short);
+            let Some(digits) = found else { return Ok(()) };
+            let read = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('-')).and_then(|text| text.parse().ok());
+            prop_assert_eq!(digits.number(), read(bytes));
+            let (digits, places) = digits.without(b'.');
+            let point = bytes.iter().position(|byte| *byte == b'.').filter(|point| *point + 1 < length);
+            let without = point.map_or(bytes.to_vec(), |point| [&bytes[..point], &bytes[point + 1..]].concat());
+            prop_assert_eq!((digits.number(), places), (read(&without), point.map_or(0, |point| length - 1 - point)));
         }
 
         #[test]

@@ -2,10 +2,10 @@
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::column::{Cell, Cells, Place};
+use crate::column::{Cell, Cells, FIRST_ROWS, Place};
 use crate::field::Field;
 use crate::quarantine::Reject;
-use crate::record::{Found, Records, Span, byte};
+use crate::record::{Found, Records, Spans, byte};
 use crate::records::{Block, Torn, without_line_end};
 
 /// The fields of the records of a block that have the right number of them, some records at a time.
@@ -16,11 +16,14 @@ pub(crate) struct Fields<'a> {
     max_record_bytes: usize,
     records: Records<'a>,
     /// Where the fields in hand are, record by record: in the block or, counted from its end, in `rewritten`.
-    spans: Vec<Span>,
+    spans: Spans,
     /// Those that do not stand in the block as they are.
     rewritten: Vec<u8>,
     found: Rows,
 }
+
+/// Bytes of a field, with what it ends with, that most have about as many of.
+const USUAL_BYTES: usize = 8;
 
 /// Times as many records as were found that are expected at most.
 const MOST_EXPECTED: usize = 64;
@@ -69,7 +72,8 @@ impl<'a> Fields<'a> {
             found.rejects.push(record.reject(block, &csv.dialect, None, torn_reason(torn, max_record_bytes)));
         }
         let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
-        Self { block, csv, max_record_bytes, records, spans: Vec::new(), rewritten: Vec::new(), found }
+        let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));
+        Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), found }
     }
 
     /// Reads the next record; whether there was one.
@@ -91,7 +95,7 @@ impl<'a> Fields<'a> {
             if let Some(rewritten) = self.records.rewritten_if(is_rewritten) {
                 let place = self.block.text.len() + self.rewritten.len();
                 self.rewritten.extend_from_slice(rewritten);
-                self.spans.iter_mut().skip(first).for_each(|span| *span = span.moved(place));
+                self.spans.all_mut().iter_mut().skip(first).for_each(|span| *span = span.moved(place));
             }
             self.found.taken.push(row);
             return true;
@@ -109,7 +113,7 @@ impl<'a> Fields<'a> {
 
 impl Cells for Fields<'_> {
     fn advance(&mut self, most: usize) -> usize {
-        self.spans.clear();
+        self.spans.truncate(0);
         self.rewritten.clear();
         let before = self.found.taken.len();
         self.found.taken.reserve(self.expected().saturating_sub(before));
@@ -131,14 +135,17 @@ impl Cells for Fields<'_> {
     }
 
     #[inline]
-    fn cell(&self, row: usize, (column, _): Place<'_>) -> Cell<'_> {
-        let Some(span) = self.spans.get(row * self.csv.columns.len() + column) else { return Cell::Null };
-        let text = &self.block.text;
-        Cell::Text(if span.start() < text.len() {
-            Field::at(text, *span)
-        } else {
-            Field::at(&self.rewritten, span.moved_back(text.len()))
-        })
+    fn column<'s>(&'s self, (column, _): Place<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
+        let (text, rewritten, width) = (&*self.block.text, &*self.rewritten, self.csv.columns.len());
+        let spans = self.spans.all().get(column..).unwrap_or_default();
+        move |row| {
+            let Some(span) = spans.get(row * width) else { return Cell::Null };
+            Cell::Text(if span.start() < text.len() {
+                Field::at(text, *span)
+            } else {
+                Field::at(rewritten, span.moved_back(text.len()))
+            })
+        }
     }
 }
 

@@ -137,12 +137,14 @@ impl Cells for Objects<'_> {
         self.text.len()
     }
 
-    fn cell(&self, row: usize, (index, column): Place<'_>) -> Cell<'_> {
-        let place = (self.first + row) * self.json.columns.len() + index;
-        let before = place.checked_sub(1).and_then(|before| self.values.get(before));
-        let start = before.map_or(0, |(_, end)| *end);
-        let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
-        cell(kind, Field::at(&self.text, Span::new(start, end)), column, &self.json.null_words)
+    fn column<'s>(&'s self, (index, column): Place<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
+        move |row| {
+            let place = (self.first + row) * self.json.columns.len() + index;
+            let before = place.checked_sub(1).and_then(|before| self.values.get(before));
+            let start = before.map_or(0, |(_, end)| *end);
+            let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
+            cell(kind, Field::at(&self.text, Span::new(start, end)), column, &self.json.null_words)
+        }
     }
 }
 

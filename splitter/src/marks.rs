@@ -3,12 +3,12 @@
 use wide::u8x16;
 
 /// Bytes that are looked at together: as many as a mask has bits.
-const STRIDE: usize = 64;
+pub(crate) const STRIDE: usize = 64;
 
 /// The places in a text at which one of a few bytes stands, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Marks<'a, const N: usize> {
-    wanted: [u8; N],
+    wanted: Wanted<N>,
     /// The text from the stride in hand on, and where that begins.
     rest: &'a [u8],
     base: usize,
@@ -19,7 +19,8 @@ pub(crate) struct Marks<'a, const N: usize> {
 impl<'a, const N: usize> Marks<'a, N> {
     /// The places of all wanted bytes; one that is named twice counts once.
     pub(crate) fn new(text: &'a [u8], wanted: [u8; N]) -> Self {
-        Self { wanted, rest: text, base: 0, mask: mask(text, wanted) }
+        let wanted = Wanted::new(wanted);
+        Self { wanted, rest: text, base: 0, mask: wanted.mask(text) }
     }
 }
 
@@ -31,7 +32,7 @@ impl<const N: usize> Iterator for Marks<'_, N> {
         while self.mask == 0 {
             self.rest = self.rest.get(STRIDE..)?;
             self.base += STRIDE;
-            self.mask = mask(self.rest, self.wanted);
+            self.mask = self.wanted.mask(self.rest);
         }
         let place = usize::try_from(self.mask.trailing_zeros()).ok()?;
         self.mask &= self.mask - 1;
@@ -39,27 +40,123 @@ impl<const N: usize> Iterator for Marks<'_, N> {
     }
 }
 
-/// Where wanted bytes stand in the first stride of a text.
-#[inline]
-fn mask<const N: usize>(text: &[u8], wanted: [u8; N]) -> u64 {
-    if let Some(stride) = text.first_chunk() {
-        return mask_of_stride(stride, wanted);
-    }
-    let mut stride = [0; STRIDE];
-    stride.iter_mut().zip(text).for_each(|(padded, byte)| *padded = *byte);
-    // The padding may be what is wanted.
-    mask_of_stride(&stride, wanted) & ((1 << text.len()) - 1)
+/// The delimiters of a text and its other marks, a stride at a time: between two others, delimiters are all that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Strides<'a> {
+    delimiter: Wanted<1>,
+    others: Wanted<3>,
+    /// The text from the stride in hand on, and where that begins.
+    rest: &'a [u8],
+    base: usize,
+    /// Those of the stride that are still to be looked at, the first as the lowest bit.
+    delimiters_left: u64,
+    others_left: u64,
 }
 
+impl<'a> Strides<'a> {
+    pub(crate) fn new(text: &'a [u8], delimiter: u8, others: [u8; 3]) -> Self {
+        let (delimiter, others) = (Wanted::new([delimiter]), Wanted::new(others));
+        let (delimiters_left, others_left) = (delimiter.mask(text), others.mask(text));
+        Self { delimiter, others, rest: text, base: 0, delimiters_left, others_left }
+    }
+
+    /// Leaves out what stands before a place.
+    #[inline]
+    pub(crate) fn skip_to(&mut self, place: usize) {
+        while place >= self.base + STRIDE {
+            if self.advance().is_none() {
+                (self.delimiters_left, self.others_left) = (0, 0);
+                return;
+            }
+        }
+        let behind = u64::MAX << place.saturating_sub(self.base);
+        self.delimiters_left &= behind;
+        self.others_left &= behind;
+    }
+
+    /// Gives out the delimiters of the stride that stand before its next other mark.
+    #[inline]
+    pub(crate) fn delimiters(&mut self) -> Places {
+        let before = lowest(self.others_left).wrapping_sub(1);
+        let places = Places { base: self.base, left: self.delimiters_left & before };
+        self.delimiters_left &= !before;
+        places
+    }
+
+    /// Where the stride's next other mark is. The delimiters before it are not given out any more.
+    #[inline]
+    pub(crate) fn other(&mut self) -> Option<usize> {
+        let mut places = Places { base: self.base, left: self.others_left };
+        let place = places.next()?;
+        self.delimiters_left &= !lowest(self.others_left).wrapping_sub(1);
+        self.others_left = places.left;
+        Some(place)
+    }
+
+    /// Goes on to the next stride, if there is one.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Option<()> {
+        self.rest = self.rest.get(STRIDE..)?;
+        self.base += STRIDE;
+        (self.delimiters_left, self.others_left) = (self.delimiter.mask(self.rest), self.others.mask(self.rest));
+        Some(())
+    }
+}
+
+/// Places in a stride.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    base: usize,
+    left: u64,
+}
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let left = self.left;
+        self.left &= left.wrapping_sub(1);
+        (left != 0).then(|| self.base + usize::try_from(left.trailing_zeros()).unwrap_or_default())
+    }
+}
+
+/// The lowest bit that is set.
 #[inline]
-fn mask_of_stride<const N: usize>(stride: &[u8; STRIDE], wanted: [u8; N]) -> u64 {
-    let wanted = wanted.map(u8x16::splat);
-    let (parts, _) = stride.as_chunks();
-    parts.iter().rev().fold(0, |mask, part| {
-        let part = u8x16::new(*part);
-        let found = wanted.into_iter().fold(u8x16::ZERO, |found, wanted| found | part.simd_eq(wanted));
-        mask << 16 | u64::from(found.to_bitmask())
-    })
+fn lowest(bits: u64) -> u64 {
+    bits & bits.wrapping_neg()
+}
+
+/// Bytes that are looked for, each as often as it is compared at once.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<const N: usize>([u8x16; N]);
+
+impl<const N: usize> Wanted<N> {
+    fn new(bytes: [u8; N]) -> Self {
+        Self(bytes.map(u8x16::splat))
+    }
+
+    /// Where they stand in the first stride of a text.
+    #[inline]
+    fn mask(&self, text: &[u8]) -> u64 {
+        if let Some(stride) = text.first_chunk() {
+            return self.mask_of_stride(stride);
+        }
+        let mut stride = [0; STRIDE];
+        stride.iter_mut().zip(text).for_each(|(padded, byte)| *padded = *byte);
+        // The padding may be what is wanted.
+        self.mask_of_stride(&stride) & ((1 << text.len()) - 1)
+    }
+
+    #[inline]
+    fn mask_of_stride(&self, stride: &[u8; STRIDE]) -> u64 {
+        let (parts, _) = stride.as_chunks();
+        parts.iter().rev().fold(0, |mask, part| {
+            let part = u8x16::new(*part);
+            let found = self.0.iter().fold(u8x16::ZERO, |found, wanted| found | part.simd_eq(*wanted));
+            mask << 16 | u64::from(found.to_bitmask())
+        })
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +178,27 @@ mod tests {
             prop_assert!(Marks::new(&text, wanted).eq(expected(&wanted)));
             prop_assert!(Marks::new(&text, [a, b]).eq(expected(&[a, b])));
             prop_assert!(Marks::new(&text, [a]).eq(expected(&[a])));
+        }
+
+        #[test]
+        fn strides_have_all_marks_from_a_place_on(
+            text in proptest::collection::vec(proptest::sample::select(b"a,\"\n\r\0\x80".to_vec()), 0..300),
+            from in any::<proptest::sample::Index>(),
+        ) {
+            let from = from.index(text.len() + 1);
+            let mut strides = Strides::new(&text, b',', [b'"', b'\n', b'\r']);
+            strides.skip_to(from);
+            let mut found = Vec::new();
+            loop {
+                found.extend(strides.delimiters());
+                match strides.other() {
+                    Some(place) => found.push(place),
+                    None if strides.advance().is_some() => {}
+                    None => break,
+                }
+            }
+            let is_mark = |place: &usize| b",\"\n\r".contains(&text[*place]);
+            prop_assert_eq!(found, (from..text.len()).filter(is_mark).collect::<Vec<_>>());
         }
     }
 }

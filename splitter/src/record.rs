@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::marks::Marks;
+use crate::marks::{Places, STRIDE, Strides};
 use crate::records::behind_line_ends;
 
 /// Where a field is. Blocks, a longest record included, have less than 4 GiB.
@@ -46,6 +46,72 @@ impl Span {
 
     pub(crate) fn of(self, text: &[u8]) -> &[u8] {
         text.get(self.start()..self.end()).unwrap_or_default()
+    }
+}
+
+/// Where fields are, and room for more.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    room: Vec<Span>,
+    length: usize,
+}
+
+impl Spans {
+    /// None, and room for so many.
+    pub(crate) fn with_room(fields: usize) -> Self {
+        Self { room: vec![Span::new(0, 0); fields + STRIDE], length: 0 }
+    }
+
+    pub(crate) fn all(&self) -> &[Span] {
+        self.room.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn all_mut(&mut self) -> &mut [Span] {
+        self.room.get_mut(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    #[inline]
+    fn push(&mut self, span: Span) {
+        if let Some(room) = self.room_for_stride().first_mut() {
+            *room = span;
+            self.length += 1;
+        }
+    }
+
+    /// Those of fields that end at these places of one stride, the first of which begins at `field`; where the next one begins.
+    #[inline]
+    fn push_delimited(&mut self, mut field: usize, places: Places) -> usize {
+        let mut count = 0;
+        for (room, place) in self.room_for_stride().iter_mut().zip(places) {
+            *room = Span::new(field, place);
+            field = place + 1;
+            count += 1;
+        }
+        self.length += count;
+        field
+    }
+
+    /// Room for as many as a stride has places.
+    #[inline]
+    fn room_for_stride(&mut self) -> &mut [Span] {
+        if self.room.len() < self.length + STRIDE {
+            self.grow();
+        }
+        self.room.get_mut(self.length..self.length + STRIDE).unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.room.resize(self.room.len() * 2 + STRIDE, Span::new(0, 0));
     }
 }
 
@@ -97,8 +163,8 @@ pub(crate) struct Records<'a> {
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
-    marks: Marks<'a, 4>,
-    spans: Vec<Span>,
+    marks: Strides<'a>,
+    spans: Spans,
     reader: csv::Reader<BehindLineEnd<'a>>,
     rewritten: csv::ByteRecord,
 }
@@ -123,7 +189,8 @@ impl<'a> Records<'a> {
         if let Some(terminator) = terminator {
             builder.terminator(csv::Terminator::Any(terminator));
         }
-        let wanted = [delimiter, quote.unwrap_or(delimiter), terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
+        let ends = [terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
+        let others = [quote.unwrap_or(ends[0]), ends[0], ends[1]];
         Self {
             text,
             dialect,
@@ -131,8 +198,8 @@ impl<'a> Records<'a> {
             quote,
             width: None,
             place: 0,
-            marks: Marks::new(text, wanted),
-            spans: Vec::new(),
+            marks: Strides::new(text, delimiter, others),
+            spans: Spans::default(),
             reader: builder.from_reader(BehindLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
             rewritten: csv::ByteRecord::new(),
         }
@@ -141,16 +208,22 @@ impl<'a> Records<'a> {
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Record<'_>> {
         let mut spans = std::mem::take(&mut self.spans);
-        spans.clear();
+        spans.truncate(0);
         let found = self.find(&mut spans);
         self.spans = spans;
         let Found { start, end, is_rewritten } = found?;
-        Some(Record { text: self.text, spans: &self.spans, rewritten: self.rewritten_if(is_rewritten), start, end })
+        Some(Record {
+            text: self.text,
+            spans: self.spans.all(),
+            rewritten: self.rewritten_if(is_rewritten),
+            start,
+            end,
+        })
     }
 
     /// Finds the next record, and appends where its fields are; `None` at the end.
     #[inline]
-    pub(crate) fn find(&mut self, spans: &mut Vec<Span>) -> Option<Found> {
+    pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
         let start = self.behind_comments();
         if start >= self.text.len() {
             return None;
@@ -165,7 +238,9 @@ impl<'a> Records<'a> {
         };
         self.place = end;
         let last = spans.len().saturating_sub(1);
-        if self.width.is_some_and(|width| before + width == last) && spans.last().is_some_and(|span| span.is_empty()) {
+        if self.width.is_some_and(|width| before + width == last)
+            && spans.all().last().is_some_and(|span| span.is_empty())
+        {
             spans.truncate(last);
         }
         Some(Found { start, end, is_rewritten: taken.is_none() })
@@ -191,36 +266,38 @@ impl<'a> Records<'a> {
     /// Takes the fields of the record that begins at `start` where they stand, and tells where it ends; `None` where they do
     /// not stand as they are.
     #[inline]
-    fn take(&mut self, start: usize, spans: &mut Vec<Span>) -> Option<usize> {
-        let (text, delimiter) = (self.text, self.delimiter);
+    fn take(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
+        let text = self.text;
         // A copy can be kept in registers.
         let mut marks = self.marks.clone();
+        marks.skip_to(start);
         let mut field = start;
         let end = loop {
-            let Some(mark) = marks.next() else {
+            field = spans.push_delimited(field, marks.delimiters());
+            let Some(mark) = marks.other() else {
+                if marks.advance().is_some() {
+                    continue;
+                }
                 spans.push(Span::new(field, text.len()));
                 break Some(text.len());
             };
             let byte = text.get(mark).copied();
-            if mark < field {
-                // Of line ends, comments, and records that were left to the crate.
-            } else if byte == Some(delimiter) {
-                spans.push(Span::new(field, mark));
-                field = mark + 1;
-            } else if self.quote.is_none() || byte != self.quote {
+            if self.quote.is_none() || byte != self.quote {
                 spans.push(Span::new(field, mark));
                 break Some(mark + 1);
-            } else if mark == field {
-                let Some(closing) = marks.find(|mark| text.get(*mark).copied() == self.quote) else { break None };
-                spans.push(Span::new(field + 1, closing));
-                field = closing + 2;
-                match text.get(closing + 1) {
-                    Some(byte) if *byte == delimiter => {}
-                    Some(byte) if self.dialect.ends_record(*byte) => break Some(field),
-                    None => break Some(text.len()),
-                    // A quote within a quoted field, doubled or misused.
-                    Some(_) => break None,
-                }
+            }
+            if mark != field {
+                continue;
+            }
+            let Some(closing) = closing_quote(text, &mut marks, byte) else { break None };
+            spans.push(Span::new(field + 1, closing));
+            field = closing + 2;
+            match text.get(closing + 1) {
+                Some(byte) if *byte == self.delimiter => marks.skip_to(field),
+                Some(byte) if self.dialect.ends_record(*byte) => break Some(field),
+                None => break Some(text.len()),
+                // A quote within a quoted field, doubled or misused.
+                Some(_) => break None,
             }
         };
         self.marks = marks;
@@ -228,7 +305,7 @@ impl<'a> Records<'a> {
     }
 
     /// Has the `csv` crate write the fields of the record that begins at `start` one behind the other; where it ends.
-    fn rewrite(&mut self, start: usize, spans: &mut Vec<Span>) -> Option<usize> {
+    fn rewrite(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
         // A seek would have it read ahead anew.
         if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
             let mut position = csv::Position::new();
@@ -241,12 +318,24 @@ impl<'a> Records<'a> {
             return None;
         }
         let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
-        spans.extend(ranges.map(|range| Span::new(range.start, range.end)));
+        ranges.for_each(|range| spans.push(Span::new(range.start, range.end)));
         Some(self.read_to())
     }
 
     fn read_to(&self) -> usize {
         usize::try_from(self.reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// Where the next quote is.
+#[inline]
+fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: Option<u8>) -> Option<usize> {
+    loop {
+        match marks.other() {
+            Some(mark) if text.get(mark).copied() == quote => return Some(mark),
+            Some(_) => {}
+            None => marks.advance()?,
+        }
     }
 }
 

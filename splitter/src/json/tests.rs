@@ -173,7 +173,7 @@ proptest! {
                     Cell::Text(text) => Some(String::from_utf8(text.bytes().to_vec()).unwrap()),
                     Cell::Misfit(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
                 };
-                (0..rows).map(|row| text(objects.cell(row, place))).collect()
+                (0..rows).map(|row| text(objects.column(place)(row))).collect()
             }).collect();
             for (row, record) in (0..rows).zip(records.by_ref()) {
                 for (column, values) in json.columns.iter().zip(&columns) {

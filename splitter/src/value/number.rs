@@ -5,7 +5,7 @@
 
 use shared::DECIMAL_DIGITS;
 
-use crate::field::{Field, Word};
+use crate::field::{Digits, Field, Word};
 
 /// How numbers are written in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,13 @@ const TENS: [f64; 23] = [
 /// An integer as it prints.
 #[inline]
 pub(crate) fn int64(text: Field<'_>) -> Option<i64> {
+    match text.digits().and_then(Digits::number) {
+        Some(number) => i64::try_from(number).ok(),
+        None => any_int64(text),
+    }
+}
+
+fn any_int64(text: Field<'_>) -> Option<i64> {
     let Some(word) = text.word() else { return long_int64(text.bytes()) };
     let (digits, negative) = without_sign(word);
     // "-0" would print as "0".
@@ -61,7 +68,21 @@ fn long_int64(text: &[u8]) -> Option<i64> {
 /// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
 #[inline]
 pub(crate) fn float64(text: Field<'_>, notation: Notation) -> Option<f64> {
-    Plain::of(text, notation.point).and_then(Plain::float).or_else(|| {
+    match short_float(text, notation.point) {
+        Some(value) => Some(value),
+        None => any_float64(text, notation),
+    }
+}
+
+/// One of eight digits at most, written as numbers are printed: one exact division gives it.
+#[inline]
+fn short_float(text: Field<'_>, point: u8) -> Option<f64> {
+    let (digits, places) = text.digits()?.without(point);
+    Some(f64::from(u32::try_from(digits.number()?).ok()?) / TENS.get(places)?)
+}
+
+fn any_float64(text: Field<'_>, notation: Notation) -> Option<f64> {
+    Plain::of_any(text, notation.point).and_then(Plain::float).or_else(|| {
         let text = text.bytes();
         let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
         parts.float(text).filter(|value| parts.are_those_of(*value))
@@ -139,6 +160,16 @@ struct Plain {
 impl Plain {
     #[inline]
     fn of(text: Field<'_>, point: u8) -> Option<Self> {
+        if let Some(digits) = text.digits() {
+            let (digits, places) = digits.without(point);
+            if let Some(digits) = digits.number() {
+                return Some(Self { negative: false, digits, places });
+            }
+        }
+        Self::of_any(text, point)
+    }
+
+    fn of_any(text: Field<'_>, point: u8) -> Option<Self> {
         let (unsigned, negative) = without_sign(text.word()?);
         let point = unsigned.find(point);
         let (digits, whole) = match point {
