@@ -66,7 +66,7 @@ struct Outline {
 }
 
 /// A batch of cells that are looked for, and what was found.
-struct Found {
+struct Lookup {
     /// By what, and where first.
     looked_for: [(Outline, usize); BATCH],
     /// What stands there.
@@ -114,20 +114,20 @@ impl Dictionary {
 
     /// Adds so many rows.
     pub(crate) fn add<'a>(&mut self, rows: usize, cell: impl Fn(usize) -> Cell<'a>) {
-        let mut found = Found { looked_for: [(Outline::NONE, 0); BATCH], slots: [0; BATCH], keys: [0; BATCH] };
+        let mut lookup = Lookup { looked_for: [(Outline::NONE, 0); BATCH], slots: [0; BATCH], keys: [0; BATCH] };
         self.keys.reserve(rows);
         for batch in (0..rows).step_by(BATCH).map(|start| start..rows.min(start + BATCH)) {
-            if !self.find_bytes(batch.clone(), &cell, &mut found) {
-                self.find(batch.clone(), &cell, &mut found);
+            if !self.find_bytes(batch.clone(), &cell, &mut lookup) {
+                self.find(batch.clone(), &cell, &mut lookup);
             }
-            self.keys.extend_from_slice(found.keys.get(..batch.len()).unwrap_or_default());
+            self.keys.extend_from_slice(lookup.keys.get(..batch.len()).unwrap_or_default());
         }
     }
 
     /// Finds the numbers of rows that are known texts of one byte each, as flags and small numbers are; whether all were.
     #[inline]
-    fn find_bytes<'a>(&self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, found: &mut Found) -> bool {
-        found.keys.iter_mut().zip(rows).all(|(key, row)| {
+    fn find_bytes<'a>(&self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, lookup: &mut Lookup) -> bool {
+        lookup.keys.iter_mut().zip(rows).all(|(key, row)| {
             let Cell::Text(text) = cell(row) else { return false };
             *key = text.byte().and_then(|byte| self.of_bytes.get(usize::from(byte)).copied()).unwrap_or(-1);
             *key >= 0
@@ -138,8 +138,8 @@ impl Dictionary {
     ///
     /// In steps none of which waits for memory before it goes on to the next cell.
     #[inline]
-    fn find<'a>(&mut self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, found: &mut Found) {
-        let Found { looked_for, slots, keys } = found;
+    fn find<'a>(&mut self, rows: Range<usize>, cell: &impl Fn(usize) -> Cell<'a>, lookup: &mut Lookup) {
+        let Lookup { looked_for, slots, keys } = lookup;
         for (looked_for, row) in looked_for.iter_mut().zip(rows.clone()) {
             *looked_for = if let Cell::Text(text) = cell(row) { Outline::with_hash(text) } else { (Outline::NONE, 0) };
         }
@@ -371,6 +371,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn cells_are_told_from_each_other_in_runs(
+            runs in proptest::collection::vec((0_usize..5, 1_usize..200), 20..40),
+        ) {
+            let cells = [Cell::Text(b"a"[..].into()), Cell::Text(b"b"[..].into()), Cell::Text(b"ab"[..].into()), Cell::Null, Cell::Misfit(b"a")];
+            let rows: Vec<usize> = runs.iter().flat_map(|(cell, rows)| vec![*cell; *rows]).collect();
+            let mut dictionary = Dictionary::new();
+            for part in rows.chunks(512) {
+                dictionary.add(part.len(), |row| cells[part[row]]);
+            }
+            let kind = |cell: &Cell<'_>| match cell {
+                Cell::Text(text) => (0, text.bytes().to_vec()),
+                Cell::Null => (1, Vec::new()),
+                Cell::Misfit(text) => (2, text.to_vec()),
+            };
+            let held: Vec<_> = dictionary.cells().map(|cell| kind(&cell)).collect();
+            let found = dictionary.keys().iter().map(|key| held[usize::try_from(*key).unwrap()].clone());
+            prop_assert!(found.eq(rows.iter().map(|row| kind(&cells[*row]))));
+        }
+
         #[test]
         fn the_cell_of_each_row_is_found_by_its_key(
             different in proptest::collection::vec("[ab\0]{0,3}|[ab]{4,9}|a{15,18}|[ab]{8}[ab]{0,2}[ab]{8}", 1..300),

@@ -41,6 +41,7 @@ impl<'a> Field<'a> {
     /// The field that stands there in a text.
     #[inline]
     pub(crate) fn at(text: &'a [u8], span: Span) -> Self {
+        debug_assert!(span.start() <= span.end() && span.end() <= text.len(), "{span:?} of {} bytes", text.len());
         Self { text: text.get(span.start()..).unwrap_or_default(), length: span.end() - span.start() }
     }
 
@@ -63,7 +64,8 @@ impl<'a> Field<'a> {
         Some(byte)
     }
 
-    /// Its digits, if it has eight bytes at most and begins with a digit other than zero: so most numbers do.
+    /// Its digits, if it has eight bytes at most and begins with a digit other than zero, as most numbers do, and if eight bytes
+    /// of the text are left to read. So `None` says nothing of it.
     #[inline]
     pub(crate) fn digits(self) -> Option<Digits> {
         let unused = HALF_BYTES.checked_sub(self.length)?;
@@ -99,7 +101,7 @@ impl Digits {
 
     /// The same without its first `point`, and how many bytes stand behind that; as it is, where none does.
     #[inline]
-    pub(crate) fn without(self, point: u8) -> (Self, usize) {
+    pub(crate) fn without_point(self, point: u8) -> (Self, usize) {
         let Some(place) = place_in(self.0, point ^ b'0').filter(|place| *place < HALF_BYTES - 1) else {
             return (self, 0);
         };
@@ -161,8 +163,7 @@ impl Word {
         let [digits, _] = halves(self.bits);
         // With as many zeros before it as there is room for.
         let digits = (digits ^ (ONES_IN_HALF * u64::from(b'0'))).checked_shl(u32::try_from(unused).ok()? * 8)?;
-        let beyond_nine = digits.wrapping_add(ONES_IN_HALF * (0x7f - 9)) | digits;
-        (beyond_nine & (ONES_IN_HALF << 7) == 0).then(|| eight_digits(digits))
+        Digits(digits).number()
     }
 
     #[inline]
@@ -253,7 +254,7 @@ mod tests {
             let Some(digits) = found else { return Ok(()) };
             let read = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('-')).and_then(|text| text.parse().ok());
             prop_assert_eq!(digits.number(), read(bytes));
-            let (digits, places) = digits.without(b'.');
+            let (digits, places) = digits.without_point(b'.');
             let point = bytes.iter().position(|byte| *byte == b'.').filter(|point| *point + 1 < length);
             let without = point.map_or(bytes.to_vec(), |point| [&bytes[..point], &bytes[point + 1..]].concat());
             prop_assert_eq!((digits.number(), places), (read(&without), point.map_or(0, |point| length - 1 - point)));

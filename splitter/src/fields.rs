@@ -22,7 +22,7 @@ pub(crate) struct Fields<'a> {
     found: Rows,
 }
 
-/// Bytes of a field, with what it ends with, that most have about as many of.
+/// Bytes that a usual field takes, with its delimiter.
 const USUAL_BYTES: usize = 8;
 
 /// Times as many records as were found that are expected at most.

@@ -40,7 +40,8 @@ impl<const N: usize> Iterator for Marks<'_, N> {
     }
 }
 
-/// The delimiters of a text and its other marks, a stride at a time: between two others, delimiters are all that counts.
+/// The delimiters of a text and its other marks, a stride at a time: between two others, delimiters are all that counts. What is
+/// both is a delimiter.
 #[derive(Clone, Debug)]
 pub(crate) struct Strides<'a> {
     delimiter: Wanted<1>,
@@ -54,10 +55,12 @@ pub(crate) struct Strides<'a> {
 }
 
 impl<'a> Strides<'a> {
+    /// Those of a text.
     pub(crate) fn new(text: &'a [u8], delimiter: u8, others: [u8; 3]) -> Self {
         let (delimiter, others) = (Wanted::new([delimiter]), Wanted::new(others));
-        let (delimiters_left, others_left) = (delimiter.mask(text), others.mask(text));
-        Self { delimiter, others, rest: text, base: 0, delimiters_left, others_left }
+        let mut strides = Self { delimiter, others, rest: text, base: 0, delimiters_left: 0, others_left: 0 };
+        strides.look();
+        strides
     }
 
     /// Leaves out what stands before a place.
@@ -98,8 +101,14 @@ impl<'a> Strides<'a> {
     pub(crate) fn advance(&mut self) -> Option<()> {
         self.rest = self.rest.get(STRIDE..)?;
         self.base += STRIDE;
-        (self.delimiters_left, self.others_left) = (self.delimiter.mask(self.rest), self.others.mask(self.rest));
+        self.look();
         Some(())
+    }
+
+    #[inline]
+    fn look(&mut self) {
+        self.delimiters_left = self.delimiter.mask(self.rest);
+        self.others_left = self.others.mask(self.rest) & !self.delimiters_left;
     }
 }
 
@@ -184,21 +193,22 @@ mod tests {
         fn strides_have_all_marks_from_a_place_on(
             text in proptest::collection::vec(proptest::sample::select(b"a,\"\n\r\0\x80".to_vec()), 0..300),
             from in any::<proptest::sample::Index>(),
+            delimiter in proptest::sample::select(b",\"\n".to_vec()),
         ) {
             let from = from.index(text.len() + 1);
-            let mut strides = Strides::new(&text, b',', [b'"', b'\n', b'\r']);
+            let mut strides = Strides::new(&text, delimiter, [b'"', b'\n', b'\r']);
             strides.skip_to(from);
             let mut found = Vec::new();
             loop {
-                found.extend(strides.delimiters());
+                found.extend(strides.delimiters().map(|place| (place, true)));
                 match strides.other() {
-                    Some(place) => found.push(place),
+                    Some(place) => found.push((place, false)),
                     None if strides.advance().is_some() => {}
                     None => break,
                 }
             }
-            let is_mark = |place: &usize| b",\"\n\r".contains(&text[*place]);
-            prop_assert_eq!(found, (from..text.len()).filter(is_mark).collect::<Vec<_>>());
+            let marks = (from..text.len()).filter(|place| text[*place] == delimiter || b"\"\n\r".contains(&text[*place]));
+            prop_assert_eq!(found, marks.map(|place| (place, text[place] == delimiter)).collect::<Vec<_>>());
         }
     }
 }

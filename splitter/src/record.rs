@@ -49,7 +49,7 @@ impl Span {
     }
 }
 
-/// Where fields are, and room for more.
+/// Where fields are, and room for those of one more stride, at least, so that they are written without a look at the room for each.
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
     room: Vec<Span>,
@@ -105,7 +105,9 @@ impl Spans {
         if self.room.len() < self.length + STRIDE {
             self.grow();
         }
-        self.room.get_mut(self.length..self.length + STRIDE).unwrap_or_default()
+        let room = self.room.get_mut(self.length..self.length + STRIDE).unwrap_or_default();
+        debug_assert_eq!(room.len(), STRIDE);
+        room
     }
 
     #[cold]
@@ -281,15 +283,14 @@ impl<'a> Records<'a> {
                 spans.push(Span::new(field, text.len()));
                 break Some(text.len());
             };
-            let byte = text.get(mark).copied();
-            if self.quote.is_none() || byte != self.quote {
+            let Some(quote) = self.quote.filter(|quote| text.get(mark) == Some(quote)) else {
                 spans.push(Span::new(field, mark));
                 break Some(mark + 1);
-            }
+            };
             if mark != field {
                 continue;
             }
-            let Some(closing) = closing_quote(text, &mut marks, byte) else { break None };
+            let Some(closing) = closing_quote(text, &mut marks, quote) else { break None };
             spans.push(Span::new(field + 1, closing));
             field = closing + 2;
             match text.get(closing + 1) {
@@ -329,10 +330,10 @@ impl<'a> Records<'a> {
 
 /// Where the next quote is.
 #[inline]
-fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: Option<u8>) -> Option<usize> {
+fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: u8) -> Option<usize> {
     loop {
         match marks.other() {
-            Some(mark) if text.get(mark).copied() == quote => return Some(mark),
+            Some(mark) if text.get(mark) == Some(&quote) => return Some(mark),
             Some(_) => {}
             None => marks.advance()?,
         }

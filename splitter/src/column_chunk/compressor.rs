@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 /// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
 const LEAST_SAVED: usize = 10;
 
-/// Compresses pages, one after the other in the same memory.
+/// Compresses pages, with Snappy in memory that is kept from one to the next.
 pub(crate) struct Compressor {
     compression: Compression,
     snappy: snap::raw::Encoder,
@@ -54,9 +54,8 @@ impl Compressor {
 
     fn compress_by_snappy(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
         let most = snap::raw::max_compress_len(page.len());
-        // What is there already need not be set to zero again.
         if self.room.len() < most {
-            self.room.resize(most, 0);
+            self.room = vec![0; most];
         }
         let length = self.snappy.compress(page, &mut self.room);
         let length = length.map_err(|error| ParquetError::External(error.into()))?;

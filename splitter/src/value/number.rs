@@ -48,6 +48,7 @@ pub(crate) fn int64(text: Field<'_>) -> Option<i64> {
     }
 }
 
+/// The same, whatever its digits are.
 fn any_int64(text: Field<'_>) -> Option<i64> {
     let Some(word) = text.word() else { return long_int64(text.bytes()) };
     let (digits, negative) = without_sign(word);
@@ -77,10 +78,11 @@ pub(crate) fn float64(text: Field<'_>, notation: Notation) -> Option<f64> {
 /// One of eight digits at most, written as numbers are printed: one exact division gives it.
 #[inline]
 fn short_float(text: Field<'_>, point: u8) -> Option<f64> {
-    let (digits, places) = text.digits()?.without(point);
+    let (digits, places) = text.digits()?.without_point(point);
     Some(f64::from(u32::try_from(digits.number()?).ok()?) / TENS.get(places)?)
 }
 
+/// One of any length.
 fn any_float64(text: Field<'_>, notation: Notation) -> Option<f64> {
     Plain::of_any(text, notation.point).and_then(Plain::float).or_else(|| {
         let text = text.bytes();
@@ -161,7 +163,7 @@ impl Plain {
     #[inline]
     fn of(text: Field<'_>, point: u8) -> Option<Self> {
         if let Some(digits) = text.digits() {
-            let (digits, places) = digits.without(point);
+            let (digits, places) = digits.without_point(point);
             if let Some(digits) = digits.number() {
                 return Some(Self { negative: false, digits, places });
             }
@@ -169,6 +171,7 @@ impl Plain {
         Self::of_any(text, point)
     }
 
+    /// The same, whatever its digits are.
     fn of_any(text: Field<'_>, point: u8) -> Option<Self> {
         let (unsigned, negative) = without_sign(text.word()?);
         let point = unsigned.find(point);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Span;
 
 const CSV: Notation = Notation { point: b'.', bare_exponents: false };
 const COMMA: Notation = Notation { point: b',', bare_exponents: false };
@@ -166,6 +167,29 @@ proptest! {
             (decimal(text, CSV, 9, 3).map(|value| value.to_string()), told_decimal(text, b'.', 9, 3).map(|value| value.to_string())),
         ] {
             prop_assert!(strictly.is_none() || strictly == told, "{:?} {:?}", strictly, told);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn short_numbers_are_read_as_long_ones_are(
+        text in "[-+]?[0-9]{0,6}[.,:/e]?[0-9]{0,6}",
+        behind in "[-0-9.,a\"]{8}",
+        point in proptest::sample::select(vec![b'.', b',']),
+    ) {
+        // Alone, a text has too few bytes for the short way, unless it has eight.
+        let (alone, together) = (text.as_bytes(), [text.as_bytes(), behind.as_bytes()].concat());
+        let field = Field::at(&together, Span::new(0, alone.len()));
+        let notation = Notation { point, bare_exponents: false };
+        prop_assert_eq!(int64(field), any_int64(alone.into()));
+        prop_assert_eq!(told_int64(field, point), told_int64(alone.into(), point));
+        prop_assert_eq!(float64(field, notation).map(f64::to_bits), any_float64(alone.into(), notation).map(f64::to_bits));
+        let told = |text: Field<'_>| told_float64(text, point).map(f64::to_bits);
+        prop_assert_eq!(told(field), told(alone.into()));
+        for (precision, scale) in [(9, 2), (18, 6), (38, 0)] {
+            prop_assert_eq!(decimal(field, notation, precision, scale), decimal(alone.into(), notation, precision, scale));
+            prop_assert_eq!(told_decimal(field, point, precision, scale), told_decimal(alone.into(), point, precision, scale));
         }
     }
 }
