@@ -236,10 +236,11 @@ def peer(*words, cores=None):
 
 def scaling(source, cores, rounds):
     warm(source["csv"])
-    walls = {}
-    for count in (1, len(cores)):
-        runs = [run("sluice", "CSV to chunks", source, "csv", cores[:count]) for _ in range(rounds)]
-        walls[count] = medians(runs)["wall"]
+    runs = {1: [], len(cores): []}
+    for _ in range(rounds):
+        for count, of_count in runs.items():
+            of_count.append(run("sluice", "CSV to chunks", source, "csv", cores[:count]))
+    walls = {count: medians(of_count)["wall"] for count, of_count in runs.items()}
     factor = walls[1] / walls[len(cores)]
     print(f"\nScaling of CSV to chunks: {walls[1]:.2f} s on 1 core, {walls[len(cores)]:.2f} s on {len(cores)}: x {factor:.2f}")
     return {"walls": walls, "factor": factor}
