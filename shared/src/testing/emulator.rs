@@ -2,8 +2,6 @@
 
 #![expect(clippy::expect_used, reason = "a test that has no emulator fails, and says why")]
 
-mod python;
-
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -21,8 +19,12 @@ use tempfile::TempDir;
 
 use crate::queue::SqsQueue;
 use crate::storage::S3Storage;
+use crate::testing::python;
 
 const REGION: &str = "eu-central-1";
+
+/// What the server and the script that deploys to it need of Python.
+const REQUIREMENTS: &str = "emulator/requirements.txt";
 
 /// Name and secret of the account's owner, whom the server knows from the start.
 const KEY: &str = "test";
@@ -65,7 +67,7 @@ impl Emulator {
     ///
     /// When it does not start; the message says what to install.
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
-        let python = python::with_requirements();
+        let python = python::with_requirements(REQUIREMENTS);
         for _ in 0..PORTS {
             let mut emulator = Self::spawn(&python, variables);
             if emulator.becomes_ready() {
@@ -86,7 +88,7 @@ impl Emulator {
         let port = free_port();
         let endpoint = endpoint(port);
         let server = Command::new(python)
-            .arg(python::fixture("ministack_plus.py"))
+            .arg(python::fixture("emulator/ministack_plus.py"))
             .args(["--exit-with", &std::process::id().to_string()])
             .env_clear()
             // Functions inherit all of this, and the endpoint is the only way by which they find the server.
@@ -211,7 +213,7 @@ impl Emulator {
     ///
     /// When the script fails; the message is what it complained of.
     pub fn run_script(&self, name: &str, args: &[&str]) -> String {
-        let mut command = Command::new(python::with_requirements());
+        let mut command = Command::new(python::with_requirements(REQUIREMENTS));
         command.arg("-B").arg(python::fixture(name)).args(args).env_clear().envs(self.env());
         let output = command.output().expect("the emulator's Python");
         let (printed, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,6 @@
-//! The Python that the emulator runs in.
+//! The Python that the emulator and other programs of the tests run in.
+
+#![expect(clippy::expect_used, reason = "a test that has no Python fails, and says why")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,29 +9,50 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 /// What to do when there is no Python that could be used.
-const ADVICE: &str = "the AWS emulator of the tests needs Python 3.10 or newer with venv and pip \
+const ADVICE: &str = "the tests need Python 3.10 or newer with venv and pip \
                       (on Debian and Ubuntu: apt-get install python3 python3-venv) \
                       and, the first time, access to a Python package index";
 
-/// A file of `fixtures/emulator`.
+/// A file of `fixtures`, by its path there.
 pub(super) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/emulator").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
 }
 
-/// A Python that has everything of `requirements.txt`. The first call makes it, which takes a minute; processes that call
-/// at the same time wait for it.
-pub(super) fn with_requirements() -> PathBuf {
-    let requirements = fixture("requirements.txt");
+/// A Python with the other readers and writers of tables that the tests compare with: `fixtures/readers/requirements.txt`.
+///
+/// # Panics
+///
+/// When there is none and none can be made; the message says what to install.
+pub fn readers_python() -> PathBuf {
+    with_requirements("readers/requirements.txt")
+}
+
+/// Runs a Python script with [`readers_python`] in a folder, and gives what it prints. The module `readers` of
+/// `fixtures/readers/readers.py` can be imported.
+///
+/// # Panics
+///
+/// When the script fails; the message has what it printed.
+pub fn run_python(folder: &Path, script: &str) -> String {
+    let mut command = Command::new(readers_python());
+    let path = fixture("readers");
+    run(command.current_dir(folder).env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1").args(["-c", script]))
+}
+
+/// A Python that has all packages of a requirements file of the fixtures. The first call makes it, which takes a minute;
+/// processes that call at the same time wait for it.
+pub(super) fn with_requirements(requirements: &str) -> PathBuf {
+    let requirements = fixture(requirements);
     let version = run(Command::new("python3").arg("--version"));
-    let needed = fs::read_to_string(&requirements).expect("fixtures/emulator/requirements.txt");
+    let needed = fs::read_to_string(&requirements).expect("a requirements file of the fixtures");
     let digest = Sha256::digest(format!("{version}\n{needed}"));
     let name = digest.iter().take(8).fold(0, |name, byte| name << 8 | u64::from(*byte));
 
-    let home = target_folder().join("sluice-emulator");
-    fs::create_dir_all(&home).expect("a folder for the emulator's Python");
-    let lock = File::create(home.join("lock")).expect("a lock for the emulator's Python");
+    let home = target_folder().join("sluice-python");
+    fs::create_dir_all(&home).expect("a folder for Python");
+    let lock = File::create(home.join("lock")).expect("a lock for Python");
     // Held until the file is closed, at the end of this function or of this process.
-    lock.lock().expect("a lock for the emulator's Python");
+    lock.lock().expect("a lock for Python");
     let environment = home.join(format!("venv-{name:016x}"));
     let python = environment.join("bin/python");
     // Written last: without it an earlier attempt was cut short.
@@ -41,7 +64,7 @@ pub(super) fn with_requirements() -> PathBuf {
         run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
         let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement"];
         run(Command::new(&python).args(pip).arg(&requirements));
-        fs::write(&complete, "").expect("a mark for the emulator's Python");
+        fs::write(&complete, "").expect("a mark for Python");
     }
     python
 }
