@@ -65,7 +65,7 @@ pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) 
     }
     messages.sort_by(|one, other| other.age_seconds.cmp(&one.age_seconds).then_with(|| one.id.cmp(&other.id)));
     let listing = Listing { queue: &args.queue_url, is_cut: messages.len() >= most, messages };
-    output.result(&listing, &listing.text(with_bodies));
+    output.result(&listing, &listing.text(with_bodies))?;
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &DoctorArgs, with_all: bool, output: Output) -> Do
     storage::check(&aws, &functions, &queues, args.read_only, &mut findings).await;
     topic::check(&aws, &functions, &mut findings).await;
     let diagnosis = Diagnosis::new(&args.name, findings);
-    output.result(&diagnosis, &diagnosis.text(with_all));
+    output.result(&diagnosis, &diagnosis.text(with_all))?;
     match diagnosis.count(Status::Problem) {
         0 => Ok(()),
         problems => Err(CliError::Unhealthy { problems: problems.try_into().unwrap_or(u64::MAX) }),

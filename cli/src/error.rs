@@ -15,6 +15,11 @@ pub(crate) enum CliError {
     Settings(SettingsError),
     #[error(transparent)]
     Location(LocationError),
+    #[error("cannot write the result to stdout")]
+    Output {
+        #[source]
+        source: std::io::Error,
+    },
     #[error("no table is given")]
     NoTable,
     #[error("cannot read the SQL file {file}")]

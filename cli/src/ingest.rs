@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
         );
     }
     let report = Report::of(&line, &outcome, &receipt, started.elapsed());
-    output.result(&report, &report.text());
+    output.result(&report, &report.text())?;
     report.judge(limit)
 }
 

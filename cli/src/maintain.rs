@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &MaintainArgs, output: Output) -> Done {
         LoadError::Storage(error) => CliError::WorkArea(error),
         error => CliError::Maintain(error),
     })?;
-    output.result(&maintained, &text(&maintained));
+    output.result(&maintained, &text(&maintained))?;
     Ok(())
 }
 

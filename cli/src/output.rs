@@ -1,5 +1,7 @@
 //! What goes to stdout and stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 use shared::error_chain;
@@ -23,34 +25,61 @@ struct ErrorDocument<'a> {
 
 impl Output {
     /// Prints a result: the document, or its text.
-    pub(crate) fn result(self, document: &impl Serialize, text: &str) {
-        if self.json { line(document) } else { println!("{text}") }
+    pub(crate) fn result(self, document: &impl Serialize, text: &str) -> Result<(), CliError> {
+        if self.json { Self::json_line(document) } else { print(&printable(text)) }
     }
 
     /// Prints one line of JSON.
-    pub(crate) fn json_line(document: &impl Serialize) {
-        line(document);
+    pub(crate) fn json_line(document: &impl Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string(document).map_err(|source| CliError::Output { source: source.into() })?;
+        print(&text)
     }
 
     /// Prints an error with its hint; as JSON on stdout too, when JSON is wanted and no result was printed before it.
     pub(crate) fn error(self, error: &CliError) {
         let chain = error_chain(error);
         let hint = error.hint();
-        if self.json && !error.has_result() {
-            line(&ErrorDocument { error: &chain, hint, exit_status: error.exit_code() });
-        }
-        eprintln!("error: {chain}");
+        let mut lines = format!("error: {}", one_line(&chain));
         if let Some(hint) = hint {
-            eprintln!("hint: {hint}");
+            lines.push_str("\nhint: ");
+            lines.push_str(&one_line(hint));
         }
+        if self.json && !error.has_result() {
+            let document = ErrorDocument { error: &chain, hint, exit_status: error.exit_code() };
+            if let Err(error) = Self::json_line(&document) {
+                lines.push_str("\nerror: ");
+                lines.push_str(&one_line(&error_chain(&error)));
+            }
+        }
+        // Nobody is left to tell when stderr is gone, too; the exit status says that it failed.
+        drop(writeln!(io::stderr(), "{lines}"));
     }
 }
 
-fn line(document: &impl Serialize) {
-    match serde_json::to_string(document) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("error: the result cannot be written as JSON: {error}"),
+/// Prints a line on stdout. A reader that has enough and leaves, as `head` does, is no failure.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(|source| CliError::Output { source }),
     }
+}
+
+/// Text as a terminal may have it: control characters, which names and values of a source can hold, are escaped. So are
+/// those that turn the direction of text around, with which a name can look like another one.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_unsafe =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// A message of which no line but the first begins at the margin, so that a name in it cannot look like another message.
+fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\n  ")
 }
 
 /// A number with its thousands parted: 27,004.
@@ -80,6 +109,20 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        for (text, expected) in [
+            ("plain, \u{e9} and \u{65e5}\nnext line", "plain, \u{e9} and \u{65e5}\nnext line"),
+            ("red \u{1b}[31mname\u{7}", "red \\u{1b}[31mname\\u{7}"),
+            ("over\rwritten", "over\\rwritten"),
+            ("c1 \u{9b}2J", "c1 \\u{9b}2J"),
+            ("turned \u{202e}txt.exe", "turned \\u{202e}txt.exe"),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
+        assert_eq!(one_line("no table 'a\nerror: b'"), "no table 'a\n  error: b'");
+    }
 
     #[test]
     fn numbers_for_people() {

@@ -146,7 +146,7 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
     let document = document(plan, &context.settings);
-    output.result(&document, &text::text(&document));
+    output.result(&document, &text::text(&document))?;
     Ok(())
 }
 

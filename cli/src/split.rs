@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
     let manifest = &outcome.manifest;
     if output.json {
         for chunk in &manifest.chunks {
-            Output::json_line(&chunk.task(&outcome.area, &outcome.job.job_id));
+            Output::json_line(&chunk.task(&outcome.area, &outcome.job.job_id))?;
         }
     } else {
         let head = if outcome.was_split_before { "was split already" } else { "is split" };
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
         }));
         let quarantined = grouped(manifest.quarantined);
         lines.push(format!("  {} read, {quarantined} quarantined", counted(manifest.records, "record")));
-        output.result(manifest, &lines.join("\n"));
+        output.result(manifest, &lines.join("\n"))?;
     }
     match limit {
         Some(limit) if limit.is_exceeded(manifest.quarantined, manifest.records) => {

@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
         all.push(status);
     }
     let text: Vec<String> = all.iter().map(text).collect();
-    output.result(&all, &text.join("\n"));
+    output.result(&all, &text.join("\n"))?;
     let verified = all.iter().filter_map(|status| status.verification.as_ref());
     let unproven = verified.filter(|verification| verification.finding != Finding::Equal).count();
     if unproven > 0 { Err(CliError::Unproven { unproven, jobs: all.len() }) } else { Ok(()) }

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &TuneArgs, output: Output) -> Done {
         let written = std::fs::write(file, html::page(&document));
         written.map_err(|source| CliError::Page { file: file.clone(), source })?;
     }
-    output.result(&document, &text::text(&document));
+    output.result(&document, &text::text(&document))?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
     refuse_replayed(&context, &prefix, &table, &job).await?;
     let area = WorkArea::new(&prefix, &job);
     let undoing = worker::undo(&context, &table, &job, &area, args.dry_run).await.map_err(CliError::Undo)?;
-    output.result(&undoing, &text(&undoing));
+    output.result(&undoing, &text(&undoing))?;
     Ok(())
 }
 

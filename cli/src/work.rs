@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &WorkArgs, output: Output) -> Done {
         &format!(
             "stopped on request: {done} done, {retried} left for later, {rejected} rejected, {handed_back} handed back"
         ),
-    );
+    )?;
     Ok(())
 }
 

@@ -9,13 +9,14 @@ use std::iter;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::{CommitData, TransactionError};
+use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Action, Add, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{Backoff, BackoffSettings, Verdict};
 
 use crate::LoadContext;
+use crate::commit_info::{commit_data, loaded};
 use crate::complete::Account;
 use crate::error::LoadError;
 use crate::head::Head;
@@ -351,7 +352,9 @@ impl<'a> Commit<'a> {
         let metadata = outgoing.metadata();
         let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
         let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).collect();
-        let data = CommitData::new(files, operation, metadata, transactions);
+        let own = self.open.iter().map(|chunk| &chunk.chunk.from);
+        let about = loaded(own.chain(offered.iter().filter_map(|chunk| chunk.from.as_ref())));
+        let data = commit_data(files, operation, about, metadata, transactions);
         let error = match self.head.put(&data).await {
             Ok(version) => {
                 let committed = |chunk| Decided { chunk, fate: Fate::Committed(version) };

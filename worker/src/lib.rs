@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod commit_info;
 mod complete;
 mod conform;
 mod error;

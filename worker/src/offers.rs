@@ -16,6 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Prepared;
+use crate::commit_info::LoadedFrom;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
 
@@ -49,6 +50,9 @@ pub(crate) struct Offered {
     fields: Vec<StructField>,
     partition_by: Vec<String>,
     pub(crate) files: Vec<Add>,
+    /// Where its rows come from; none in offers of earlier versions.
+    #[serde(default)]
+    pub(crate) from: Option<LoadedFrom>,
 }
 
 impl Offered {
@@ -59,6 +63,7 @@ impl Offered {
             fields: chunk.plan.fields().to_vec(),
             partition_by: chunk.plan.partition_by().to_vec(),
             files: chunk.files.clone(),
+            from: Some(chunk.chunk.from.clone()),
         }
     }
 }

@@ -11,6 +11,7 @@ use shared::{
 
 use crate::LoadContext;
 use crate::batch::{Answers, ReceivedTask};
+use crate::commit_info::LoadedFrom;
 use crate::error::LoadError;
 
 /// A chunk and all that is known of its way.
@@ -19,6 +20,8 @@ pub(crate) struct RoutedChunk {
     pub(crate) at: Location,
     /// What the splitter said it is; none for a file that someone else put there.
     pub(crate) origin: Option<Origin>,
+    /// Where its rows come from.
+    pub(crate) from: LoadedFrom,
     /// The version of the object that is meant, where that was looked up already.
     pub(crate) stat: Option<ObjectStat>,
     /// Application id of the transaction that the chunk is committed with.
@@ -129,6 +132,7 @@ async fn route_chunk(
     let table = job.table.clone().or_else(|| context.settings.table.clone());
     Ok(RoutedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
+        from: LoadedFrom { job_id: Some(job.job_id.to_string()), source: job.source.uri.to_string() },
         stat: None,
         app_id: chunk_app_id(&identity),
         sql: job.load.sql.clone(),
@@ -166,6 +170,7 @@ async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> 
     Ok(RoutedChunk {
         table,
         origin: None,
+        from: LoadedFrom { job_id: None, source: at.to_string() },
         stat: Some(stat),
         sql: settings.sql.clone(),
         partition_by: settings.partition_by.clone(),

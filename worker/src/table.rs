@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deltalake::checkpoints::create_checkpoint;
-use deltalake::kernel::transaction::{CommitProperties, PROTOCOL, TransactionError};
+use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
 use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
@@ -15,6 +15,7 @@ use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
 use shared::Location;
 use url::Url;
 
+use crate::commit_info::commit_properties;
 use crate::error::LoadError;
 use crate::plan::Plan;
 use crate::tables::Tables;
@@ -149,7 +150,7 @@ impl Table {
         let configuration = [("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL))];
         let draft = DeltaTable::new_in_memory().create().with_columns(plan.fields().to_vec());
         let draft = draft.with_configuration(configuration).with_partition_columns(plan.partition_by().to_vec());
-        let draft = draft.await.map_err(failed)?;
+        let draft = draft.with_commit_properties(commit_properties("created")).await.map_err(failed)?;
         let first = draft.log_store().read_commit_entry(0).await.map_err(failed)?;
         let first = first.ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
         let id = uuid::Uuid::new_v4();
@@ -161,7 +162,7 @@ impl Table {
 
     /// Adds nullable columns to the latest version. Appends of others are no conflict; other changes of the table are.
     pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), DeltaTableError> {
-        let properties = CommitProperties::default().with_max_retries(WIDEN_RETRIES);
+        let properties = commit_properties("columns added").with_max_retries(WIDEN_RETRIES);
         let properties = properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
         let added = self.handle.clone().add_columns().with_fields(fields).with_commit_properties(properties);
         self.handle = added.await?;

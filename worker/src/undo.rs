@@ -18,6 +18,7 @@ use shared::{
 
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
+use crate::commit_info::commit_data;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
@@ -92,10 +93,11 @@ fn undoing(job: &JobId, table: &Location, version: Option<u64>, files: &JobFiles
 
 /// The version that removes the files. Metrics have the names that other tools know.
 fn commit(files: &JobFiles, job: &JobId) -> CommitData {
-    let metadata = HashMap::from([metrics(files.removed), ("sluice".to_owned(), serde_json::json!({ "undone": job }))]);
+    let metadata = HashMap::from([metrics(files.removed)]);
+    let about = serde_json::json!({ "text": format!("undone: job {job}"), "undone": job });
     let removes = files.removes.iter().cloned().map(Action::Remove).collect();
     let broken = Transaction::new_with_last_update(job_app_id(job), Seal::UNDONE.0, Some(now()));
-    CommitData::new(removes, DeltaOperation::Delete { predicate: None }, metadata, vec![broken])
+    commit_data(removes, DeltaOperation::Delete { predicate: None }, about, metadata, vec![broken])
 }
 
 /// What was removed, as an entry of a commit's metadata.

@@ -60,7 +60,7 @@ pub(crate) async fn replay(args: &DlqReplayArgs, output: Output) -> Done {
             messages: None,
         }
     };
-    output.result(&report, &report.text());
+    output.result(&report, &report.text())?;
     Ok(())
 }
 

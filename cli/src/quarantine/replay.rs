@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
         let (outcome, receipt) = line.run(&Load::Job(Box::new(job), area)).await?;
         report.done = Some(Report::of(&line, &outcome, &receipt, started.elapsed()));
     }
-    output.result(&report, &text(&report));
+    output.result(&report, &text(&report))?;
     report.done.map_or(Ok(()), |done| done.judge(limit))
 }
 

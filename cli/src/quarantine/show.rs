@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &QuarantineShowArgs, output: Output) -> Done {
     let storage: Arc<dyn Storage> = Stores::from_env();
     let job = single(storage.as_ref(), &prefix, &args.job_or_source).await?;
     let report = report(&storage, &prefix, job).await?;
-    output.result(&report, &text(&report));
+    output.result(&report, &text(&report))?;
     Ok(())
 }
 

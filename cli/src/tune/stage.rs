@@ -100,9 +100,9 @@ pub(crate) async fn run_stage(stage: &StageArgs) -> Done {
     let settings = Settings::from_env().map_err(CliError::Settings)?;
     match stage {
         StageArgs::Split { source, dir, chunks } => {
-            Output::json_line(&split(settings, &args::location(source)?, dir, *chunks).await?);
+            Output::json_line(&split(settings, &args::location(source)?, dir, *chunks).await?)?;
         }
-        StageArgs::Load { dir } => Output::json_line(&load(settings, dir).await?),
+        StageArgs::Load { dir } => Output::json_line(&load(settings, dir).await?)?,
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the commands print.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::Place;
@@ -92,4 +94,76 @@ fn help_names_every_command() {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
     assert!(help.contains("Exit status: 0 done"), "{help}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n");
+    for args in [&["plan", "x.csv", "--json"][..], &["plan", "x.csv"]] {
+        let mut child = place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(
+            (ended.status.code(), String::from_utf8(ended.stderr).unwrap()),
+            (Some(0), String::new()),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = place.command(&["plan", "x.csv", "--json"]).stdout(full).output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("error: cannot write the result to stdout: No space left on device"), "{stderr}");
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let place = Place::new();
+    place.write("x.csv", "id,\"na\u{1b}[31mme\u{7}\"\n1,a\n");
+    for args in
+        [&["plan", "x.csv"][..], &["ingest", "x.csv", "--table", "t", "--sql", "select \"\u{1b}[2J\" from chunk"]]
+    {
+        let ran = place.run(args);
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(printed.contains("\\u{1b}["), "{printed:?}");
+        assert!(!printed.contains(['\u{1b}', '\u{7}']), "{printed:?}");
+    }
+}
+
+#[test]
+fn the_log_names_sluice_the_job_and_the_source() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n");
+    assert_eq!(place.run(&["ingest", "x.csv", "--table", "t"]).status, 0);
+    place.write("y.csv", "id,name,more\n2,b,c\n");
+    assert_eq!(place.run(&["ingest", "y.csv", "--table", "t"]).status, 0);
+    assert_eq!(place.run(&["undo", "y.csv", "--table", "t"]).status, 0);
+    let script = "import deltalake, json
+for entry in reversed(deltalake.DeltaTable('t').history()):
+    job = (entry['sluice'].get('jobs') or [{}])[0]
+    print(entry['operation'], entry['engineInfo'].split('/')[0].split(':')[0], entry['sluice']['text'].split('/')[0],
+          job.get('source', '-').rsplit('/')[-1], 'job_id' in job)";
+    let history = shared::testing::run_python(place.path("").as_path(), script);
+    let history = history.replace(&undone_job(&place), "[job]");
+    insta::assert_snapshot!(history, @r"
+    CREATE TABLE delta-rs created - False
+    WRITE Sluice loaded from  x.csv True
+    ADD COLUMN delta-rs columns added - False
+    WRITE Sluice loaded from  y.csv True
+    DELETE Sluice undone: job [job] - False
+    ");
+}
+
+/// The job that was undone.
+fn undone_job(place: &Place) -> String {
+    let areas = std::fs::read_dir(place.path("t/_sluice")).unwrap().map(|entry| entry.unwrap().path());
+    let undone = areas.into_iter().find(|area| area.join("undone.json").exists()).unwrap();
+    undone.file_name().unwrap().to_str().unwrap().to_owned()
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, SchemaRef};
 use buoyant_kernel::expressions::{Scalar, StructData};
-use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, Add, LogicalFileView, Remove};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::protocol::DeltaOperation;
@@ -16,11 +15,13 @@ use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaResult, DeltaTableError, Path};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
+use serde_json::json;
 use shared::{Backoff, Location};
 
 use super::{Compaction, Maintenance, before};
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
+use crate::commit_info::commit_data;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
@@ -258,7 +259,8 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
     let target_size = head.state().map_or(0, |state| state.table_config().target_file_size().get());
     let target_size = i64::try_from(target_size).unwrap_or(i64::MAX);
     let operation = DeltaOperation::Optimize { predicate: None, target_size };
-    let data = CommitData::new(actions, operation, HashMap::new(), Vec::new());
+    let about = json!({ "text": "compacted" });
+    let data = commit_data(actions, operation, about, HashMap::new(), Vec::new());
     let mut attempts = 1;
     loop {
         let then = head.state().cloned();
