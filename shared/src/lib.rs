@@ -12,6 +12,7 @@ mod column;
 mod completion;
 mod dialect;
 mod drops;
+pub mod durable;
 mod failure;
 mod job;
 mod manifest;

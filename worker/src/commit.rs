@@ -241,6 +241,9 @@ impl<'a> Commit<'a> {
     async fn settle_what_is_there(&mut self) -> Result<(), LoadError> {
         let ids = self.open.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
         let there = self.transactions(ids).await?;
+        if there.iter().any(Option::is_some) {
+            self.head.table().settle_log().await?;
+        }
         for (chunk, there) in std::mem::take(&mut self.open).into_iter().zip(there) {
             if there.is_some() {
                 self.settle(chunk).await;

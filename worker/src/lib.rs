@@ -8,6 +8,7 @@ mod commit;
 mod commit_info;
 mod complete;
 mod conform;
+mod durable_files;
 mod error;
 mod fetch;
 mod group;

@@ -168,6 +168,9 @@ async fn skip_what_is_there(
     let table = head.table().clone();
     // A head may lean on a checkpoint that is cleaned up by now.
     let (there, absent) = part(&head, chunks).await.inspect_err(|_| slot.forget())?;
+    if !there.is_empty() {
+        table.settle_log().await?;
+    }
     for (error, chunk) in there {
         let concluded = match error {
             Some(error) => Err(error),

@@ -16,6 +16,7 @@ use shared::Location;
 use url::Url;
 
 use crate::commit_info::commit_properties;
+use crate::durable_files::DurableFiles;
 use crate::error::LoadError;
 use crate::plan::Plan;
 use crate::tables::Tables;
@@ -80,14 +81,17 @@ impl Table {
     /// Opens a table at its latest version. That there is none is no error; that it cannot be read is one.
     pub(crate) async fn open(uri: &Location, options: &DeltaOptions) -> Result<Self, LoadError> {
         let failed = |error| LoadError::table(uri, "open", error);
+        let mut store = options.object_store.clone();
         if let Location::Local { path } = uri {
-            let made = tokio::fs::create_dir_all(path).await;
+            let folder = std::path::PathBuf::from(path);
+            let made = blocking(move || shared::durable::create_folders(&folder)).await;
             made.map_err(|source| LoadError::table(uri, "make a directory for", DeltaTableError::Io { source }))?;
+            store = store.or_else(|| Some(Arc::new(DurableFiles::new(path))));
         }
         let url = url(uri)?;
         let mut builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?;
-        if let Some(store) = &options.object_store {
-            builder = builder.with_storage_backend(Arc::clone(store), url);
+        if let Some(store) = store {
+            builder = builder.with_storage_backend(store, url);
         }
         let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
         let mut table = Self { uri: uri.clone(), handle };
@@ -115,6 +119,14 @@ impl Table {
 
     pub(crate) fn object_store(&self) -> ObjectStoreRef {
         self.handle.object_store()
+    }
+
+    /// Makes the names of the log's entries durable: whoever put the last ones may have died before it could.
+    pub(crate) async fn settle_log(&self) -> Result<(), LoadError> {
+        let Location::Local { path } = &self.uri else { return Ok(()) };
+        let log = std::path::Path::new(path).join("_delta_log");
+        let synced = blocking(move || shared::durable::sync_folder(&log)).await;
+        synced.map_err(|source| LoadError::table(&self.uri, "make durable", DeltaTableError::Io { source }))
     }
 
     /// Writes a checkpoint of the version that was opened, unless there is one.
@@ -182,6 +194,11 @@ impl Table {
             }
         }
     }
+}
+
+/// Runs file work off the async threads.
+async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> std::io::Result<()> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 fn url(uri: &Location) -> Result<Url, LoadError> {

@@ -13,6 +13,7 @@ mod commands;
 mod deployed;
 mod dlq;
 mod doctor;
+mod durable;
 mod fixtures;
 mod gate;
 mod maintain;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::checksum::Checksum;
 use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
+use crate::durable::{StagedFile, create_folders, folder_of, sync_folder};
 
 /// Files on a POSIX file system with hard links.
 ///
@@ -58,8 +59,8 @@ impl Storage for LocalStorage {
 
     async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
         let written = blocking(at, "write", move |path| {
-            let mut partial = PartialFile::create(path)?;
-            partial.file.write_all(&body)?;
+            let partial = stage(path)?;
+            partial.file().write_all(&body)?;
             match mode {
                 PutMode::Overwrite => partial.publish(),
                 PutMode::IfAbsent => partial.publish_if_absent(),
@@ -69,7 +70,7 @@ impl Storage for LocalStorage {
     }
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
-        let partial = blocking(at, "create", PartialFile::create).await?;
+        let partial = blocking(at, "create", stage).await?;
         Ok(Box::new(LocalUpload { at: at.clone(), partial, writing: None }))
     }
 
@@ -162,14 +163,14 @@ fn copy(path: &Path, version: &ObjectVersion, target: &Path) -> io::Result<Optio
     }
     let is_young = metadata.modified()?.elapsed().is_ok_and(|age| age < LINKED_WITHIN);
     if is_young {
-        fs::create_dir_all(folder_of(target)?)?;
+        create_folders(folder_of(target)?)?;
         // Another file system, or one without links: then the bytes are copied.
         if fs::hard_link(path, target).is_ok() {
             return checksum_of_link(version, target);
         }
     }
-    let mut partial = PartialFile::create(target)?;
-    let checksum = pass(&mut file, |bytes| partial.file.write_all(bytes))?;
+    let partial = stage(target)?;
+    let checksum = pass(&mut file, |bytes| partial.file().write_all(bytes))?;
     if stat(&file.metadata()?)?.version != *version {
         return Ok(None);
     }
@@ -182,7 +183,7 @@ fn checksum_of_link(version: &ObjectVersion, link: &Path) -> io::Result<Option<S
     let read = || -> io::Result<Option<String>> {
         let mut file = File::open(link)?;
         let checksum = pass(&mut file, |_| Ok(()))?;
-        File::open(folder_of(link)?)?.sync_all()?;
+        sync_folder(folder_of(link)?)?;
         Ok((stat(&file.metadata()?)?.version == *version).then_some(checksum))
     };
     let checksum = read();
@@ -229,62 +230,15 @@ fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
     Ok(())
 }
 
-/// A file under its temporary name; removed when it is dropped before it was published.
-#[derive(Debug)]
-struct PartialFile {
-    file: File,
-    temporary: PathBuf,
-    target: PathBuf,
-}
-
-impl PartialFile {
-    fn create(target: &Path) -> io::Result<Self> {
-        let folder = folder_of(target)?;
-        // A file that stands where the folder should is no object that exists already.
-        fs::create_dir_all(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                io::Error::other(format!("{} cannot be made a folder: {error}", folder.display()))
-            }
-            _ => error,
-        })?;
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!("{name}.{}{PARTIAL}", uuid::Uuid::new_v4().simple()));
-        Ok(Self { file: File::create_new(&temporary)?, temporary, target: target.to_owned() })
-    }
-
-    fn publish(self) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.temporary, &self.target)?;
-        self.sync_folder()
-    }
-
-    /// A hard link is the one file operation that both publishes whole content and fails when the name is taken.
-    fn publish_if_absent(self) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::hard_link(&self.temporary, &self.target)?;
-        self.sync_folder()
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(folder_of(&self.target)?)?.sync_all()
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        // After a rename the temporary name is gone; nothing is left to do, and nothing could be done, on an error.
-        drop(fs::remove_file(&self.temporary));
-    }
-}
-
-fn folder_of(target: &Path) -> io::Result<&Path> {
-    target.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no folder"))
+/// A file under its temporary name.
+fn stage(target: &Path) -> io::Result<StagedFile> {
+    StagedFile::create(target, |name| format!("{name}.{}{PARTIAL}", uuid::Uuid::new_v4().simple()))
 }
 
 #[derive(Debug)]
 struct LocalUpload {
     at: Location,
-    partial: PartialFile,
+    partial: StagedFile,
     /// The last write, which goes on while the next bytes are made.
     writing: Option<JoinHandle<Result<(), StorageError>>>,
 }
@@ -306,7 +260,7 @@ impl LocalUpload {
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         self.written().await?;
-        let file = self.partial.file.try_clone().map_err(|error| self.failed(error))?;
+        let file = self.partial.file().try_clone().map_err(|error| self.failed(error))?;
         let at = self.at.clone();
         let writing = async move { blocking(&at, "write", move |_| (&file).write_all(&bytes)).await };
         self.writing = Some(tokio::spawn(writing));
