@@ -78,6 +78,11 @@ impl WorkArea {
         self.root.join(&format!("staged/{index:05}.json"))
     }
 
+    /// The same of an attempt that was not the first.
+    pub fn staged_again(&self, index: u32, attempt: &str) -> Location {
+        self.root.join(&format!("staged/{index:05}-{attempt}.json"))
+    }
+
     /// The data files of a chunk that waits for the others of its file.
     pub fn prepared(&self, index: u32) -> Location {
         self.root.join(&format!("prepared/{index:05}.json"))

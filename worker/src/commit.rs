@@ -4,76 +4,35 @@
 //! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
+mod lost;
+mod prepared;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
-use deltalake::kernel::{Action, Add, StructField, Transaction};
+use deltalake::kernel::{Action, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, Verdict};
+use shared::{Backoff, BackoffSettings};
 
 use crate::LoadContext;
 use crate::commit_info::{commit_data, loaded};
-use crate::complete::Account;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
-use crate::plan::{Comparison, Plan};
+use crate::plan::Comparison;
 use crate::replace::Outgoing;
-use crate::route::{Replaced, RoutedChunk};
+use crate::route::Replaced;
+pub(crate) use prepared::{Decided, Fate, Prepared, Terms, failed};
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
 
 /// Transactions that are looked up at once.
 const AT_ONCE: usize = 16;
-
-/// A chunk whose data files are written.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) chunk: RoutedChunk,
-    /// What the files were written by.
-    pub(crate) plan: Plan,
-    pub(crate) files: Vec<Add>,
-    pub(crate) account: Account,
-}
-
-/// What became of a chunk.
-#[derive(Debug)]
-pub(crate) struct Decided {
-    pub(crate) chunk: Prepared,
-    pub(crate) fate: Fate,
-}
-
-/// How it stands with a chunk after a commit.
-#[derive(Debug)]
-pub(crate) enum Fate {
-    /// In the table by this commit, with its version.
-    Committed(u64),
-    /// In the table by another worker.
-    Found,
-    /// To be written again, since the table changed.
-    Outdated,
-    /// Not committed.
-    Failed(Verdict),
-}
-
-/// On what terms chunks go into one commit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Whether all of them go into one commit or none, and none of their data files is deleted.
-    pub(crate) whole: bool,
-    /// Whether they are of several loads.
-    pub(crate) is_shared: bool,
-}
-
-/// None of these chunks is committed.
-pub(crate) fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
-    chunks.into_iter().map(|chunk| Decided { chunk, fate: Fate::Failed(verdict.clone()) }).collect()
-}
 
 /// A commit under way.
 #[derive(Debug)]
@@ -218,6 +177,10 @@ impl<'a> Commit<'a> {
             self.head.add_columns(fields, &self.context.delta).await?;
             // They are there now, and nothing else stands in the way.
             return Ok(0);
+        }
+        self.set_lost_aside().await?;
+        if self.open.is_empty() {
+            return Ok(landed);
         }
         let outgoing = match self.replaced() {
             Some(replaced) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced).await?,

@@ -1,5 +1,6 @@
 //! Receipts: what became of the rows of a chunk, and whether its job is complete.
 
+use deltalake::kernel::Add;
 use serde::{Deserialize, Serialize};
 use shared::{ChunkReceipt, Completion, PutMode, RowHash, Rows, Storage, StorageError, put_json, try_get_json};
 
@@ -26,14 +27,40 @@ impl Account {
     }
 }
 
+/// What is about to be committed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Staged {
+    #[serde(flatten)]
+    receipt: ChunkReceipt,
+    /// Paths of data files below the table: vacuum leaves those of unfinished jobs alone. Those of earlier attempts too, which
+    /// may yet be committed.
+    #[serde(default)]
+    files: Vec<String>,
+}
+
 /// Notes what is about to be committed, so that a receipt can be made of it by whoever finds the chunk in the table and no
 /// receipt: its worker died between the two.
-pub(crate) async fn stage(storage: &dyn Storage, chunk: &RoutedChunk, account: &Account) -> Result<(), LoadError> {
-    if let Some(Origin { identity, area, .. }) = &chunk.origin {
-        let receipt = account.clone().receipt(identity.index, None);
-        put_json(storage, &area.staged(identity.index), &receipt, PutMode::Overwrite).await?;
+pub(crate) async fn stage(
+    storage: &dyn Storage,
+    chunk: &RoutedChunk,
+    account: &Account,
+    files: &[Add],
+) -> Result<(), LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
+    let (index, at) = (identity.index, area.staged(identity.index));
+    let receipt = account.clone().receipt(index, None);
+    let mut staged = Staged { receipt, files: files.iter().map(|file| file.path.clone()).collect() };
+    match put_json(storage, &at, &staged, PutMode::IfAbsent).await {
+        Err(StorageError::AlreadyExists { .. }) => {}
+        put => return Ok(put?),
     }
-    Ok(())
+    // Of two attempts at once neither is to hide the files of the other: each has a note of its own, and adds to the first.
+    let attempt = uuid::Uuid::new_v4().simple().to_string();
+    put_json(storage, &area.staged_again(index, &attempt), &staged, PutMode::Overwrite).await?;
+    if let Some(earlier) = try_get_json::<Staged>(storage, &at, "chunk receipt").await? {
+        staged.files.extend(earlier.files);
+    }
+    Ok(put_json(storage, &at, &staged, PutMode::Overwrite).await?)
 }
 
 /// Writes the receipt of a chunk that this worker committed.

@@ -19,6 +19,7 @@ use crate::head::Head;
 use crate::plan::Plan;
 use crate::rewrite::rewrite;
 use crate::route::{RoutedChunk, job_app_id, route};
+use crate::staging::StagingNote;
 use crate::table::{DeltaOptions, Table};
 use crate::tables::Slot;
 use crate::takeover::take_over;
@@ -112,7 +113,7 @@ async fn attempt(
     let mut outdated = load_whole_files(context, &table, &slot, waiting, answers).await?;
     let prepared = prepare_all(context, &table, chunks, answers).await?;
     let decided = commit(context, uri, &slot, prepared, false).await?;
-    outdated.extend(conclude(context, decided, answers).await);
+    outdated.extend(conclude(context, &table, decided, answers).await);
     Ok(outdated)
 }
 
@@ -233,9 +234,9 @@ async fn prepare_all(
         let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
         let result = AssertUnwindSafe(Box::pin(prepare(context, table, &before, &chunk))).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(bug(&chunk.at, panic.as_ref()))) {
-            Ok((plan_after, files, account)) => {
+            Ok(((plan_after, files, account), note)) => {
                 plan = Some(plan_after.clone());
-                prepared.push(Prepared { chunk, plan: plan_after, files, account });
+                prepared.push(Prepared { chunk, plan: plan_after, files, account, table_id: table.id(), note });
             }
             Err(error) => answers.give(&chunk.messages, &error.verdict()),
         }
@@ -250,20 +251,32 @@ async fn prepare(
     table: &Table,
     plan: &Plan,
     chunk: &RoutedChunk,
-) -> Result<(Plan, Vec<Add>, Account), LoadError> {
+) -> Result<((Plan, Vec<Add>, Account), Option<StagingNote>), LoadError> {
     let file = ChunkFile::open(&context.storage, chunk).await?;
     let prepared = match take_over(context, table, plan, chunk, &file).await? {
         Some(prepared) => prepared,
         None => rewrite(context, table, plan, chunk, &file).await?,
     };
-    complete::stage(context.storage.as_ref(), chunk, &prepared.2).await?;
-    Ok(prepared)
+    complete::stage(context.storage.as_ref(), chunk, &prepared.2, &prepared.1).await?;
+    let note = match chunk.origin {
+        Some(_) => None,
+        None => Some(StagingNote::put(table, &prepared.1).await?),
+    };
+    Ok((prepared, note))
 }
 
 /// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
-async fn conclude(context: &LoadContext, decided: Vec<Decided>, answers: &mut Answers) -> Vec<RoutedChunk> {
+async fn conclude(
+    context: &LoadContext,
+    table: &Table,
+    decided: Vec<Decided>,
+    answers: &mut Answers,
+) -> Vec<RoutedChunk> {
     let mut outdated = Vec::new();
-    for Decided { chunk: Prepared { chunk, account, .. }, fate } in decided {
+    for Decided { chunk: Prepared { chunk, account, note, .. }, fate } in decided {
+        if let Some(note) = note {
+            note.withdraw(table).await;
+        }
         let verdict = match fate {
             Fate::Committed(version) => {
                 count(context, account.rows);
@@ -299,8 +312,9 @@ async fn conclude_whole(
             Fate::Found => verdict(complete::note_found(storage, &chunk).await),
             Fate::Failed(verdict) => verdict,
             Fate::Outdated => {
-                let told = chunks.iter().find(|told| told.app_id == chunk.app_id);
-                outdated.push(told.cloned().unwrap_or(chunk));
+                // What keeps one of them from being written again is the answer to all.
+                let messages = chunks.iter().flat_map(|told| told.messages.clone()).collect();
+                outdated.push(RoutedChunk { messages, ..chunk });
                 continue;
             }
         };

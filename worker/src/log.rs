@@ -191,12 +191,30 @@ impl Log {
         let version = self.version + 1;
         let put = CommitOrBytes::LogBytes(entry.clone());
         self.store.write_commit_entry(version, put, uuid::Uuid::new_v4()).await?;
+        self.take_back_if_orphaned(version).await?;
         for txn in &data.app_transactions {
             let noted = Noted { value: txn.version, at: Some(version) };
             locked(&self.transactions).insert(txn.app_id.clone(), noted);
         }
         (self.version, self.entry) = (version, entry);
         Ok(version)
+    }
+
+    /// On a local disk a folder can be deleted, or another one be put in its place, while a put is under way, which then makes an
+    /// entry that follows on nothing. That is taken back, for nobody could read a table that has it.
+    async fn take_back_if_orphaned(&self, version: u64) -> Result<(), TransactionError> {
+        if self.store.root_url().scheme() != "file" {
+            return Ok(());
+        }
+        let before = self.store.read_commit_entry(self.version).await;
+        let after = self.store.read_commit_entry(version + 1).await;
+        let is_orphaned = before.is_ok_and(|before| before.as_ref() != Some(&self.entry));
+        if !is_orphaned || !matches!(after, Ok(None)) {
+            return Ok(());
+        }
+        self.store.object_store(None).delete(&Path::from(format!("_delta_log/{version:020}.json"))).await?;
+        let msg = "the table was deleted, or another one took its place, during the commit".to_owned();
+        Err(TransactionError::LogStoreError { source: msg.clone().into(), msg })
     }
 
     /// The version that has this transaction, if its entry names one of these files, or if there are none to name; an error

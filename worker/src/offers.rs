@@ -19,6 +19,7 @@ use crate::commit::Prepared;
 use crate::commit_info::LoadedFrom;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
+use crate::presence::missing;
 
 /// Where offers are, below the table. Readers and vacuum skip names that begin with an underscore.
 const FOLDER: &str = "_sluice/_offers";
@@ -142,10 +143,12 @@ impl Offers {
                 is_open |= standing != Standing::Settled;
                 if !matches!(standing, Standing::Fits { .. })
                     || taken.len() >= MOST
-                    || !ids.insert(chunk.app_id.clone())
+                    || ids.contains(&chunk.app_id)
+                    || !is_there(head, &chunk.files).await
                 {
                     continue;
                 }
+                ids.insert(chunk.app_id.clone());
                 if standing == (Standing::Fits { is_sealed: true }) {
                     chunk.seal = None;
                 }
@@ -210,6 +213,12 @@ impl Standing {
             _ => Self::Waits,
         }
     }
+}
+
+/// Whether the data files of an offer are there: its maker may have been suspended since it wrote them.
+async fn is_there(head: &Head, files: &[Add]) -> bool {
+    let table = head.table();
+    matches!(missing(table, files, table.id().as_deref()).await, Ok(None))
 }
 
 async fn delete(store: &ObjectStoreRef, at: &Path) {

@@ -108,6 +108,11 @@ impl Table {
         self.state().map(DeltaTableState::version)
     }
 
+    /// What tells the table from another one that takes its place; `None` while there is no table.
+    pub(crate) fn id(&self) -> Option<String> {
+        self.state().map(|state| state.metadata().id().to_owned())
+    }
+
     /// The latest version that was seen; `None` while there is no table.
     pub(crate) fn state(&self) -> Option<&DeltaTableState> {
         self.handle.state.as_ref()

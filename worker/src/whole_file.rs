@@ -10,6 +10,7 @@ use crate::commit::Prepared;
 use crate::complete::Account;
 use crate::error::LoadError;
 use crate::plan::{Comparison, Plan};
+use crate::presence::missing;
 use crate::route::{Origin, RoutedChunk};
 use crate::table::Table;
 
@@ -25,6 +26,9 @@ struct PreparedChunk {
     fields: Vec<StructField>,
     partition_by: Vec<String>,
     files: Vec<Add>,
+    /// Id of the table that the files were written for; none when there was none yet, and in notes from before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table_id: Option<String>,
     #[serde(flatten)]
     account: Account,
 }
@@ -38,14 +42,18 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
         fields: prepared.plan.fields().to_vec(),
         partition_by: prepared.plan.partition_by().to_vec(),
         files: prepared.files.clone(),
+        table_id: prepared.table_id.clone(),
         account: prepared.account.clone(),
     };
     Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
 }
 
-/// Whether a chunk waits already, with data files that fit the table.
+/// Whether a chunk waits already, with data files that are there and fit the table.
 pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &RoutedChunk) -> Result<bool, LoadError> {
     let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
+    if missing(table, &prepared.files, prepared.table_id.as_deref()).await?.is_some() {
+        return Ok(false);
+    }
     let Some(state) = table.state() else { return Ok(true) };
     let compared = prepared.plan.compare(state);
     let compared = compared.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?;
@@ -55,10 +63,10 @@ pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &Routed
 async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
     let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
-    let Some(PreparedChunk { fields, partition_by, files, account, .. }) = document else { return Ok(None) };
+    let Some(PreparedChunk { fields, partition_by, files, account, table_id, .. }) = document else { return Ok(None) };
     let plan = Plan::written(fields, partition_by);
     let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
-    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account }))
+    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account, table_id, note: None }))
 }
 
 /// All chunks of the job that a chunk belongs to; none while the job is being split, or one of them does not wait yet.

@@ -55,7 +55,12 @@ impl Place {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        self.ended(self.command(args).output().unwrap())
+    }
+
+    /// What a run left, with this place's name left out.
+    pub(crate) fn ended(&self, output: Output) -> Ran {
+        let Output { status, stdout, stderr } = output;
         let text = |bytes: Vec<u8>| {
             let text = String::from_utf8(bytes).unwrap();
             text.replace(self.dir.path().canonicalize().unwrap().to_str().unwrap(), "[place]")

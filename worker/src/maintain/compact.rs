@@ -26,6 +26,8 @@ use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::Plan;
+use crate::presence::missing;
+use crate::staging::StagingNote;
 use crate::undo::{chunk_of, merged};
 use crate::write::DataFiles;
 
@@ -199,7 +201,10 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
     for file in &mut added {
         file.data_change = false;
     }
-    commit(context, head.clone(), bin, added).await
+    let note = StagingNote::put(head.table(), &added).await?;
+    let committed = commit(context, head.clone(), bin, added).await;
+    note.withdraw(head.table()).await;
+    committed
 }
 
 /// Writes the rows of a file anew; gives whether that can be done without a change of any value.
@@ -254,6 +259,7 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
     let mut backoff = Backoff::new(&limits(context));
     let made = u64::try_from(added.len()).unwrap_or_default();
     let first = added.first().map(|file| file.path.clone());
+    let (written, written_for) = (added.clone(), head.table().id());
     let removed = bin.files.iter().map(|file| Action::Remove(file.remove.clone()));
     let actions = removed.chain(added.into_iter().map(Action::Add)).collect();
     let target_size = head.state().map_or(0, |state| state.table_config().target_file_size().get());
@@ -264,6 +270,10 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
     let mut attempts = 1;
     loop {
         let then = head.state().cloned();
+        if let Some(file) = missing(head.table(), &written, written_for.as_deref()).await? {
+            tracing::warn!(table = %head.table().uri(), file, "a merged file is gone before its commit; nothing is merged");
+            return Ok(None);
+        }
         let Err(error) = head.put(&data).await else { return Ok(Some(made)) };
         if loss(&error) == Loss::Refused {
             return Err(LoadError::table(head.table().uri(), "commit to", error));

@@ -16,6 +16,7 @@ use crate::LoadContext;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
+use crate::staging::{Noted, noted};
 
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
@@ -24,17 +25,22 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Files {
     files: Vec<ObjectMeta>,
-    /// Names of data files that unfinished jobs have written down, to be committed later.
+    /// Names of data files that unfinished jobs, and others, have written down, to be committed later.
     staged: HashSet<String>,
+    /// Notes of such files that do not count any more.
+    stale_notes: Vec<ObjectMeta>,
 }
 
 /// Lists data files, and what unfinished jobs have staged.
 pub(super) async fn look(context: &LoadContext, table: &Location, areas: &WorkAreas) -> Result<Files, LoadError> {
     let Some(head) = open(context, table).await? else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
     let partitioned = head.state().map(|state| state.metadata().partition_columns().to_vec()).unwrap_or_default();
-    let listed = list(&head.table().object_store(), &partitioned).await;
-    let files = listed.map_err(|error| LoadError::table(table, "list the files of", error))?;
-    Ok(Files { files, staged: areas.staged_files(context.storage.as_ref()).await? })
+    let failed = |error| LoadError::table(table, "list the files of", error);
+    let store = head.table().object_store();
+    let files = list(&store, &partitioned).await.map_err(failed)?;
+    let Noted { names: mut staged, stale: stale_notes } = noted(&store).await.map_err(failed)?;
+    staged.extend(areas.staged_files(context.storage.as_ref()).await?);
+    Ok(Files { files, staged, stale_notes })
 }
 
 /// Lists data files. Folders that begin with `_` or `.` are not the table's data, unless they are partitions.
@@ -85,6 +91,7 @@ impl Files {
         let is_staged = |file: &ObjectMeta| file.location.filename().is_some_and(|name| self.staged.contains(name));
         let unnamed =
             self.files.iter().filter(|file| is_old(file) && !is_staged(file) && !named.contains(&file.location));
+        let unnamed = unnamed.chain(&self.stale_notes);
         Ok(Found(unnamed.map(|file| (file.location.clone(), file.size)).collect()))
     }
 }

@@ -6,6 +6,7 @@ mod compact;
 mod contention;
 mod exactly_once;
 mod faults;
+mod lost_files;
 mod maintain;
 mod refusals;
 mod rows;
