@@ -32,11 +32,8 @@ pub(crate) async fn missing(
     written_for: Option<&str>,
 ) -> Result<Option<String>, LoadError> {
     let is_doubtful = matches!(table.uri(), Location::Local { .. }) || table.id().as_deref() != written_for;
-    let doubtful: Vec<(String, i64)> = files
-        .iter()
-        .filter(|file| is_doubtful || !is_young(file))
-        .map(|file| (file.path.clone(), file.size))
-        .collect();
+    let doubtful: Vec<(String, i64)> =
+        files.iter().filter(|file| is_doubtful || !is_young(file)).map(|file| (file.path.clone(), file.size)).collect();
     let store = table.object_store();
     let looks = doubtful.into_iter().map(|(path, size)| {
         let store = Arc::clone(&store);

@@ -19,14 +19,13 @@ fn age(folder: &Path) {
 
 #[test]
 fn vacuum_beside_a_suspended_load() {
-    let shim = Shim::build();
     // As it is, written anew, and as a whole file.
     for more in [&[][..], &["--sql", "select id + 0 as id from chunk"], &["--commit-mode", "file"]] {
         let place = Place::new();
         let source = place.write("x.csv", "id\n1\n2\n");
         place.ingest(&place.write("first.csv", "id\n0\n"), &[]);
         let args = [&["ingest", source.to_str().unwrap(), "--table", "t", "--json"][..], more].concat();
-        let stopped = shim.start_stopped(&place, &args, "t/_delta_log/00000000000000000002.json");
+        let stopped = Shim::start_stopped(&place, &args, "t/_delta_log/00000000000000000002.json");
         age(&place.path("t"));
         let vacuum = place.run(&["maintain", "--table", "t", "--retention", "1h", "--json"]);
         assert_eq!((vacuum.status, &vacuum.json()["vacuum"]["objects"]), (0, &0.into()), "{more:?} {vacuum:?}");
@@ -38,15 +37,15 @@ fn vacuum_beside_a_suspended_load() {
 
 #[test]
 fn a_table_that_is_deleted_under_a_load() {
-    let shim = Shim::build();
     // Before the commit is begun, and in the midst of it.
-    for at in ["/staged/00000.json", "t/_delta_log/00000000000000000001.json", "t/_delta_log/00000000000000000000.json"] {
+    for at in ["/staged/00000.json", "t/_delta_log/00000000000000000001.json", "t/_delta_log/00000000000000000000.json"]
+    {
         for more in [&[][..], &["--commit-mode", "file"]] {
             let place = Place::new();
             let source = place.write("x.csv", "id\n1\n2\n");
             let args = ["ingest", source.to_str().unwrap(), "--table", "t", "--work-dir", "w", "--json"];
             let args = [&args[..], more].concat();
-            let stopped = shim.start_stopped(&place, &args, at);
+            let stopped = Shim::start_stopped(&place, &args, at);
             std::fs::remove_dir_all(place.path("t")).unwrap();
             let ran = stopped.go_on(&place);
             assert_eq!(ran.status, 0, "{at} {more:?} {ran:?}");

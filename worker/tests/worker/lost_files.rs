@@ -217,8 +217,7 @@ async fn a_chunk_that_waits_for_its_file_and_lost_its_own_is_written_again() {
 async fn why_a_chunk_cannot_be_written_again_is_told() {
     let world = World::new(Load { commit: CommitMode::File, ..Load::default() }).await;
     let entries = [world.store(0, &numbered(0..10)).await, world.store(1, &numbered(10..20)).await];
-    let tasks =
-        entries.each_ref().map(|entry| message(&entry.task(&world.area, &world.job.job_id).body().unwrap()));
+    let tasks = entries.each_ref().map(|entry| message(&entry.task(&world.area, &world.job.job_id).body().unwrap()));
     world.manifest(entries.to_vec()).await;
     world.load_done(&tasks[..1]).await;
     data_files(Path::new(world.table.key())).iter().for_each(|file| std::fs::remove_file(file).unwrap());
