@@ -24,7 +24,7 @@ const AT_ONCE: usize = 16;
 /// What lay in a table's location at one time.
 #[derive(Debug)]
 pub(super) struct Files {
-    files: Vec<ObjectMeta>,
+    listed: Vec<ObjectMeta>,
     /// Names of data files that unfinished jobs, and others, have written down, to be committed later.
     staged: HashSet<String>,
     /// Notes of such files that do not count any more.
@@ -37,10 +37,10 @@ pub(super) async fn look(context: &LoadContext, table: &Location, areas: &WorkAr
     let partitioned = head.state().map(|state| state.metadata().partition_columns().to_vec()).unwrap_or_default();
     let failed = |error| LoadError::table(table, "list the files of", error);
     let store = head.table().object_store();
-    let files = list(&store, &partitioned).await.map_err(failed)?;
+    let listed = list(&store, &partitioned).await.map_err(failed)?;
     let Noted { names: mut staged, stale: stale_notes } = noted(&store).await.map_err(failed)?;
     staged.extend(areas.staged_files(context.storage.as_ref()).await?);
-    Ok(Files { files, staged, stale_notes })
+    Ok(Files { listed, staged, stale_notes })
 }
 
 /// Lists data files. Folders that begin with `_` or `.` are not the table's data, unless they are partitions.
@@ -90,7 +90,7 @@ impl Files {
         let is_old = |file: &ObjectMeta| file.last_modified < cutoff;
         let is_staged = |file: &ObjectMeta| file.location.filename().is_some_and(|name| self.staged.contains(name));
         let unnamed =
-            self.files.iter().filter(|file| is_old(file) && !is_staged(file) && !named.contains(&file.location));
+            self.listed.iter().filter(|file| is_old(file) && !is_staged(file) && !named.contains(&file.location));
         let unnamed = unnamed.chain(&self.stale_notes);
         Ok(Found(unnamed.map(|file| (file.location.clone(), file.size)).collect()))
     }
