@@ -47,7 +47,7 @@ impl MaintainArgs {
 }
 
 fn text(maintained: &Maintained) -> String {
-    let Maintained { dry_run, compaction, checkpoint, log, vacuum, work_areas, completed, .. } = maintained;
+    let Maintained { dry_run, compaction, checkpoint, log, vacuum, unfinished, work_areas, completed, .. } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
     let checkpoint = checkpoint.map(|checkpoint| match (checkpoint.written, dry_run, checkpoint.last) {
         (true, false, _) => "written".to_owned(),
@@ -65,7 +65,7 @@ fn text(maintained: &Maintained) -> String {
     });
     let left = || "left alone".to_owned();
     let completed = completed.map(|jobs| counted(jobs, "job"));
-    [
+    let mut lines = vec![
         format!("{} (version {}): {done}", maintained.table, maintained.version),
         format!("  small files  {}", compaction.unwrap_or_else(left)),
         format!("  checkpoint   {}", checkpoint.unwrap_or_else(left)),
@@ -73,6 +73,9 @@ fn text(maintained: &Maintained) -> String {
         format!("  vacuum       {}", cleared(vacuum, "data file").unwrap_or_else(left)),
         format!("  work areas   {}", cleared(work_areas, "object").unwrap_or_else(left)),
         format!("  made good    {}", completed.unwrap_or_else(left)),
-    ]
-    .join("\n")
+    ];
+    if let Some(unfinished) = cleared(unfinished, "file") {
+        lines.insert(5, format!("  unfinished   {unfinished}"));
+    }
+    lines.join("\n")
 }

@@ -7,6 +7,7 @@
 mod areas;
 mod compact;
 mod expired;
+mod unfinished;
 mod vacuum;
 
 use std::time::{Duration, SystemTime};
@@ -14,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaResult, ObjectStoreError, Path};
+use deltalake::{DeltaResult, DeltaTableError, ObjectStoreError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::{Backoff, Location, error_chain};
@@ -122,6 +123,9 @@ pub struct Maintained {
     pub log: Option<Cleared>,
     /// Data files that were removed.
     pub vacuum: Option<Cleared>,
+    /// Files that killed processes had been writing, in the table and in work areas; none too when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Cleared>,
     /// What was removed from work areas.
     pub work_areas: Option<Cleared>,
     /// Jobs that were done and had no receipt, or no notice: theirs were made good. None in a dry run, which makes none.
@@ -193,6 +197,7 @@ async fn attempt(
         None => None,
     };
     let vacuum = clear(vacuum, &store, asked.dry_run).await.map_err(failed)?;
+    let unfinished = unfinished(table, prefix, state, asked).await?;
     let log = if asked.log { expired::find(&store, state).await.map_err(failed)? } else { None };
     let log = clear(log, &store, asked.dry_run).await.map_err(failed)?;
     let work_areas = match asked.keep_jobs {
@@ -203,7 +208,23 @@ async fn attempt(
     let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
     let compaction = compact::compact(context, table, asked).await?;
     let (table, dry_run) = (table.clone(), asked.dry_run);
-    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, work_areas, completed })
+    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, unfinished, work_areas, completed })
+}
+
+/// Removes what killed processes had been writing, once it is as old as data files are that vacuum takes.
+async fn unfinished(
+    table: &Location,
+    prefix: &Location,
+    state: &DeltaTableState,
+    asked: &Maintenance,
+) -> Result<Option<Cleared>, LoadError> {
+    if asked.vacuum == Vacuum::Off {
+        return Ok(None);
+    }
+    let named = state.log_data().iter().map(|file| file.object_store_path().to_string()).collect();
+    let before = before(vacuum::retention(state, asked.vacuum));
+    let cleared = unfinished::clear(table, prefix, named, before, asked.dry_run).await;
+    cleared.map_err(|source| LoadError::table(table, "clean up", DeltaTableError::Io { source }))
 }
 
 async fn checkpoint(

@@ -175,6 +175,10 @@ fn place(prefix: &Location, at: &Location) -> Option<(String, String)> {
 
 /// Whether a work area is of a job for this table.
 async fn is_for(storage: &dyn Storage, area: &WorkArea, table: &Location) -> Result<bool, LoadError> {
+    // Those that lie in the table were moved or copied with it.
+    if area.root().parent() == Some(table.join("_sluice")) {
+        return Ok(true);
+    }
     match get_json::<Job>(storage, &area.job(), "job").await {
         Ok(job) => Ok(job.table.as_ref() == Some(table)),
         Err(StorageError::NotFound { .. }) => Ok(false),

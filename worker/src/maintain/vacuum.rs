@@ -1,6 +1,7 @@
 //! Data files that no version of a table names any more, and that no load is about to name.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use deltalake::kernel::Action;
 use deltalake::logstore::{ObjectStoreRef, get_actions};
@@ -68,11 +69,7 @@ impl Files {
     /// Those that no version within the retention names, and that are older than it.
     pub(super) async fn unnamed(self, head: &Head, state: &DeltaTableState, asked: Vacuum) -> DeltaResult<Found> {
         let kept_for = state.table_config().deleted_file_retention_duration();
-        let retention = match asked {
-            Vacuum::After(retention) => retention,
-            Vacuum::Off | Vacuum::AsTheTableSays => kept_for,
-        };
-        let retention = retention.max(LEAST_RETENTION);
+        let retention = retention(state, asked);
         let cutoff = chrono::DateTime::<chrono::Utc>::from(before(retention));
         let mut named: HashSet<Path> = state.log_data().iter().map(|file| file.object_store_path()).collect();
         let log_store = head.table().log_store();
@@ -94,6 +91,15 @@ impl Files {
         let unnamed = unnamed.chain(&self.stale_notes);
         Ok(Found(unnamed.map(|file| (file.location.clone(), file.size)).collect()))
     }
+}
+
+/// How old files are that may be taken.
+pub(super) fn retention(state: &DeltaTableState, asked: Vacuum) -> Duration {
+    let retention = match asked {
+        Vacuum::After(retention) => retention,
+        Vacuum::Off | Vacuum::AsTheTableSays => state.table_config().deleted_file_retention_duration(),
+    };
+    retention.max(LEAST_RETENTION)
 }
 
 /// Files that the entries since a time removed.
