@@ -391,6 +391,17 @@ pub(crate) fn location(text: &str) -> Result<Location, CliError> {
     text.parse().map_err(CliError::Location)
 }
 
+/// The absolute path of a link, if that is what the user named.
+pub(crate) fn link(text: &str) -> Option<Location> {
+    let path = std::path::Path::new(text.strip_prefix("file://").unwrap_or(text));
+    if text.starts_with("s3") && text.contains("://") || !path.is_symlink() {
+        return None;
+    }
+    let absolute = std::path::absolute(path).ok()?;
+    let folder = absolute.parent()?.canonicalize().ok()?;
+    Some(Location::Local { path: folder.join(absolute.file_name()?).into_os_string().into_string().ok()? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
-use worker::LoadError;
+use worker::{Holding, LoadError};
 
-use crate::output::counted;
+use crate::output::{counted, grouped, held};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,18 @@ pub(crate) enum CliError {
     WorkArea(#[source] StorageError),
     #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
     Chunks { count: usize, first: String, committed: u64 },
-    #[error("the receipt of job {job_id} says that all is loaded, but table {table} does not know the job")]
-    TableLost { job_id: String, table: String },
+    #[error("receipts name chunks that table {table} does not have, though these were taken back")]
+    TableLost { table: String },
+    #[error("job {job_id} was loaded, but others took out what it added: {}", held(.holding, *.committed))]
+    TakenOut { job_id: JobId, table: String, committed: u64, holding: Box<Holding> },
+    #[error(
+        "job {job_id} was undone in table {table}, and rows of it are there again: an earlier version was restored"
+    )]
+    Restored { job_id: JobId, table: String },
+    #[error("others took out a part of what job {job_id} added to table {table}, and to load it again would double the rest: {} rows", holding.rows.map_or_else(|| "an unknown number of".to_owned(), grouped))]
+    PartLeft { job_id: JobId, table: String, holding: Box<Holding> },
+    #[error("the work area of job {job_id} is gone, so it is not known whether all of the job is in table {table}")]
+    AreaLost { job_id: JobId, table: String },
     #[error("job {job_id} was undone in table {table}; nothing was added")]
     Undone { job_id: JobId, table: String },
     #[error(transparent)]
@@ -166,6 +176,9 @@ impl CliError {
             | Self::BoundForOther { .. }
             | Self::HasReplays { .. }
             | Self::Undone { .. }
+            | Self::TakenOut { .. }
+            | Self::Restored { .. }
+            | Self::PartLeft { .. }
             | Self::Undo(LoadError::Unknown { .. })
             | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
             _ => 1,
@@ -187,7 +200,18 @@ impl CliError {
             Self::Chunks { .. } | Self::Incomplete { .. } => Some(
                 "mend the cause and run the same command again; chunks that are in the table stay as they are; the job keeps its SQL and its settings: to change them, `sluice undo` it, then ingest with --again",
             ),
-            Self::TableLost { .. } => Some("if the table was made anew on purpose, say --again"),
+            Self::TableLost { .. } => {
+                Some("another process loads the same file: run the same command again once it is done")
+            }
+            Self::TakenOut { holding, .. } if holding.files == 0 => {
+                Some("say --again to load the file again, as another job")
+            }
+            Self::TakenOut { .. } | Self::PartLeft { .. } | Self::Restored { .. } => Some(
+                "`sluice undo` this job first, which takes out what is left of it; then ingest the file with --again",
+            ),
+            Self::AreaLost { .. } => {
+                Some("run the same command without --again first: it finishes the job, or says why it cannot")
+            }
             Self::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
             Self::Undo(LoadError::Unknown { .. }) => {
                 Some("sluice status SOURCE --table TABLE_URI names the job of a file")

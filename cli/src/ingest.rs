@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use shared::{BadRecordLimit, Infer, Location, Receipt, Rows};
 use splitter::{SplitContext, SplitOutcome};
+use worker::Holding;
 
 use crate::Done;
 use crate::args::{self, IngestArgs, work_prefix};
 use crate::error::CliError;
+use crate::known;
 use crate::line::{Line, Load};
-use crate::output::{Output, counted, grouped, mebibytes};
+use crate::output::{Output, counted, grouped, held, mebibytes};
 use crate::stop;
 use crate::usage::peak_rss_bytes;
 
@@ -27,6 +29,9 @@ pub(crate) struct Report {
     commits: CommitReport,
     /// Where rejected records are, if there are any.
     quarantine: Option<String>,
+    /// What the table has of a job that was done before, where others have rewritten some of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holding: Option<Holding>,
     seconds: f64,
     /// Most resident memory of the process; none where the system does not tell.
     peak_rss_bytes: Option<u64>,
@@ -63,7 +68,8 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let source = args::location(&args.source)?;
     let mut line = Line::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
-    line.split.again = args.again;
+    line.split.known = known::look(&line.split, &mut line.load, &line.table, &source, args.again).await?;
+    line.split.known.dropped_as = args::link(&args.source);
     check_sql(&line.split, &source).await?;
     let (outcome, receipt) = line.run(&Load::Source(source)).await?;
     if outcome.job.load.sql != line.split.settings.sql {
@@ -72,7 +78,8 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
             "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
         );
     }
-    let report = Report::of(&line, &outcome, &receipt, started.elapsed());
+    let holding = line.holding(&outcome, &receipt).await?;
+    let report = Report::of(&line, &outcome, &receipt, holding, started.elapsed());
     output.result(&report, &report.text())?;
     report.judge(limit)
 }
@@ -91,7 +98,13 @@ async fn check_sql(context: &SplitContext, source: &Location) -> Done {
 }
 
 impl Report {
-    pub(crate) fn of(line: &Line, outcome: &SplitOutcome, receipt: &Receipt, elapsed: Duration) -> Self {
+    pub(crate) fn of(
+        line: &Line,
+        outcome: &SplitOutcome,
+        receipt: &Receipt,
+        holding: Option<Holding>,
+        elapsed: Duration,
+    ) -> Self {
         let progress = line.split.progress.snapshot();
         let chunk =
             |chunk: &shared::ChunkEntry| ChunkReport { index: chunk.index, rows: chunk.rows, bytes: chunk.bytes };
@@ -99,7 +112,7 @@ impl Report {
         Self {
             job_id: outcome.job.job_id.to_string(),
             source: outcome.job.source.uri.to_string(),
-            already_done: outcome.was_split_before && outcome.receipt.is_some(),
+            already_done: outcome.was_loaded_before(),
             rows: receipt.rows,
             chunks: outcome.manifest.chunks.iter().map(chunk).collect(),
             table: TableReport { uri: line.table.to_string(), version: receipt.table_version },
@@ -109,6 +122,7 @@ impl Report {
                 wait_ms: progress.commit_wait_ms,
             },
             quarantine,
+            holding: holding.filter(|holding| holding.taken_out.is_some()),
             seconds: elapsed.as_secs_f64(),
             peak_rss_bytes: peak_rss_bytes(),
         }
@@ -139,6 +153,9 @@ impl Report {
         ];
         if rows.added > 0 {
             lines.insert(6, format!("  added        {} (by SQL)", grouped(rows.added)));
+        }
+        if let Some(holding) = &self.holding {
+            lines.push(format!("  since then   {}", held(holding, rows.committed)));
         }
         if let Some(quarantine) = &self.quarantine {
             lines.push(format!("  rejected records are in {quarantine}"));

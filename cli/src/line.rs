@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Completion, Job, Location, MemoryQueue, Progress, PutMode, Receipt, Seal, Settings, StorageError, Stores, Undone,
-    WorkArea, put_json,
+    Completion, Job, Listed, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores, WorkArea,
 };
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use worker::{DeltaOptions, LoadContext};
+use worker::{DeltaOptions, Holding, Ledger, LoadContext};
 
 use crate::args;
 use crate::error::CliError;
@@ -22,6 +21,9 @@ const VISIBILITY: Duration = Duration::from_mins(1);
 
 /// Receives after which a chunk task is a dead letter.
 const MAX_RECEIVES: u32 = 5;
+
+/// How often receipts are compared with the table: whoever takes them back meanwhile may do so once more.
+const MOST_LOOKS: usize = 3;
 
 /// What goes down the line.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Line {
             topic: settings.topic(),
             settings: settings.clone(),
             threads: args::cores(),
-            again: false,
+            known: splitter::Known::default(),
             announce_again: true,
             progress: progress.clone(),
             stop,
@@ -87,11 +89,11 @@ impl Line {
         let dead = self.queue.dead_letters().len();
         match failed.first() {
             Some(first) => {
-                let committed = self.loaded(&outcome).await?;
+                let committed = self.count_loaded(&outcome).await?;
                 Err(CliError::Chunks { count: failed.len() + dead, first: first.clone(), committed })
             }
             None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
-                Err(CliError::Stopped { committed: self.loaded(&outcome).await? })
+                Err(CliError::Stopped { committed: self.count_loaded(&outcome).await? })
             }
             None => Ok(outcome),
         }
@@ -119,42 +121,98 @@ impl Line {
     }
 
     /// Chunks that have a receipt.
-    async fn loaded(&self, outcome: &SplitOutcome) -> Result<u64, CliError> {
-        let loaded = self.split.storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
-        Ok(u64::try_from(loaded.len()).unwrap_or(u64::MAX))
+    async fn loaded(&self, outcome: &SplitOutcome) -> Result<Vec<u32>, CliError> {
+        let listed = self.split.storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
+        let index = |listed: &Listed| listed.location.name().strip_suffix(".json")?.parse().ok();
+        Ok(listed.iter().filter_map(index).collect())
     }
 
-    /// Splits, and asks the table what it knows of the job: receipts are believed only if it knows it too, and what was undone
-    /// is not loaded again, but by the next generation, if that is asked for.
+    /// How many these are.
+    async fn count_loaded(&self, outcome: &SplitOutcome) -> Result<u64, CliError> {
+        Ok(u64::try_from(self.loaded(outcome).await?.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Splits, and asks the table what it has of the job: receipts are believed only as far as the table's log has the transactions
+    /// of their chunks, and what was undone is not loaded again, but by the next generation.
     async fn split(&self, what: &Load) -> Result<SplitOutcome, CliError> {
-        loop {
+        for _ in 0..MOST_LOOKS {
             let outcome = match what {
                 Load::Source(source) => splitter::split(&self.split, source).await,
                 Load::Job(job, area) => splitter::split_opened(&self.split, job.as_ref().clone(), area.clone()).await,
             };
             let outcome = outcome.map_err(CliError::Split)?;
-            let (job_id, table) = (outcome.job.job_id.clone(), self.table.to_string());
+            let job_id = &outcome.job.job_id;
             // Before the table is asked, or what another run commits in between looks like lost rows.
-            let loaded = self.loaded(&outcome).await?;
-            match worker::has_job(&self.load, &self.table, &job_id).await.map_err(CliError::Table)? {
-                Some(Seal::UNDONE) if self.split.again => self.note_undone(&outcome).await?,
-                Some(Seal::UNDONE) => return Err(CliError::Undone { job_id, table }),
-                None if loaded > 0 => {
-                    return Err(CliError::TableLost { job_id: job_id.to_string(), table });
-                }
-                _ => return Ok(outcome),
+            let mut loaded = self.loaded(&outcome).await?;
+            if outcome.receipt.is_some() {
+                loaded = outcome.manifest.chunks.iter().map(|chunk| chunk.index).collect();
             }
+            let ledger = Ledger::open(&self.load, &self.table).await.map_err(CliError::Table)?;
+            let lost = match &ledger {
+                Some(ledger) => {
+                    self.refuse_undone(ledger, &outcome).await?;
+                    ledger.missing(job_id, loaded).await.map_err(CliError::Table)?
+                }
+                None => loaded,
+            };
+            if lost.is_empty() {
+                return Ok(outcome);
+            }
+            self.forget(&outcome, &lost).await?;
+        }
+        Err(CliError::TableLost { table: self.table.to_string() })
+    }
+
+    async fn refuse_undone(&self, ledger: &Ledger, outcome: &SplitOutcome) -> Result<(), CliError> {
+        let (job_id, table) = (outcome.job.job_id.clone(), self.table.to_string());
+        match ledger.seal(&job_id).await.map_err(CliError::Table)? {
+            Some(Seal::UNDONE) if ledger.has_files(&job_id) => Err(CliError::Restored { job_id, table }),
+            Some(Seal::UNDONE) => Err(CliError::Undone { job_id, table }),
+            _ => Ok(()),
         }
     }
 
-    /// Notes in a work area that came after the job was undone that it was, or it would be gone on with.
-    async fn note_undone(&self, outcome: &SplitOutcome) -> Result<(), CliError> {
-        let (job_id, table) = (outcome.job.job_id.clone(), self.table.clone());
-        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None, replaced_by: None };
-        match put_json(self.split.storage.as_ref(), &outcome.area.undone(), &undone, PutMode::IfAbsent).await {
-            Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(CliError::WorkArea(error)),
+    /// Forgets what receipts say of chunks that the table does not have: its log was lost, or it was made anew. They are loaded again,
+    /// and cut again where they are gone, too.
+    async fn forget(&self, outcome: &SplitOutcome, lost: &[u32]) -> Result<(), CliError> {
+        let (storage, area, table) = (self.split.storage.as_ref(), &outcome.area, &self.table);
+        tracing::warn!(
+            job = %outcome.job.job_id,
+            %table,
+            chunks = lost.len(),
+            "receipts say that these chunks are loaded, and the table has none of them: it was made anew, or its log was lost; they are loaded again"
+        );
+        let mut gone = vec![area.receipt()];
+        for chunk in lost {
+            gone.extend([area.chunk_receipt(*chunk), area.prepared(*chunk)]);
+            match storage.stat(&area.chunk(*chunk)).await {
+                Ok(_) => {}
+                Err(StorageError::NotFound { .. }) => gone.extend([area.manifest(), area.checkpoint()]),
+                Err(error) => return Err(CliError::WorkArea(error)),
+            }
         }
+        for at in gone {
+            storage.delete(&at).await.map_err(CliError::WorkArea)?;
+        }
+        Ok(())
+    }
+
+    /// What the table has of a job that was loaded before; the error of one of which others took rows out.
+    pub(crate) async fn holding(&self, outcome: &SplitOutcome, receipt: &Receipt) -> Result<Option<Holding>, CliError> {
+        let job_id = &outcome.job.job_id;
+        if !outcome.was_loaded_before() {
+            return Ok(None);
+        }
+        let Some(ledger) = Ledger::open(&self.load, &self.table).await.map_err(CliError::Table)? else {
+            return Ok(None);
+        };
+        let committed = receipt.rows.committed;
+        let holding = ledger.holding(job_id, Some(committed)).await.map_err(CliError::Table)?;
+        if holding.taken_out.as_ref().is_some_and(|taken| !taken.may_be_rewritten) {
+            let (job_id, table, holding) = (job_id.clone(), self.table.to_string(), Box::new(holding));
+            return Err(CliError::TakenOut { job_id, table, committed, holding });
+        }
+        Ok(Some(holding))
     }
 
     /// The receipt of the job.

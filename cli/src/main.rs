@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod ingest;
 mod jobs;
+mod known;
 mod line;
 mod maintain;
 mod output;

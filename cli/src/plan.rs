@@ -139,7 +139,7 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
         table: settings.table.clone(),
         settings,
         threads: args::cores(),
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: stop::on_signal(),

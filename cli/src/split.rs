@@ -8,6 +8,7 @@ use splitter::SplitContext;
 use crate::Done;
 use crate::args::{self, SplitArgs};
 use crate::error::CliError;
+use crate::known;
 use crate::output::{Output, counted, grouped, mebibytes};
 use crate::progress::ProgressLine;
 use crate::stop;
@@ -16,7 +17,7 @@ use crate::stop;
 pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let limit = settings.max_bad_records;
-    let context = SplitContext {
+    let mut context = SplitContext {
         storage: Stores::from_env(),
         queue: None,
         work_prefix: args::location(&args.out)?,
@@ -24,12 +25,15 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
         settings,
         threads: args::cores(),
         topic: None,
-        again: args.again,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: stop::on_signal(),
     };
     let source = args::location(&args.source)?;
+    if args.again {
+        context.known = known::next(&context, &source).await?;
+    }
     let shown = ProgressLine::show(Arc::clone(&context.progress));
     let split = splitter::split(&context, &source).await;
     drop(shown);

@@ -5,13 +5,14 @@ use shared::{
     Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage,
     StorageError, Undone, WorkArea, get_json, try_get_json,
 };
-use worker::{DifferingChunk, Finding, LoadContext, Tally, Verification, verify};
+use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
 use crate::Done;
 use crate::args::{StatusArgs, work_prefix};
 use crate::error::CliError;
 use crate::jobs::find;
-use crate::output::{Output, grouped};
+use crate::known::table_of;
+use crate::output::{Output, counted, grouped, held};
 use crate::undo::context;
 
 /// How far a job has come.
@@ -30,6 +31,9 @@ struct Status {
     replays: Vec<JobId>,
     /// What was removed again; rows and receipt say what had come into the table before.
     undone: Option<Undone>,
+    /// What others did to it since it was done, if they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Since>,
     /// What the table has of it, if that was asked for and there is anything to compare.
     verification: Option<Verification>,
 }
@@ -47,6 +51,16 @@ enum State {
     Undone,
 }
 
+/// What is to be told of a job that is done, and of which the table does not have all.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Since {
+    /// The table's log has no transaction of so many of its chunks.
+    Lost { chunks: u32 },
+    /// Others took out, or rewrote, some of it.
+    Changed(Holding),
+}
+
 #[derive(Clone, Copy, Debug, Serialize)]
 struct ChunkCounts {
     split: usize,
@@ -57,6 +71,7 @@ struct ChunkCounts {
 pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
+    let told = settings.table.clone();
     let context = context(settings);
     let storage = context.storage.as_ref();
     let jobs = find(storage, &prefix, &args.job_or_source).await.map_err(CliError::WorkArea)?;
@@ -67,7 +82,9 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let mut all = Vec::new();
     for job in jobs {
         make_good(&context, &prefix, &job).await?;
-        let mut status = status(storage, &prefix, job).await.map_err(CliError::WorkArea)?;
+        let table = table_of(&context, &prefix, told.as_ref(), &job).await?;
+        let mut status = status(storage, &prefix, job, table).await.map_err(CliError::WorkArea)?;
+        status.since = since(&context, &status).await;
         if let (true, Some(table)) = (args.verify, &status.table) {
             let area = WorkArea::new(&prefix, &status.job_id);
             let verification = verify(&context, table, &status.job_id, &area).await.map_err(CliError::Table)?;
@@ -99,9 +116,36 @@ async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Resul
     Ok(())
 }
 
-async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<Status, StorageError> {
+/// What others did to a job that is done. That the table cannot be looked into keeps nobody from being told how the job stands.
+async fn since(context: &LoadContext, status: &Status) -> Option<Since> {
+    let (table, receipt) = status.table.as_ref().zip(status.receipt.as_ref())?;
+    if status.undone.is_some() {
+        return None;
+    }
+    let look = async {
+        let all = || (receipt.chunks > 0).then_some(Since::Lost { chunks: receipt.chunks });
+        let Some(ledger) = Ledger::open(context, table).await? else { return Ok(all()) };
+        let missing = ledger.missing(&status.job_id, 0..receipt.chunks).await?;
+        if !missing.is_empty() {
+            return Ok(Some(Since::Lost { chunks: u32::try_from(missing.len()).unwrap_or(u32::MAX) }));
+        }
+        let holding = ledger.holding(&status.job_id, Some(receipt.rows.committed)).await?;
+        Ok::<_, LoadError>(holding.taken_out.is_some().then_some(Since::Changed(holding)))
+    };
+    look.await.unwrap_or_else(|error| {
+        tracing::warn!(job = %status.job_id, reason = shared::error_chain(&error), "the table cannot be looked into");
+        None
+    })
+}
+
+async fn status(
+    storage: &dyn Storage,
+    prefix: &Location,
+    job: Job,
+    table: Option<Location>,
+) -> Result<Status, StorageError> {
     let area = WorkArea::new(prefix, &job.job_id);
-    let replays = match &job.table {
+    let replays = match &job.destination() {
         Some(table) => Drops::replays(prefix, &job.job_id, table).all(storage).await?,
         None => Vec::new(),
     };
@@ -123,7 +167,7 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
     Ok(Status {
         job_id: job.job_id,
         source: job.source.uri,
-        table: job.table,
+        table,
         work_area: area.root().clone(),
         state: if undone.is_some() { State::Undone } else { state },
         chunks: ChunkCounts { split, committed: loaded.len() },
@@ -131,6 +175,7 @@ async fn status(storage: &dyn Storage, prefix: &Location, job: Job) -> Result<St
         receipt,
         replays,
         undone,
+        since: None,
         verification: None,
     })
 }
@@ -173,6 +218,14 @@ fn text(status: &Status) -> String {
         if let Some(by) = &undone.replaced_by {
             lines.push(format!("  replaced by  {by}"));
         }
+    }
+    match &status.since {
+        Some(Since::Lost { chunks }) => lines.push(format!(
+            "  since then   the table's log has lost {} of it; sluice ingest loads them again",
+            counted(u64::from(*chunks), "chunk")
+        )),
+        Some(Since::Changed(holding)) => lines.push(format!("  since then   {}", held(holding, rows.committed))),
+        None => {}
     }
     if let Some(verification) = &status.verification {
         lines.extend(verified(verification));

@@ -118,7 +118,7 @@ fn context(settings: Settings, uri: &Location, stop: &CancellationToken) -> Spli
         table: None,
         settings,
         threads: stage::THREADS,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: stop.clone(),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use shared::{Drops, JobId, Location, Progress, Seal, Settings, SourceObject, Storage, Stores, WorkArea};
-use worker::{DeltaOptions, LoadContext, LoadError, Undoing, has_job};
+use worker::{DeltaOptions, Ledger, LoadContext, LoadError, Undoing, has_job};
 
 use crate::Done;
 use crate::args::{UndoArgs, work_prefix};
 use crate::error::CliError;
 use crate::jobs::{find, in_table};
+use crate::known::{Names, table_of};
 use crate::output::{Output, counted, mebibytes};
 
 /// Runs the command.
@@ -32,12 +33,20 @@ async fn refuse_replayed(
     table: &Location,
     job: &JobId,
 ) -> Result<(), CliError> {
-    let drops = Drops::replays(prefix, job, table);
     let storage = context.storage.as_ref();
-    let replays = drops.all(storage).await.map_err(CliError::WorkArea)?;
-    let replays = drops.with_replays(storage, replays).await.map_err(CliError::WorkArea)?;
+    let mut replays = Vec::new();
+    for name in names(context, prefix, table).await?.iter() {
+        let drops = Drops::replays(prefix, job, name);
+        let of_name = drops.all(storage).await.map_err(CliError::WorkArea)?;
+        replays.extend(drops.with_replays(storage, of_name).await.map_err(CliError::WorkArea)?);
+    }
     let replays = in_table(context, table, replays).await?;
     if replays.is_empty() { Ok(()) } else { Err(CliError::HasReplays { job_id: job.clone(), replays }) }
+}
+
+async fn names(context: &LoadContext, prefix: &Location, table: &Location) -> Result<Names, CliError> {
+    let ledger = Ledger::open(context, table).await.map_err(CliError::Table)?;
+    Names::of(context.storage.as_ref(), prefix, table, ledger.as_ref()).await.map_err(CliError::WorkArea)
 }
 
 /// What looking into tables and changing them takes.
@@ -50,10 +59,14 @@ pub(crate) fn context(settings: Settings) -> LoadContext {
 /// undo another one each time that the command is repeated.
 async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked: &str) -> Result<JobId, CliError> {
     let jobs = find(context.storage.as_ref(), prefix, asked).await.map_err(CliError::WorkArea)?;
-    let mut ids: Vec<JobId> =
-        jobs.into_iter().filter(|job| job.table.as_ref() == Some(table)).map(|job| job.job_id).collect();
+    let mut ids = Vec::new();
+    for job in jobs {
+        if table_of(context, prefix, Some(table), &job).await?.as_ref() == Some(table) {
+            ids.push(job.job_id);
+        }
+    }
     if ids.is_empty() {
-        ids = by_table(context, table, asked).await?;
+        ids = by_table(context, prefix, table, asked).await?;
     }
     let (mut there, mut undone) = (Vec::new(), Vec::new());
     for id in ids {
@@ -71,7 +84,12 @@ async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked
 }
 
 /// Names that the job may have where no work area tells: that which was given, or those of the source as it is now.
-async fn by_table(context: &LoadContext, table: &Location, asked: &str) -> Result<Vec<JobId>, CliError> {
+async fn by_table(
+    context: &LoadContext,
+    prefix: &Location,
+    table: &Location,
+    asked: &str,
+) -> Result<Vec<JobId>, CliError> {
     let by_name = JobId::from(asked.to_owned());
     if !asked.contains('/') && has_job(context, table, &by_name).await.map_err(CliError::Table)?.is_some() {
         return Ok(vec![by_name]);
@@ -80,12 +98,14 @@ async fn by_table(context: &LoadContext, table: &Location, asked: &str) -> Resul
     let Ok(uri) = asked.parse::<Location>() else { return Ok(Vec::new()) };
     let Ok(source) = SourceObject::look_up(storage, &uri).await else { return Ok(Vec::new()) };
     let mut ids = Vec::new();
-    for generation in 1.. {
-        let id = JobId::derive(&source, table, generation);
-        if has_job(context, table, &id).await.map_err(CliError::Table)?.is_none() {
-            break;
+    for name in names(context, prefix, table).await?.iter() {
+        for generation in 1.. {
+            let id = JobId::derive(&source, name, generation);
+            if has_job(context, table, &id).await.map_err(CliError::Table)?.is_none() {
+                break;
+            }
+            ids.push(id);
         }
-        ids.push(id);
     }
     Ok(ids)
 }
@@ -102,6 +122,9 @@ fn text(undoing: &Undoing) -> String {
         let rows = removed.rows.map_or_else(|| "an unknown number of rows".to_owned(), |rows| counted(rows, "row"));
         let (files, bytes) = (counted(removed.files, "file"), mebibytes(removed.bytes));
         lines.push(format!("  removed      {rows} in {files} ({bytes})"));
+    }
+    if undoing.taken_out_before > 0 {
+        lines.push(format!("  before       others had taken out {}", counted(undoing.taken_out_before, "file")));
     }
     lines.join("\n")
 }

@@ -9,6 +9,9 @@ use crate::storage::{Location, PutMode, Storage, StorageError, get_json, put_jso
 use crate::undone::Undone;
 use crate::work_area::WorkArea;
 
+/// Name of the prefix of work areas that lies in the table itself.
+const IN_TABLE: &str = "_sluice";
+
 /// Documents that are read at once.
 const AT_ONCE: usize = 16;
 
@@ -44,9 +47,38 @@ impl Drops {
         Self { root, work_prefix: work_prefix.clone(), destination: destination.clone() }
     }
 
+    /// The drops that a job is one of, each with its number among them, as far as it has one: those of its source, and those of the
+    /// link by which it was dropped.
+    pub fn of(work_prefix: &Location, job: &Job) -> Vec<(Self, Option<u32>)> {
+        let Some(destination) = job.destination() else { return Vec::new() };
+        let of_source = match job.replay_of.last() {
+            Some(of) => Self::replays(work_prefix, &of.job_id, &destination),
+            None => Self::new(work_prefix, &job.source.uri, &destination),
+        };
+        match &job.dropped_as {
+            None => vec![(of_source, job.drop)],
+            Some(link) => {
+                let of_link = Self::new(work_prefix, &Location::as_written(link), &destination);
+                vec![(of_link, job.drop), (of_source, job.drop_of_target)]
+            }
+        }
+    }
+
+    /// Those of them that have others before a job that is to take their place.
+    pub fn replaced_by(work_prefix: &Location, job: &Job) -> Vec<(Self, u32)> {
+        if job.load.on_replace == OnReplace::Append {
+            return Vec::new();
+        }
+        let numbered = Self::of(work_prefix, job).into_iter();
+        numbered.filter_map(|(drops, number)| Some((drops, number.filter(|number| *number > 1)?))).collect()
+    }
+
     /// The replays of what a job rejected: drops of its quarantine.
     pub fn replays(work_prefix: &Location, job: &JobId, destination: &Location) -> Self {
-        Self::new(work_prefix, &WorkArea::new(work_prefix, job).quarantine(), destination)
+        // A work area that lies in its table was moved or copied with it; what is noted below it keeps its name.
+        let is_in_table = work_prefix.name() == IN_TABLE;
+        let named = if is_in_table { destination.join(IN_TABLE) } else { work_prefix.clone() };
+        Self::new(work_prefix, &WorkArea::new(&named, job).quarantine(), destination)
     }
 
     /// Their jobs, the earliest first.
@@ -109,18 +141,10 @@ impl Drops {
 /// Notes in the work areas of the drops before a job, whose place it has taken, that their rows are no longer in the table. Where none is
 /// left, nothing is made.
 pub(crate) async fn note_replaced(storage: &dyn Storage, area: &WorkArea, job: &Job) -> Result<(), StorageError> {
-    let (Some(number), Some(table), Some(prefix)) = (job.drop, &job.table, area.root().parent()) else { return Ok(()) };
-    if job.load.on_replace == OnReplace::Append || number == 1 {
-        return Ok(());
-    }
-    let drops = Drops::new(&prefix, &job.source.uri, table);
-    let (mut earlier, mut unnoted) = (drops.before(storage, number).await?, Vec::new());
-    while let Some(job_id) = earlier.pop() {
-        let area = WorkArea::new(&prefix, &job_id);
-        if exists(storage, &area.job()).await? && !exists(storage, &area.undone()).await? {
-            earlier.extend(drops.replays_of(storage, &job_id).await?);
-            unnoted.push((area, job_id));
-        }
+    let (Some(table), Some(prefix)) = (&job.table, area.root().parent()) else { return Ok(()) };
+    let mut unnoted = Vec::new();
+    for (drops, number) in Drops::replaced_by(&prefix, job) {
+        take_unnoted(storage, &prefix, &drops, number, job, &mut unnoted).await?;
     }
     // Replays before what they replay: where that is noted, so are they.
     for (area, job_id) in unnoted.into_iter().rev() {
@@ -129,6 +153,28 @@ pub(crate) async fn note_replaced(storage: &dyn Storage, area: &WorkArea, job: &
         match put_json(storage, &area.undone(), &undone, PutMode::IfAbsent).await {
             Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Takes the jobs before a number, and their replays, of which it is not noted that their rows are gone.
+async fn take_unnoted(
+    storage: &dyn Storage,
+    prefix: &Location,
+    drops: &Drops,
+    number: u32,
+    job: &Job,
+    unnoted: &mut Vec<(WorkArea, JobId)>,
+) -> Result<(), StorageError> {
+    let mut earlier = drops.before(storage, number).await?;
+    // By way of a link the same job may be among the drops of two names.
+    earlier.retain(|earlier| *earlier != job.job_id);
+    while let Some(job_id) = earlier.pop() {
+        let area = WorkArea::new(prefix, &job_id);
+        if exists(storage, &area.job()).await? && !exists(storage, &area.undone()).await? {
+            earlier.extend(drops.replays_of(storage, &job_id).await?);
+            unnoted.push((area, job_id));
         }
     }
     Ok(())

@@ -86,6 +86,18 @@ pub(crate) fn hex(bytes: &[u8], length: usize) -> String {
 #[serde(transparent)]
 pub struct Seal(pub i64);
 
+impl Seal {
+    /// The seal of a policy.
+    fn of(policy: &Policy, load: &LoadPolicy) -> Self {
+        let mut digest = Sha256::new();
+        // Debug text rather than JSON: it cannot fail, and names every field.
+        digest.update(format!("{policy:?}{load:?}"));
+        let first: [u8; 8] =
+            digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
+        Self(i64::from_be_bytes(first) & i64::MAX)
+    }
+}
+
 /// What is being split, and how: `job.json`, written first, by put-if-absent, and adopted by every later attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -99,6 +111,12 @@ pub struct Job {
     pub source: SourceObject,
     /// The table it is bound for; none when the splitter is used alone.
     pub table: Option<Location>,
+    /// The table's URI that its name is made of, where that is a former one: the table was moved, or is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_for: Option<String>,
+    /// The path by which the source was dropped, where that is a link to it: what takes the place of what goes by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_as: Option<String>,
     /// How it is cut and read.
     pub policy: Policy,
     /// How it is put into the table.
@@ -106,6 +124,9 @@ pub struct Job {
     /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<u32>,
+    /// The same among the drops of the file that a link led to, where it was dropped by a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_of_target: Option<u32>,
     /// The job whose rejected records it reads once more, where it is such a replay, behind those that this one replays in turn.
     /// It comes into no table that holds one of them in another cut, or from which one was taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,7 +148,22 @@ impl Job {
         policy: Policy,
         load: LoadPolicy,
     ) -> Self {
-        Self::named(JobId::derive(&source, destination, generation), source, generation, table, policy, load)
+        let named_for = table.as_ref().filter(|table| *table != destination).map(|_| destination.to_string());
+        let job_id = JobId::derive(&source, destination, generation);
+        Self { named_for, ..Self::named(job_id, source, generation, table, policy, load) }
+    }
+
+    /// The table that its name is made of, by the URI that the table had then; none when it is bound for no table.
+    pub fn destination(&self) -> Option<Location> {
+        let former = self.named_for.as_deref().map(Location::as_written);
+        former.or_else(|| self.table.clone())
+    }
+
+    /// The same job with other words for how its column types came to be, and the seal that follows from it.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        let seal = Seal::of(&policy, &self.load);
+        Self { policy, seal, ..self }
     }
 
     /// The `generation`-th replay, from 1, of what a job rejected. Its source is that job's quarantine, which never changes
@@ -137,7 +173,7 @@ impl Job {
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
-        Self { replay_of, ..job }
+        Self { replay_of, named_for: of.named_for.clone(), ..job }
     }
 
     fn named(
@@ -148,14 +184,24 @@ impl Job {
         policy: Policy,
         load: LoadPolicy,
     ) -> Self {
-        let mut digest = Sha256::new();
-        // Debug text rather than JSON: it cannot fail, and names every field.
-        digest.update(format!("{policy:?}{load:?}"));
-        let first: [u8; 8] =
-            digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
-        let seal = Seal(i64::from_be_bytes(first) & i64::MAX);
-        let (drop, replay_of, is_noticed) = (None, Vec::new(), false);
-        Self { version: 1, job_id, generation, source, table, policy, load, drop, replay_of, is_noticed, seal }
+        let seal = Seal::of(&policy, &load);
+        let (named_for, dropped_as, drop, replay_of, is_noticed) = (None, None, None, Vec::new(), false);
+        Self {
+            version: 1,
+            job_id,
+            generation,
+            source,
+            table,
+            named_for,
+            dropped_as,
+            policy,
+            load,
+            drop,
+            drop_of_target: None,
+            replay_of,
+            is_noticed,
+            seal,
+        }
     }
 }
 

@@ -111,7 +111,7 @@ async fn context(file: Bytes, threads: usize) -> SplitContext {
         table: None,
         settings: Settings::from_lookup(|_| None).unwrap(),
         threads,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),

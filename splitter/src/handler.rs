@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::error::{BadInput, SplitError};
 use crate::event::{DroppedObject, EventError, Notification, Payload, unquoted};
-use crate::split::{SplitContext, split};
+use crate::split::{Known, SplitContext, split};
 
 /// How long a message is left alone: after a failure that may pass, when permissions are to be mended, after a change of
 /// the source, whose new version may be complete any moment.
@@ -80,7 +80,7 @@ impl HandlerContext {
             work_prefix,
             table: Some(table),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            again: false,
+            known: Known::default(),
             announce_again: false,
             progress: Arc::new(Progress::default()),
             stop: CancellationToken::new(),

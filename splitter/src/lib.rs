@@ -62,4 +62,4 @@ pub use open::{Examination, examine};
 pub use plan::{Expected, Plan, plan};
 pub use rejected::{RejectedRecord, rejected};
 pub use replay::{Changes, LeftOut, Replay, Tried};
-pub use split::{SplitContext, SplitOutcome, split, split_opened};
+pub use split::{Known, SplitContext, SplitOutcome, split, split_opened};

@@ -6,8 +6,8 @@ use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
-    NdjsonPolicy, OnReplace, Policy, PutMode, Settings, SourceObject, Storage, StorageError, TextPolicy, ToldColumn,
-    WorkArea, put_json, try_get_json,
+    NdjsonPolicy, OnReplace, Policy, PutMode, Seal, Settings, SourceObject, StorageError, TextPolicy, ToldColumn,
+    TypeOrigin, WorkArea, put_json, try_get_json,
 };
 
 use crate::content::same_as_before;
@@ -48,29 +48,36 @@ pub(crate) async fn open(
         }
         generation += 1;
     }
-    let drops = Drops::new(&context.work_prefix, &source.uri, destination);
+    let dropped_as = context.known.dropped_as.as_ref();
+    let drops = Drops::new(&context.work_prefix, dropped_as.unwrap_or(&source.uri), destination);
     if let Some((job, area)) = latest
-        && !begins_anew(context, &drops, &job, &area).await.map_err(SplitError::WorkArea)?
+        && !begins_anew(context, &drops, &job).await.map_err(SplitError::WorkArea)?
     {
+        if dropped_as.is_some() && context.table.is_some() {
+            // The next drop by this link takes its place.
+            drops.number(storage, &job.job_id).await.map_err(SplitError::WorkArea)?;
+        }
         return Ok((job, area));
     }
+    let generation = generation.max(context.known.generation);
     let policy = examine_source(context, source).await?.policy;
-    if generation == 1 && !context.again && context.table.is_some() {
+    let is_known = context.known.is_again || context.known.seal.is_some();
+    if generation == 1 && !is_known && context.table.is_some() {
         // As a local file that was only touched, or an object that was uploaded in other parts.
         if let Some(same) = same_as_before(context, source, &drops, &policy).await? {
             return Ok(same);
         }
     }
-    let drop = match &context.table {
-        Some(_) => {
-            let number = drops.number(storage, &JobId::derive(source, destination, generation)).await;
-            Some(number.map_err(SplitError::WorkArea)?)
-        }
-        None => None,
-    };
+    let (drop, drop_of_target) =
+        number(context, source, destination, generation).await.map_err(SplitError::WorkArea)?;
     let load = load_policy(&context.settings);
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
-    let job = Job { drop, is_noticed: context.topic.is_some(), ..job };
+    let dropped_as = dropped_as.map(Location::to_string);
+    let job = Job { drop, drop_of_target, dropped_as, is_noticed: context.topic.is_some(), ..job };
+    let job = match context.known.seal {
+        Some(seal) if generation == context.known.generation => sealed_as(job, seal),
+        _ => job,
+    };
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
         Ok(()) => Ok((job, area)),
@@ -83,6 +90,26 @@ pub(crate) async fn open(
     }
 }
 
+/// The number of a job that is bound for a table among the drops of its source, and, where it came by a link, first that among those
+/// of the link.
+async fn number(
+    context: &SplitContext,
+    source: &SourceObject,
+    destination: &Location,
+    generation: u32,
+) -> Result<(Option<u32>, Option<u32>), StorageError> {
+    if context.table.is_none() {
+        return Ok((None, None));
+    }
+    let (storage, job) = (context.storage.as_ref(), JobId::derive(source, destination, generation));
+    let among = |name: &Location| Drops::new(&context.work_prefix, name, destination);
+    let of_source = among(&source.uri).number(storage, &job).await?;
+    Ok(match &context.known.dropped_as {
+        Some(link) => (Some(among(link).number(storage, &job).await?), Some(of_source)),
+        None => (Some(of_source), None),
+    })
+}
+
 fn load_policy(settings: &Settings) -> LoadPolicy {
     let (sql, partition_by) = (settings.sql.clone(), settings.partition_by.clone());
     // To take the place of other rows takes all of the file at once.
@@ -93,29 +120,41 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
     LoadPolicy { sql, partition_by, commit, on_replace: settings.on_replace }
 }
 
-/// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content
-/// has taken its place, and now lies there no more.
-async fn begins_anew(context: &SplitContext, drops: &Drops, job: &Job, area: &WorkArea) -> Result<bool, StorageError> {
-    let storage = context.storage.as_ref();
-    if context.again {
-        return Ok(!is_under_way(storage, area).await?);
-    }
-    match context.settings.on_replace {
-        OnReplace::Append => Ok(false),
-        OnReplace::Replace => Ok(drops.all(storage).await?.last().is_some_and(|last| *last != job.job_id)),
-    }
+/// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table tells the types
+/// of columns that it did not have before: those of all columns, or of the last ones.
+fn sealed_as(job: Job, seal: Seal) -> Job {
+    let columns = match &job.policy.format {
+        Format::Csv(csv) => csv.columns.len(),
+        Format::Ndjson(json) => json.columns.len(),
+        Format::Parquet { .. } => 0,
+    };
+    let told_less = (0..columns).map(|first| {
+        let mut policy = job.policy.clone();
+        if let Format::Csv(CsvPolicy { columns, .. }) | Format::Ndjson(NdjsonPolicy { columns, .. }) =
+            &mut policy.format
+        {
+            for column in columns.iter_mut().skip(first).filter(|column| column.origin == TypeOrigin::Table) {
+                column.origin = TypeOrigin::Inferred;
+            }
+        }
+        job.clone().with_policy(policy)
+    });
+    let found = told_less.into_iter().find(|told_less| told_less.seal == seal);
+    if job.seal == seal { job } else { found.unwrap_or(job) }
 }
 
-/// Whether some of a job is in its table, and not all of it: then it is gone on with, and not begun anew beside it.
-async fn is_under_way(storage: &dyn Storage, area: &WorkArea) -> Result<bool, StorageError> {
-    for end in [area.receipt(), area.undone()] {
-        match storage.stat(&end).await {
-            Ok(_) => return Ok(false),
-            Err(StorageError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
+/// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content
+/// has taken its place, and now lies there no more.
+async fn begins_anew(context: &SplitContext, drops: &Drops, job: &Job) -> Result<bool, StorageError> {
+    if job.generation < context.known.generation {
+        return Ok(true);
     }
-    Ok(!storage.list(&area.loaded()).await?.is_empty())
+    match context.settings.on_replace {
+        OnReplace::Replace if !context.known.is_again => {
+            Ok(drops.all(context.storage.as_ref()).await?.last().is_some_and(|last| *last != job.job_id))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// What is found out about a source before it is split.

@@ -285,7 +285,7 @@ impl<'a> Publisher<'a> {
             return Err(self.abandon(why).await);
         }
         self.settle().await?;
-        if self.chunks.is_empty() && self.job.load.on_replace == OnReplace::Replace && self.job.drop > Some(1) {
+        if self.chunks.is_empty() && replaces(self.job) {
             let (reason, hint) = match self.job.replay_of.last() {
                 None => (
                     "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table",
@@ -330,6 +330,11 @@ impl<'a> Publisher<'a> {
             }
         }
     }
+}
+
+/// Whether a job is to take the place of earlier drops.
+fn replaces(job: &Job) -> bool {
+    job.load.on_replace == OnReplace::Replace && (job.drop > Some(1) || job.drop_of_target > Some(1))
 }
 
 /// Sends the tasks of chunks.

@@ -164,11 +164,10 @@ impl Replay {
         let source = SourceObject { uri: self.quarantine(), size: self.bytes, version };
         let job = Job::replay(&self.of, generation, source, self.policy.clone(), self.load.clone());
         let area = self.area.beside(&job.job_id);
-        let drop = match (&self.of.table, area.root().parent()) {
-            (Some(table), Some(prefix)) => {
-                Some(Drops::replays(&prefix, &self.of.job_id, table).number(storage, &job.job_id).await?)
-            }
-            _ => None,
+        let drops = area.root().parent().and_then(|prefix| Drops::of(&prefix, &job).pop());
+        let drop = match drops {
+            Some((drops, _)) => Some(drops.number(storage, &job.job_id).await?),
+            None => None,
         };
         let job = Job { drop, is_noticed: context.topic.is_some(), ..job };
         match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Checkpoint, Completion, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
-    Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, try_get_json,
+    Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +41,8 @@ pub struct SplitContext {
     pub settings: Settings,
     /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.
     pub threads: usize,
-    /// Whether a drop that was loaded before is to be loaded once more, as a new generation of its job.
-    pub again: bool,
+    /// What the caller knows of the source's jobs, from the table.
+    pub known: Known,
     /// Whether chunks that an earlier attempt announced, and that are not in the table yet, are announced once more: for
     /// a queue that did not outlive that attempt.
     pub announce_again: bool,
@@ -50,6 +50,21 @@ pub struct SplitContext {
     pub progress: Arc<Progress>,
     /// Cancelled when the splitter is to stop.
     pub stop: CancellationToken,
+}
+
+/// What a caller that can read the table's log knows of the jobs of a source. The default is to know nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The table's URI that names of jobs are made of, where that is a former one.
+    pub named_for: Option<Location>,
+    /// Generation of the job that is to be loaded, unless there is a later one; 0 for whichever is there.
+    pub generation: u32,
+    /// Whether that generation was asked for though an earlier one was loaded.
+    pub is_again: bool,
+    /// The path of a link by which the source was dropped.
+    pub dropped_as: Option<Location>,
+    /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.
+    pub seal: Option<Seal>,
 }
 
 /// What came of a split.
@@ -65,6 +80,13 @@ pub struct SplitOutcome {
     pub was_split_before: bool,
     /// Proof that it is in the table, when it is.
     pub receipt: Option<Receipt>,
+}
+
+impl SplitOutcome {
+    /// Whether an earlier attempt had done all, and had loaded it too.
+    pub fn was_loaded_before(&self) -> bool {
+        self.was_split_before && self.receipt.is_some()
+    }
 }
 
 /// What came of a block, or of a piece of one, in the order of the source.
@@ -96,7 +118,8 @@ type EncodedStream<'a> = Pin<Box<dyn Stream<Item = Result<Encoded, SplitError>> 
 pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcome, SplitError> {
     let storage = context.storage.as_ref();
     let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
-    let destination = context.table.clone().unwrap_or_else(|| context.work_prefix.clone());
+    let named_for = context.known.named_for.as_ref().or(context.table.as_ref());
+    let destination = named_for.unwrap_or(&context.work_prefix).clone();
     let (job, area) = open(context, &source, &destination).await?;
     split_opened(context, job, area).await
 }

@@ -16,7 +16,7 @@ use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Action, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings};
+use shared::{Backoff, BackoffSettings, JobId, Location};
 
 use crate::LoadContext;
 use crate::commit_info::{commit_data, loaded};
@@ -25,7 +25,7 @@ use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
 use crate::plan::Comparison;
 use crate::replace::Outgoing;
-use crate::route::Replaced;
+use crate::route::{NAME, Replaced};
 pub(crate) use prepared::{Decided, Fate, Prepared, Terms, failed};
 
 /// Version of a chunk's transaction: there is only one.
@@ -183,7 +183,7 @@ impl<'a> Commit<'a> {
             return Ok(landed);
         }
         let outgoing = match self.replaced() {
-            Some(replaced) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced).await?,
+            Some((replaced, by)) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced, by).await?,
             None => Outgoing::default(),
         };
         let offered = self.offered(seen).await;
@@ -191,8 +191,9 @@ impl<'a> Commit<'a> {
     }
 
     /// Earlier drops in the place of which these chunks come: those of one file, then.
-    fn replaced(&self) -> Option<&Replaced> {
-        self.open.first()?.chunk.origin.as_ref()?.replaced.as_ref().filter(|_| self.terms.whole)
+    fn replaced(&self) -> Option<(&Replaced, &JobId)> {
+        let origin = self.open.first()?.chunk.origin.as_ref().filter(|_| self.terms.whole)?;
+        Some((origin.replaced.as_ref()?, &origin.identity.job_id))
     }
 
     async fn transactions(&self, ids: Vec<String>) -> Result<Vec<Option<i64>>, LoadError> {
@@ -317,7 +318,8 @@ impl<'a> Commit<'a> {
         let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
         let metadata = outgoing.metadata();
         let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
-        let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).collect();
+        let names = self.new_names().await?;
+        let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).chain(names).collect();
         let own = self.open.iter().map(|chunk| &chunk.chunk.from);
         let about = loaded(own.chain(offered.iter().filter_map(|chunk| chunk.from.as_ref())));
         let data = commit_data(files, operation, about, metadata, transactions);
@@ -346,6 +348,18 @@ impl<'a> Commit<'a> {
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
         self.offers.of_others(seen, &self.head, &self.open, seals.collect()).await
+    }
+
+    /// The URIs of the table that its log does not have yet, so that jobs are known by them when it is moved or copied.
+    async fn new_names(&self) -> Result<Vec<Transaction>, LoadError> {
+        let uri = self.head.table().uri();
+        let mut former: Vec<&Location> = self.context.delta.moved.keys().filter(|former| *former != uri).collect();
+        former.sort();
+        let ids: Vec<String> = former.into_iter().chain([uri]).map(|uri| format!("{NAME}{uri}")).collect();
+        let known = self.transactions(ids.clone()).await?;
+        let new = (1..).zip(ids.into_iter().zip(known)).filter(|(_, (_, known))| known.is_none());
+        let now = crate::log::now();
+        Ok(new.map(|(number, (id, _))| Transaction::new_with_last_update(id, number, Some(now))).collect())
     }
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.

@@ -75,6 +75,19 @@ pub(crate) async fn note_committed(
     Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 
+/// Whether the work area says what became of the rows of a chunk.
+pub(crate) async fn is_accounted(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<bool, LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(true) };
+    for at in [area.chunk_receipt(identity.index), area.staged(identity.index)] {
+        match storage.stat(&at).await {
+            Ok(_) => return Ok(true),
+            Err(StorageError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
+}
+
 /// Makes sure of the receipt of a chunk that was found in the table.
 pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };

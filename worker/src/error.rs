@@ -231,7 +231,8 @@ impl LoadError {
             Self::Damaged { .. } => "delete it and split the source again: the same bytes will be made",
             Self::Sql { columns, .. } => return Some(format!("the columns of chunk are {}", columns.join(", "))),
             Self::Sealed { .. } => {
-                "give the work area of the first run with --work-dir, or load the file a second time on purpose with --again"
+                "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
+                 out what is there with `sluice undo` and then ingest with --again"
             }
             Self::Undone { .. } => "it stays undone; to load the file anew, ingest it with --again",
             Self::BadRow { .. } => {

@@ -59,6 +59,11 @@ impl Head {
         found.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))
     }
 
+    /// Transactions whose application ids begin so, by the rest of these, as far as the log was read.
+    pub(crate) fn transactions_named(&self, beginning: &str) -> Vec<(String, i64)> {
+        self.log.as_ref().map(|log| log.transactions_named(beginning)).unwrap_or_default()
+    }
+
     /// Goes to the latest version, and gives how many came; a table that changed, or that is another one by now, is opened
     /// anew.
     pub(crate) async fn catch_up(&mut self, options: &DeltaOptions) -> Result<u64, LoadError> {

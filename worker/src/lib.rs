@@ -13,6 +13,7 @@ mod error;
 mod fetch;
 mod group;
 mod head;
+mod ledger;
 mod load;
 mod log;
 mod maintain;
@@ -37,6 +38,7 @@ mod whole_file;
 mod write;
 
 pub use error::LoadError;
+pub use ledger::{Holding, Ledger, TakenOut};
 pub use load::{LoadContext, has_job, load, table_version};
 pub use maintain::{
     Checkpoints, Cleared, Compacted, Compaction, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint,

@@ -175,12 +175,38 @@ async fn skip_what_is_there(
     for (error, chunk) in there {
         let concluded = match error {
             Some(error) => Err(error),
-            None if chunk.waits() => whole_file::found(context, &chunk).await,
-            None => found(context, &chunk).await,
+            None => account_again(context, &table, &chunk).await,
+        };
+        let concluded = match concluded {
+            Ok(()) if chunk.waits() => whole_file::found(context, &chunk).await,
+            Ok(()) => found(context, &chunk).await,
+            Err(error) => Err(error),
         };
         answers.give(&chunk.messages, &verdict(concluded));
     }
     Ok((table, absent))
+}
+
+/// Finds out once more what became of the rows of a chunk that is in the table, and of those of its file if they go together, where
+/// the work area does not say any more: it was lost. The same policy makes the same data files, which are given up.
+async fn account_again(context: &LoadContext, table: &Table, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let storage = context.storage.as_ref();
+    let chunks = if chunk.waits() { whole_file::of_file(storage, chunk).await? } else { vec![chunk.clone()] };
+    for chunk in chunks {
+        if !complete::is_accounted(storage, &chunk).await? {
+            tracing::info!(chunk = %chunk.at, "in the table; what became of its rows is found out once more");
+            let plan = plan_of(table)?.unwrap_or_else(|| Plan::new(&chunk.partition_by));
+            let (_, files, _) = prepare(context, table, &plan, &chunk).await?;
+            table.delete_files(&files).await;
+        }
+    }
+    Ok(())
+}
+
+/// What rows have to be like for a table; none while there is no table.
+fn plan_of(table: &Table) -> Result<Option<Plan>, LoadError> {
+    let plan = table.state().map(Plan::of).transpose();
+    plan.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))
 }
 
 /// Parts the chunks that are in the table, or may not come into it for a reason, from the others.
@@ -217,12 +243,7 @@ async fn prepare_all(
     chunks: Vec<RoutedChunk>,
     answers: &mut Answers,
 ) -> Result<Vec<Prepared>, LoadError> {
-    let mut plan = match table.state() {
-        Some(state) => {
-            Some(Plan::of(state).map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?)
-        }
-        None => None,
-    };
+    let mut plan = plan_of(table)?;
     let (mut prepared, mut longest) = (Vec::new(), Duration::ZERO);
     for chunk in chunks {
         let began = Instant::now();

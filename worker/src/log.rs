@@ -159,6 +159,13 @@ impl Log {
         Ok(found)
     }
 
+    /// Transactions whose application ids begin so, by the rest of these: of a checkpoint only where it could be read at once.
+    pub(crate) fn transactions_named(&self, beginning: &str) -> Vec<(String, i64)> {
+        let known = locked(&self.transactions);
+        let named = known.iter().filter_map(|(id, noted)| Some((id.strip_prefix(beginning)?.to_owned(), noted.value)));
+        named.collect()
+    }
+
     /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up. The
     /// latest entry that is known is read again, for a table may be deleted, or made anew, at any time.
     pub(crate) async fn catch_up(&mut self) -> DeltaResult<Landed> {

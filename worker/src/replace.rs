@@ -1,16 +1,16 @@
 //! Earlier drops whose rows leave the table in the commit of the drop that takes their place (`ON_REPLACE=replace`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use deltalake::kernel::{Remove, Transaction};
 use serde_json::Value;
-use shared::{Removed, Seal, Storage, WorkArea};
+use shared::{Drops, JobId, Removed, Seal, Storage, WorkArea};
 
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::log::now;
 use crate::route::{Replaced, job_app_id};
-use crate::undo::{find, metrics};
+use crate::undo::{find, has_files, metrics};
 
 /// What goes when a drop comes.
 #[derive(Debug, Default)]
@@ -25,26 +25,49 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Finds what earlier drops, and replays of what they rejected, have in the table at the version that `head` is at. A drop that
     /// others have rewritten since fails with [`LoadError::Mingled`].
-    pub(crate) async fn find(storage: &dyn Storage, head: &Head, replaced: &Replaced) -> Result<Self, LoadError> {
+    pub(crate) async fn find(
+        storage: &dyn Storage,
+        head: &Head,
+        replaced: &Replaced,
+        by: &JobId,
+    ) -> Result<Self, LoadError> {
         let mut outgoing = Self { removed: Removed { rows: Some(0), ..Removed::default() }, ..Self::default() };
-        let mut jobs = replaced.drops.before(storage, replaced.before).await?;
-        while let Some(job) = jobs.pop() {
-            let id = job_app_id(&job);
-            match head.transaction(&id).await?.map(Seal) {
-                // Of what it rejected nothing comes in any more, and what was there went with it.
-                Some(Seal::UNDONE) => continue,
-                Some(_) => {
-                    let area = WorkArea::new(&replaced.work_prefix, &job);
-                    let files = find(storage, head, &job, &area).await?;
-                    outgoing.removes.extend(files.removes);
-                    outgoing.removed += files.removed;
+        let mut seen = BTreeSet::from([by.clone()]);
+        for (drops, before) in &replaced.drops {
+            let mut jobs = drops.before(storage, *before).await?;
+            while let Some(job) = jobs.pop() {
+                // By way of a link the same job may be among the drops of two names.
+                if seen.insert(job.clone()) {
+                    jobs.extend(outgoing.take(storage, head, replaced, drops, &job).await?);
                 }
-                None => {}
             }
-            outgoing.seals.push(Transaction::new_with_last_update(id, Seal::UNDONE.0, Some(now())));
-            jobs.extend(replaced.drops.replays_of(storage, &job).await?);
         }
         Ok(outgoing)
+    }
+
+    /// Takes what one job has in the table; gives the replays of what it rejected.
+    async fn take(
+        &mut self,
+        storage: &dyn Storage,
+        head: &Head,
+        replaced: &Replaced,
+        drops: &Drops,
+        job: &JobId,
+    ) -> Result<Vec<JobId>, LoadError> {
+        let id = job_app_id(job);
+        match head.transaction(&id).await?.map(Seal) {
+            // Of what it rejected nothing comes in any more, and what was there went with it.
+            Some(Seal::UNDONE) if !has_files(head, job) => return Ok(Vec::new()),
+            Some(_) => {
+                let area = WorkArea::new(&replaced.work_prefix, job);
+                let files = find(storage, head, job, &area).await?;
+                self.removes.extend(files.removes);
+                self.removed += files.removed;
+            }
+            None => {}
+        }
+        self.seals.push(Transaction::new_with_last_update(id, Seal::UNDONE.0, Some(now())));
+        Ok(drops.replays_of(storage, job).await?)
     }
 
     /// What the commit says of itself beside its files.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 use shared::{
-    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Format, Job, JobId, Location, ObjectStat, OnReplace, Seal,
-    SealedJob, Storage, WorkArea, get_json,
+    BadRecords, ChunkIdentity, ChunkTask, CommitMode, Drops, Format, Job, JobId, Location, ObjectStat, Seal, SealedJob,
+    Storage, WorkArea, get_json,
 };
 
 use crate::LoadContext;
@@ -61,8 +61,8 @@ pub(crate) struct Origin {
 /// Earlier drops of a source: those before a number.
 #[derive(Clone, Debug)]
 pub(crate) struct Replaced {
-    pub(crate) drops: Drops,
-    pub(crate) before: u32,
+    /// Of each name of the source, those before a number.
+    pub(crate) drops: Vec<(Drops, u32)>,
     /// Where the work areas of their jobs are.
     pub(crate) work_prefix: Location,
 }
@@ -83,6 +83,9 @@ impl Origin {
 pub(crate) fn job_app_id(job: &JobId) -> String {
     format!("sluice/{job}")
 }
+
+/// Beginning of the application ids of transactions that say under which URI Sluice loaded the table; the URI follows.
+pub(crate) const NAME: &str = "sluice/table/";
 
 /// Application id of the transaction that a chunk of a job is committed with.
 pub(crate) fn chunk_app_id(identity: &ChunkIdentity) -> String {
@@ -129,7 +132,8 @@ async fn route_chunk(
         let reason = format!("its task names job {}, its work area is that of job {}", identity.job_id, job.job_id);
         return Err(LoadError::Damaged { chunk: at, reason });
     }
-    let table = job.table.clone().or_else(|| context.settings.table.clone());
+    let table = job.table.clone().map(|table| context.delta.present(table));
+    let table = table.or_else(|| context.settings.table.clone());
     Ok(RoutedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
         from: LoadedFrom { job_id: Some(job.job_id.to_string()), source: job.source.uri.to_string() },
@@ -154,9 +158,9 @@ async fn route_chunk(
 }
 
 fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
-    let before = job.drop.filter(|number| job.load.on_replace == OnReplace::Replace && *number > 1)?;
-    let (work_prefix, table) = (area.root().parent()?, job.table.as_ref()?);
-    Some(Replaced { drops: Drops::new(&work_prefix, &job.source.uri, table), before, work_prefix })
+    let work_prefix = area.root().parent()?;
+    let drops = Drops::replaced_by(&work_prefix, job);
+    (!drops.is_empty()).then_some(Replaced { drops, work_prefix })
 }
 
 /// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object

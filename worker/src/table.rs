@@ -35,6 +35,8 @@ pub struct DeltaOptions {
     pub storage: HashMap<String, String>,
     /// A store to use in place of the one that the table's URI names; its root is the root of the URI. For tests.
     pub object_store: Option<ObjectStoreRef>,
+    /// URIs that a table had before it was moved or copied, and the one that it has. Jobs that are bound for the former go there.
+    pub moved: HashMap<Location, Location>,
     /// When to stop trying to commit; `None` for as long as the attempts last.
     pub deadline: Option<Instant>,
     /// What this process keeps of tables between loads.
@@ -45,6 +47,11 @@ impl DeltaOptions {
     /// Options by the usual AWS variables.
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Where a table is now.
+    pub(crate) fn present(&self, table: Location) -> Location {
+        self.moved.get(&table).cloned().unwrap_or(table)
     }
 
     /// The object store reads most variables itself. It does not know the endpoint of S3 alone, it wants to be told that an

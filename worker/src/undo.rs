@@ -25,7 +25,7 @@ use crate::load::open;
 use crate::log::now;
 use crate::route::job_app_id;
 use files::JobFiles;
-pub(crate) use files::find;
+pub(crate) use files::{find, has_files};
 pub(crate) use history::{chunk_of, merged};
 
 /// What undoing a job came to.
@@ -43,6 +43,14 @@ pub struct Undoing {
     pub table_version: Option<u64>,
     /// What was removed, or would be; none when nothing tells any more.
     pub removed: Option<Removed>,
+    /// Files of the job that others had taken out of the table before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub taken_out_before: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Removes what a job added to a table; with `dry_run` says what that would be.
@@ -62,7 +70,8 @@ pub async fn undo(
         let unknown = || LoadError::Unknown { job: job.clone(), table: table.clone() };
         let mut head = open(context, table).await?.ok_or_else(unknown)?;
         let seal = head.transaction(&job_app_id(job)).await?.map(Seal).ok_or_else(unknown)?;
-        if seal == Seal::UNDONE {
+        // Whoever restores an earlier version of the table brings the rows back that were undone, and the seal stays.
+        if seal == Seal::UNDONE && !has_files(&head, job) {
             return found_undone(context, &head, job, area, attempts == 0, dry_run).await;
         }
         let files = find(context.storage.as_ref(), &head, job, area).await?;
@@ -88,7 +97,8 @@ pub async fn undo(
 
 fn undoing(job: &JobId, table: &Location, version: Option<u64>, files: &JobFiles, dry_run: bool) -> Undoing {
     let (job_id, table) = (job.clone(), table.clone());
-    Undoing { job_id, table, already_undone: false, dry_run, table_version: version, removed: Some(files.removed) }
+    let (removed, taken_out_before) = (Some(files.removed), files.taken_out);
+    Undoing { job_id, table, already_undone: false, dry_run, table_version: version, removed, taken_out_before }
 }
 
 /// The version that removes the files. Metrics have the names that other tools know.
@@ -135,7 +145,7 @@ async fn found_undone(
         },
     };
     let (job_id, table) = (job.clone(), table.clone());
-    let undoing = Undoing { job_id, table, already_undone, dry_run, table_version, removed };
+    let undoing = Undoing { job_id, table, already_undone, dry_run, table_version, removed, taken_out_before: 0 };
     if !dry_run {
         note(context, area, &undoing).await?;
     }

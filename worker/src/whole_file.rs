@@ -103,12 +103,16 @@ fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
     manifest.chunks.iter().filter_map(sibling).collect()
 }
 
+/// The chunks of the file that a chunk belongs to.
+pub(crate) async fn of_file(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Vec<RoutedChunk>, LoadError> {
+    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(vec![chunk.clone()]) };
+    Ok(siblings(chunk, &get_json(storage, &area.manifest(), "manifest").await?))
+}
+
 /// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
 pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
     let storage = context.storage.as_ref();
-    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(()) };
-    let manifest: Manifest = get_json(storage, &area.manifest(), "manifest").await?;
-    for sibling in siblings(chunk, &manifest) {
+    for sibling in of_file(storage, chunk).await? {
         crate::complete::note_found(storage, &sibling).await?;
     }
     crate::complete::make_good(context, chunk).await

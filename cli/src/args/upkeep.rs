@@ -48,8 +48,9 @@ pub(crate) struct UndoArgs {
 
 const UNDO_HELP: &str = "\
 One commit removes the files that the job's chunks added, and nothing else; earlier versions of the table keep them until \
-vacuum. Files that were rewritten or removed since, by compaction, DELETE or UPDATE, cannot be told apart any more: then \
-nothing is changed, and the error names the version that did it (exit status 1). Exit status 3: the table knows no such job.
+vacuum. Files that were rewritten since, by compaction, DELETE or UPDATE, cannot be told apart any more: then \
+nothing is changed, and the error names the version that did it (exit status 1). Files that a RESTORE or an overwrite took out \
+do not matter: what is left is removed. Exit status 3: the table knows no such job.
 
 A job that is undone stays so: chunks that are delivered later are left out, and the file is loaded anew only by sluice \
 ingest --again. A file that was loaded more than once has a job for each load, which has to be named.";
@@ -101,7 +102,8 @@ const MAINTAIN_HELP: &str = "\
 A checkpoint is due when delta.checkpointInterval versions came since the last. Log entries go once they are older than \
 delta.logRetentionDuration and a checkpoint stands for them; a table with delta.enableExpiredLogCleanup=false keeps all. \
 Vacuum takes data files that are older than the retention, that no version within it names, and that no unfinished job \
-has staged in its work area; so --work-dir has to be where the workers' is. Of finished jobs, chunks and staged notes go; \
+has staged in its work area; so --work-dir has to be where the workers' is. On a local disk, files that killed processes left \
+unfinished go once they are as old. Of finished jobs, chunks and staged notes go; \
 job, manifest, receipts and quarantine stay.
 
 With --compact, data files of less than half of delta.targetFileSize (100 MiB unless set) that are older than --compact-after are merged, those of one partition and, with within-jobs, of one job: such a job can be undone, and replaced by a later drop, all the same. Readers see the same rows before and after; the files that were merged go with the vacuum, once nobody can need them.

@@ -12,9 +12,11 @@ use crate::Done;
 use crate::args::{QuarantineReplayArgs, work_prefix};
 use crate::error::CliError;
 use crate::ingest::Report;
+use crate::known::table_of;
 use crate::line::{Line, Load};
 use crate::output::{Output, counted, grouped};
 use crate::stop;
+use crate::undo::context;
 
 /// What came of a replay.
 #[derive(Debug, Serialize)]
@@ -46,13 +48,15 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     let limit = settings.max_bad_records;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let job = single(Stores::from_env().as_ref(), &prefix, &args.job_or_source).await?;
-    let table = job.table.clone().ok_or_else(|| CliError::BoundForNoTable { job_id: job.job_id.clone() })?;
+    let table = table_of(&context(settings.clone()), &prefix, settings.table.as_ref(), &job).await?;
+    let table = table.ok_or_else(|| CliError::BoundForNoTable { job_id: job.job_id.clone() })?;
     if let Some(told) = settings.table.as_ref().filter(|told| **told != table) {
-        // A work area that was copied or moved with its table still says where its rows go.
         let (job_id, table, told) = (job.job_id, table.to_string(), told.to_string());
         return Err(CliError::BoundForOther { job_id, table, told });
     }
-    let line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
+    let former = job.table.clone().filter(|former| *former != table);
+    let mut line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
+    line.load.delta.moved.extend(former.map(|former| (former, line.table.clone())));
     let replay = look(&line, &prefix, job, &changes).await?;
     let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
     let mut report = ReplayReport { replay_of, records, left_out, dry_run: None, done: None };
@@ -63,7 +67,8 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
         let job = begun(&line, &prefix, &replay).await?;
         let area = WorkArea::new(&prefix, &job.job_id);
         let (outcome, receipt) = line.run(&Load::Job(Box::new(job), area)).await?;
-        report.done = Some(Report::of(&line, &outcome, &receipt, started.elapsed()));
+        let holding = line.holding(&outcome, &receipt).await?;
+        report.done = Some(Report::of(&line, &outcome, &receipt, holding, started.elapsed()));
     }
     output.result(&report, &text(&report))?;
     report.done.map_or(Ok(()), |done| done.judge(limit))
@@ -110,7 +115,7 @@ async fn begun(line: &Line, prefix: &Location, replay: &Replay) -> Result<Job, C
             if replay.is_as(&begun) {
                 return Ok(begun);
             }
-            let there = in_table(line, prefix, begun.job_id).await?;
+            let there = in_table(line, prefix, &begun).await?;
             if !there.is_empty() {
                 return Err(CliError::Replayed { job_id: replay.of().job_id.clone(), replays: there });
             }
@@ -120,9 +125,13 @@ async fn begun(line: &Line, prefix: &Location, replay: &Replay) -> Result<Job, C
 }
 
 /// Which of a replay, and of those of what it rejected, have rows in the table.
-async fn in_table(line: &Line, prefix: &Location, replay: JobId) -> Result<Vec<JobId>, CliError> {
-    let drops = Drops::replays(prefix, &replay, &line.table);
-    let replays = drops.with_replays(line.split.storage.as_ref(), vec![replay]).await.map_err(CliError::WorkArea)?;
+async fn in_table(line: &Line, prefix: &Location, replay: &Job) -> Result<Vec<JobId>, CliError> {
+    let destination = replay.destination().unwrap_or_else(|| line.table.clone());
+    let drops = Drops::replays(prefix, &replay.job_id, &destination);
+    let replays = drops
+        .with_replays(line.split.storage.as_ref(), vec![replay.job_id.clone()])
+        .await
+        .map_err(CliError::WorkArea)?;
     crate::jobs::in_table(&line.load, &line.table, replays).await
 }
 

@@ -118,7 +118,7 @@ async fn split(settings: Settings, source: &Location, dir: &Path, enough: usize)
         topic: None,
         settings,
         threads: THREADS,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: stop::on_signal().child_token(),

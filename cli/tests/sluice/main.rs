@@ -19,6 +19,7 @@ mod gate;
 mod lost_files;
 mod maintain;
 mod notices;
+mod others;
 mod plan;
 mod quarantine;
 mod queues;

@@ -83,19 +83,17 @@ fn nothing_takes_the_place_of_rows_without_a_row() {
 
 #[test]
 fn rows_that_others_rewrote_are_not_replaced() {
-    let place = Place::new();
-    place.write("x.csv", "id\n1\n");
-    replace(&place, "x.csv", &[]);
-    // Another tool removes the file.
-    let entry = log(&place).join("\n");
-    let add = entry.lines().find(|line| line.contains("\"add\"")).unwrap();
-    let add: Value = serde_json::from_str(add).unwrap();
-    let remove =
-        serde_json::json!({"remove": {"path": add["add"]["path"], "dataChange": true, "deletionTimestamp": 1}});
-    std::fs::write(place.path(&format!("t/_delta_log/{:020}.json", log(&place).len())), remove.to_string()).unwrap();
-    place.write("x.csv", "id\n2\n3\n");
-    let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
-    assert_eq!((refused.status, refused.stderr.contains("rewrote or removed files")), (1, true), "{refused:?}");
+    let deleted =
+        |condition: &str| format!("import deltalake, os; deltalake.DeltaTable('t').delete('{condition}'); os._exit(0)");
+    for (condition, status) in [("id = 1", 1), ("id > 0", 0)] {
+        let place = Place::new();
+        place.write("x.csv", "id\n1\n5\n");
+        replace(&place, "x.csv", &[]);
+        shared::testing::run_python(&place.path(""), &deleted(condition));
+        place.write("x.csv", "id\n2\n3\n");
+        let ran = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
+        assert_eq!((ran.status, ran.stderr.contains("rewrote or removed files")), (status, status == 1), "{ran:?}");
+    }
 }
 
 /// Makes a file look as if it were written a minute later.

@@ -92,16 +92,23 @@ fn another_work_area_does_not_load_another_cut_of_the_same_job() {
 }
 
 #[test]
-fn a_lost_table_is_told() {
-    let place = Place::new();
-    let source = place.write("x.csv", "id\n1\n2\n");
-    place.ingest(&source, &["--work-dir", "work"]);
-    std::fs::remove_dir_all(place.path("t")).unwrap();
-    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--work-dir", "work"]);
-    assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.stderr.contains("does not know the job"), "{ran:?}");
-    place.ingest(&source, &["--work-dir", "work", "--again"]);
-    assert_eq!(place.rows().num_rows(), 2);
+fn a_table_that_was_lost_is_loaded_again() {
+    for commit in ["chunk", "file"] {
+        let place = Place::new();
+        let source = place.write("x.csv", "id\n1\n2\n");
+        place.ingest(&source, &["--work-dir", "work", "--commit-mode", commit]);
+        std::fs::remove_dir_all(place.path("t")).unwrap();
+        let ran = place.run(&["ingest", "x.csv", "--table", "t", "--work-dir", "work", "--json"]);
+        assert!(ran.stderr.contains("it was made anew, or its log was lost"), "{ran:?}");
+        assert_eq!((&ran.json()["already_done"], &ran.json()["rows"]["committed"]), (&false.into(), &2.into()));
+        assert_eq!(place.rows().num_rows(), 2);
+        // The chunks are gone with the table, and made again.
+        std::fs::remove_dir_all(place.path("t")).unwrap();
+        let job = std::fs::read_dir(place.path("work")).unwrap().next().unwrap().unwrap().path();
+        std::fs::remove_dir_all(job.join("chunks")).unwrap();
+        assert_eq!(place.ingest(&source, &["--work-dir", "work"])["rows"]["committed"], 2);
+        assert_eq!(place.rows().num_rows(), 2);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where an object lies.
 
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,14 @@ impl Location {
             LOCAL_BUCKET => key.parse(),
             _ if bucket.is_empty() || key.is_empty() => Err(LocationError::Empty { text: format!("{bucket}/{key}") }),
             _ => Ok(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() }),
+        }
+    }
+
+    /// The location that this text was printed of, though links may lead elsewhere by now.
+    pub fn as_written(text: &str) -> Self {
+        match text.parse() {
+            Ok(s3 @ Self::S3 { .. }) => s3,
+            _ => Self::Local { path: text.to_owned() },
         }
     }
 
@@ -156,7 +165,7 @@ impl FromStr for Location {
         if path.is_empty() {
             return Err(empty());
         }
-        let absolute = canonical(std::path::Path::new(path))
+        let absolute = canonical(Path::new(path))
             .and_then(|path| path.into_os_string().into_string().ok())
             .ok_or_else(|| LocationError::Path { text: text.to_owned() })?;
         Ok(Self::Local { path: absolute })
@@ -165,13 +174,21 @@ impl FromStr for Location {
 
 /// The one absolute name of a path: links and `..` are resolved as far as the path exists, so that a file that is named
 /// in two ways is still one file.
-fn canonical(path: &std::path::Path) -> Option<std::path::PathBuf> {
+fn canonical(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     let mut existing = absolute.as_path();
     loop {
         if let Ok(resolved) = existing.canonicalize() {
             let rest = absolute.strip_prefix(existing).ok()?;
-            return Some(if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) });
+            return if rest.components().any(|component| component == Component::ParentDir) {
+                // What is to come back from does not exist, so nothing but its name can be meant.
+                canonical(&rest.components().fold(resolved, |path, component| match component {
+                    Component::ParentDir => path.parent().map_or_else(|| path.clone(), Path::to_owned),
+                    name => path.join(name),
+                }))
+            } else {
+                Some(rest.components().fold(resolved, |path, name| path.join(name)))
+            };
         }
         existing = existing.parent()?;
     }
@@ -204,6 +221,7 @@ mod tests {
             ("s3://b", "s3://b/"),
             ("/no-such/a.csv", "/no-such/a.csv"),
             ("file:///no-such/a.csv", "/no-such/a.csv"),
+            ("/no-such/a/../b//./c/", "/no-such/b/c"),
         ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), printed, "{text}");
         }

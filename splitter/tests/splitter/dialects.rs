@@ -23,7 +23,7 @@ async fn split_by(objects: &MemoryStorage, variables: &[(&str, &str)]) -> Result
         table: None,
         settings: Settings::from_lookup(lookup).unwrap(),
         threads: 2,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

@@ -41,7 +41,7 @@ impl World {
             settings: Settings { chunk_bytes: CHUNK_BYTES, ..Settings::from_lookup(|_| None).unwrap() },
             threads: 2,
             topic: None,
-            again: false,
+            known: splitter::Known::default(),
             announce_again: false,
             progress: Arc::new(Progress::default()),
             stop: CancellationToken::new(),

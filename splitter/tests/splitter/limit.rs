@@ -33,7 +33,7 @@ async fn split_with(objects: &MemoryStorage, limit: &str, threads: usize) -> Opt
         table: None,
         settings: Settings::from_lookup(told).unwrap(),
         threads,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

@@ -58,7 +58,7 @@ async fn split_alone() {
         settings: Settings::from_lookup(|name| (name == "CHUNK_SIZE_MB").then(|| chunk_mb.clone())).unwrap(),
         threads: 2,
         topic: None,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

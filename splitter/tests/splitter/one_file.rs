@@ -35,7 +35,7 @@ async fn drop_file(file: Bytes, settings: Settings) -> SplitContext {
         table: None,
         settings,
         threads: 2,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

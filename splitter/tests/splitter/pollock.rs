@@ -49,7 +49,7 @@ async fn load(text: &str, told: &BTreeMap<&'static str, String>) -> Option<Loade
         table: None,
         settings,
         threads: 1,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

@@ -128,7 +128,7 @@ pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitCont
         settings,
         threads: how.threads,
         topic: None,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

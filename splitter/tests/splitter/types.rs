@@ -36,7 +36,7 @@ async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], tab
         table: Some(at("table")),
         settings: Settings::from_lookup(told).unwrap(),
         threads: 2,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

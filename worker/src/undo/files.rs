@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deltalake::kernel::{Add, LogicalFileView, Remove};
 use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
 
-use super::history::{History, chunk_of, is_merged, is_of};
+use super::history::{Fate, History, chunk_of, is_merged, is_of};
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::route::job_app_id;
@@ -15,6 +15,8 @@ use crate::route::job_app_id;
 pub(crate) struct JobFiles {
     pub(crate) removes: Vec<Remove>,
     pub(crate) removed: Removed,
+    /// Files that others took out before, with all of their rows.
+    pub(crate) taken_out: u64,
     /// Rows of each chunk, by its application id; none when a file does not say.
     rows: BTreeMap<String, Option<u64>>,
 }
@@ -47,14 +49,22 @@ pub(crate) async fn find(
         files.take(&view, &add);
         active.insert(add.path);
     }
-    if let Some(reason) = what_is_gone(&history, &active) {
-        return Err(mingled(reason));
-    }
+    files.taken_out = taken_out(&history, &active).map_err(mingled)?;
     if !history.is_whole {
         let expected = receipts(storage, job, area).await?;
         files.compare(&expected).map_err(mingled)?;
     }
     Ok(files)
+}
+
+/// Whether files are in the table that say that they are a job's.
+pub(crate) fn has_files(head: &Head, job: &JobId) -> bool {
+    let Some(state) = head.state() else { return false };
+    state.log_data().iter().any(|view| {
+        #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+        let add = view.add_action();
+        chunk_of(&add).is_some_and(|chunk| is_of(chunk, job))
+    })
 }
 
 const NOTHING: Removed = Removed { files: 0, rows: Some(0), bytes: 0 };
@@ -116,18 +126,25 @@ fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     Some(one? + other?)
 }
 
-/// What became of files of the job that are not in the table any more; none when all are.
-fn what_is_gone(history: &History, active: &BTreeSet<String>) -> Option<String> {
-    let gone: Vec<&String> =
-        history.added.keys().filter(|path| !active.contains(*path) && !history.merged.contains(*path)).collect();
-    let last = gone.iter().filter_map(|path| history.removed.get(*path)).max();
+/// How many files of the job were taken out of the table by others; the reason where that leaves open in which files its rows are.
+fn taken_out(history: &History, active: &BTreeSet<String>) -> Result<u64, String> {
+    let added = history.added.keys().filter(|path| !history.merged.contains(*path));
+    let (mut taken_out, mut gone, mut last) = (0, 0_u64, None);
+    for path in added {
+        match history.fate(path, &|path| active.contains(path)) {
+            Fate::There => continue,
+            Fate::TakenOut(removal) if !removal.rewrote => taken_out += 1,
+            Fate::TakenOut(_) | Fate::Moved | Fate::Untold => last = last.max(Some(history.removed.get(path))),
+        }
+        gone += 1;
+    }
+    let Some(last) = last else { return Ok(taken_out) };
     let by = last.map_or_else(
         || "a version that is no longer in the log".to_owned(),
         |last| format!("version {} ({})", last.version, last.operation),
     );
-    let (count, all) = (gone.len(), history.added.len());
-    (count > 0)
-        .then(|| format!("{by} rewrote or removed files since, {count} of the {all} that the job added are gone"))
+    let all = history.added.len();
+    Err(format!("{by} rewrote or removed files since, {gone} of the {all} that the job added are gone"))
 }
 
 /// Rows that each chunk of the job brought into the table, by its receipt; chunks without rows left out.

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use deltalake::DeltaResult;
-use deltalake::kernel::{Action, Add, Remove};
+use deltalake::kernel::{Action, Add, CommitInfo, Remove};
 use deltalake::logstore::{LogStoreRef, get_actions};
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{JobId, Seal};
 
-use crate::route::job_app_id;
+use crate::route::{NAME, job_app_id};
 use crate::write::CHUNK_TAG;
 
 /// Entries that are read at once.
@@ -24,6 +24,8 @@ pub(crate) struct History {
     pub(crate) removed: HashMap<String, Removal>,
     /// Files of the job that were merged into others of its files, by path.
     pub(crate) merged: HashSet<String>,
+    /// Files that versions added which arranged rows anew, by version.
+    rearranged: HashMap<u64, Vec<String>>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
     /// Whether the job's first commit is still there, and with it all that came after.
@@ -38,6 +40,35 @@ pub(crate) struct Removal {
     pub(crate) operation: String,
     /// Whether its writer says that no rows came or went by it.
     pub(crate) rearranged: bool,
+    /// Whether it may have written rows back that it was not asked about: they are in other files now.
+    pub(crate) rewrote: bool,
+    /// When it was made, in milliseconds since 1970, and by what, as far as its writer says.
+    pub(crate) time: Option<i64>,
+    pub(crate) by: Option<String>,
+}
+
+/// Operations after which nothing of a file that they remove is in the table, unless they are told which rows they are about. All
+/// others may write back, in the files that they add, the rows that they were not asked about.
+const REPLACING: [&str; 6] = [
+    "RESTORE",
+    "WRITE",
+    "REPLACE TABLE",
+    "REPLACE TABLE AS SELECT",
+    "CREATE OR REPLACE TABLE",
+    "CREATE OR REPLACE TABLE AS SELECT",
+];
+
+/// What became of a file that was added once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate<'a> {
+    /// It is in the table.
+    There,
+    /// Its rows are in files that others arranged anew.
+    Moved,
+    /// It was taken out.
+    TakenOut(&'a Removal),
+    /// The log does not tell any more.
+    Untold,
 }
 
 impl History {
@@ -57,16 +88,47 @@ impl History {
         Ok(history)
     }
 
+    /// What became of a file, where `is_active` says of each file whether it is in the table.
+    pub(crate) fn fate(&self, path: &str, is_active: &impl Fn(&str) -> bool) -> Fate<'_> {
+        if is_active(path) {
+            return Fate::There;
+        }
+        let Some(removal) = self.removed.get(path) else { return Fate::Untold };
+        if !removal.rearranged {
+            return Fate::TakenOut(removal);
+        }
+        // Versions rise along the way, so it ends.
+        let heirs = self.rearranged.get(&removal.version).into_iter().flatten().filter(|heir| *heir != path);
+        let fates: Vec<Fate<'_>> = heirs.map(|heir| self.fate(heir, is_active)).collect();
+        if fates.iter().any(|fate| matches!(fate, Fate::There | Fate::Moved)) {
+            return Fate::Moved;
+        }
+        let last = fates.iter().filter_map(|fate| match fate {
+            Fate::TakenOut(removal) => Some(*removal),
+            _ => None,
+        });
+        match last.max() {
+            Some(removal) if !fates.contains(&Fate::Untold) => Fate::TakenOut(removal),
+            _ => Fate::Untold,
+        }
+    }
+
     fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
         let seal = job_app_id(job);
         let (mut has_chunks, mut has_others, mut operation) = (false, false, "an unknown operation".to_owned());
+        let (mut time, mut by, mut has_replaced) = (None, None, false);
         let (mut adds, mut removes) = (Vec::new(), Vec::new());
         for action in get_actions(version, entry)? {
             match action {
                 Action::Txn(txn) if txn.app_id == seal => self.is_whole |= txn.version != Seal::UNDONE.0,
                 Action::Txn(txn) if is_of(&txn.app_id, job) => has_chunks = true,
-                Action::Txn(txn) => has_others |= txn.app_id.starts_with("sluice/"),
-                Action::CommitInfo(info) => operation = info.operation.unwrap_or(operation),
+                Action::Txn(txn) => has_others |= txn.app_id.starts_with("sluice/") && !txn.app_id.starts_with(NAME),
+                Action::CommitInfo(info) => {
+                    time = info.timestamp.or(info.in_commit_timestamp);
+                    by = who(&info);
+                    has_replaced = has_replaced_all(&info);
+                    operation = info.operation.unwrap_or(operation);
+                }
                 Action::Add(add) => adds.push(add),
                 Action::Remove(remove) => removes.push(remove),
                 _ => {}
@@ -78,8 +140,15 @@ impl History {
             let own = adds.iter().filter(|add| chunk_of(add).is_some_and(|chunk| is_of(chunk, job)));
             self.added.extend(own.map(|add| (add.path.clone(), add.clone())));
         }
+        if removes.iter().any(|remove| !remove.data_change) {
+            let arranged = adds.iter().filter(|add| !add.data_change).map(|add| add.path.clone()).collect();
+            self.rearranged.insert(version, arranged);
+        }
+        let rewrote = adds.iter().any(|add| add.data_change) && !has_replaced;
         for Remove { path, data_change, .. } in removes {
-            let removal = || Removal { version, operation: operation.clone(), rearranged: !data_change };
+            let rearranged = !data_change;
+            let operation = operation.clone();
+            let removal = || Removal { version, operation, rearranged, rewrote, time, by: by.clone() };
             self.removed.entry(path).or_insert_with(removal);
         }
         if has_chunks {
@@ -101,6 +170,22 @@ impl History {
             }
             self.added.insert(add.path.clone(), add);
         }
+    }
+}
+
+fn has_replaced_all(info: &CommitInfo) -> bool {
+    let predicate = info.operation_parameters.as_ref().and_then(|parameters| parameters.get("predicate"));
+    let is_any = predicate.and_then(|predicate| predicate.as_str()).is_none_or(|text| matches!(text, "" | "[]"));
+    is_any && info.operation.as_deref().is_some_and(|operation| REPLACING.contains(&operation))
+}
+
+/// Who made a version, as far as it says: a person, and the program.
+fn who(info: &CommitInfo) -> Option<String> {
+    let text = |key: &str| info.info.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    let program = info.engine_info.clone().or_else(|| text("clientVersion"));
+    match (info.user_name.clone().or_else(|| info.user_id.clone()), program) {
+        (Some(user), Some(program)) => Some(format!("{user}, {program}")),
+        (user, program) => user.or(program),
     }
 }
 

@@ -89,7 +89,7 @@ async fn split_drops(process: &Arc<Process>) {
         settings,
         threads: usize::try_from(dice.between(1, 3)).unwrap(),
         topic: None,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),

@@ -192,7 +192,7 @@ async fn same_as_undisturbed(objects: &BTreeMap<Location, Bytes>, job: &Job, sou
         settings,
         threads: 1,
         topic: None,
-        again: false,
+        known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),

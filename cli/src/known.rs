@@ -1,0 +1,245 @@
+//! What a table knows of the jobs of a source: by which of its names, in which generation, and how far.
+//!
+//! The table's log decides. A work area may be lost, or lie in a table that was moved or copied since.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use shared::{
+    Job, JobId, Location, OnReplace, Seal, SourceObject, Storage, StorageError, WorkArea, get_json, try_get_json,
+};
+use splitter::{Known, SplitContext};
+use worker::{Ledger, LoadContext};
+
+use crate::error::CliError;
+
+/// Generations that may be missing between two that are there: one that was begun and came to nothing.
+const GAP: u32 = 2;
+
+/// The URIs that jobs of a table may be named for, the one for new ones first.
+#[derive(Debug)]
+pub(crate) struct Names {
+    names: Vec<Location>,
+    present: Location,
+}
+
+impl Names {
+    /// Asks the log, and for a table from before the log said so, the jobs in the work areas that lie in the table.
+    pub(crate) async fn of(
+        storage: &dyn Storage,
+        prefix: &Location,
+        table: &Location,
+        ledger: Option<&Ledger>,
+    ) -> Result<Self, StorageError> {
+        let mut names: Vec<Location> =
+            ledger.map(Ledger::names).unwrap_or_default().iter().map(|name| Location::as_written(name)).collect();
+        let is_in_table = *prefix == table.join("_sluice");
+        if is_in_table && !names.contains(table) {
+            names.extend(
+                named_in_jobs(storage, prefix)
+                    .await?
+                    .into_iter()
+                    .filter(|name| !names.contains(name))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        names.retain(|name| name != table);
+        // Beside a table, the work areas of copies would be one and the same.
+        let at = if is_in_table { names.len() } else { 0 };
+        names.insert(at, table.clone());
+        Ok(Self { names, present: table.clone() })
+    }
+
+    /// Where jobs that are bound for a former URI go.
+    pub(crate) fn moved(&self) -> HashMap<Location, Location> {
+        let former = self.names.iter().filter(|name| **name != self.present);
+        former.map(|name| (name.clone(), self.present.clone())).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Location> {
+        self.names.iter()
+    }
+}
+
+/// The tables that jobs below a prefix are bound for, as they were written then.
+async fn named_in_jobs(storage: &dyn Storage, prefix: &Location) -> Result<Vec<Location>, StorageError> {
+    let mut names = Vec::new();
+    for listed in storage.list(prefix).await? {
+        if listed.location.name() != "job.json" {
+            continue;
+        }
+        let job: Value = get_json(storage, &listed.location, "job").await?;
+        let name = job.get("named_for").and_then(Value::as_str).or_else(|| job.get("table")?.as_str());
+        if let Some(name) = name.map(Location::as_written).filter(|name| !names.contains(name)) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// A generation of a job that the table or a work area knows.
+#[derive(Debug)]
+struct Generation {
+    number: u32,
+    job: JobId,
+    area: WorkArea,
+    seal: Option<Seal>,
+    /// Whether its work area is there.
+    is_pinned: bool,
+}
+
+/// What is known of the jobs of a source, for a splitter that is to load it, `again` or not.
+pub(crate) async fn look(
+    split: &SplitContext,
+    load: &mut LoadContext,
+    table: &Location,
+    source: &Location,
+    again: bool,
+) -> Result<Known, CliError> {
+    let storage = split.storage.as_ref();
+    // What cannot be read is told of by the splitter.
+    let Ok(source) = SourceObject::look_up(storage, source).await else { return Ok(Known::default()) };
+    let ledger = Ledger::open(load, table).await.map_err(CliError::Table)?;
+    let names = Names::of(storage, &split.work_prefix, table, ledger.as_ref()).await.map_err(CliError::WorkArea)?;
+    load.delta.moved.extend(names.moved());
+    let (mut named_for, mut generations) = (names.iter().next().unwrap_or(table), Vec::new());
+    for name in names.iter() {
+        let of_name = generations_of(split, ledger.as_ref(), &source, name).await?;
+        // A work area beside the table may be that of another table, which was here before.
+        if of_name.iter().any(|one| one.seal.is_some() || one.is_pinned && name == table) {
+            (named_for, generations) = (name, of_name);
+            break;
+        }
+    }
+    let mut known = Known { named_for: Some(named_for.clone()), is_again: again, ..Known::default() };
+    let Some(last) = generations.last() else { return Ok(known) };
+    known.generation = last.number;
+    if !again {
+        known.seal = last.seal.filter(|seal| !last.is_pinned && *seal != Seal::UNDONE);
+        return Ok(known);
+    }
+    if split.settings.on_replace == OnReplace::Append {
+        for one in &generations {
+            refuse_what_is_left(storage, ledger.as_ref(), one, table).await?;
+        }
+    }
+    if !is_under_way(storage, ledger.as_ref(), last, table).await? {
+        known.generation += 1;
+    }
+    Ok(known)
+}
+
+async fn generations_of(
+    split: &SplitContext,
+    ledger: Option<&Ledger>,
+    source: &SourceObject,
+    name: &Location,
+) -> Result<Vec<Generation>, CliError> {
+    let (mut generations, mut number, mut missing) = (Vec::new(), 1, 0);
+    while missing < GAP {
+        let job = JobId::derive(source, name, number);
+        let area = WorkArea::new(&split.work_prefix, &job);
+        let seal = match ledger {
+            Some(ledger) => ledger.seal(&job).await.map_err(CliError::Table)?,
+            None => None,
+        };
+        let is_pinned = exists(split.storage.as_ref(), &area.job()).await?;
+        if seal.is_some() || is_pinned {
+            generations.push(Generation { number, job, area, seal, is_pinned });
+            missing = 0;
+        } else {
+            missing += 1;
+        }
+        number += 1;
+    }
+    Ok(generations)
+}
+
+/// Whether some of a job may be in its table, and not all of it: then it is gone on with, and not begun anew beside it.
+async fn is_under_way(
+    storage: &dyn Storage,
+    ledger: Option<&Ledger>,
+    one: &Generation,
+    table: &Location,
+) -> Result<bool, CliError> {
+    let (Some(ledger), Some(seal)) = (ledger, one.seal) else { return Ok(false) };
+    if seal == Seal::UNDONE {
+        return Ok(false);
+    }
+    if !one.is_pinned {
+        return Err(CliError::AreaLost { job_id: one.job.clone(), table: table.to_string() });
+    }
+    let manifest: Option<shared::Manifest> =
+        try_get_json(storage, &one.area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
+    let Some(manifest) = manifest else { return Ok(true) };
+    let chunks = manifest.chunks.iter().map(|chunk| chunk.index);
+    Ok(!ledger.missing(&one.job, chunks).await.map_err(CliError::Table)?.is_empty())
+}
+
+/// Rows that are left of a job, of which others took out the rest, would come twice.
+async fn refuse_what_is_left(
+    storage: &dyn Storage,
+    ledger: Option<&Ledger>,
+    one: &Generation,
+    table: &Location,
+) -> Result<(), CliError> {
+    let (Some(ledger), Some(seal)) = (ledger, one.seal) else { return Ok(()) };
+    let committed = if seal == Seal::UNDONE { Some(0) } else { committed(storage, &one.area).await? };
+    if committed.is_none() || seal == Seal::UNDONE && !ledger.has_files(&one.job) {
+        return Ok(());
+    }
+    let holding = ledger.holding(&one.job, committed).await.map_err(CliError::Table)?;
+    let is_part = holding.taken_out.as_ref().is_some_and(|taken| !taken.may_be_rewritten && holding.files > 0);
+    if seal == Seal::UNDONE || is_part {
+        let (job_id, table, holding) = (one.job.clone(), table.to_string(), Box::new(holding));
+        return Err(CliError::PartLeft { job_id, table, holding });
+    }
+    Ok(())
+}
+
+/// Rows that a job brought in, by its receipt; none while it has none.
+pub(crate) async fn committed(storage: &dyn Storage, area: &WorkArea) -> Result<Option<u64>, CliError> {
+    let receipt: Option<shared::Receipt> =
+        try_get_json(storage, &area.receipt(), "receipt").await.map_err(CliError::WorkArea)?;
+    Ok(receipt.map(|receipt| receipt.rows.committed))
+}
+
+/// The table that a job is in: the one in which its work area lies, or which is named, where that was moved or copied since the job
+/// was pinned.
+pub(crate) async fn table_of(
+    context: &LoadContext,
+    prefix: &Location,
+    told: Option<&Location>,
+    job: &Job,
+) -> Result<Option<Location>, CliError> {
+    let Some(bound) = &job.table else { return Ok(None) };
+    let lies_in = prefix.parent().filter(|table| *prefix == table.join("_sluice"));
+    if let Some(table) = lies_in.filter(|table| table != bound)
+        && Ledger::open(context, &table).await.map_err(CliError::Table)?.is_some()
+    {
+        return Ok(Some(table));
+    }
+    if let Some(told) = told.filter(|told| *told != bound)
+        && let Some(ledger) = Ledger::open(context, told).await.map_err(CliError::Table)?
+        && ledger.seal(&job.job_id).await.map_err(CliError::Table)?.is_some()
+    {
+        return Ok(Some(told.clone()));
+    }
+    Ok(Some(bound.clone()))
+}
+
+/// The generation of a job that is bound for no table, which comes after all that are there.
+pub(crate) async fn next(split: &SplitContext, source: &Location) -> Result<Known, CliError> {
+    let Ok(source) = SourceObject::look_up(split.storage.as_ref(), source).await else { return Ok(Known::default()) };
+    let generations = generations_of(split, None, &source, &split.work_prefix).await?;
+    let generation = generations.last().map_or(1, |last| last.number + 1);
+    Ok(Known { generation, is_again: true, ..Known::default() })
+}
+
+async fn exists(storage: &dyn Storage, at: &Location) -> Result<bool, CliError> {
+    match storage.stat(at).await {
+        Ok(_) => Ok(true),
+        Err(StorageError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(CliError::WorkArea(error)),
+    }
+}

@@ -1,0 +1,352 @@
+//! What others do to a table, and to its folder, after Sluice has loaded it.
+
+use std::path::Path;
+use std::process::Command;
+
+use shared::testing::run_python;
+
+use crate::resume::numbered;
+use crate::support::{Place, Ran};
+
+/// Rows of a table by three other readers, which have to agree.
+fn count(place: &Place, table: &str) -> u64 {
+    let script =
+        format!("import os, readers; print(sorted(set(readers.counts('{table}').values())), flush=True); os._exit(0)");
+    let counts = run_python(&place.path(""), &script);
+    counts.trim_matches(['[', ']']).parse().unwrap_or_else(|_| panic!("the readers disagree: {counts}"))
+}
+
+/// Has the Python package do something to table `t`.
+fn python(place: &Place, what: &str) {
+    let script = format!("import deltalake, os, pyarrow as pa\nt = deltalake.DeltaTable('t')\n{what}\nos._exit(0)");
+    run_python(&place.path(""), &script);
+}
+
+fn ingest(place: &Place, source: &str, more: &[&str]) -> Ran {
+    place.run(&[&["ingest", source, "--table", "t"], more].concat())
+}
+
+/// Ends an ingest at once after it has put the first entry of the log with this name.
+fn killed_after(place: &Place, source: &str, entry: &str, more: &[&str]) {
+    let args = [&["ingest", source, "--table", "t", "--chunk-size-mb", "1", "--workers", "1"], more].concat();
+    let mut command = place.command(&args);
+    command.env("LD_PRELOAD", crate::durable::recorder(place));
+    let root = place.path("").canonicalize().unwrap();
+    command.env("RECORD_ROOT", root).env("RECORD_TO", "/dev/null").env("RECORD_KILL_AFTER", entry);
+    let ran = command.output().unwrap();
+    assert_eq!(ran.status.code(), None, "it was to be killed: {ran:?}");
+}
+
+#[test]
+fn a_second_load_that_was_killed_after_its_first_commit_is_gone_on_with() {
+    let place = Place::new();
+    let source = numbered(&place, 20_000);
+    let chunks = place.ingest(&source, &["--chunk-size-mb", "1"])["chunks"].as_array().unwrap().len();
+    assert!(chunks > 1);
+    let versions = std::fs::read_dir(place.path("t/_delta_log")).unwrap().count();
+    killed_after(&place, "numbered.csv", &format!("{versions:020}.json"), &["--again"]);
+    assert!(count(&place, "t") > 20_000, "its first chunk is in the table");
+    let done = place.ingest(&source, &["--again"]);
+    assert_eq!(done["rows"]["committed"], 20_000);
+    assert!(done["job_id"].as_str().unwrap().ends_with("-g2"), "{done}");
+    assert_eq!(count(&place, "t"), 40_000);
+    assert!(place.ingest(&source, &["--again"])["job_id"].as_str().unwrap().ends_with("-g3"));
+    assert_eq!(count(&place, "t"), 60_000);
+}
+
+#[test]
+fn a_job_whose_work_area_was_lost_is_finished() {
+    for more in [&[][..], &["--sql", "select id, square from chunk"]] {
+        let place = Place::new();
+        let source = numbered(&place, 40_000);
+        killed_after(&place, "numbered.csv", &format!("{:020}.json", 1), more);
+        let there = count(&place, "t");
+        assert!(0 < there && there < 40_000, "{there}");
+        std::fs::remove_dir_all(place.path("t/_sluice")).unwrap();
+        let again = ingest(&place, "numbered.csv", &[&["--chunk-size-mb", "1", "--again"], more].concat());
+        assert_eq!((again.status, again.stderr.contains("without --again first")), (1, true), "{again:?}");
+        let other = ingest(&place, "numbered.csv", &["--chunk-size-mb", "2"]);
+        assert_eq!((other.status, other.stderr.contains("sluice undo")), (1, true), "{other:?}");
+        assert_eq!(count(&place, "t"), there, "another cut brings nothing in");
+        std::fs::remove_dir_all(place.path("t/_sluice")).unwrap();
+        let done = place.ingest(&source, &[&["--chunk-size-mb", "1"], more].concat());
+        assert_eq!(done["rows"]["committed"], 40_000);
+        assert_eq!(count(&place, "t"), 40_000);
+        let verified = place.run(&["status", "numbered.csv", "--table", "t", "--verify"]);
+        assert_eq!(verified.status, 0, "{verified:?}");
+    }
+}
+
+#[test]
+fn what_a_log_has_lost_is_loaded_again() {
+    let place = Place::new();
+    let source = numbered(&place, 20_000);
+    let first = place.ingest(&source, &["--chunk-size-mb", "1", "--workers", "1"]);
+    let last = std::fs::read_dir(place.path("t/_delta_log")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    // As after a power loss, where entries were not on the disk.
+    std::fs::remove_file(last).unwrap();
+    assert!(count(&place, "t") < 20_000);
+    let status = place.run(&["status", "numbered.csv", "--table", "t"]);
+    assert!(status.stdout.contains("since then"), "{status:?}");
+    let again = place.run(&["ingest", "numbered.csv", "--table", "t", "--json"]);
+    assert!(again.stderr.contains("they are loaded again"), "{again:?}");
+    let again = again.json();
+    assert_eq!((&again["already_done"], &again["rows"]), (&false.into(), &first["rows"]));
+    assert_eq!(count(&place, "t"), 20_000);
+    assert_eq!(place.ingest(&source, &[])["already_done"], true);
+}
+
+#[test]
+fn what_others_took_out_is_told_and_can_be_loaded_again() {
+    for what in
+        ["t.restore(0)", "deltalake.write_deltalake('t', pa.table({'id': [7]}), mode='overwrite')", "t.delete()"]
+    {
+        let place = Place::new();
+        place.write("x.csv", "id\n1\n2\n");
+        let job = place.ingest(&place.path("x.csv"), &[])["job_id"].as_str().unwrap().to_owned();
+        python(&place, what);
+        let left = count(&place, "t");
+        let told = ingest(&place, "x.csv", &[]);
+        let operation = ["(RESTORE, ", "(WRITE, ", "(DELETE, "].iter().any(|operation| told.stderr.contains(operation));
+        assert_eq!((told.status, operation), (3, true), "{told:?}");
+        let numbers = "the table has 0 of its 2 rows: version 2 (";
+        assert!(told.stderr.contains(numbers) && told.stderr.contains("took out 1 of its 1 file"), "{told:?}");
+        assert!(told.stderr.contains("say --again"), "{told:?}");
+        let status = place.run(&["status", "x.csv", "--table", "t"]);
+        assert!(status.stdout.contains(numbers), "{status:?}");
+        let again = place.ingest(&place.path("x.csv"), &["--again"]);
+        assert_eq!(again["job_id"].as_str().unwrap(), format!("{job}-g2"));
+        assert_eq!(count(&place, "t"), left + 2, "{what}");
+    }
+}
+
+#[test]
+fn what_others_rewrote_is_told() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n3\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    python(&place, "t.delete('id = 2')");
+    let told = ingest(&place, "x.csv", &[]);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(
+        told.stdout.contains("version 2 (DELETE, ") && told.stdout.contains("rewrote or took out 1 of its 1 file"),
+        "{told:?}"
+    );
+    assert_eq!(count(&place, "t"), 2);
+}
+
+#[test]
+fn rows_arranged_anew_by_others_are_there() {
+    let place = Place::new();
+    for name in ["x.csv", "y.csv"] {
+        place.write(name, "id\n1\n2\n");
+        place.ingest(&place.path(name), &[]);
+    }
+    python(&place, "t.optimize.compact()");
+    assert_eq!(place.ingest(&place.path("x.csv"), &[])["already_done"], true);
+    python(&place, "deltalake.write_deltalake('t', pa.table({'id': [7]}), mode='overwrite')");
+    let told = ingest(&place, "x.csv", &[]);
+    assert_eq!((told.status, told.stderr.contains("version 4 (WRITE, ")), (3, true), "{told:?}");
+}
+
+#[test]
+fn what_is_left_of_a_job_does_not_come_twice() {
+    let place = Place::new();
+    let source = numbered(&place, 20_000);
+    place.ingest(&source, &["--chunk-size-mb", "1", "--workers", "1"]);
+    python(&place, "t.restore(1)");
+    let left = count(&place, "t");
+    assert!(0 < left && left < 20_000, "{left}");
+    for more in [&[][..], &["--again"]] {
+        let told = ingest(&place, "numbered.csv", more);
+        assert_eq!((told.status, told.stderr.contains("sluice undo")), (3, true), "{told:?}");
+    }
+    assert_eq!(count(&place, "t"), left);
+    let undone = place.run(&["undo", "numbered.csv", "--table", "t"]);
+    assert_eq!((undone.status, undone.stdout.contains("others had taken out")), (0, true), "{undone:?}");
+    assert_eq!(count(&place, "t"), 0);
+    place.ingest(&source, &["--again"]);
+    assert_eq!(count(&place, "t"), 20_000);
+}
+
+#[test]
+fn what_a_restored_version_brought_back_can_be_undone_again() {
+    let place = Place::new();
+    for (name, text) in [("x.csv", "id\n1\n2\n"), ("y.csv", "id\n3\n")] {
+        place.write(name, text);
+        place.ingest(&place.path(name), &[]);
+    }
+    let undo = || place.run(&["undo", "x.csv", "--table", "t"]);
+    let verify = || place.run(&["status", "x.csv", "--table", "t", "--verify"]);
+    assert_eq!(undo().status, 0);
+    python(&place, "t.restore(2)");
+    assert_eq!((count(&place, "t"), verify().status), (3, 1));
+    for more in [&[][..], &["--again"]] {
+        let told = ingest(&place, "x.csv", more);
+        assert_eq!((told.status, told.stderr.contains("sluice undo")), (3, true), "{told:?}");
+    }
+    let again = undo();
+    assert!(again.stdout.contains("removed      2 rows in 1 file"), "{again:?}");
+    assert_eq!((count(&place, "t"), verify().status), (1, 0));
+    assert!(undo().stdout.contains("was undone before"), "{:?}", undo());
+    place.ingest(&place.path("x.csv"), &["--again"]);
+    assert_eq!(count(&place, "t"), 3);
+}
+
+fn copy(place: &Place, from: &str, to: &str) {
+    let copied = Command::new("cp").arg("-a").args([place.path(from), place.path(to)]).status().unwrap();
+    assert!(copied.success());
+}
+
+fn log(table: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(table.join("_delta_log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_table_that_was_moved_or_copied_knows_its_jobs() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.write("y.csv", "id\n3\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    std::fs::rename(place.path("t"), place.path("moved")).unwrap();
+    copy(&place, "moved", "copied");
+    let before = log(&place.path("moved"));
+    let load = |source: &str, table: &str| {
+        let ran = place.run(&["ingest", source, "--table", table, "--json"]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.json()["already_done"].as_bool().unwrap()
+    };
+    for table in ["moved", "copied", "copied/", "./copied/../copied"] {
+        assert!(load("x.csv", table), "{table}");
+    }
+    assert!(!load("y.csv", "copied"));
+    assert!(load("y.csv", "copied"));
+    std::os::unix::fs::symlink(place.path("copied"), place.path("link")).unwrap();
+    assert!(load("y.csv", "link") && load("x.csv", "link"));
+    assert_eq!((count(&place, "moved"), count(&place, "copied")), (2, 3));
+    for (table, source) in [("moved", "x.csv"), ("copied", "x.csv"), ("copied", "y.csv"), ("link", "x.csv")] {
+        let verified = place.run(&["status", source, "--table", table, "--verify"]);
+        assert_eq!(verified.status, 0, "{verified:?}");
+        let real = if table == "link" { "copied" } else { table };
+        assert!(verified.stdout.contains(&format!("table        [place]/{real}\n")), "{verified:?}");
+    }
+    let undone = place.run(&["undo", "x.csv", "--table", "copied"]);
+    assert_eq!(undone.status, 0, "{undone:?}");
+    assert_eq!((count(&place, "moved"), count(&place, "copied")), (2, 1));
+    assert_eq!(log(&place.path("moved")), before, "nothing was done to the other table");
+    let verified = place.run(&["status", "x.csv", "--table", "copied", "--verify"]);
+    assert_eq!(verified.status, 0, "{verified:?}");
+    assert!(!load("y.csv", "moved"));
+    assert_eq!(count(&place, "moved"), 3);
+}
+
+#[test]
+fn a_table_from_before_its_log_said_its_name_knows_its_jobs() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    let entry = place.path("t/_delta_log/00000000000000000001.json");
+    let named = std::fs::read_to_string(&entry).unwrap();
+    let without: String =
+        named.lines().filter(|line| !line.contains("sluice/table/")).map(|line| format!("{line}\n")).collect();
+    assert_ne!(named, without);
+    std::fs::write(&entry, without).unwrap();
+    std::fs::rename(place.path("t"), place.path("u")).unwrap();
+    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
+    assert_eq!(again.json()["already_done"], true, "{again:?}");
+    place.write("y.csv", "id\n3\n");
+    place.run(&["ingest", "y.csv", "--table", "u"]);
+    std::fs::remove_dir_all(place.path("u/_sluice")).unwrap();
+    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
+    assert_eq!(again.json()["rows"]["committed"], 2, "{again:?}");
+    assert_eq!(count(&place, "u"), 3, "the log has the former name now");
+}
+
+#[test]
+fn a_job_that_was_half_loaded_is_finished_where_the_table_is_now() {
+    let place = Place::new();
+    numbered(&place, 20_000);
+    killed_after(&place, "numbered.csv", &format!("{:020}.json", 1), &[]);
+    copy(&place, "t", "u");
+    let before = count(&place, "t");
+    let done = place.run(&["ingest", "numbered.csv", "--table", "u", "--json"]);
+    assert_eq!((done.status, &done.json()["rows"]["committed"]), (0, &20_000.into()), "{done:?}");
+    assert_eq!((count(&place, "t"), count(&place, "u")), (before, 20_000));
+}
+
+#[test]
+fn a_drop_that_is_a_link_takes_the_place_of_what_it_led_to_before() {
+    let place = Place::new();
+    place.write("jan.csv", "id\n1\n2\n");
+    place.write("feb.csv", "id\n3\n");
+    for (target, rows) in [("jan.csv", 2), ("feb.csv", 1), ("feb.csv", 1), ("jan.csv", 2)] {
+        drop(std::fs::remove_file(place.path("latest.csv")));
+        std::os::unix::fs::symlink(target, place.path("latest.csv")).unwrap();
+        let ran = ingest(&place, "latest.csv", &["--on-replace", "replace"]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert_eq!(count(&place, "t"), rows, "{target}");
+    }
+}
+
+#[test]
+fn what_killed_runs_were_writing_is_removed_once_it_is_old() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    let job = place.area().file_name().unwrap().to_str().unwrap().to_owned();
+    let names = [
+        format!("t/_sluice/{job}/chunks/00001.parquet.0123456789abcdef.partial"),
+        format!("t/_sluice/{job}/receipt.json.0123456789abcdef.partial"),
+        "t/part-00000-0c.snappy.parquet#1".to_owned(),
+        "t/_delta_log/00000000000000000002.json#17".to_owned(),
+    ];
+    let maintain = |more: &[&str]| {
+        let ran = place.run(&[&["maintain", "--table", "t", "--retention", "1h"], more].concat());
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.stdout
+    };
+    for name in &names {
+        std::fs::write(place.path(name), "half").unwrap();
+    }
+    assert!(!maintain(&[]).contains("unfinished"), "they may be in use");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
+    for name in &names {
+        std::fs::File::options().append(true).open(place.path(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    assert!(maintain(&["--dry-run"]).contains("unfinished   4 files (0.0 MiB) to be removed"));
+    assert!(maintain(&[]).contains("unfinished   4 files (0.0 MiB) removed"));
+    assert!(names.iter().all(|name| !place.path(name).exists()));
+    assert_eq!(count(&place, "t"), 2);
+}
+
+#[test]
+fn drops_and_replays_of_a_table_that_was_moved_go_on() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1,a\n2,b\nthree,c\n");
+    let ingest = |table: &str| {
+        let more = ["--on-replace", "replace", "--schema", "id:int64", "--json"];
+        let ran = place.run(&[&["ingest", "x.csv", "--table", table], &more[..]].concat());
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.json()["job_id"].as_str().unwrap().to_owned()
+    };
+    let job = ingest("t");
+    std::fs::rename(place.path("t"), place.path("u")).unwrap();
+    assert_eq!(ingest("u"), job);
+    let args = ["quarantine", "replay", &job, "--table", "u", "--bad-records", "null"];
+    let replayed = place.run(&args);
+    assert_eq!((replayed.status, count(&place, "u")), (0, 3), "{replayed:?}");
+    assert!(!place.path("t").exists(), "nothing is made where the table was");
+    std::fs::rename(place.path("u"), place.path("v")).unwrap();
+    let again = place.run(&[&args[..4], &["v", "--bad-records", "null"]].concat());
+    assert!(again.stdout.contains("already done"), "{again:?}");
+    let undone = place.run(&["undo", &job, "--table", "v"]);
+    assert_eq!((undone.status, undone.stderr.contains("records that job")), (3, true), "{undone:?}");
+    place.write("x.csv", "id,name\n7,z\n");
+    assert_ne!(ingest("v"), job);
+    assert_eq!(count(&place, "v"), 1, "it takes the place of the drop and of its replay");
+}
