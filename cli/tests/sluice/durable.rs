@@ -10,7 +10,7 @@ use crate::resume::numbered;
 use crate::support::Place;
 
 /// Compiles the library that writes down what a program does to files.
-pub(crate) fn recorder(place: &Place) -> PathBuf {
+fn recorder(place: &Place) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sluice/durable/record.c");
     let library = place.path("record.so");
     let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));

@@ -6,6 +6,7 @@ use std::process::Command;
 use shared::testing::run_python;
 
 use crate::resume::numbered;
+use crate::shim::{Fault, Shim};
 use crate::support::{Place, Ran};
 
 /// Rows of a table by three other readers, which have to agree.
@@ -26,15 +27,15 @@ fn ingest(place: &Place, source: &str, more: &[&str]) -> Ran {
     place.run(&[&["ingest", source, "--table", "t"], more].concat())
 }
 
-/// Ends an ingest at once after it has put the first entry of the log with this name.
-fn killed_after(place: &Place, source: &str, entry: &str, more: &[&str]) {
+/// Kills an ingest when it has put an entry of the log, and has only to remove the name that this had before.
+fn killed_after(place: &Place, source: &str, version: usize, more: &[&str]) {
     let args = [&["ingest", source, "--table", "t", "--chunk-size-mb", "1", "--workers", "1"], more].concat();
-    let mut command = place.command(&args);
-    command.env("LD_PRELOAD", crate::durable::recorder(place));
     let root = place.path("").canonicalize().unwrap();
-    command.env("RECORD_ROOT", root).env("RECORD_TO", "/dev/null").env("RECORD_KILL_AFTER", entry);
-    let ran = command.output().unwrap();
+    let operation = format!("unlink {}/t/_delta_log/{version:020}.json#", root.display());
+    let shim = Shim::below(&root).matching(&operation).at(1, Fault::Kill);
+    let ran = shim.on(&mut place.command(&args)).output().unwrap();
     assert_eq!(ran.status.code(), None, "it was to be killed: {ran:?}");
+    assert!(place.path(&format!("t/_delta_log/{version:020}.json")).exists());
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_second_load_that_was_killed_after_its_first_commit_is_gone_on_with() {
     let chunks = place.ingest(&source, &["--chunk-size-mb", "1"])["chunks"].as_array().unwrap().len();
     assert!(chunks > 1);
     let versions = std::fs::read_dir(place.path("t/_delta_log")).unwrap().count();
-    killed_after(&place, "numbered.csv", &format!("{versions:020}.json"), &["--again"]);
+    killed_after(&place, "numbered.csv", versions, &["--again"]);
     assert!(count(&place, "t") > 20_000, "its first chunk is in the table");
     let done = place.ingest(&source, &["--again"]);
     assert_eq!(done["rows"]["committed"], 20_000);
@@ -59,7 +60,7 @@ fn a_job_whose_work_area_was_lost_is_finished() {
     for more in [&[][..], &["--sql", "select id, square from chunk"]] {
         let place = Place::new();
         let source = numbered(&place, 40_000);
-        killed_after(&place, "numbered.csv", &format!("{:020}.json", 1), more);
+        killed_after(&place, "numbered.csv", 1, more);
         let there = count(&place, "t");
         assert!(0 < there && there < 40_000, "{there}");
         std::fs::remove_dir_all(place.path("t/_sluice")).unwrap();
@@ -271,7 +272,7 @@ fn a_table_from_before_its_log_said_its_name_knows_its_jobs() {
 fn a_job_that_was_half_loaded_is_finished_where_the_table_is_now() {
     let place = Place::new();
     numbered(&place, 20_000);
-    killed_after(&place, "numbered.csv", &format!("{:020}.json", 1), &[]);
+    killed_after(&place, "numbered.csv", 1, &[]);
     copy(&place, "t", "u");
     let before = count(&place, "t");
     let done = place.run(&["ingest", "numbered.csv", "--table", "u", "--json"]);

@@ -1,10 +1,7 @@
 /* Preloaded into a program: writes a line to RECORD_TO for each operation that changes something below RECORD_ROOT,
-   before it is done: "write PATH", "sync PATH", "mkdir PATH", "link FROM<TAB>TO", "rename FROM<TAB>TO".
-   With RECORD_KILL_AFTER the program is killed right after a file whose path ends so got its name. */
+   before it is done: "write PATH", "sync PATH", "mkdir PATH", "link FROM<TAB>TO", "rename FROM<TAB>TO". */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,15 +33,6 @@ static void note_file(const char *what, int file) {
     if (length < 0) return;
     path[length] = 0;
     note(what, NULL, path);
-}
-
-static int named(int done, const char *path) {
-    const char *last = getenv("RECORD_KILL_AFTER");
-    int error = errno;
-    if (!done && last && strlen(path) >= strlen(last) && !strcmp(path + strlen(path) - strlen(last), last))
-        for (;;) syscall(SYS_kill, getpid(), SIGKILL);
-    errno = error;
-    return done;
 }
 
 ssize_t write(int file, const void *bytes, size_t length) {
@@ -92,15 +80,15 @@ int mkdir(const char *path, mode_t mode) {
 
 int rename(const char *from, const char *path) {
     note("rename", from, path);
-    return named(syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, path), path);
+    return syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, path);
 }
 
 int link(const char *from, const char *path) {
     note("link", from, path);
-    return named(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, path, 0), path);
+    return syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, path, 0);
 }
 
 int linkat(int from_folder, const char *from, int folder, const char *path, int flags) {
     note("link", from, path);
-    return named(syscall(SYS_linkat, from_folder, from, folder, path, flags), path);
+    return syscall(SYS_linkat, from_folder, from, folder, path, flags);
 }

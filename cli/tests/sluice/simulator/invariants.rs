@@ -11,6 +11,9 @@ use shared::{
     Checkpoint, ChunkEntry, ChunkReceipt, ChunkTask, CommitMode, Failure, Job, JobId, Location, Manifest, Receipt, Rows,
 };
 
+/// How application ids begin that have a URI of the table.
+const NAME: &str = "sluice/table/";
+
 /// Where chunks are offered to others.
 const OFFERS: &str = "t/_sluice/_offers/";
 
@@ -261,7 +264,8 @@ impl Ledger {
         for line in std::str::from_utf8(body).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
             self.commit(&action, &exists)?;
-            ids.extend(action.pointer("/txn/appId").and_then(Value::as_str).map(str::to_owned));
+            let id = action.pointer("/txn/appId").and_then(Value::as_str).filter(|id| !id.starts_with(NAME));
+            ids.extend(id.map(str::to_owned));
             removed.extend(action.pointer("/remove/path").and_then(Value::as_str).map(|path| format!("t/{path}")));
         }
         for file in removed {
@@ -286,7 +290,9 @@ impl Ledger {
 
     fn commit(&mut self, action: &Value, exists: &impl Fn(&Path) -> bool) -> Checked {
         let text = |pointer| action.pointer(pointer).and_then(Value::as_str);
-        if let Some(id) = text("/txn/appId") {
+        if let Some(id) = text("/txn/appId").filter(|id| id.starts_with(NAME)) {
+            ensure(self.transactions.insert(id.to_owned()), || format!("{id} is in the table twice"))?;
+        } else if let Some(id) = text("/txn/appId") {
             let job = JobId::from(id.trim_start_matches("sluice/").split('/').next().unwrap().to_owned());
             if action["txn"]["version"] == -1 {
                 return self.replace(job);
