@@ -88,66 +88,91 @@ impl Ledger {
 
     /// What is there of a job that brought in so many rows, none if that is not known.
     pub async fn holding(&self, job: &JobId, committed: Option<u64>) -> Result<Holding, LoadError> {
-        let failed = |error| LoadError::table(self.head.table().uri(), "read the log of", error);
-        let version = self.head.version().unwrap_or_default();
-        let (mut active, mut tagged) = (HashSet::new(), HashSet::new());
-        let (mut rows, mut deleted) = (Some(0_u64), false);
-        for view in self.head.state().iter().flat_map(|state| state.log_data().iter().collect::<Vec<_>>()) {
-            #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
-            let add = view.add_action();
-            if chunk_of(&add).is_some_and(|chunk| is_of(chunk, job)) {
-                let gone = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
-                deleted |= gone > 0;
-                let of_file = view.num_records().and_then(|rows| u64::try_from(rows).ok());
-                let of_file = of_file.map(|rows| rows.saturating_sub(u64::try_from(gone).unwrap_or_default()));
-                rows = rows.zip(of_file).map(|(all, one)| all + one);
-                tagged.insert(add.path.clone());
-            }
-            active.insert(add.path);
-        }
+        let table_version = self.head.version().unwrap_or_default();
+        let files = Files::of(&self.head, job);
+        let rows = files.rows;
         let mut holding = Holding {
-            table_version: version,
-            files: u64::try_from(tagged.len()).unwrap_or_default(),
+            table_version,
+            files: u64::try_from(files.tagged.len()).unwrap_or_default(),
             rows,
             taken_out: None,
         };
-        if rows.is_some() && rows == committed {
-            return Ok(holding);
+        if rows.is_none() || rows != committed {
+            let history = History::read(&self.head.table().log_store(), table_version, job).await;
+            let history =
+                history.map_err(|error| LoadError::table(self.head.table().uri(), "read the log of", error))?;
+            holding.complete(&files, &history);
         }
-        let history = History::read(&self.head.table().log_store(), version, job).await.map_err(failed)?;
-        let (mut taken, mut removals): (u64, Vec<&Removal>) = (0, Vec::new());
-        for (path, add) in history.added.iter().filter(|(path, _)| !history.merged.contains(*path)) {
-            match history.fate(path, &|path| active.contains(path)) {
-                Fate::There if tagged.contains(path) => {}
+        Ok(holding)
+    }
+}
+
+/// Data files of a table's latest version.
+#[derive(Debug)]
+struct Files {
+    /// Paths of all.
+    active: HashSet<String>,
+    /// Paths of those that say that they are of the job.
+    tagged: HashSet<String>,
+    /// Rows of these; none where one does not tell.
+    rows: Option<u64>,
+    /// Whether a deletion vector takes rows out of one of these.
+    is_thinned: bool,
+}
+
+impl Files {
+    fn of(head: &Head, job: &JobId) -> Self {
+        let mut files = Self { active: HashSet::new(), tagged: HashSet::new(), rows: Some(0), is_thinned: false };
+        let Some(state) = head.state() else { return files };
+        for view in state.log_data().iter() {
+            #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+            let add = view.add_action();
+            if chunk_of(&add).is_some_and(|chunk| is_of(chunk, job)) {
+                let deleted = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
+                files.is_thinned |= deleted > 0;
+                let rows = view.num_records().and_then(|rows| u64::try_from(rows).ok());
+                let left = rows.map(|rows| rows.saturating_sub(u64::try_from(deleted).unwrap_or_default()));
+                files.rows = files.rows.zip(left).map(|(all, one)| all + one);
+                files.tagged.insert(add.path.clone());
+            }
+            files.active.insert(add.path);
+        }
+        files
+    }
+}
+
+impl Holding {
+    /// Adds what only the log tells: files that do not say whose they are, and what became of those that are gone.
+    fn complete(&mut self, files: &Files, history: &History) {
+        let added = || history.added.iter().filter(|(path, _)| !history.merged.contains(*path));
+        let mut removals: Vec<&Removal> = Vec::new();
+        for (path, add) in added() {
+            match history.fate(path, &|path| files.active.contains(path)) {
+                Fate::There if files.tagged.contains(path) => {}
                 Fate::There | Fate::Moved => {
                     let rows = add.get_stats().ok().flatten().and_then(|stats| u64::try_from(stats.num_records).ok());
-                    holding.rows = holding.rows.zip(rows).map(|(all, one)| all + one);
-                    holding.files += u64::from(active.contains(path));
+                    self.rows = self.rows.zip(rows).map(|(all, one)| all + one);
+                    self.files += u64::from(files.active.contains(path));
                 }
-                Fate::TakenOut(removal) => {
-                    taken += 1;
-                    removals.push(removal);
-                }
-                Fate::Untold => holding.rows = None,
+                Fate::TakenOut(removal) => removals.push(removal),
+                Fate::Untold => self.rows = None,
             }
         }
-        if deleted {
-            // Rows that a deletion vector takes out are gone from files that stay.
-            removals.extend(tagged.iter().filter_map(|path| history.removed.get(path)));
-        }
         if !history.is_whole {
-            holding.rows = None;
+            self.rows = None;
         }
-        let added = history.added.keys().filter(|path| !history.merged.contains(*path)).count();
-        holding.taken_out = removals.iter().max().map(|last| TakenOut {
-            files: taken,
-            of: u64::try_from(added).unwrap_or_default(),
+        let gone = u64::try_from(removals.len()).unwrap_or_default();
+        if files.is_thinned {
+            removals.extend(files.tagged.iter().filter_map(|path| history.removed.get(path)));
+        }
+        self.taken_out = removals.iter().max().map(|last| TakenOut {
+            files: gone,
+            of: u64::try_from(added().count()).unwrap_or_default(),
             version: last.version,
             operation: last.operation.clone(),
             time: last.time,
             by: last.by.clone(),
-            may_be_rewritten: removals.iter().any(|removal| removal.rewrote),
+            may_be_rewritten: files.is_thinned || removals.iter().any(|removal| removal.rewrote),
         });
-        Ok(holding)
     }
 }
