@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-use futures::{StreamExt, TryStreamExt, stream};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use futures::{StreamExt, stream};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use serde::Deserialize;
 use shared::{ColumnType, Location, Progress, SourceObject, Storage, StorageError, ToldColumn};
@@ -18,17 +20,28 @@ use crate::ranged_file::RangedFile;
 /// Files of the log that are read at once.
 const FILES_AHEAD: usize = 8;
 
+/// How often a log is listed again that others clean up meanwhile.
+const MOST_LISTINGS: usize = 3;
+
 /// Bytes of a commit that are read at once.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// The column of a checkpoint that has the schema.
 const SCHEMA_COLUMN: &str = "metaData.schemaString";
 
+/// The hint at the last checkpoint.
+const HINT: &str = "_last_checkpoint";
+
 /// A line of a commit, as far as it is of interest here.
 #[derive(Deserialize)]
 struct Action {
     #[serde(rename = "metaData")]
     metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Hint {
+    version: u64,
 }
 
 #[derive(Deserialize)]
@@ -50,31 +63,11 @@ struct TableField {
     data_type: serde_json::Value,
 }
 
-/// The columns of a table that have a type which text can be read as; none when there is no table yet.
+/// The columns of a table that have a type which text can be read as; empty when there is no table yet.
 ///
-/// Commits and checkpoints are looked through from the newest on, until one tells of the schema.
+/// Commits and checkpoints are searched from the newest on, until one has the schema.
 pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Result<Vec<ToldColumn>, SplitError> {
-    let listed = storage.list(&table.join("_delta_log")).await.map_err(SplitError::Table)?;
-    let mut files: Vec<(u64, bool, Location)> = listed
-        .into_iter()
-        .filter_map(|file| {
-            let name = file.location.name();
-            let (version, kind) = name.split_once('.')?;
-            let is_known = kind == "json" || kind.starts_with("checkpoint.");
-            let version = version.parse().ok().filter(|_| is_known && version.len() == 20)?;
-            Some((version, kind == "json", file.location.clone()))
-        })
-        .collect();
-    files.sort_by(|one, other| other.cmp(one));
-    let schemas = stream::iter(files).map(|(.., at)| async move {
-        match schema_in(storage, &at).await {
-            // It was cleaned up, so there is a newer checkpoint.
-            Err(StorageError::NotFound { .. }) => Ok(None),
-            schema => schema.map(|schema| Some((at, schema?))),
-        }
-    });
-    let schemas = schemas.buffered(FILES_AHEAD).try_filter_map(|schema| async { Ok(schema) });
-    let newest = std::pin::pin!(schemas).try_next().await.map_err(SplitError::Table)?;
+    let newest = newest_schema(storage, &table.join("_delta_log")).await.map_err(SplitError::Table)?;
     let Some((at, schema)) = newest else { return Ok(Vec::new()) };
     let schema: TableSchema = serde_json::from_str(&schema).map_err(|error| SplitError::Table(malformed(at, error)))?;
     let told = |field: TableField| {
@@ -82,6 +75,69 @@ pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Res
         Some(ToldColumn { name: field.name, column_type, date_format: None })
     };
     Ok(schema.fields.into_iter().filter_map(told).collect())
+}
+
+/// The newest schema of a log, and the file that has it; none when there is no log.
+async fn newest_schema(storage: &Arc<dyn Storage>, log: &Location) -> Result<Option<(Location, String)>, StorageError> {
+    let mut attempts = 0..MOST_LISTINGS;
+    loop {
+        let files = entries_and_checkpoints(storage, log).await?;
+        let Some(oldest) = files.last().map(|(version, ..)| *version) else { return Ok(None) };
+        let looks = files.into_iter().map(|(.., at)| async move { (schema_in(storage, &at).await, at) });
+        let mut looks = std::pin::pin!(stream::iter(looks).buffered(FILES_AHEAD));
+        let mut is_cleaned_up = false;
+        while let Some((schema, at)) = looks.next().await {
+            match schema {
+                Ok(Some(schema)) => return Ok(Some((at, schema))),
+                Ok(None) => {}
+                // Somebody cleans up, so there is a newer checkpoint, which may have come after the listing.
+                Err(StorageError::NotFound { .. }) => is_cleaned_up = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if !is_cleaned_up || attempts.next().is_none() {
+            let mut reason =
+                format!("neither its entries nor its checkpoints have a schema; the oldest is version {oldest}");
+            if let Some(missing) = missing_checkpoint(storage, log).await? {
+                reason += &format!("; {HINT} names a checkpoint of version {missing}, which is missing");
+            }
+            return Err(StorageError::Malformed { at: log.clone(), what: "Delta log", source: reason.into() });
+        }
+    }
+}
+
+/// The version of the last checkpoint by the hint at it, if there is no such checkpoint.
+async fn missing_checkpoint(storage: &Arc<dyn Storage>, log: &Location) -> Result<Option<u64>, StorageError> {
+    let at = log.join(HINT);
+    let hint = match SourceObject::look_up(storage.as_ref(), &at).await {
+        Ok(hint) => storage.get_range(&at, &hint.version, 0..hint.size).await?,
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // One that is not valid is taken for none.
+    let Ok(Hint { version }) = serde_json::from_slice(&hint) else { return Ok(None) };
+    let files = entries_and_checkpoints(storage, log).await?;
+    let is_there = files.iter().any(|(of, is_entry, _)| *of == version && !is_entry);
+    Ok((!is_there).then_some(version))
+}
+
+/// Commits and checkpoints of a log, the newest first; a commit comes before the checkpoint of its version. A checkpoint may be
+/// in several parts, or have a UUID in its name and be JSON; its sidecars are in a folder of their own and have no schema.
+async fn entries_and_checkpoints(
+    storage: &Arc<dyn Storage>,
+    log: &Location,
+) -> Result<Vec<(u64, bool, Location)>, StorageError> {
+    let listed = storage.list(log).await?;
+    let own = listed.into_iter().map(|file| file.location).filter(|at| at.parent().as_ref() == Some(log));
+    let known = own.filter_map(|at| {
+        let (version, kind) = at.name().split_once('.')?;
+        let is_known = kind == "json" || kind.starts_with("checkpoint.");
+        let version = version.parse().ok().filter(|_| is_known && version.len() == 20)?;
+        Some((version, kind == "json", at.clone()))
+    });
+    let mut files: Vec<_> = known.collect();
+    files.sort_by(|one, other| other.cmp(one));
+    Ok(files)
 }
 
 /// The type that text for a column of the table is read as; the worker carries values over to the table's own.
@@ -133,15 +189,13 @@ async fn schema_in_checkpoint(storage: Arc<dyn Storage>, file: SourceObject) -> 
     let file = RangedFile::new(storage, file, Arc::new(Progress::default()));
     let reader = file.clone();
     let read = move || {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(reader)?;
+        // Without the hints of Arrow, texts are of one type, whatever their writer held them as.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(reader, options)?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), [SCHEMA_COLUMN]);
         for batch in builder.with_projection(mask).build()? {
-            let batch = batch?;
-            let metadata = batch.column_by_name("metaData").and_then(|column| column.as_struct_opt());
-            let schemas = metadata.and_then(|metadata| metadata.column_by_name("schemaString"));
-            let schemas = schemas.and_then(|schemas| schemas.as_string_opt::<i32>());
-            if let Some(schema) = schemas.and_then(|schemas| schemas.iter().flatten().next()) {
-                return Ok(Some(schema.to_owned()));
+            if let Some(schema) = schema_in_batch(&batch?)? {
+                return Ok(Some(schema));
             }
         }
         Ok(None)
@@ -150,6 +204,25 @@ async fn schema_in_checkpoint(storage: Arc<dyn Storage>, file: SourceObject) -> 
         Ok(read) => read.map_err(|error: ParquetError| file.store_failure().unwrap_or_else(|| malformed(at, error))),
         Err(panic) => Err(malformed(at, panic)),
     }
+}
+
+/// The schema is in the one row that is a `metaData` action. In all others the struct is null, and then its fields have any
+/// value: that of a required field is an empty text.
+fn schema_in_batch(batch: &RecordBatch) -> Result<Option<String>, ParquetError> {
+    let Some(metadata) = batch.column_by_name("metaData").and_then(|column| column.as_struct_opt()) else {
+        return Ok(None);
+    };
+    let Some(schemas) = metadata.column_by_name("schemaString") else { return Ok(None) };
+    let schemas = match schemas.data_type() {
+        // Texts that their writer did not say to be text.
+        DataType::Binary => &cast(schemas, &DataType::Utf8)?,
+        _ => schemas,
+    };
+    let schemas = schemas.as_string_opt::<i32>().ok_or_else(|| {
+        ParquetError::General(format!("{SCHEMA_COLUMN} is of type {}, and not text", schemas.data_type()))
+    })?;
+    let row = (0..batch.num_rows()).find(|row| metadata.is_valid(*row) && schemas.is_valid(*row));
+    Ok(row.map(|row| schemas.value(row).to_owned()))
 }
 
 fn malformed(at: Location, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {

@@ -12,6 +12,7 @@ use deltalake::logstore::LogStoreRef;
 use deltalake::{DeltaResult, ObjectStoreError, Path};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 
@@ -27,7 +28,9 @@ pub(super) async fn transactions(
 ) -> DeltaResult<Option<HashMap<String, i64>>> {
     let at = Path::from(format!("_delta_log/{version:020}.checkpoint.parquet"));
     let reader = ParquetObjectReader::new(store.object_store(None), at).with_footer_size_hint(FOOTER_BYTES);
-    let builder = match ParquetRecordBatchStreamBuilder::new(reader).await {
+    // Without the hints of Arrow, texts are of one type, whatever their writer held them as.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = match ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await {
         Ok(builder) => builder,
         Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(error.into()),

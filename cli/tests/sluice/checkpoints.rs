@@ -1,0 +1,189 @@
+//! Tables whose log was cut to a checkpoint, each written by a real program.
+
+use std::path::Path;
+
+use serde_json::Value;
+use shared::testing::run_python;
+
+use crate::support::Place;
+
+/// What the checkpoint writers share: the version that the table is at, its checkpoint, and a log cut to it.
+const COMMON: &str = r#"
+import glob, json, os, pathlib, re
+import deltalake, pyarrow as pa, pyarrow.parquet as pq
+log = pathlib.Path("t/_delta_log")
+def checkpoint():
+    deltalake.DeltaTable("t").create_checkpoint()
+    (made,) = log.glob("*.checkpoint.parquet")
+    return made
+def cut():
+    last = json.loads((log / "_last_checkpoint").read_text())["version"]
+    for entry in log.glob("*.json"):
+        if int(entry.name[:20]) < last: entry.unlink()
+"#;
+
+/// Programs that write checkpoints of the table `t`. Kinds that no package writes are made of the rows of a real checkpoint.
+const WRITERS: [(&str, &str); 8] = [
+    ("deltalake", "checkpoint(); cut()"),
+    (
+        "deltalake, by version 2 of the format",
+        "deltalake.DeltaTable('t').alter.add_feature(deltalake.TableFeatures.V2Checkpoint, \
+         allow_protocol_versions_increase=True); checkpoint(); cut()",
+    ),
+    (
+        "several parts",
+        r#"
+made = checkpoint()
+rows = pq.read_table(made)
+for part in (1, 2):
+    name = made.name.replace(".parquet", f".{part:010}.0000000002.parquet")
+    half = rows.num_rows // 2
+    pq.write_table(rows.slice(0, half) if part == 1 else rows.slice(half), log / name)
+made.unlink()
+hint = json.loads((log / "_last_checkpoint").read_text())
+(log / "_last_checkpoint").write_text(json.dumps({**hint, "parts": 2}))
+cut()"#,
+    ),
+    (
+        "texts with large offsets",
+        r#"
+def large(type):
+    if pa.types.is_struct(type):
+        return pa.struct([field.with_type(large(field.type)) for field in type])
+    return pa.large_string() if pa.types.is_string(type) else type
+made = checkpoint()
+rows = pq.read_table(made)
+pq.write_table(rows.cast(pa.schema([field.with_type(large(field.type)) for field in rows.schema])), made)
+cut()"#,
+    ),
+    (
+        "texts as dictionaries",
+        r#"
+made = checkpoint()
+rows = pq.read_table(made)
+def dictionary(array):
+    if not pa.types.is_struct(array.type): return array
+    names = [field.name for field in array.type]
+    fields = [array.field(place) for place in range(len(names))]
+    fields = [field.dictionary_encode() if pa.types.is_string(field.type) else field for field in fields]
+    return pa.StructArray.from_arrays(fields, names, mask=array.is_null())
+columns = [dictionary(rows[name].combine_chunks()) if name in ("metaData", "txn") else rows[name] for name in rows.column_names]
+pq.write_table(pa.table(columns, names=rows.column_names), made)
+cut()"#,
+    ),
+    ("a manifest with sidecars", "sidecars(as_json=False)"),
+    ("a manifest in JSON with sidecars", "sidecars(as_json=True)"),
+    ("sluice", ""),
+];
+
+/// A checkpoint by version 2 of the format, as Spark writes it: `UUID` in its name, files in a sidecar.
+const SIDECARS: &str = r#"
+def sidecars(as_json):
+    table = deltalake.DeltaTable("t")
+    table.alter.add_feature(deltalake.TableFeatures.V2Checkpoint, allow_protocol_versions_increase=True)
+    made = checkpoint()
+    rows = pq.read_table(made)
+    is_file = [add is not None or remove is not None for add, remove in zip(rows["add"].to_pylist(), rows["remove"].to_pylist())]
+    (log / "_sidecars").mkdir()
+    sidecar = log / "_sidecars" / "3a0d65cd-4056-49b8-937b-95f9e3ee90e5.parquet"
+    pq.write_table(rows.filter(pa.array(is_file)).select(["add", "remove"]), sidecar)
+    def lean(value):
+        if isinstance(value, dict): return {key: lean(one) for key, one in value.items() if one is not None}
+        return [lean(one) for one in value] if isinstance(value, list) else value
+    actions = [lean(row) for row in rows.filter(pa.array([not one for one in is_file])).to_pylist()]
+    for action in actions:
+        for body in action.values():
+            for key in ("configuration", "options"):
+                if isinstance(body.get(key), list): body[key] = dict(body[key])
+    version = int(made.name[:20])
+    actions = [action for action in actions if "checkpointMetadata" not in action]
+    actions.append({"checkpointMetadata": {"version": version}})
+    actions.append({"sidecar": {"path": sidecar.name, "sizeInBytes": sidecar.stat().st_size, "modificationTime": 1}})
+    actions = [{key: body for key, body in action.items() if key != "format"} for action in actions]
+    made.unlink()
+    name = f"{version:020}.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11"
+    if as_json:
+        (log / f"{name}.json").write_text("\n".join(json.dumps(action) for action in actions))
+    else:
+        types = {field.name: field.type for field in rows.schema if field.name not in ("add", "remove")}
+        types["checkpointMetadata"] = pa.struct([("version", pa.int64())])
+        types["sidecar"] = pa.struct([("path", pa.string()), ("sizeInBytes", pa.int64()), ("modificationTime", pa.int64())])
+        for action in actions:
+            for body in action.values():
+                for key in ("configuration", "options"):
+                    if isinstance(body.get(key), dict): body[key] = list(body[key].items())
+        pq.write_table(pa.Table.from_pylist(actions, schema=pa.schema(types.items())), log / f"{name}.parquet")
+    (log / "_last_checkpoint").unlink()
+    for entry in log.glob("*.json"):
+        if re.fullmatch(r"\d{20}\.json", entry.name) and int(entry.name[:20]) < version: entry.unlink()
+"#;
+
+/// Whether each reader finds so many rows in the table `t`. Not every reader knows every kind of checkpoint: those that know
+/// this one are to find the rows, and `least` of the three are to know it.
+fn assert_found(place: &Place, filter: &str, rows: u64, least: usize) {
+    let script = format!(
+        r#"
+import deltalake, polars, readers
+where = "{filter}"
+table = lambda: deltalake.QueryBuilder().register("t", deltalake.DeltaTable("t"))
+found = [
+    lambda: table().execute(f"select count(*) as n from t where {{where}}").read_all()["n"].to_pylist()[0],
+    lambda: polars.scan_delta("t").filter(polars.sql_expr(where)).select(polars.len()).collect().item(),
+    lambda: readers.duckdb_connection().execute(f"select count(*) from delta_scan('t') where {{where}}").fetchone()[0],
+]
+for count in found:
+    try: print(count())
+    except Exception: pass"#
+    );
+    let found = run_python(&place.path(""), &script);
+    assert!(found.lines().all(|found| found == rows.to_string()) && found.lines().count() >= least, "{found}");
+}
+
+fn type_in_plan(place: &Place, source: &Path) -> Value {
+    let planned = place.run(&["plan", source.to_str().unwrap(), "--table", "t", "--json"]);
+    assert_eq!(planned.status, 0, "{planned:?}");
+    let columns = planned.json()["columns"].as_array().unwrap().clone();
+    columns.iter().find(|column| column["name"] == "code").unwrap()["type"].clone()
+}
+
+#[test]
+fn drops_are_loaded_whoever_wrote_the_checkpoint() {
+    for (writer, script) in WRITERS {
+        println!("{writer}");
+        let least = if ["deltalake", "sluice"].contains(&writer) { 3 } else { 1 };
+        let place = Place::new();
+        let first = place.write("first.csv", "id,code\n1,x\n2,y\n");
+        place.ingest(&first, &[]);
+        place.ingest(&place.write("second.csv", "id,code\n3,z\n"), &[]);
+        if writer == "sluice" {
+            let maintained = place.run(&["maintain", "--table", "t", "--checkpoint"]);
+            assert_eq!(maintained.status, 0, "{maintained:?}");
+            run_python(&place.path(""), &format!("{COMMON}cut()"));
+        } else {
+            run_python(&place.path(""), &format!("{COMMON}{SIDECARS}{script}"));
+        }
+        let before = std::fs::read_dir(place.path("t/_delta_log")).unwrap().count();
+
+        // By itself the column would be numbers; the table has text.
+        let third = place.write("third.csv", "id,code\n4,007\n");
+        assert_eq!(type_in_plan(&place, &third), "text", "{writer}");
+        place.ingest(&third, &[]);
+        place.ingest(&place.write("fourth.ndjson", "{\"id\": 5, \"code\": \"008\"}\n"), &[]);
+        run_python(
+            &place.path(""),
+            "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({'id': [6], 'code': ['009']}), 'fifth.parquet')",
+        );
+        place.ingest(&place.path("fifth.parquet"), &[]);
+        assert_found(&place, "code in ('x', '007', '008', '009')", 4, least);
+
+        // By its receipts, and by the transactions of the checkpoint alone.
+        let again = place.ingest(&first, &[]);
+        assert_eq!(again["already_done"], true, "{writer}");
+        let area = place.path("t/_sluice").join(again["job_id"].as_str().unwrap());
+        std::fs::remove_file(area.join("receipt.json")).unwrap();
+        std::fs::remove_dir_all(area.join("loaded")).unwrap();
+        place.ingest(&first, &[]);
+        assert_found(&place, "id > 0", 6, least);
+        assert!(std::fs::read_dir(place.path("t/_delta_log")).unwrap().count() >= before + 3, "{writer}");
+    }
+}
