@@ -220,6 +220,12 @@ impl CliError {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
             Self::SeveralJobs { .. } => Some("say which of these jobs"),
+            Self::Table(LoadError::Log { .. })
+            | Self::Undo(LoadError::Log { .. })
+            | Self::Maintain(LoadError::Log { .. }) => Some(
+                "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
+                 `sluice maintain --checkpoint` writes a new checkpoint",
+            ),
             Self::TuneDir(_) => {
                 Some("samples are written to the directory for temporary files: TMPDIR says another one")
             }

@@ -1,6 +1,9 @@
 //! `sluice maintain`: looks after a table, apart from workers.
 
-use worker::{Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance, Vacuum, maintain};
+use worker::{
+    Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance,
+    Vacuum, WrittenCheckpoint, maintain,
+};
 
 use crate::Done;
 use crate::args::{MaintainArgs, work_prefix};
@@ -49,11 +52,14 @@ impl MaintainArgs {
 fn text(maintained: &Maintained) -> String {
     let Maintained { dry_run, compaction, checkpoint, log, vacuum, unfinished, work_areas, completed, .. } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
-    let checkpoint = checkpoint.map(|checkpoint| match (checkpoint.written, dry_run, checkpoint.last) {
-        (true, false, _) => "written".to_owned(),
-        (true, true, _) => "due".to_owned(),
-        (false, _, Some(last)) => format!("not due, the last is of version {last}"),
-        (false, _, None) => "not due".to_owned(),
+    let checkpoint = checkpoint.as_ref().map(|WrittenCheckpoint { last, broken_hint, written }| {
+        let because = broken_hint.as_ref().map(|broken| format!(", since {broken}")).unwrap_or_default();
+        match (written, dry_run, last) {
+            (true, false, _) => format!("written{because}"),
+            (true, true, _) => format!("due{because}"),
+            (false, _, Some(last)) => format!("not due, the last is of version {last}"),
+            (false, _, None) => "not due".to_owned(),
+        }
     });
     let cleared = |cleared: &Option<Cleared>, noun: &str| {
         let verb = if *dry_run { "to be removed" } else { "removed" };

@@ -180,6 +180,14 @@ pub enum LoadError {
         #[source]
         source: Box<DeltaTableError>,
     },
+    /// Parts of the table's log are missing.
+    #[error("the log of table {table} cannot be read: {reason}")]
+    Log {
+        /// The table.
+        table: Location,
+        /// What is missing.
+        reason: String,
+    },
     /// The program failed.
     #[error("loading {what} stopped on a bug of the worker: {reason}")]
     Bug {
@@ -237,6 +245,10 @@ impl LoadError {
             Self::Undone { .. } => "it stays undone; to load the file anew, ingest it with --again",
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
+            }
+            Self::Log { .. } => {
+                "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
+                 `sluice maintain --checkpoint` writes a new checkpoint"
             }
             _ => return None,
         };
@@ -301,6 +313,7 @@ impl LoadError {
             | Self::Unknown { .. }
             | Self::NoSuchTable { .. }
             | Self::Retention { .. }
+            | Self::Log { .. }
             | Self::Mingled { .. } => false,
         }
     }

@@ -13,6 +13,7 @@ mod error;
 mod fetch;
 mod group;
 mod head;
+mod hint;
 mod ledger;
 mod load;
 mod log;

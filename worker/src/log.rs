@@ -10,12 +10,12 @@ use buoyant_kernel::{Snapshot, SnapshotRef};
 use bytes::Bytes;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add};
-use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, get_actions};
-use deltalake::{DeltaResult, DeltaTableError, ObjectStoreError, Path};
+use deltalake::{DeltaResult, DeltaTableError};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Deserialize;
+
+use crate::hint;
 
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
@@ -245,16 +245,7 @@ pub(crate) fn now() -> i64 {
 
 /// Version of the last checkpoint by the hint that its writer left; none when there is no hint, which only costs time.
 pub(crate) async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
-    #[derive(Deserialize)]
-    struct Hint {
-        version: u64,
-    }
-    let hint = match store.object_store(None).get(&Path::from("_delta_log/_last_checkpoint")).await {
-        Ok(hint) => hint.bytes().await?,
-        Err(ObjectStoreError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(serde_json::from_slice::<Hint>(&hint).ok().map(|hint| hint.version))
+    Ok(hint::read(store.object_store(None).as_ref()).await?.map(|hint| hint.version))
 }
 
 async fn snapshot(store: &LogStoreRef, version: u64) -> DeltaResult<SnapshotRef> {
@@ -272,8 +263,9 @@ mod tests {
     use std::sync::Arc;
 
     use deltalake::kernel::{DataType, PrimitiveType, StructField};
+    use deltalake::logstore::object_store::ObjectStoreExt;
     use deltalake::logstore::object_store::memory::InMemory;
-    use deltalake::{DeltaTable, DeltaTableBuilder};
+    use deltalake::{DeltaTable, DeltaTableBuilder, Path};
     use url::Url;
 
     use super::*;

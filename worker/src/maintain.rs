@@ -24,6 +24,7 @@ use crate::LoadContext;
 use crate::commit::limits;
 use crate::error::LoadError;
 use crate::head::Head;
+use crate::hint;
 use crate::load::open;
 use crate::log::last_checkpoint;
 use areas::WorkAreas;
@@ -76,9 +77,9 @@ impl Default for Maintenance {
 pub enum Checkpoints {
     /// Never.
     Off,
-    /// When as many versions came since the last as the table wants between two.
+    /// When as many versions came since the last as the table wants between two, or when the last is missing.
     WhenDue,
-    /// When a version came since the last.
+    /// When a version came since the last, or when the last is missing.
     Always,
 }
 
@@ -133,10 +134,12 @@ pub struct Maintained {
 }
 
 /// What became of the checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WrittenCheckpoint {
     /// Version of the last one before.
     pub last: Option<u64>,
+    /// What is wrong with the hint at the last one; nothing once another one is written.
+    pub broken_hint: Option<String>,
     /// Whether one was due, and is written unless this is a dry run.
     pub written: bool,
 }
@@ -234,17 +237,31 @@ async fn checkpoint(
     asked: &Maintenance,
 ) -> Result<Option<WrittenCheckpoint>, LoadError> {
     let failed = |error| LoadError::table(head.table().uri(), "read the log of", error);
+    if asked.checkpoint == Checkpoints::Off {
+        return Ok(None);
+    }
+    let store = head.table().object_store();
     let last = last_checkpoint(&head.table().log_store()).await.map_err(failed)?;
+    let broken_hint = match head.table().broken_hint() {
+        Some(broken) => Some(broken.clone()),
+        None => hint::check(store.as_ref()).await.map_err(failed)?,
+    };
     let since = version.saturating_sub(last.unwrap_or_default());
-    let written = match asked.checkpoint {
-        Checkpoints::Off => return Ok(None),
+    let is_due = match asked.checkpoint {
+        Checkpoints::Off => false,
         Checkpoints::WhenDue => since >= state.table_config().checkpoint_interval().get(),
         Checkpoints::Always => since > 0 || last.is_none(),
     };
+    let written = is_due || broken_hint.is_some();
     if written && !asked.dry_run {
+        if broken_hint.is_some() {
+            // First, and for itself: none is written where the version that the table is at has one that nobody is led to.
+            hint::remove(store.as_ref()).await.map_err(failed)?;
+        }
         head.table().checkpoint().await?;
     }
-    Ok(Some(WrittenCheckpoint { last, written }))
+    let broken_hint = broken_hint.map(|broken| broken.to_string());
+    Ok(Some(WrittenCheckpoint { last, broken_hint, written }))
 }
 
 /// Objects of a table that are to go.

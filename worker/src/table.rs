@@ -18,6 +18,7 @@ use url::Url;
 use crate::commit_info::commit_properties;
 use crate::durable_files::DurableFiles;
 use crate::error::LoadError;
+use crate::hint::{self, BrokenHint, WithoutHint};
 use crate::plan::Plan;
 use crate::tables::Tables;
 
@@ -76,6 +77,8 @@ impl DeltaOptions {
 pub(crate) struct Table {
     uri: Location,
     handle: DeltaTable,
+    /// The hint at the last checkpoint, if it is broken and the log is therefore read without it.
+    broken_hint: Option<BrokenHint>,
 }
 
 impl fmt::Debug for Table {
@@ -101,9 +104,45 @@ impl Table {
             builder = builder.with_storage_backend(store, url);
         }
         let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
-        let mut table = Self { uri: uri.clone(), handle };
-        table.refresh().await?;
-        Ok(table)
+        let mut table = Self { uri: uri.clone(), handle, broken_hint: None };
+        match table.refresh().await {
+            Err(error @ LoadError::Table { .. }) => table.open_without_hint(error, options).await,
+            Err(error) => Err(error),
+            Ok(()) => Ok(table),
+        }
+    }
+
+    /// Opens the table by its log alone if the hint at its last checkpoint is broken; else gives the error back.
+    async fn open_without_hint(self, error: LoadError, options: &DeltaOptions) -> Result<Self, LoadError> {
+        let failed = |error| LoadError::table(&self.uri, "open", error);
+        let Ok(Some(broken)) = hint::check(self.object_store().as_ref()).await else { return Err(error) };
+        let store = Arc::new(WithoutHint(self.log_store().root_object_store(None)));
+        let url = url(&self.uri)?;
+        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?.with_storage_backend(store, url);
+        let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
+        let mut table = Self { uri: self.uri.clone(), handle, broken_hint: Some(broken.clone()) };
+        match table.refresh().await {
+            Err(LoadError::Table { source, .. }) => {
+                let reason = match hint::missing_versions(self.object_store().as_ref()).await {
+                    Ok(Some(versions)) => format!("{broken}, and so are the entries of {versions}"),
+                    _ => format!("{broken}, and without it: {source}"),
+                };
+                Err(LoadError::Log { table: self.uri, reason })
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                tracing::warn!(
+                    "{broken}: other programs cannot open table {uri}; `sluice maintain --checkpoint --table {uri}` fixes it",
+                    uri = self.uri
+                );
+                Ok(table)
+            }
+        }
+    }
+
+    /// The hint at the last checkpoint, if it is broken and the log was therefore read without it.
+    pub(crate) fn broken_hint(&self) -> Option<&BrokenHint> {
+        self.broken_hint.as_ref()
     }
 
     pub(crate) fn uri(&self) -> &Location {

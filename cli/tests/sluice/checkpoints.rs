@@ -139,6 +139,22 @@ for count in found:
     assert!(found.lines().all(|found| found == rows.to_string()) && found.lines().count() >= least, "{found}");
 }
 
+/// Readers that cannot open the table `t`.
+fn who_fails(place: &Place) -> String {
+    let script = "
+import deltalake, polars, readers
+found = {
+    'deltalake': lambda: deltalake.DeltaTable('t'),
+    'polars': lambda: polars.scan_delta('t').collect(),
+    'duckdb': lambda: readers.duckdb_connection().execute(\"select * from delta_scan('t')\").fetchall(),
+}
+for name, reader in found.items():
+    try: reader()
+    except Exception: print(name)
+";
+    run_python(&place.path(""), script).replace('\n', " ")
+}
+
 fn type_in_plan(place: &Place, source: &Path) -> Value {
     let planned = place.run(&["plan", source.to_str().unwrap(), "--table", "t", "--json"]);
     assert_eq!(planned.status, 0, "{planned:?}");
@@ -186,4 +202,90 @@ fn drops_are_loaded_whoever_wrote_the_checkpoint() {
         assert_found(&place, "id > 0", 6, least);
         assert!(std::fs::read_dir(place.path("t/_delta_log")).unwrap().count() >= before + 3, "{writer}");
     }
+}
+
+const ALL: &str = "deltalake polars duckdb";
+
+/// A table of four versions with a checkpoint of the last, made by deltalake.
+fn with_checkpoint() -> Place {
+    let place = Place::new();
+    for drop in 0..3 {
+        place.ingest(&place.write(&format!("{drop}.csv"), format!("id,code\n{drop},x\n")), &[]);
+    }
+    run_python(&place.path(""), &format!("{COMMON}checkpoint()"));
+    place
+}
+
+fn last_checkpoint(place: &Place) -> std::path::PathBuf {
+    place.path("t/_delta_log/00000000000000000003.checkpoint.parquet")
+}
+
+#[test]
+fn a_hint_at_a_missing_checkpoint_is_said_and_fixed() {
+    let place = with_checkpoint();
+    std::fs::remove_file(last_checkpoint(&place)).unwrap();
+    assert_eq!(who_fails(&place), ALL);
+    let fourth = place.write("3.csv", "id,code\n3,x\n");
+    let ingested = place.run(&["ingest", fourth.to_str().unwrap(), "--table", "t"]);
+    assert_eq!(ingested.status, 0, "{ingested:?}");
+    let said = "_delta_log/_last_checkpoint names 00000000000000000003.checkpoint.parquet, which is missing";
+    let fix = "`sluice maintain --checkpoint --table [place]/t` fixes it";
+    assert!(ingested.stderr.contains(said) && ingested.stderr.contains(fix), "{ingested:?}");
+    let status = place.run(&["status", fourth.to_str().unwrap(), "--table", "t", "--verify"]);
+    assert_eq!(status.status, 0, "{status:?}");
+    assert!(status.stderr.contains(said), "{status:?}");
+    assert_eq!(who_fails(&place), ALL);
+
+    let dry = place.run(&["maintain", "--table", "t", "--dry-run", "--json"]);
+    assert_eq!(dry.json()["checkpoint"]["broken_hint"], said, "without being asked for, too");
+    let maintained = place.run(&["maintain", "--table", "t", "--checkpoint"]);
+    assert!(maintained.stdout.contains(&format!("written, since {said}")), "{maintained:?}");
+    assert_found(&place, "id >= 0", 4, 3);
+    let again = place.run(&["maintain", "--table", "t", "--checkpoint", "--json"]);
+    assert_eq!(again.json()["checkpoint"]["broken_hint"], Value::Null);
+    assert_eq!(again.stderr, "", "{again:?}");
+}
+
+#[test]
+fn a_hint_is_fixed_by_an_older_checkpoint_and_by_one_of_the_same_version() {
+    let place = with_checkpoint();
+    run_python(&place.path(""), &format!("{COMMON}cut()"));
+    place.ingest(&place.write("3.csv", "id,code\n3,x\n"), &[]);
+    let hint = place.path("t/_delta_log/_last_checkpoint");
+    // The second leads nobody to the checkpoint that the first was fixed by.
+    for broken in [r#"{"version":4,"size":1}"#, r#"{"version":4,"size":1,"parts":2}"#] {
+        std::fs::write(&hint, broken).unwrap();
+        assert!(who_fails(&place).contains("duckdb"), "{broken}");
+        let maintained = place.run(&["maintain", "--table", "t", "--checkpoint"]);
+        assert_eq!(maintained.status, 0, "{maintained:?}");
+        assert_found(&place, "id >= 0", 4, 3);
+    }
+}
+
+#[test]
+fn what_is_missing_of_a_log_is_said() {
+    let place = with_checkpoint();
+    run_python(&place.path(""), &format!("{COMMON}cut()"));
+    std::fs::remove_file(last_checkpoint(&place)).unwrap();
+    let maintained = place.run(&["maintain", "--table", "t", "--checkpoint"]);
+    assert_eq!(maintained.status, 1, "{maintained:?}");
+    assert!(
+        maintained.stderr.contains(
+            "the log of table [place]/t cannot be read: _delta_log/_last_checkpoint names \
+             00000000000000000003.checkpoint.parquet, which is missing, and so are the entries of versions 0 to 2"
+        ),
+        "{maintained:?}"
+    );
+    assert!(maintained.stderr.contains("hint: restore the checkpoint"), "{maintained:?}");
+    let status = place.run(&["status", "0.csv", "--table", "t", "--verify"]);
+    assert!(status.stderr.contains("_last_checkpoint names 00000000000000000003.checkpoint.parquet"), "{status:?}");
+    let ingested = place.run(&["ingest", place.write("3.csv", "id\n3\n").to_str().unwrap(), "--table", "t"]);
+    assert!(
+        ingested.stderr.contains(
+            "[place]/t/_delta_log is not a valid Delta log: neither its entries nor its checkpoints have a schema; the oldest is \
+             version 3; _last_checkpoint names a checkpoint of version 3, which is missing"
+        ),
+        "{ingested:?}"
+    );
+    assert_eq!(ingested.status, 1, "{ingested:?}");
 }
