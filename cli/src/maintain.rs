@@ -1,8 +1,7 @@
 //! `sluice maintain`: looks after a table, apart from workers.
 
 use worker::{
-    Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance,
-    Vacuum, WrittenCheckpoint, maintain,
+    Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance, Vacuum, WrittenCheckpoint, maintain,
 };
 
 use crate::Done;

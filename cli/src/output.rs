@@ -112,7 +112,7 @@ pub(crate) fn held(holding: &Holding, committed: u64) -> String {
     let rows = holding.rows.map_or_else(|| "an unknown number".to_owned(), grouped);
     let mut text = format!("the table has {rows} of its {}", counted(committed, "row"));
     if let Some(taken) = &holding.taken_out {
-        let time = taken.time.and_then(|time| u64::try_from(time).ok()).map(|time| format!(", {}", date_time(time)));
+        let time = taken.time.and_then(date_time).map(|time| format!(", {time}"));
         let by = taken.by.as_ref().map(|by| format!(", by {by}"));
         text += &format!(
             ": version {} ({}{}{}) {} {} of its {}",
@@ -129,19 +129,8 @@ pub(crate) fn held(holding: &Holding, committed: u64) -> String {
 }
 
 /// A time in milliseconds since 1970, as `2026-11-29 16:36:28Z`.
-fn date_time(millis: u64) -> String {
-    let (days, seconds) = (millis / 86_400_000, millis / 1000 % 86_400);
-    // Eras of 400 years that begin in March, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02} {hour:02}:{minute:02}:{second:02}Z")
+fn date_time(millis: i64) -> Option<String> {
+    Some(chrono::DateTime::from_timestamp_millis(millis)?.format("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]
@@ -166,8 +155,7 @@ mod tests {
     fn numbers_for_people() {
         assert_eq!([0, 999, 1000, 27_004, 1_234_567].map(grouped), ["0", "999", "1,000", "27,004", "1,234,567"]);
         assert_eq!(mebibytes(1_572_864), "1.5 MiB");
-        let times = [0, 951_782_400_000, 1_795_970_188_863].map(date_time);
-        assert_eq!(times, ["1970-01-01 00:00:00Z", "2000-02-29 00:00:00Z", "2026-11-29 16:36:28Z"]);
+        assert_eq!(date_time(1_795_970_188_863).as_deref(), Some("2026-11-29 16:36:28Z"));
         assert_eq!([counted(1, "chunk"), counted(2, "chunk")], ["1 chunk", "2 chunks"]);
     }
 }
