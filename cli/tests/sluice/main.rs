@@ -17,6 +17,7 @@ mod doctor;
 mod durable;
 mod fixtures;
 mod gate;
+mod life;
 mod lost_files;
 mod maintain;
 mod notices;

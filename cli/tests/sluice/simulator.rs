@@ -6,7 +6,7 @@
 //! at the whole. Time is simulated: it passes only when nobody has anything to do.
 
 mod actors;
-mod dice;
+pub(crate) mod dice;
 mod ending;
 mod faults;
 mod invariants;

@@ -15,6 +15,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 }
 
 /// A directory of one test's own.
+#[derive(Debug)]
 pub(crate) struct Place {
     dir: TempDir,
     env: Vec<(String, String)>,

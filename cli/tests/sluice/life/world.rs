@@ -1,0 +1,195 @@
+//! The place of a life: the real binary, the other programs, and looks at the table.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::log::{Entry, Log};
+use super::model::{Model, Rows, Touched, numbers};
+use super::others::Others;
+use crate::shim::{Clock, Fault, Shim};
+use crate::simulator::dice::Dice;
+use crate::support::{Place, Ran};
+
+/// What is wrong, in words.
+pub(super) type Finding = String;
+
+/// Columns that each look filters by.
+const FILTERS: u64 = 4;
+
+/// Who did what is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Sluice,
+    Others,
+}
+
+/// What may have become of the table.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) by: By,
+    /// States that it may be in; none where only that it can be read is known.
+    pub(super) states: Vec<Rows>,
+    /// Versions that may have come.
+    pub(super) versions: RangeInclusive<usize>,
+    /// What these may be called.
+    pub(super) operations: &'static [&'static str],
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) place: Place,
+    pub(super) model: Model,
+    pub(super) dice: Dice,
+    pub(super) clock: Clock,
+    /// All that was done, as commands for a shell.
+    pub(super) script: Vec<String>,
+    pub(super) kills: u64,
+    log: Log,
+    others: Others,
+}
+
+impl World {
+    pub(super) fn new(dice: Dice) -> Self {
+        let place = Place::new();
+        let clock = Clock::new(place.path("clock"));
+        let others = Others::start(&place.path(""), &clock);
+        let log = Log::of(&place.path("t"));
+        Self { place, model: Model::default(), dice, clock, script: Vec::new(), kills: 0, log, others }
+    }
+
+    /// Whether there is a table.
+    pub(super) fn has_table(&self) -> bool {
+        self.log.version().is_some()
+    }
+
+    /// Runs `sluice`, to be killed before the file operation with a number.
+    pub(super) fn sluice(&mut self, args: &[String], kill: Option<u64>) -> Ran {
+        let mut shim = Shim::below(&self.place.path("")).clock(&self.clock);
+        if let Some(number) = kill {
+            shim = shim.at(number, Fault::Kill);
+        }
+        let told = kill.map_or_else(String::new, |number| format!("SHIM_AT={number} SHIM_DO=kill "));
+        let quoted: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
+        self.script.push(format!("{told}sluice {}", quoted.join(" ")));
+        let mut command = Command::new(binary());
+        command.args(args).current_dir(self.place.path("")).env_clear();
+        let output = shim.on(&mut command).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let ran = Ran {
+            status: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        self.kills += u64::from(ran.status == -1);
+        self.script.push(format!("# exit status {}", ran.status));
+        self.date();
+        ran
+    }
+
+    /// Runs `sluice`, which must end in one of some ways.
+    pub(super) fn sluice_ends(&mut self, args: &[String], statuses: &[i32]) -> Result<Ran, Finding> {
+        let ran = self.sluice(args, None);
+        expect_status(&ran, statuses)?;
+        Ok(ran)
+    }
+
+    /// Has the other programs do something.
+    pub(super) fn ask(&mut self, request: &Value) -> Result<Value, Finding> {
+        self.script.push(format!("echo {} | $SERVER", quote(&request.to_string())));
+        let answer = self.others.ask(request).map_err(|error| format!("{}: {error}", request["do"]));
+        self.date();
+        answer
+    }
+
+    /// Sets the clock ahead.
+    pub(super) fn wait(&mut self, hours: u64) {
+        let ahead = self.clock.ahead() + hours * 3600;
+        self.clock.set(ahead);
+        self.script.push(format!("clock {ahead}"));
+    }
+
+    /// Gives files the times of this life's clock.
+    fn date(&mut self) {
+        let ahead = self.clock.ahead();
+        self.clock.date(&self.place.path(""));
+        if ahead > 0 {
+            self.script.push("clock # dates the files".to_owned());
+        }
+    }
+
+    /// Holds the table, as all readers find it, against what it must be; gives the state that it is in.
+    pub(super) fn look(&mut self, expected: &Expected) -> Result<usize, Finding> {
+        self.look_with(expected, FILTERS)
+    }
+
+    /// The same, with so many filters.
+    pub(super) fn look_with(&mut self, expected: &Expected, filters: u64) -> Result<usize, Finding> {
+        let entries = self.log.read_on();
+        self.note_touched(&entries, expected.by);
+        let operations: Vec<&str> = entries.iter().map(|entry| entry.operation.as_str()).collect();
+        let named = operations.iter().all(|operation| expected.operations.contains(operation));
+        if !expected.versions.contains(&entries.len()) || !named {
+            let Expected { versions, operations: expected, .. } = expected;
+            return Err(format!("versions {operations:?}, expected {versions:?} of {expected:?}"));
+        }
+        let Some(version) = self.log.version() else {
+            return if expected.states.iter().any(Vec::is_empty) { Ok(0) } else { Err("there is no table".to_owned()) };
+        };
+        if expected.states.is_empty() {
+            return Ok(0);
+        }
+        let states: Vec<Vec<i64>> = expected.states.iter().map(numbers).collect();
+        let seed = self.dice.next() >> 12;
+        let request = json!({"do": "check", "table": "t", "states": states, "filters": filters, "seed": seed,
+            "near": self.model.by_others, "version": version});
+        let found = self.others.ask(&request)?;
+        let wrong = found["wrong"].as_array().unwrap();
+        if !wrong.is_empty() {
+            let lines: Vec<&str> = wrong.iter().filter_map(Value::as_str).collect();
+            return Err(lines.join("\n  "));
+        }
+        let state = usize::try_from(found["state"].as_u64().unwrap()).unwrap();
+        self.model.rows.clone_from(&expected.states[state]);
+        self.model.versions.insert(version, self.model.rows.clone());
+        Ok(state)
+    }
+
+    /// Jobs whose files were taken out, and not by Sluice for a good reason, cannot be told from others any more.
+    fn note_touched(&mut self, entries: &[Entry], by: By) {
+        for entry in entries {
+            if entry.operation == "RESTORE" {
+                for job in entry.added.iter().chain(&entry.removed).flatten() {
+                    self.model.set_touched(job, Touched::Perhaps);
+                }
+            } else if by == By::Others || entry.operation == "OPTIMIZE" {
+                let stays = |job: &String| by == By::Sluice && entry.added.iter().flatten().any(|added| added == job);
+                for job in entry.removed.iter().flatten().filter(|job| !stays(job)) {
+                    self.model.set_touched(job, Touched::Yes);
+                }
+            }
+        }
+    }
+}
+
+/// Fails unless a run ended in one of some ways.
+pub(super) fn expect_status(ran: &Ran, statuses: &[i32]) -> Result<(), Finding> {
+    if statuses.contains(&ran.status) { Ok(()) } else { Err(format!("ended with {}: {}", ran.status, ran.stderr)) }
+}
+
+/// The binary that lives are led with: that of this build, unless `SLUICE_LIFE_BINARY` names another.
+fn binary() -> PathBuf {
+    std::env::var_os("SLUICE_LIFE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_sluice").into(), PathBuf::from)
+}
+
+/// An argument as a shell takes it.
+pub(super) fn quote(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:,=".contains(character);
+    if text.chars().all(plain) && !text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
