@@ -90,7 +90,7 @@ impl Life {
             38..42 => self.with_slot(|world, slot| world.load(slot, true)),
             42..52 => self.with_job(World::undo),
             52..56 => self.with_job(World::verify),
-            56..60 => self.replay(),
+            56..60 => self.with_rejecting_job(World::replay),
             60..76 => self.world.maintain(),
             76..82 => self.pass_time(),
             _ => self.others(),
@@ -123,23 +123,23 @@ impl Life {
     /// With one of all jobs, oftener with one that is in the table.
     fn with_job(&mut self, act: impl Fn(&mut World, &str) -> Result<(), Finding>) -> Result<(), Finding> {
         let all = self.world.dice.percent(30);
-        let jobs = self.world.model.jobs.iter().filter(|(_, job)| all || job.state == State::Loaded);
-        let names: Vec<String> = jobs.map(|(name, _)| name.clone()).collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let place = usize::try_from(self.world.dice.below(names.len() as u64)).unwrap();
-        act(&mut self.world, &names[place])
+        self.with_one_of(&self.world.model.jobs_that(|job| all || job.state == State::Loaded), act)
     }
 
-    fn replay(&mut self) -> Result<(), Finding> {
-        let with_bad = self.world.model.jobs.iter().filter(|(_, job)| !job.bad.is_empty());
-        let names: Vec<String> = with_bad.map(|(name, _)| name.clone()).collect();
-        if names.is_empty() {
+    fn with_rejecting_job(&mut self, act: impl Fn(&mut World, &str) -> Result<(), Finding>) -> Result<(), Finding> {
+        self.with_one_of(&self.world.model.jobs_that(|job| !job.bad.is_empty()), act)
+    }
+
+    fn with_one_of(
+        &mut self,
+        jobs: &[String],
+        act: impl Fn(&mut World, &str) -> Result<(), Finding>,
+    ) -> Result<(), Finding> {
+        if jobs.is_empty() {
             return Ok(());
         }
-        let place = usize::try_from(self.world.dice.below(names.len() as u64)).unwrap();
-        self.world.replay(&names[place])
+        let place = usize::try_from(self.world.dice.below(jobs.len() as u64)).unwrap();
+        act(&mut self.world, &jobs[place])
     }
 
     fn pass_time(&mut self) -> Result<(), Finding> {

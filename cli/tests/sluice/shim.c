@@ -6,8 +6,8 @@
 // (SHIM_DO=stop, until SIGCONT), or the operation fails (SHIM_DO=<errno>, with SHIM_STICKY=1 all later ones as well).
 // SHIM_LOG appends a line for each operation.
 //
-// SHIM_CLOCK is a file of two 64-bit integers: seconds that the clock is ahead, and the real time since which files that are
-// written are not yet dated by that clock. Their modification times are moved as far as the clock is.
+// SHIM_CLOCK is a file of two 64-bit integers: seconds that the clock is ahead, and the real time, in nanoseconds, after which
+// files that are written are not yet dated by that clock. Their modification times are moved as far as the clock is.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -173,22 +173,22 @@ time_t time(time_t *into) {
 }
 
 // How far a file's time of modification is behind the clock that it was written by.
-static int64_t behind(int64_t modified) {
-    if (!clock_page || modified < clock_page[1]) return 0;
+static int64_t behind(int64_t seconds, int64_t nanoseconds) {
+    if (!clock_page || seconds * 1000000000 + nanoseconds <= clock_page[1]) return 0;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return modified <= now.tv_sec - clock_page[0] + 1 ? clock_page[0] : 0;
+    return seconds <= now.tv_sec - clock_page[0] + 1 ? clock_page[0] : 0;
 }
 
 int statx(int folder, const char *restrict path, int flags, unsigned mask, struct statx *restrict found) {
     int status = syscall(SYS_statx, folder, path, flags, mask, found);
-    if (!status) found->stx_mtime.tv_sec += behind(found->stx_mtime.tv_sec);
+    if (!status) found->stx_mtime.tv_sec += behind(found->stx_mtime.tv_sec, found->stx_mtime.tv_nsec);
     return status;
 }
 
 static int stat_at(int folder, const char *path, struct stat *found, int flags) {
     int status = syscall(SYS_newfstatat, folder, path, found, flags);
-    if (!status) found->st_mtim.tv_sec += behind(found->st_mtim.tv_sec);
+    if (!status) found->st_mtim.tv_sec += behind(found->st_mtim.tv_sec, found->st_mtim.tv_nsec);
     return status;
 }
 int stat(const char *restrict path, struct stat *restrict found) { return stat_at(AT_FDCWD, path, found, 0); }

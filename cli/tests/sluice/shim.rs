@@ -83,14 +83,16 @@ impl Shim {
 pub(crate) struct Clock {
     file: PathBuf,
     ahead: u64,
-    since: u64,
+    /// What was written later is not dated yet: a time of the file system, which is a little behind the system's.
+    since: SystemTime,
 }
 
 impl Clock {
     /// A clock that goes right, kept in a new file.
     pub(crate) fn new(file: PathBuf) -> Self {
-        let clock = Self { file, ahead: 0, since: seconds() };
+        let mut clock = Self { file, ahead: 0, since: UNIX_EPOCH };
         clock.write();
+        clock.all_is_dated();
         clock
     }
 
@@ -110,7 +112,12 @@ impl Clock {
         if self.ahead > 0 {
             self.date_below(folder);
         }
-        self.since = seconds();
+        self.all_is_dated();
+    }
+
+    fn all_is_dated(&mut self) {
+        self.write();
+        self.since = std::fs::metadata(&self.file).unwrap().modified().unwrap();
         self.write();
     }
 
@@ -123,8 +130,7 @@ impl Clock {
                 continue;
             }
             let modified = found.modified().unwrap();
-            let written = modified.duration_since(UNIX_EPOCH).unwrap().as_secs();
-            if found.is_file() && (self.since..=seconds()).contains(&written) {
+            if found.is_file() && modified > self.since && modified <= SystemTime::now() {
                 let file = std::fs::File::open(&path).unwrap();
                 file.set_modified(modified + std::time::Duration::from_secs(self.ahead)).unwrap();
             }
@@ -134,7 +140,8 @@ impl Clock {
     /// In place: programs that run have the file mapped.
     fn write(&self) {
         use std::os::unix::fs::FileExt;
-        let bytes = [self.ahead.to_ne_bytes(), self.since.to_ne_bytes()].concat();
+        let since = u64::try_from(self.since.duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+        let bytes = [self.ahead.to_ne_bytes(), since.to_ne_bytes()].concat();
         let file = std::fs::File::options().create(true).truncate(false).write(true).open(&self.file).unwrap();
         file.write_all_at(&bytes, 0).unwrap();
     }

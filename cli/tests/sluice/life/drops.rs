@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::model::{Rows, Slot, State, Touched, with};
+use super::model::{Job, Rows, Slot, State, Touched, with};
 use super::world::{By, Expected, Finding, World, expect_status};
 use crate::support::Ran;
 
@@ -81,7 +81,7 @@ impl World {
         }
         let has_sql = self.dice.percent(20);
         if has_sql {
-            let chosen = self.choose(&brings)?;
+            let chosen = self.choose(&brings, By::Sluice)?;
             options.extend(["--sql".to_owned(), format!("select * from chunk where {}", chosen.sql)]);
             brings = chosen.numbers;
         }
@@ -97,7 +97,7 @@ impl World {
         }
         let earlier = self.model.slots.get(place).map(|slot| [slot.earlier.clone(), slot.jobs.clone()].concat());
         let earlier = earlier.unwrap_or_default();
-        Ok(Slot { path, kind: kind.to_owned(), options, brings, bad, jobs: Vec::new(), earlier, is_blocked: false })
+        Ok(Slot { path, kind: kind.to_owned(), options, brings, bad, earlier, ..Slot::default() })
     }
 
     /// Loads a file that is not in the table, or is to be once more.
@@ -193,15 +193,20 @@ impl World {
     pub(super) fn same_again(&mut self, place: usize) -> Result<(), Finding> {
         let slot = self.model.slots[place].clone();
         let Some(job) = slot.jobs.last().cloned() else { return Ok(()) };
-        if !slot.kind.starts_with("parquet") && self.dice.percent(30) {
+        let Job { touched, state, .. } = self.model.jobs[&job].clone();
+        if self.model.slots[place].is_touched && state == State::Undone {
+            // Another file than the one that was loaded, of content that is in the table no more.
+            return self.load(place, false);
+        }
+        if state == State::Loaded && !slot.kind.starts_with("parquet") && self.dice.percent(30) {
             self.touch(&slot.path);
+            self.model.slots[place].is_touched = true;
         }
         let ran = self.sluice(&ingest(&slot), None);
         let states = vec![self.model.rows.clone()];
         self.look(&Expected { by: By::Sluice, states, versions: 0..=0, operations: LOADS })?;
-        let known = &self.model.jobs[&job];
         let is_gone = !slot.brings.is_empty() && !self.model.has_rows_of(&job);
-        match (known.touched, known.state) {
+        match (touched, state) {
             (Touched::No, State::Loaded) => expect_status(&ran, &[0]),
             (Touched::No, State::Undone) => expect_status(&ran, &[3]),
             _ if is_gone && ran.status == 0 => Err(format!("its rows are gone, but: {}", ran.stdout)),

@@ -19,9 +19,10 @@ pub(super) struct Chosen {
 
 impl World {
     /// Chooses a condition that some of these rows meet.
-    pub(super) fn choose(&mut self, rows: &[i64]) -> Result<Chosen, Finding> {
-        let near = self.model.by_others;
-        let request = json!({"do": "choose", "numbers": rows, "seed": self.dice.next() >> 12, "near": near});
+    pub(super) fn choose(&mut self, rows: &[i64], by: By) -> Result<Chosen, Finding> {
+        let (near, seed) = (self.model.by_others, self.dice.next() >> 12);
+        let by = (by == By::Others).then_some("deltalake");
+        let request = json!({"do": "choose", "numbers": rows, "seed": seed, "near": near, "by": by});
         let chosen = self.ask(&request)?;
         let sql = chosen["sql"].as_str().expect("each row has a number, at least").to_owned();
         Ok(Chosen { sql, numbers: serde_json::from_value(chosen["numbers"].clone()).unwrap() })
@@ -62,7 +63,7 @@ impl World {
             0 => json!({"do": "compact", "table": "t"}),
             1 => json!({"do": "z_order", "table": "t", "by": ["id", "day"]}),
             _ if rows.is_empty() => json!({"do": "compact", "table": "t"}),
-            _ => json!({"do": "update", "table": "t", "where": self.choose(&numbers(&rows))?.sql}),
+            _ => json!({"do": "update", "table": "t", "where": self.choose(&numbers(&rows), By::Others)?.sql}),
         };
         self.others_write(&request, rows)
     }
@@ -72,7 +73,7 @@ impl World {
         if self.model.rows.is_empty() {
             return Ok(());
         }
-        let chosen = self.choose(&numbers(&self.model.rows))?;
+        let chosen = self.choose(&numbers(&self.model.rows), By::Others)?;
         let stays = |(number, _): &&(i64, _)| !chosen.numbers.contains(number);
         let rows = self.model.rows.iter().filter(stays).cloned().collect();
         self.others_write(&json!({"do": "delete", "table": "t", "where": chosen.sql}), rows)
@@ -80,7 +81,10 @@ impl World {
 
     /// Others go back to an earlier version.
     pub(super) fn others_restore(&mut self) -> Result<(), Finding> {
-        let known: Vec<u64> = self.model.versions.keys().copied().collect();
+        let mut known: Vec<u64> = self.model.versions.keys().copied().collect();
+        if known.pop().is_none() || known.is_empty() {
+            return Ok(());
+        }
         let version = self.dice.one_of(&known);
         let rows = self.model.versions[&version].clone();
         self.ask_and_look(&json!({"do": "restore", "table": "t", "version": version}), rows)

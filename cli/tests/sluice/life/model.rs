@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) earlier: Vec<String>,
     /// Whether its content could not take the place of earlier content, and so may do so at any later attempt.
     pub(super) is_blocked: bool,
+    /// Whether the file was touched since it was loaded.
+    pub(super) is_touched: bool,
 }
 
 impl Slot {
@@ -74,6 +76,8 @@ pub(super) struct Job {
 pub(super) struct Model {
     pub(super) rows: Rows,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// Names of jobs as they came: their names alone are others in each folder.
+    pub(super) names: Vec<String>,
     pub(super) slots: Vec<Slot>,
     /// Rows of versions that others can go back to.
     pub(super) versions: BTreeMap<u64, Rows>,
@@ -105,12 +109,17 @@ impl Model {
             replay_of: replay_of.map(ToOwned::to_owned),
         };
         self.jobs.insert(job.to_owned(), known);
+        self.names.push(job.to_owned());
     }
 
     /// Replays of what a job rejected.
     pub(super) fn replays(&self, job: &str) -> Vec<String> {
-        let of = |known: &&Job| known.replay_of.as_deref() == Some(job);
-        self.jobs.iter().filter(|(_, known)| of(known)).map(|(name, _)| name.clone()).collect()
+        self.jobs_that(|known| known.replay_of.as_deref() == Some(job))
+    }
+
+    /// Jobs of a kind, as they came.
+    pub(super) fn jobs_that(&self, is_one: impl Fn(&Job) -> bool) -> Vec<String> {
+        self.names.iter().filter(|name| is_one(&self.jobs[*name])).cloned().collect()
     }
 
     /// Notes what others did to files of a job.

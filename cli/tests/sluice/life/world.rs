@@ -84,16 +84,10 @@ impl World {
             stderr: text(output.stderr),
         };
         self.kills += u64::from(ran.status == -1);
-        self.script.push(format!("# exit status {}", ran.status));
+        let told: String = ran.stdout.chars().take(80).collect();
+        self.script.push(format!("# exit status {}: {}", ran.status, told.replace('\n', " ")));
         self.date();
         ran
-    }
-
-    /// Runs `sluice`, which must end in one of some ways.
-    pub(super) fn sluice_ends(&mut self, args: &[String], statuses: &[i32]) -> Result<Ran, Finding> {
-        let ran = self.sluice(args, None);
-        expect_status(&ran, statuses)?;
-        Ok(ran)
     }
 
     /// Has the other programs do something.
