@@ -96,11 +96,13 @@ async fn newest_schema(storage: &Arc<dyn Storage>, log: &Location) -> Result<Opt
             }
         }
         if !is_cleaned_up || attempts.next().is_none() {
-            let mut reason =
-                format!("neither its entries nor its checkpoints have a schema; the oldest is version {oldest}");
-            if let Some(missing) = missing_checkpoint(storage, log).await? {
-                reason += &format!("; {HINT} names a checkpoint of version {missing}, which is missing");
-            }
+            let named = missing_checkpoint(storage, log).await?;
+            let named =
+                named.map(|version| format!("; {HINT} names a checkpoint of version {version}, which is missing"));
+            let reason = format!(
+                "neither its entries nor its checkpoints have a schema; the oldest is version {oldest}{}",
+                named.unwrap_or_default()
+            );
             return Err(StorageError::Malformed { at: log.clone(), what: "Delta log", source: reason.into() });
         }
     }

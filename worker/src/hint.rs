@@ -96,9 +96,8 @@ pub(crate) async fn missing_versions(store: &dyn ObjectStore) -> DeltaResult<Opt
     let first = checkpoints.last().map_or(0, |checkpoint| checkpoint + 1);
     let Some(latest) = entries.last().copied() else { return Ok(None) };
     let missing: Vec<u64> = (first..latest).filter(|version| !entries.contains(version)).collect();
-    Ok(missing.first().zip(missing.last()).map(|(first, last)| match first == last {
-        true => format!("version {first}"),
-        false => format!("versions {first} to {last}"),
+    Ok(missing.first().zip(missing.last()).map(|(first, last)| {
+        if first == last { format!("version {first}") } else { format!("versions {first} to {last}") }
     }))
 }
 

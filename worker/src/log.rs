@@ -10,8 +10,9 @@ use buoyant_kernel::{Snapshot, SnapshotRef};
 use bytes::Bytes;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Add};
+use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, get_actions};
-use deltalake::{DeltaResult, DeltaTableError};
+use deltalake::{DeltaResult, DeltaTableError, Path};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -263,9 +264,8 @@ mod tests {
     use std::sync::Arc;
 
     use deltalake::kernel::{DataType, PrimitiveType, StructField};
-    use deltalake::logstore::object_store::ObjectStoreExt;
     use deltalake::logstore::object_store::memory::InMemory;
-    use deltalake::{DeltaTable, DeltaTableBuilder, Path};
+    use deltalake::{DeltaTable, DeltaTableBuilder};
     use url::Url;
 
     use super::*;

@@ -83,7 +83,7 @@ pub(crate) struct Table {
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("uri", &self.uri).field("version", &self.handle.version()).finish()
+        f.debug_struct("Table").field("uri", &self.uri).field("version", &self.handle.version()).finish_non_exhaustive()
     }
 }
 
