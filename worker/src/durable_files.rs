@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn of_two_that_create_a_file_one_does() {
         let (_folder, store, root) = store();
-        let at = root.join("log").join("0.json");
+        let at = root.clone().join("log").join("0.json");
         store.put_opts(&at, "one".into(), PutMode::Create.into()).await.unwrap();
         let error = store.put_opts(&at, "two".into(), PutMode::Create.into()).await.unwrap_err();
         assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
@@ -278,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn parts_are_a_file_only_when_it_is_complete() {
         let (folder, store, root) = store();
-        let at = root.join("p=1").join("a.parquet");
+        let at = root.clone().join("p=1").join("a.parquet");
         let mut upload = store.put_multipart(&at).await.unwrap();
         let parts = [upload.put_part("ab".into()), upload.put_part("c".into())];
         for part in parts.into_iter().rev() {

@@ -196,7 +196,7 @@ async fn account_again(context: &LoadContext, table: &Table, chunk: &RoutedChunk
         if !complete::is_accounted(storage, &chunk).await? {
             tracing::info!(chunk = %chunk.at, "in the table; what became of its rows is found out once more");
             let plan = plan_of(table)?.unwrap_or_else(|| Plan::new(&chunk.partition_by));
-            let ((_, files, _), _) = prepare(context, table, &plan, &chunk).await?;
+            let ((_, files, _), _) = Box::pin(prepare(context, table, &plan, &chunk)).await?;
             table.delete_files(&files).await;
         }
     }
