@@ -94,7 +94,8 @@ async fn vacuum_leaves_what_each_of_two_attempts_is_about_to_commit() {
     died.before_commit(std::future::pending());
     other.context.delta.object_store = Some(died);
     store.before_commit(async move {
-        let dying = tokio::time::timeout(Duration::from_secs(1), other.load(&[again]));
+        let messages = [again];
+        let dying = tokio::time::timeout(Duration::from_secs(1), other.load(&messages));
         assert!(dying.await.is_err());
         other.context.delta = DeltaOptions::default();
         assert_eq!(vacuum_after_two_hours(&other).await.vacuum.unwrap().objects, 0);
@@ -220,7 +221,9 @@ async fn why_a_chunk_cannot_be_written_again_is_told() {
     let tasks = entries.each_ref().map(|entry| message(&entry.task(&world.area, &world.job.job_id).body().unwrap()));
     world.manifest(entries.to_vec()).await;
     world.load_done(&tasks[..1]).await;
-    data_files(Path::new(world.table.key())).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    for file in data_files(Path::new(world.table.key())) {
+        std::fs::remove_file(file).unwrap();
+    }
     world.context.storage.delete(&world.area.chunk(0)).await.unwrap();
     let reason = world.rejected(tasks[1].clone()).await;
     assert!(reason.contains("chunks/00000.parquet does not exist"), "{reason}");
