@@ -214,7 +214,7 @@ impl Emulator {
     /// When the script fails; the message is what it complained of.
     pub fn run_script(&self, name: &str, args: &[&str]) -> String {
         let mut command = Command::new(python::with_requirements(REQUIREMENTS));
-        command.arg("-B").arg(python::fixture(name)).args(args).env_clear().envs(self.env());
+        command.arg("-B").arg(python::fixture(&format!("emulator/{name}"))).args(args).env_clear().envs(self.env());
         let output = command.output().expect("the emulator's Python");
         let (printed, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{name} ended with {}:\n{complaint}\n{}", output.status, self.log());
