@@ -1,7 +1,8 @@
 //! `sluice maintain`: looks after a table, apart from workers.
 
 use worker::{
-    Checkpoints, Cleared, Compacted, LoadError, Maintained, Maintenance, Vacuum, WrittenCheckpoint, maintain,
+    Checkpoints, Cleared, Compacted, FixedFile, FixedStatistics, FixedValue, LoadError, Maintained, Maintenance,
+    Vacuum, WrittenCheckpoint, maintain,
 };
 
 use crate::Done;
@@ -42,6 +43,7 @@ impl MaintainArgs {
             vacuum,
             compact: self.compact,
             compact_after: self.compact_after,
+            fix_statistics: self.fix_statistics,
             keep_jobs: (!self.no_work_areas).then(|| self.keep_jobs()),
             dry_run: self.dry_run,
         }
@@ -49,7 +51,9 @@ impl MaintainArgs {
 }
 
 fn text(maintained: &Maintained) -> String {
-    let Maintained { dry_run, compaction, checkpoint, log, vacuum, unfinished, work_areas, completed, .. } = maintained;
+    let Maintained {
+        dry_run, compaction, statistics, checkpoint, log, vacuum, unfinished, work_areas, completed, ..
+    } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
     let checkpoint = checkpoint.as_ref().map(|WrittenCheckpoint { last, broken_hint, written }| {
         let because = broken_hint.as_ref().map(|broken| format!(", since {broken}")).unwrap_or_default();
@@ -70,17 +74,56 @@ fn text(maintained: &Maintained) -> String {
     });
     let left = || "left alone".to_owned();
     let completed = completed.map(|jobs| counted(jobs, "job"));
-    let mut lines = vec![
-        format!("{} (version {}): {done}", maintained.table, maintained.version),
-        format!("  small files  {}", compaction.unwrap_or_else(left)),
-        format!("  checkpoint   {}", checkpoint.unwrap_or_else(left)),
-        format!("  log          {}", cleared(log, "expired file").unwrap_or_else(left)),
-        format!("  vacuum       {}", cleared(vacuum, "data file").unwrap_or_else(left)),
-        format!("  work areas   {}", cleared(work_areas, "object").unwrap_or_else(left)),
-        format!("  made good    {}", completed.unwrap_or_else(left)),
-    ];
-    if let Some(unfinished) = cleared(unfinished, "file") {
-        lines.insert(5, format!("  unfinished   {unfinished}"));
+    let line = |name: &str, text: String| Some(format!("  {name:<11}  {text}"));
+    [
+        Some(format!("{} (version {}): {done}", maintained.table, maintained.version)),
+        line("small files", compaction.unwrap_or_else(left)),
+        line("statistics", statistics.as_ref().map_or_else(left, |fixed| fixed_statistics(fixed, *dry_run))),
+        line("checkpoint", checkpoint.unwrap_or_else(left)),
+        line("log", cleared(log, "expired file").unwrap_or_else(left)),
+        line("vacuum", cleared(vacuum, "data file").unwrap_or_else(left)),
+        cleared(unfinished, "file").and_then(|text| line("unfinished", text)),
+        line("work areas", cleared(work_areas, "object").unwrap_or_else(left)),
+        line("made good", completed.unwrap_or_else(left)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join("\n")
+}
+
+/// Statistics that were wrong, file by file.
+fn fixed_statistics(fixed: &FixedStatistics, dry_run: bool) -> String {
+    let verb = if dry_run { "to be fixed" } else { "fixed" };
+    let (wrong, checked) = (u64::try_from(fixed.files.len()).unwrap_or(u64::MAX), counted(fixed.checked, "data file"));
+    let mut lines = vec![match wrong {
+        0 => format!("right in {checked}"),
+        wrong => format!("wrong in {} of {checked}, {verb}", grouped(wrong)),
+    }];
+    for FixedFile { path, values } in &fixed.files {
+        lines.push(format!("    {path}"));
+        lines.extend(values.iter().map(|value| format!("      {}", fixed_value(value))));
+    }
+    for (column, files) in &fixed.unproven {
+        lines.push(format!(
+            "    column {column}: the footers of {} do not prove its bounds, left alone",
+            counted(*files, "file")
+        ));
+    }
+    if fixed.skipped > 0 {
+        lines.push(format!(
+            "    {} with deleted rows or paths in another form, left alone",
+            counted(fixed.skipped, "file")
+        ));
     }
     lines.join("\n")
+}
+
+fn fixed_value(value: &FixedValue) -> String {
+    let FixedValue { column, statistic, before, after, reason } = value;
+    let of = column.as_ref().map_or_else(String::new, |column| format!("column {column}: "));
+    let none = || "none".to_owned();
+    let reason = reason.map_or_else(String::new, |reason| format!(", since {reason}"));
+    let (before, after) = (before.clone().unwrap_or_else(none), after.clone().unwrap_or_else(none));
+    format!("{of}{statistic} {before} → {after}{reason}")
 }

@@ -42,10 +42,11 @@ pub use error::LoadError;
 pub use ledger::{Holding, Ledger, TakenOut};
 pub use load::{LoadContext, has_job, load, table_version};
 pub use maintain::{
-    Checkpoints, Cleared, Compacted, Compaction, LEAST_RETENTION, Maintained, Maintenance, Vacuum, WrittenCheckpoint,
-    maintain,
+    Checkpoints, Cleared, Compacted, Compaction, FixedFile, FixedStatistics, LEAST_RETENTION, Maintained, Maintenance,
+    Vacuum, WrittenCheckpoint, maintain,
 };
 pub use sql::check_sql;
+pub use statistics::FixedValue;
 pub use table::DeltaOptions;
 pub use tables::Tables;
 pub use undo::{Undoing, undo};

@@ -1,12 +1,13 @@
 //! Looking after a table, apart from workers: small files, checkpoint, expired log, files that nothing names, work areas of finished
 //! jobs.
 //!
-//! Only merging small files adds versions to the table. Each action first finds what there is to do and then does it, so a dry run tells
+//! Only merging small files and fixing statistics add versions to the table. Each action first finds what there is to do and then does it, so a dry run tells
 //! the same; each can be repeated, be cut off, and run twice at once.
 
 mod areas;
 mod compact;
 mod expired;
+mod fix_statistics;
 mod unfinished;
 mod vacuum;
 
@@ -29,6 +30,7 @@ use crate::load::open;
 use crate::log::last_checkpoint;
 use areas::WorkAreas;
 pub use compact::Compacted;
+pub use fix_statistics::{FixedFile, FixedStatistics};
 
 /// Least age of a file that vacuum may take: a load, from its first file to its commit, is over long before.
 pub const LEAST_RETENTION: Duration = Duration::from_hours(1);
@@ -52,6 +54,8 @@ pub struct Maintenance {
     pub compact: Compaction,
     /// Age from which files are merged.
     pub compact_after: Duration,
+    /// Whether statistics in the log are compared with the files, and wrong ones replaced.
+    pub fix_statistics: bool,
     /// How long after a job's end its chunks are kept; none for ever.
     pub keep_jobs: Option<Duration>,
     /// Whether it is only to be said what would be done.
@@ -66,6 +70,7 @@ impl Default for Maintenance {
             vacuum: Vacuum::AsTheTableSays,
             compact: Compaction::Off,
             compact_after: COMPACT_AFTER,
+            fix_statistics: false,
             keep_jobs: Some(KEEP_JOBS),
             dry_run: false,
         }
@@ -118,6 +123,8 @@ pub struct Maintained {
     pub dry_run: bool,
     /// Small data files that were merged.
     pub compaction: Option<Compacted>,
+    /// Statistics that were wrong.
+    pub statistics: Option<FixedStatistics>,
     /// The checkpoint.
     pub checkpoint: Option<WrittenCheckpoint>,
     /// Log entries that were removed; none too when the table keeps all.
@@ -210,8 +217,21 @@ async fn attempt(
     // Last what may fail for the sake of one job, or one file: the rest is done by then.
     let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
     let compaction = compact::compact(context, table, asked).await?;
+    let statistics = fix_statistics::fix(context, table, asked).await?;
     let (table, dry_run) = (table.clone(), asked.dry_run);
-    Ok(Maintained { table, version, dry_run, compaction, checkpoint, log, vacuum, unfinished, work_areas, completed })
+    Ok(Maintained {
+        table,
+        version,
+        dry_run,
+        compaction,
+        statistics,
+        checkpoint,
+        log,
+        vacuum,
+        unfinished,
+        work_areas,
+        completed,
+    })
 }
 
 /// Removes what killed processes had been writing, once it is as old as data files are that vacuum takes.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use buoyant_kernel::table_properties::TableProperties;
-use deltalake::kernel::Add;
+use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::buffered::BufWriter;
 use deltalake::logstore::object_store::{Error as ObjectStoreError, ObjectStoreExt};
 use deltalake::table::state::DeltaTableState;
@@ -25,7 +25,7 @@ use crate::error::LoadError;
 use crate::fetch::ChunkFile;
 use crate::plan::{Plan, Sources};
 use crate::route::RoutedChunk;
-use crate::statistics::{Footer, statistics};
+use crate::statistics::{Footer, NotNumbers, statistics};
 use crate::table::Table;
 use crate::write::{CHUNK_TAG, indexed};
 
@@ -70,7 +70,10 @@ pub(crate) async fn take_over(
     let internal =
         |error: &dyn std::error::Error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() };
     let footer = Footer::new(file.footer());
-    let stats = statistics(&footer, file.rows(), plan.fields(), &indexed(table)).map_err(|error| internal(&error))?;
+    let columns: Vec<&StructField> = plan.fields().iter().collect();
+    // The splitter gives no bounds to parts of a chunk that have a value which is no number.
+    let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
+    let stats = stats.map_err(|error| internal(&error))?;
     let size = i64::try_from(file.size()).map_err(|error| internal(&error))?;
     let path = copy(context, table, file).await?;
     let tags = [(CHUNK_TAG, chunk.app_id.as_str()), (CHECKSUM_TAG, checksum)];

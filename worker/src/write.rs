@@ -2,19 +2,26 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use buoyant_kernel::table_properties::DataSkippingNumIndexedCols;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
-use deltalake::kernel::Add;
+use deltalake::kernel::{Add, StructField};
+use deltalake::logstore::ObjectStoreRef;
 use deltalake::operations::get_num_idx_cols_and_stats_columns;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaTableError, ObjectStoreError, Path};
+use futures::{StreamExt, TryStreamExt, stream};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::error::LoadError;
 use crate::plan::Plan;
-use crate::statistics::Indexed;
+use crate::statistics::{Footer, Indexed, NotNumbers, read_footer, statistics};
 use crate::table::Table;
 
 /// Most rows of a row group, and most bytes of it as encoded: what a writer holds of each open file.
@@ -23,6 +30,9 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// Most bytes of rows that the open files of a partitioned table hold together; then all are closed.
 const OPEN_PARTITIONS_BYTES: usize = 256 << 20;
+
+/// Footers that are read at once.
+const FOOTERS_AT_ONCE: usize = 16;
 
 /// Tag of a data file in the log: the application id of the chunk that it is made of. One commit may hold several chunks.
 pub(crate) const CHUNK_TAG: &str = "sluice.chunk";
@@ -37,9 +47,13 @@ pub(crate) fn indexed(table: &Table) -> Indexed {
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
     table: &'a Table,
-    config: WriterConfig,
+    schema: SchemaRef,
+    partition_by: Vec<String>,
+    /// Columns that the files have.
+    columns: Vec<StructField>,
+    /// Those with values that are no number, in the files that are open.
+    not_numbers: NotNumbers,
     writer: DeltaWriter,
-    partitioned: bool,
     /// Bytes of rows that went to `writer`.
     held: usize,
     written: Vec<Add>,
@@ -53,37 +67,34 @@ impl fmt::Debug for DataFiles<'_> {
 
 impl<'a> DataFiles<'a> {
     pub(crate) fn new(table: &'a Table, plan: &Plan) -> Self {
-        let settings = table.state().map(DeltaTableState::table_config);
-        let Indexed { first, named } = indexed(table);
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .build();
-        let config = WriterConfig::new(
-            plan.schema().clone(),
-            plan.partition_by().to_vec(),
-            Some(properties),
-            settings.map(TablePropertiesExt::target_file_size),
-            None,
-            first,
-            named,
-        );
-        let writer = DeltaWriter::new(table.object_store(), config.clone());
-        let partitioned = !plan.partition_by().is_empty();
-        Self { table, config, writer, partitioned, held: 0, written: Vec::new() }
+        let (schema, partition_by) = (plan.schema().clone(), plan.partition_by().to_vec());
+        let is_partition = |field: &&StructField| partition_by.contains(field.name());
+        let columns = plan.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
+        let not_numbers = NotNumbers::default();
+        let writer = writer(table, &schema, &partition_by, &not_numbers);
+        Self { table, schema, partition_by, columns, not_numbers, writer, held: 0, written: Vec::new() }
     }
 
     /// Writes rows with exactly the columns of the plan.
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
+        if self.not_numbers.note(rows) {
+            // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
+            self.next_files().await?;
+        }
         self.writer.write(rows).await.map_err(|error| self.failed(error))?;
         self.held += rows.get_array_memory_size();
-        if self.partitioned && self.held > OPEN_PARTITIONS_BYTES {
-            let next = DeltaWriter::new(self.table.object_store(), self.config.clone());
-            let full = std::mem::replace(&mut self.writer, next);
-            self.held = 0;
-            self.written.extend(full.close().await.map_err(|error| self.failed(error))?);
+        if !self.partition_by.is_empty() && self.held > OPEN_PARTITIONS_BYTES {
+            self.next_files().await?;
         }
+        Ok(())
+    }
+
+    /// Closes the files that are open.
+    async fn next_files(&mut self) -> Result<(), LoadError> {
+        let next = writer(self.table, &self.schema, &self.partition_by, &self.not_numbers);
+        let full = std::mem::replace(&mut self.writer, next);
+        self.held = 0;
+        self.written.extend(full.close().await.map_err(|error| self.failed(error))?);
         Ok(())
     }
 
@@ -92,6 +103,10 @@ impl<'a> DataFiles<'a> {
         let table = self.table.uri();
         let rest = self.writer.close().await.map_err(|error| LoadError::table(table, "write data files of", error))?;
         self.written.extend(rest);
+        if let Err(error) = describe(self.table, &self.columns, &mut self.written).await {
+            self.table.delete_files(&self.written).await;
+            return Err(error);
+        }
         if let Some(made_of) = made_of {
             for file in &mut self.written {
                 file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(made_of.to_owned()));
@@ -111,4 +126,53 @@ impl<'a> DataFiles<'a> {
     fn failed(&self, error: deltalake::DeltaTableError) -> LoadError {
         LoadError::table(self.table.uri(), "write data files of", error)
     }
+}
+
+/// Writes data files of a table. Of columns with values that are no number they have no bounds.
+fn writer(table: &Table, schema: &SchemaRef, partition_by: &[String], not_numbers: &NotNumbers) -> DeltaWriter {
+    let settings = table.state().map(DeltaTableState::table_config);
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+    for path in not_numbers.paths() {
+        properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
+    }
+    let config = WriterConfig::new(
+        Arc::clone(schema),
+        partition_by.to_vec(),
+        Some(properties.build()),
+        settings.map(TablePropertiesExt::target_file_size),
+        None,
+        // Its bounds of decimals are rounded, and too tight. Ours are of the files' footers.
+        DataSkippingNumIndexedCols::NumColumns(0),
+        None,
+    );
+    DeltaWriter::new(table.object_store(), config)
+}
+
+/// Gives files that were just written their statistics.
+async fn describe(table: &Table, columns: &[StructField], files: &mut [Add]) -> Result<(), LoadError> {
+    let failed = |error| LoadError::table(table.uri(), "read the data files just written to", error);
+    let (store, indexed, columns) = (table.object_store(), indexed(table), columns.iter().collect::<Vec<_>>());
+    let mut places = Vec::new();
+    for file in files.iter() {
+        let at = Path::parse(&file.path).map_err(|error| failed(ObjectStoreError::from(error).into()))?;
+        places.push((at, u64::try_from(file.size).map_err(|error| failed(DeltaTableError::generic(error)))?));
+    }
+    let reads = places.into_iter().map(|(at, size)| {
+        let store = ObjectStoreRef::clone(&store);
+        async move { read_footer(store.as_ref(), &at, size).await }
+    });
+    let mut footers = stream::iter(reads).buffered(FOOTERS_AT_ONCE);
+    for file in files {
+        let Some(footer) = footers.try_next().await.map_err(failed)? else { break };
+        let footer = Footer::new(&footer);
+        let rows = footer.rows().unwrap_or_default();
+        // What has values that are no number has no bounds in the footer.
+        let statistics = statistics(&footer, rows, &columns, &indexed, &NotNumbers::default());
+        let statistics = statistics.map_err(|error| failed(error.into()))?;
+        file.stats = Some(statistics);
+    }
+    Ok(())
 }

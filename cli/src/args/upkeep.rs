@@ -86,6 +86,9 @@ pub(crate) struct MaintainArgs {
     /// Age from which small data files are merged, as 36h or 14d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time_span)]
     pub(crate) compact_after: Duration,
+    /// Compare the statistics in the log with the data files, and replace those that exclude values of a file
+    #[arg(long)]
+    pub(crate) fix_statistics: bool,
     /// How long data files are kept that the table no longer names, as 36h or 14d, from 1h [default: the table's
     /// delta.deletedFileRetentionDuration, 7d unless set]
     #[arg(long, value_name = "TIME", value_parser = retention)]
@@ -107,6 +110,11 @@ unfinished go once they are as old. Of finished jobs, chunks and staged notes go
 job, manifest, receipts and quarantine stay.
 
 With --compact, data files of less than half of delta.targetFileSize (100 MiB unless set) that are older than --compact-after are merged, those of one partition and, with within-jobs, of one job: such a job can be undone, and replaced by a later drop, all the same. Readers see the same rows before and after; the files that were merged go with the vacuum, once nobody can need them.
+
+With --fix-statistics, the footer of every data file is read, and its float columns, since only the values tell whether one is \
+not a number. Readers skip files by these statistics, so a bound that is too tight hides rows. A wrong bound, null count or row \
+count is replaced by that of the footer, or removed if the log has no form for it; the output names file, column, value before \
+and after. Bounds that a footer neither proves nor refutes are left alone and listed. Files with deleted rows are skipped.
 
 Nothing else adds a version to the table. All of it may run beside workers, twice at once, and again after it was cut off.";
 

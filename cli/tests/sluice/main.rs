@@ -32,6 +32,7 @@ mod resume;
 mod s3;
 mod shim;
 mod simulator;
+mod statistics;
 mod support;
 mod tune;
 mod types;

@@ -23,6 +23,7 @@ pub(crate) const WITHIN: Maintenance = Maintenance {
     vacuum: Vacuum::Off,
     compact: Compaction::WithinJobs,
     compact_after: Duration::ZERO,
+    fix_statistics: false,
     keep_jobs: None,
     dry_run: false,
 };

@@ -26,6 +26,7 @@ const NOTHING: Maintenance = Maintenance {
     vacuum: Vacuum::Off,
     compact: Compaction::Off,
     compact_after: Duration::ZERO,
+    fix_statistics: false,
     keep_jobs: None,
     dry_run: false,
 };

@@ -1,0 +1,264 @@
+//! Statistics in the log that exclude values of their files are replaced. This adds versions to the table, and neither adds nor
+//! takes a row: the log has a file once more, with other statistics, which take the place of those before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType as ArrowType;
+use deltalake::kernel::transaction::CommitData;
+use deltalake::kernel::{Action, Add, CommitInfo, PrimitiveType, Snapshot, StructField};
+use deltalake::logstore::ObjectStoreRef;
+use deltalake::protocol::DeltaOperation;
+use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaResult, DeltaTableError, Path};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use shared::{Backoff, Location};
+
+use super::Maintenance;
+use crate::LoadContext;
+use crate::commit::{Loss, limits, loss};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::statistics::{
+    Corrected, FileStatistics, FixedValue, Footer, Leaf, NotNumbers, correct, find_not_numbers, read_footer,
+    statistics, value_of,
+};
+use crate::write::indexed;
+
+/// Files that are looked into at once.
+const AT_ONCE: usize = 8;
+
+/// Most files of one commit: an entry of the log is read by everyone.
+const MOST_FILES: usize = 1000;
+
+/// What such a commit is called, as other writers call it.
+const OPERATION: &str = "COMPUTE STATISTICS";
+
+/// What became of wrong statistics, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FixedStatistics {
+    /// Files whose statistics were compared with their footers.
+    pub checked: u64,
+    /// Files that were left alone: some of their rows are deleted, or the log has their path in a form that is not written here.
+    pub skipped: u64,
+    /// Files whose statistics were wrong.
+    pub files: Vec<FixedFile>,
+    /// Columns of which the log has bounds that footers neither prove nor refute, and in how many files. They are left alone.
+    pub unproven: BTreeMap<String, u64>,
+}
+
+/// A file whose statistics were wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FixedFile {
+    /// Its path in the table.
+    pub path: String,
+    /// What changed.
+    pub values: Vec<FixedValue>,
+}
+
+/// A file with the statistics that it is to have, and those that it had.
+#[derive(Debug)]
+struct Fix {
+    add: Add,
+    had: Option<String>,
+    fixed: FixedFile,
+}
+
+/// What a look at a file gave.
+#[derive(Debug, Default)]
+struct Examined {
+    /// All statistics, if some were wrong.
+    right: Option<String>,
+    values: Vec<FixedValue>,
+    unproven: Vec<String>,
+}
+
+/// Replaces wrong statistics.
+pub(super) async fn fix(
+    context: &LoadContext,
+    table: &Location,
+    asked: &Maintenance,
+) -> Result<Option<FixedStatistics>, LoadError> {
+    if !asked.fix_statistics {
+        return Ok(None);
+    }
+    let no_table = || LoadError::NoSuchTable { table: table.clone() };
+    let mut head = open(context, table).await?.ok_or_else(no_table)?;
+    let state = head.state().cloned().ok_or_else(no_table)?;
+    let failed = |error| LoadError::table(table, "read the statistics of", error);
+    let (indexed, partitions) = (indexed(head.table()), state.metadata().partition_columns().to_vec());
+    let schema = state.schema();
+    let columns: Vec<&StructField> = schema.fields().filter(|field| !partitions.contains(field.name())).collect();
+    let leaves = indexed.leaves(&columns);
+    let (files, skipped) = files(&head, &state).await.map_err(failed)?;
+    let mut fixed = FixedStatistics { skipped, ..FixedStatistics::default() };
+    let store = head.table().object_store();
+    let looks = files.into_iter().map(|(add, at)| {
+        let (store, leaves) = (&store, &leaves);
+        let whole = |footer: &Footer<'_>, not_numbers: &NotNumbers| {
+            let rows = footer.rows().unwrap_or_default();
+            statistics(footer, rows, &columns, &indexed, not_numbers)
+        };
+        async move { examine(store, &add, &at, leaves, whole).await.map(|examined| (add, examined)) }
+    });
+    let mut looks = std::pin::pin!(stream::iter(looks).buffered(AT_ONCE));
+    let mut fixes = Vec::new();
+    while let Some((add, examined)) = looks.try_next().await.map_err(failed)? {
+        fixed.checked += 1;
+        for column in examined.unproven {
+            *fixed.unproven.entry(column).or_default() += 1;
+        }
+        let Some(right) = examined.right else { continue };
+        tracing::info!(%table, file = add.path, asked.dry_run, "statistics to be fixed");
+        let of_file = FixedFile { path: add.path.clone(), values: examined.values };
+        let had = add.stats.clone();
+        fixes.push(Fix { add: Add { stats: Some(right), data_change: false, ..add }, had, fixed: of_file });
+        if fixes.len() == MOST_FILES {
+            fixed.files.extend(commit(context, &mut head, std::mem::take(&mut fixes), asked.dry_run).await?);
+        }
+    }
+    fixed.files.extend(commit(context, &mut head, fixes, asked.dry_run).await?);
+    Ok(Some(fixed))
+}
+
+/// The files of a version whose statistics can be replaced, and how many more there are.
+///
+/// A file that some rows are deleted of would get them back by an entry without its deletion vector. One whose path the log
+/// has in another form than we write would be in the table twice.
+async fn files(head: &Head, state: &DeltaTableState) -> DeltaResult<(Vec<(Add, Path)>, u64)> {
+    let log_store = head.table().log_store();
+    let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
+    let mut batches = snapshot.files(log_store.as_ref(), None);
+    let mut known = HashSet::new();
+    while let Some(batch) = batches.try_next().await? {
+        take_paths(&batch, &mut known)?;
+    }
+    let (mut files, mut skipped) = (Vec::new(), 0);
+    let mut views = snapshot.file_views(log_store.as_ref(), None);
+    while let Some(view) = views.try_next().await? {
+        #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+        let add = view.add_action();
+        if add.deletion_vector.is_some() || !known.contains(&written_path(&add)?) {
+            skipped += 1;
+        } else {
+            files.push((add, view.object_store_path()));
+        }
+    }
+    Ok((files, skipped))
+}
+
+/// Takes the paths of files as the log has them.
+fn take_paths(batch: &RecordBatch, known: &mut HashSet<String>) -> DeltaResult<()> {
+    let paths = batch.column_by_name("path").ok_or_else(|| DeltaTableError::generic("files without paths"))?;
+    let paths = cast(paths, &ArrowType::Utf8)?;
+    known.extend(paths.as_string::<i32>().iter().flatten().map(str::to_owned));
+    Ok(())
+}
+
+/// The path of a file as it is written into the log.
+fn written_path(add: &Add) -> DeltaResult<String> {
+    let written = serde_json::to_value(Add { stats: None, ..add.clone() })?;
+    Ok(written["path"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Compares the statistics of a file with its footer. `whole` makes statistics of a file that has none.
+async fn examine(
+    store: &ObjectStoreRef,
+    add: &Add,
+    at: &Path,
+    leaves: &[Leaf<'_>],
+    whole: impl Fn(&Footer<'_>, &NotNumbers) -> Result<String, serde_json::Error>,
+) -> DeltaResult<Examined> {
+    let size = u64::try_from(add.size).map_err(DeltaTableError::generic)?;
+    let read = read_footer(store.as_ref(), at, size).await?;
+    let footer = Footer::new(&read);
+    let of_log = add.stats.as_deref().and_then(|stats| FileStatistics::parse(stats).ok());
+    let has_bound = |leaf: &Leaf<'_>| {
+        of_log
+            .as_ref()
+            .is_none_or(|log| value_of(&log.min_values, &leaf.path).or(value_of(&log.max_values, &leaf.path)).is_some())
+    };
+    // Only the values themselves tell whether there is one that is no number.
+    let floats = leaves.iter().filter(|leaf| matches!(leaf.kind, PrimitiveType::Float | PrimitiveType::Double));
+    let floats = floats.filter(|leaf| has_bound(leaf)).filter_map(|leaf| footer.leaf(&leaf.path)).collect();
+    let not_numbers = find_not_numbers(store, at, read.clone(), floats).await?;
+    let Some(mut log) = of_log else {
+        let right = whole(&footer, &not_numbers)?;
+        return Ok(Examined {
+            values: vec![FixedValue::all(add.stats.clone(), &right)],
+            right: Some(right),
+            ..Examined::default()
+        });
+    };
+    let Corrected { values, unproven } = correct(&mut log, &footer, leaves, &not_numbers)?;
+    let right = if values.is_empty() { None } else { Some(log.json()?) };
+    Ok(Examined { right, values, unproven })
+}
+
+/// Puts versions that have the files with their new statistics, as long as the files are in the table as they were; gives those
+/// that were fixed. A dry run puts nothing.
+async fn commit(
+    context: &LoadContext,
+    head: &mut Head,
+    mut fixes: Vec<Fix>,
+    dry_run: bool,
+) -> Result<Vec<FixedFile>, LoadError> {
+    let mut backoff = Backoff::new(&limits(context));
+    let mut attempts = 1;
+    while !dry_run && !fixes.is_empty() {
+        let actions = fixes.iter().map(|fix| Action::Add(fix.add.clone()));
+        let actions = std::iter::once(Action::CommitInfo(info())).chain(actions).collect();
+        // The library has no operation of its own for this; what the commit is called, its info says.
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        let data = CommitData::new(actions, operation, HashMap::new(), Vec::new());
+        let Err(error) = head.put(&data).await else { break };
+        if loss(&error) == Loss::Refused {
+            return Err(LoadError::table(head.table().uri(), "commit to", error));
+        }
+        let Some(wait) = backoff.next_wait() else {
+            let (table, source) =
+                (head.table().uri().clone(), LoadError::table(head.table().uri(), "commit to", error));
+            return Err(LoadError::Contention { table, attempts, source: Some(Box::new(source)) });
+        };
+        tokio::time::sleep(wait).await;
+        head.reopen(&context.delta).await?;
+        if retain(head, &mut fixes).await? {
+            break;
+        }
+        attempts += 1;
+    }
+    Ok(fixes.into_iter().map(|fix| fix.fixed).collect())
+}
+
+/// Leaves out files that others removed or changed; gives whether the files that are left are fixed already, by a put that was
+/// taken for lost.
+async fn retain(head: &Head, fixes: &mut Vec<Fix>) -> Result<bool, LoadError> {
+    let failed = |error| LoadError::table(head.table().uri(), "read the statistics of", error);
+    let Some(state) = head.state() else {
+        fixes.clear();
+        return Ok(true);
+    };
+    let (files, _) = files(head, state).await.map_err(failed)?;
+    let now: HashMap<String, Option<String>> = files.into_iter().map(|(add, _)| (add.path, add.stats)).collect();
+    let is_fixed = |fix: &Fix| now.get(&fix.add.path) == Some(&fix.add.stats);
+    if fixes.iter().any(is_fixed) {
+        // All were in one commit.
+        fixes.retain(is_fixed);
+        return Ok(true);
+    }
+    fixes.retain(|fix| now.get(&fix.add.path) == Some(&fix.had));
+    Ok(false)
+}
+
+fn info() -> CommitInfo {
+    CommitInfo {
+        timestamp: Some(crate::log::now()),
+        operation: Some(OPERATION.to_owned()),
+        operation_parameters: Some(HashMap::new()),
+        is_blind_append: Some(false),
+        ..CommitInfo::default()
+    }
+}
