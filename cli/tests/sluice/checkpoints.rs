@@ -78,6 +78,9 @@ cut()"#,
 
 /// A checkpoint by version 2 of the format, as Spark writes it: `UUID` in its name, files in a sidecar.
 const SIDECARS: &str = r#"
+def with_maps(value, key=None):
+    if isinstance(value, list) and key in ("configuration", "options"): return dict(value)
+    return {key: with_maps(one, key) for key, one in value.items()} if isinstance(value, dict) else value
 def sidecars(as_json):
     table = deltalake.DeltaTable("t")
     table.alter.add_feature(deltalake.TableFeatures.V2Checkpoint, allow_protocol_versions_increase=True)
@@ -91,27 +94,18 @@ def sidecars(as_json):
         if isinstance(value, dict): return {key: lean(one) for key, one in value.items() if one is not None}
         return [lean(one) for one in value] if isinstance(value, list) else value
     actions = [lean(row) for row in rows.filter(pa.array([not one for one in is_file])).to_pylist()]
-    for action in actions:
-        for body in action.values():
-            for key in ("configuration", "options"):
-                if isinstance(body.get(key), list): body[key] = dict(body[key])
     version = int(made.name[:20])
     actions = [action for action in actions if "checkpointMetadata" not in action]
     actions.append({"checkpointMetadata": {"version": version}})
     actions.append({"sidecar": {"path": sidecar.name, "sizeInBytes": sidecar.stat().st_size, "modificationTime": 1}})
-    actions = [{key: body for key, body in action.items() if key != "format"} for action in actions]
     made.unlink()
     name = f"{version:020}.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11"
     if as_json:
-        (log / f"{name}.json").write_text("\n".join(json.dumps(action) for action in actions))
+        (log / f"{name}.json").write_text("\n".join(json.dumps(with_maps(action)) for action in actions))
     else:
         types = {field.name: field.type for field in rows.schema if field.name not in ("add", "remove")}
         types["checkpointMetadata"] = pa.struct([("version", pa.int64())])
         types["sidecar"] = pa.struct([("path", pa.string()), ("sizeInBytes", pa.int64()), ("modificationTime", pa.int64())])
-        for action in actions:
-            for body in action.values():
-                for key in ("configuration", "options"):
-                    if isinstance(body.get(key), dict): body[key] = list(body[key].items())
         pq.write_table(pa.Table.from_pylist(actions, schema=pa.schema(types.items())), log / f"{name}.parquet")
     (log / "_last_checkpoint").unlink()
     for entry in log.glob("*.json"):
