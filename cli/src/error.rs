@@ -1,5 +1,6 @@
 //! Why a command did not do what it was asked for, and how it says so.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
@@ -39,7 +40,7 @@ pub(crate) enum CliError {
     #[error("cannot use the work area")]
     WorkArea(#[source] StorageError),
     #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
-    Chunks { count: usize, first: String, committed: u64 },
+    Chunks { count: usize, first: String, hint: Option<String>, committed: u64 },
     #[error("receipts name chunks that table {table} does not have, though these were taken back")]
     TableLost { table: String },
     #[error("job {job_id} was loaded, but others took out what it added: {}", held(.holding, *.committed))]
@@ -186,7 +187,17 @@ impl CliError {
     }
 
     /// What may help.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<Cow<'_, str>> {
+        let of_cause = match self {
+            Self::Chunks { hint, .. } => hint.as_deref().map(Cow::Borrowed),
+            Self::Table(error) | Self::Maintain(error) => error.hint().map(Cow::Owned),
+            _ => None,
+        };
+        of_cause.or_else(|| self.hint_on_jobs().map(Cow::Borrowed))
+    }
+
+    /// What may help with jobs.
+    fn hint_on_jobs(&self) -> Option<&'static str> {
         match self {
             Self::NoTable => Some("say --table TABLE_URI or set TABLE_URI; or say --work-dir DIR"),
             Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } | Self::ReplayStopped { .. } => {

@@ -90,7 +90,12 @@ impl Line {
         match failed.first() {
             Some(first) => {
                 let committed = self.count_loaded(&outcome).await?;
-                Err(CliError::Chunks { count: failed.len() + dead, first: first.clone(), committed })
+                // A reason ends with its advice, where there is some.
+                let (first, hint) = match first.split_once("; hint: ") {
+                    Some((first, hint)) => (first.to_owned(), Some(hint.to_owned())),
+                    None => (first.clone(), None),
+                };
+                Err(CliError::Chunks { count: failed.len() + dead, first, hint, committed })
             }
             None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
                 Err(CliError::Stopped { committed: self.count_loaded(&outcome).await? })

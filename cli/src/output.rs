@@ -41,12 +41,12 @@ impl Output {
         let chain = error_chain(error);
         let hint = error.hint();
         let mut lines = format!("error: {}", one_line(&chain));
-        if let Some(hint) = hint {
+        if let Some(hint) = &hint {
             lines.push_str("\nhint: ");
             lines.push_str(&one_line(hint));
         }
         if self.json && !error.has_result() {
-            let document = ErrorDocument { error: &chain, hint, exit_status: error.exit_code() };
+            let document = ErrorDocument { error: &chain, hint: hint.as_deref(), exit_status: error.exit_code() };
             if let Err(error) = Self::json_line(&document) {
                 lines.push_str("\nerror: ");
                 lines.push_str(&one_line(&error_chain(&error)));

@@ -159,10 +159,18 @@ impl Pollers {
                 reasons.lock().unwrap_or_else(PoisonError::into_inner).push(reason.clone());
                 return self.acknowledge(message).await;
             }
-            Verdict::Retry { reason, .. } => {
+            Verdict::Retry { reason, after, .. } => {
                 retried.fetch_add(1, Ordering::Relaxed);
-                let after_seconds = verdict.rest(receives).unwrap_or_default().as_secs();
-                tracing::warn!(message_id, receives, reason, after_seconds, "to be tried again");
+                let is_embedded = self.put_back.is_none();
+                let rest =
+                    if is_embedded { (*after).min(EMBEDDED_REST) } else { verdict.rest(receives).unwrap_or_default() };
+                let after_seconds = rest.as_secs();
+                if is_embedded && receives > 1 {
+                    // Who looks at the screen has read why.
+                    tracing::info!(message_id, receives, reason, after_seconds, "to be tried again");
+                } else {
+                    tracing::warn!(message_id, receives, reason, after_seconds, "to be tried again");
+                }
             }
             Verdict::Reject { reason } => {
                 rejected.fetch_add(1, Ordering::Relaxed);

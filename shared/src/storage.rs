@@ -1,5 +1,6 @@
 //! Objects at rest: one trait before S3 and the local file system.
 
+mod first_wins;
 mod local;
 mod location;
 mod s3;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
+pub use first_wins::{FirstWins, NAMES as FIRST_WINS_NAMES, first_wins, is_own_server};
 pub use local::LocalStorage;
 pub use location::{Location, LocationError};
 pub use s3::S3Storage;
@@ -93,6 +95,20 @@ pub enum StorageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no such bucket: a mistake in the settings, not an absent object.
+    #[error("cannot use {at}: there is no bucket {}", at.bucket())]
+    NoBucket {
+        /// The object in it.
+        at: Location,
+    },
+    /// The store lets a put win that was to fail, since the object is there.
+    #[error("{at} cannot be written: server {endpoint} ignores If-None-Match, so that writers overwrite each other")]
+    NotExclusive {
+        /// The object that was to be written.
+        at: Location,
+        /// Where the server is.
+        endpoint: String,
+    },
     /// The store did not do its work; the same call may succeed later.
     #[error("could not {action} {at}")]
     Unavailable {
@@ -116,6 +132,10 @@ pub enum StorageError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+/// What helps with a store that lets several writers win.
+pub const NOT_EXCLUSIVE_HINT: &str =
+    "keep tables and work areas on S3, on a server that heeds If-None-Match, or on a local disk; nothing was loaded";
 
 /// Bytes that a buffer has free behind a range that was read into it: room to complete a record that ends with the next range.
 const ROOM_BYTES: usize = 16 << 10;

@@ -38,15 +38,17 @@ pub fn init_logs(format: LogFormat, level: Level) {
 
 fn own(level: Level) -> Targets {
     let ours = ["sluice", "splitter", "worker", "shared"].map(|name| (name, level));
-    Targets::new().with_target("lambda_runtime", Level::INFO).with_targets(ours)
+    // A table's store that does not answer is asked again for minutes, and nobody else could tell.
+    let others = [("lambda_runtime", Level::INFO), ("object_store::client::retry", Level::INFO)];
+    Targets::new().with_targets(others).with_targets(ours)
 }
 
-/// An error and its causes on one line, each said once.
+/// An error and its causes on one line, each said once, without the backtraces that some libraries put into their texts.
 pub fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = said(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
+        let said = said(error);
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);
@@ -54,6 +56,27 @@ pub fn error_chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+fn said(error: &dyn Error) -> String {
+    let text = error.to_string();
+    if !text.lines().any(is_frame) {
+        return text;
+    }
+    text.lines()
+        .filter(|line| !is_frame(line))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Whether a line is one of a backtrace: `12: function`, or `at file:line:column`.
+fn is_frame(line: &str) -> bool {
+    let line = line.trim_start();
+    let is_numbered = line.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    let is_place = line.strip_prefix("at ").is_some_and(|at| at.rsplit(':').take(2).all(|n| n.parse::<u32>().is_ok()));
+    is_numbered || is_place
 }
 
 /// What one call of a worker did, as a line of the embedded metric format of `CloudWatch`, which becomes metrics of namespace
@@ -86,6 +109,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn backtraces_are_no_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("too deep\n   0: a::b\n  41: c::d\n             at /lib/box.rs:2240:9\n")]
+        struct Inner;
+        #[derive(Debug, thiserror::Error)]
+        #[error("Kernel error: {0}")]
+        struct Outer(#[source] Inner);
+        assert_eq!(error_chain(&Outer(Inner)), "Kernel error: too deep");
+    }
 
     #[test]
     fn a_line_of_metrics() {

@@ -13,6 +13,8 @@ pub enum Verdict {
         reason: String,
         /// How long to leave the message alone.
         after: Duration,
+        /// Receives after which it is rejected all the same, for it will hardly pass; none for as many as the queue allows.
+        most_receives: Option<u32>,
     },
     /// It cannot succeed as things are: a person has to look, so the message is on its way to the dead letters.
     Reject {
@@ -42,6 +44,15 @@ impl Verdict {
         }
     }
 
+    /// What stands at the `receives`-th receive.
+    #[must_use]
+    pub fn at_receive(self, receives: u32) -> Self {
+        match self {
+            Self::Retry { reason, most_receives: Some(most), .. } if receives >= most => Self::Reject { reason },
+            verdict => verdict,
+        }
+    }
+
     /// Why the message is not done; none when it is.
     pub fn reason(&self) -> Option<&str> {
         match self {
@@ -58,12 +69,22 @@ mod tests {
     #[test]
     fn a_failure_that_lasts_gets_its_time() {
         let rests = |after| {
-            let verdict = Verdict::Retry { reason: String::new(), after: Duration::from_secs(after) };
+            let after = Duration::from_secs(after);
+            let verdict = Verdict::Retry { reason: String::new(), after, most_receives: None };
             [1, 2, 3, 4, 9].map(|receives| verdict.rest(receives).unwrap().as_secs())
         };
         assert_eq!(rests(10), [10, 40, 160, 640, 900]);
         assert_eq!(rests(1000), [1000; 5]);
         assert_eq!(rests(0), [0; 5], "what is handed back comes at once");
         assert_eq!(Verdict::Done.rest(1), None);
+    }
+
+    #[test]
+    fn what_will_hardly_pass_is_rejected_in_the_end() {
+        let verdict = |most_receives| Verdict::Retry { reason: "r".to_owned(), after: Duration::ZERO, most_receives };
+        let rejected = Verdict::Reject { reason: "r".to_owned() };
+        assert_eq!(verdict(Some(2)).at_receive(1), verdict(Some(2)));
+        assert_eq!(verdict(Some(2)).at_receive(2), rejected);
+        assert_eq!(verdict(None).at_receive(99), verdict(None));
     }
 }

@@ -173,6 +173,7 @@ impl SplitError {
             | Self::Table(StorageError::Denied { .. }) => {
                 Some("check the permissions of the user or role that runs this")
             }
+            Self::WorkArea(StorageError::NotExclusive { .. }) => Some(shared::NOT_EXCLUSIVE_HINT),
             Self::OtherEncoder { .. } => {
                 Some("let that version finish the job; or undo what is loaded of it, and say --again")
             }

@@ -149,7 +149,7 @@ pub async fn handle_message(context: &HandlerContext, message: &Message) -> Verd
     work.await.unwrap_or_else(|panic| {
         let reason = error_chain(&panic);
         tracing::error!(message_id = message.id, reason, "the splitter has a bug");
-        Verdict::Retry { reason, after: RETRY_AFTER }
+        Verdict::Retry { reason, after: RETRY_AFTER, most_receives: None }
     })
 }
 
@@ -273,17 +273,19 @@ fn reason(error: &SplitError) -> String {
 /// What a message is to be answered whose object could not be split: the one place that tells what may pass from what a
 /// person has to look at. `announced` says that S3 itself told of the object, so that its absence is no mistake.
 fn verdict(error: &SplitError, announced: bool) -> Verdict {
-    let retry = |after| Verdict::Retry { reason: reason(error), after };
+    let retry = |after| Verdict::Retry { reason: reason(error), after, most_receives: None };
     match error {
         SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
         SplitError::Source(StorageError::NotFound { .. })
         | SplitError::BadInput(_)
         | SplitError::TooManyBad(_)
         | SplitError::OtherEncoder { .. }
-        | SplitError::WorkArea(StorageError::Malformed { .. })
+        | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })
         | SplitError::Table(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
-        SplitError::Source(StorageError::Denied { .. })
+        SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        | SplitError::WorkArea(StorageError::NoBucket { .. })
+        | SplitError::Table(StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. })
         | SplitError::Table(StorageError::Denied { .. })
         | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),

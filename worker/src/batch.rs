@@ -70,7 +70,8 @@ pub(crate) fn by_table(chunks: Vec<RoutedChunk>, answers: &mut Answers) -> Vec<(
             Some(same) if same.at == chunk.at => same.messages.extend(chunk.messages),
             Some(same) => {
                 let reason = format!("{} is the same chunk of the same job, and is loaded first", same.at);
-                answers.give(&chunk.messages, &Verdict::Retry { reason, after: Duration::from_secs(1) });
+                let again = Verdict::Retry { reason, after: Duration::from_secs(1), most_receives: None };
+                answers.give(&chunk.messages, &again);
             }
             None => known.push(chunk),
         }

@@ -20,7 +20,7 @@ use shared::{Backoff, BackoffSettings, JobId, Location};
 
 use crate::LoadContext;
 use crate::commit_info::{commit_data, loaded};
-use crate::error::LoadError;
+use crate::error::{LoadError, Patience};
 use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
 use crate::plan::Comparison;
@@ -69,7 +69,7 @@ impl<'a> Commit<'a> {
 
     async fn attempts(mut self) -> Self {
         let mut backoff = Backoff::new(&limits(self.context));
-        let mut attempts = 1;
+        let (mut attempts, mut patience) = (1, Patience::default());
         while !self.open.is_empty() {
             let began = Instant::now();
             let mut ended = self.attempt().await;
@@ -81,10 +81,11 @@ impl<'a> Commit<'a> {
             if self.open.is_empty() {
                 break;
             }
+            let is_hopeless = ended.as_ref().is_err_and(|error| !patience.bears(error));
             match ended {
                 // Once something was put, only this attempt knows which data files may be in the table.
-                Err(error) if !error.may_pass() && self.terms.is_shared && self.is_first => return self,
-                Err(error) if !error.may_pass() => return self.give_up(&error).await,
+                Err(_) if is_hopeless && self.terms.is_shared && self.is_first => return self,
+                Err(error) if is_hopeless => return self.give_up(&error).await,
                 ended => {
                     let wait = match ended {
                         Ok(_) if was_refused && self.offer().await => backoff.next_wait_about(2 * attempt),

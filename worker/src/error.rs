@@ -1,19 +1,25 @@
 //! Why a chunk is not in its table, and what follows from it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use deltalake::kernel::transaction::TransactionError;
-use deltalake::{DeltaTableError, ObjectStoreError};
+use deltalake::DeltaTableError;
 use parquet::errors::ParquetError;
-use shared::{ChunkTaskError, CompletionError, JobId, Location, NoticeError, Seal, StorageError, Verdict, error_chain};
+use shared::{
+    ChunkTaskError, CompletionError, JobId, Location, NOT_EXCLUSIVE_HINT, NoticeError, Seal, StorageError, Verdict,
+    error_chain,
+};
 
 use crate::maintain::LEAST_RETENTION;
+use crate::outlook::Outlook;
 
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// The same where permissions are to be mended.
+/// The same where permissions are to be mended, or room is to be made.
 const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
+
+/// The same where the program failed.
+const RETRY_BUG_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +117,24 @@ pub enum LoadError {
         table: Location,
         /// What stands in the way.
         reason: String,
+    },
+    /// There can be no table with these columns.
+    #[error("table {table} cannot have the columns of the data: {reason}")]
+    NoSuchColumns {
+        /// The table.
+        table: Location,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// Of two writers of the same version both would win.
+    #[error(
+        "table {table} cannot be written to: server {endpoint} ignores If-None-Match, so that commits overwrite each other"
+    )]
+    NotExclusive {
+        /// The table.
+        table: Location,
+        /// Where its store is.
+        endpoint: String,
     },
     /// The table holds rows of this job that were cut in another way.
     #[error("job {job} is in table {table} already, cut in another way")]
@@ -250,6 +274,20 @@ impl LoadError {
                 "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
                  `sluice maintain --checkpoint` writes a new checkpoint"
             }
+            Self::NotExclusive { .. } | Self::Storage(StorageError::NotExclusive { .. }) => NOT_EXCLUSIVE_HINT,
+            Self::NoSuchColumns { .. } => {
+                "SQL can leave such a column out, or flatten it: --sql with sluice ingest, TRANSFORM_SQL in a deployment"
+            }
+            Self::Table { .. } | Self::Storage(_) => match self.outlook() {
+                Outlook::Full => {
+                    "make room there, or raise the quota; what is loaded stays, and the rest is loaded then"
+                }
+                Outlook::Denied => {
+                    "whoever runs this has to be allowed to list, read, write and delete there: check credentials and permissions"
+                }
+                Outlook::ReadOnly => "it lies on a file system that is mounted read-only",
+                Outlook::Passes | Outlook::Soon | Outlook::Never => return None,
+            },
             _ => return None,
         };
         Some(hint.to_owned())
@@ -263,41 +301,35 @@ impl LoadError {
         }
     }
 
-    /// What a driver is to do: the one place that tells what may pass from what a person has to look at.
+    /// What a driver is to do.
     pub fn verdict(&self) -> Verdict {
         let reason = self.reason();
         if matches!(self, Self::Undone { .. }) {
             // Somebody decided that this chunk is not to be there, so there is nothing left to do for it.
             tracing::warn!(reason, "chunk left out");
             Verdict::Done
-        } else if self.may_pass() {
-            Verdict::Retry { reason, after: RETRY_AFTER }
-        } else if self.is_denied() {
-            Verdict::Retry { reason, after: RETRY_DENIED_AFTER }
+        } else if matches!(self, Self::Bug { .. }) {
+            // A second time, for it may have been something else; not for as long as a store would get.
+            Verdict::Retry { reason, after: RETRY_BUG_AFTER, most_receives: Some(2) }
         } else {
-            Verdict::Reject { reason }
+            match self.outlook() {
+                Outlook::Passes | Outlook::Soon => Verdict::Retry { reason, after: RETRY_AFTER, most_receives: None },
+                Outlook::Full | Outlook::Denied => {
+                    Verdict::Retry { reason, after: RETRY_DENIED_AFTER, most_receives: None }
+                }
+                Outlook::ReadOnly | Outlook::Never => Verdict::Reject { reason },
+            }
         }
     }
 
-    /// Whether permissions stand in the way, which are mended, or take effect, while messages wait.
-    fn is_denied(&self) -> bool {
-        use ObjectStoreError::{PermissionDenied, Unauthenticated};
+    /// Whether it may succeed when it is tried again.
+    pub(crate) fn outlook(&self) -> Outlook {
         match self {
-            Self::Storage(StorageError::Denied { .. }) => true,
-            Self::Missing { source, .. } => matches!(**source, StorageError::Denied { .. }),
-            Self::Table { source, .. } => matches!(
-                source.as_ref(),
-                DeltaTableError::ObjectStore { source: PermissionDenied { .. } | Unauthenticated { .. } }
-            ),
-            _ => false,
-        }
-    }
-
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Storage(error) => matches!(error, StorageError::Unavailable { .. } | StorageError::Changed { .. }),
-            Self::Table { source, .. } => delta_may_pass(source),
-            Self::Contention { .. } | Self::Bug { .. } | Self::Notice(_) => true,
+            Self::Storage(error) => Outlook::of_storage(error),
+            Self::Missing { source, .. } if matches!(**source, StorageError::Denied { .. }) => Outlook::Denied,
+            Self::Table { source, .. } => Outlook::of_table(source),
+            Self::Contention { .. } | Self::Notice(_) => Outlook::Passes,
+            Self::Bug { .. } => Outlook::Soon,
             Self::Message { .. }
             | Self::Stray { .. }
             | Self::NoTable { .. }
@@ -308,42 +340,44 @@ impl LoadError {
             | Self::Unfit { .. }
             | Self::BadRow { .. }
             | Self::Unsupported { .. }
+            | Self::NoSuchColumns { .. }
+            | Self::NotExclusive { .. }
             | Self::Sealed { .. }
             | Self::Undone { .. }
             | Self::Unknown { .. }
             | Self::NoSuchTable { .. }
             | Self::Retention { .. }
             | Self::Log { .. }
-            | Self::Mingled { .. } => false,
+            | Self::Mingled { .. } => Outlook::Never,
         }
     }
 }
 
-/// Whether the same call on the table may succeed later.
-fn delta_may_pass(error: &DeltaTableError) -> bool {
-    use DeltaTableError as E;
-    match error {
-        E::ObjectStore { source } => !matches!(
-            source,
-            ObjectStoreError::PermissionDenied { .. }
-                | ObjectStoreError::Unauthenticated { .. }
-                | ObjectStoreError::NotSupported { .. }
-                | ObjectStoreError::NotImplemented { .. }
-        ),
-        E::Transaction { source } => !matches!(
-            source,
-            TransactionError::UnsupportedTableFeatures(_)
-                | TransactionError::TableFeaturesRequired(_)
-                | TransactionError::DeltaTableAppendOnly
-        ),
-        E::Arrow { .. }
-        | E::InvalidData { .. }
-        | E::InvalidTableLocation(_)
-        | E::MetadataError(_)
-        | E::MissingFeature { .. }
-        | E::NotATable(_)
-        | E::SchemaMismatch { .. }
-        | E::UnsupportedColumnMapping { .. } => false,
-        _ => true,
+/// How often what may pass soon is tried again, and how long what may pass at all, before it is left to the next delivery.
+const SOON: u32 = 4;
+const FAILING_FOR: Duration = Duration::from_mins(2);
+
+/// How much of an attempt's failures is borne.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    failures: u32,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    /// Whether the same may be tried once more after this failure. The first one is told of.
+    pub(crate) fn bears(&mut self, error: &LoadError) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.failures += 1;
+        let bears = match error.outlook() {
+            Outlook::Passes => since.elapsed() < FAILING_FOR,
+            Outlook::Soon => self.failures < SOON,
+            Outlook::Full | Outlook::Denied | Outlook::ReadOnly | Outlook::Never => false,
+        };
+        if bears && self.failures == 1 {
+            let (reason, minutes) = (error.reason(), FAILING_FOR.as_secs() / 60);
+            tracing::warn!(reason, "failed, and is tried again for {minutes} minutes at most");
+        }
+        bears
     }
 }

@@ -13,6 +13,7 @@ use crate::batch::{Answers, by_table, read_tasks};
 use crate::commit::{Decided, Fate, Prepared};
 use crate::complete::{self, Account};
 use crate::error::LoadError;
+use crate::exclusive::require_exclusive;
 use crate::fetch::ChunkFile;
 use crate::group::commit;
 use crate::head::Head;
@@ -54,7 +55,8 @@ pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
     for (table, chunks) in by_table(chunks, &mut answers) {
         load_table(context, &table, chunks, &mut answers).await;
     }
-    answers.into_verdicts()
+    let verdicts = answers.into_verdicts().into_iter().zip(messages);
+    verdicts.map(|(verdict, message)| verdict.at_receive(message.receive_count)).collect()
 }
 
 /// Latest version of a table; `None` when there is none.
@@ -109,6 +111,9 @@ async fn attempt(
 ) -> Result<Vec<RoutedChunk>, LoadError> {
     let slot = context.delta.tables.slot(uri);
     let (table, chunks) = skip_what_is_there(context, uri, &slot, chunks, answers).await?;
+    if !chunks.is_empty() {
+        require_exclusive(&context.delta, &table).await?;
+    }
     let (waiting, chunks) = chunks.into_iter().partition(RoutedChunk::waits);
     let mut outdated = load_whole_files(context, &table, &slot, waiting, answers).await?;
     let prepared = prepare_all(context, &table, chunks, answers).await?;
@@ -249,7 +254,7 @@ async fn prepare_all(
         let began = Instant::now();
         if context.delta.deadline.is_some_and(|deadline| began + longest > deadline) {
             let reason = "the time of this call is too short for as many chunks".to_owned();
-            answers.give(&chunk.messages, &Verdict::Retry { reason, after: Duration::ZERO });
+            answers.give(&chunk.messages, &Verdict::Retry { reason, after: Duration::ZERO, most_receives: None });
             continue;
         }
         let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));

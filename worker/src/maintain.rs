@@ -23,7 +23,7 @@ use shared::{Backoff, Location, error_chain};
 
 use crate::LoadContext;
 use crate::commit::limits;
-use crate::error::LoadError;
+use crate::error::{LoadError, Patience};
 use crate::head::Head;
 use crate::hint;
 use crate::load::open;
@@ -172,10 +172,10 @@ pub async fn maintain(
     if matches!(asked.vacuum, Vacuum::After(age) if age < LEAST_RETENTION) {
         return Err(LoadError::Retention { table: table.clone() });
     }
-    let mut backoff = Backoff::new(&limits(context));
+    let (mut backoff, mut patience) = (Backoff::new(&limits(context)), Patience::default());
     loop {
         let error = match attempt(context, table, prefix, asked).await {
-            Err(error) if error.may_pass() => error,
+            Err(error) if patience.bears(&error) => error,
             ended => return ended,
         };
         let Some(wait) = backoff.next_wait() else { return Err(error) };

@@ -12,7 +12,7 @@ use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
-use shared::Location;
+use shared::{Location, error_chain, is_own_server};
 use url::Url;
 
 use crate::commit_info::commit_properties;
@@ -38,6 +38,8 @@ pub struct DeltaOptions {
     pub object_store: Option<ObjectStoreRef>,
     /// URIs that a table had before it was moved or copied, and the one that it has. Jobs that are bound for the former go there.
     pub moved: HashMap<Location, Location>,
+    /// Where the server is that tables on S3 are on; none for AWS itself.
+    pub own_server: Option<String>,
     /// When to stop trying to commit; `None` for as long as the attempts last.
     pub deadline: Option<Instant>,
     /// What this process keeps of tables between loads.
@@ -68,7 +70,9 @@ impl DeltaOptions {
                 storage.insert("AWS_FORCE_CREDENTIAL_LOAD".to_owned(), "true".to_owned());
             }
         }
-        Self { storage, ..Self::default() }
+        let endpoint = storage.get("aws_endpoint").cloned().or_else(|| lookup("AWS_ENDPOINT"));
+        let own_server = endpoint.filter(|endpoint| is_own_server(endpoint));
+        Self { storage, own_server, ..Self::default() }
     }
 }
 
@@ -213,7 +217,12 @@ impl Table {
         let configuration = [("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL))];
         let draft = DeltaTable::new_in_memory().create().with_columns(plan.fields().to_vec());
         let draft = draft.with_configuration(configuration).with_partition_columns(plan.partition_by().to_vec());
-        let draft = draft.with_commit_properties(commit_properties("created")).await.map_err(failed)?;
+        let draft = draft.with_commit_properties(commit_properties("created"));
+        // Nothing is in the way in memory but the columns themselves.
+        let draft = draft.await.map_err(|error| {
+            let (table, reason) = (self.uri.clone(), error_chain(&error));
+            LoadError::NoSuchColumns { table, reason }
+        })?;
         let first = draft.log_store().read_commit_entry(0).await.map_err(failed)?;
         let first = first.ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
         let id = uuid::Uuid::new_v4();
@@ -318,6 +327,8 @@ mod tests {
         assert_eq!(options.storage["aws_allow_http"], "true");
         assert_eq!(options.storage["aws_endpoint"], "http://localhost:1");
         assert_eq!(options.storage["AWS_FORCE_CREDENTIAL_LOAD"], "true");
-        assert!(DeltaOptions::from_lookup(|_| None).storage.is_empty());
+        assert_eq!(options.own_server.as_deref(), Some("http://localhost:1"));
+        let aws = DeltaOptions::from_lookup(|_| None);
+        assert!(aws.storage.is_empty() && aws.own_server.is_none());
     }
 }

@@ -18,11 +18,18 @@ const MOST_CHUNKS: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     slots: Arc<Mutex<HashMap<Location, Arc<Slot>>>>,
+    /// Buckets, by server, where only the first of several writers wins.
+    exclusive: Arc<tokio::sync::Mutex<HashSet<(String, String)>>>,
 }
 
 impl Tables {
     pub(crate) fn slot(&self, uri: &Location) -> Arc<Slot> {
         Arc::clone(locked(&self.slots).entry(uri.clone()).or_default())
+    }
+
+    /// Buckets that were tested; whoever tests one keeps the others waiting.
+    pub(crate) async fn exclusive(&self) -> tokio::sync::MutexGuard<'_, HashSet<(String, String)>> {
+        self.exclusive.lock().await
     }
 }
 

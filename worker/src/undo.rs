@@ -19,7 +19,8 @@ use shared::{
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
 use crate::commit_info::commit_data;
-use crate::error::LoadError;
+use crate::error::{LoadError, Patience};
+use crate::exclusive::require_exclusive;
 use crate::head::Head;
 use crate::load::open;
 use crate::log::now;
@@ -65,7 +66,7 @@ pub async fn undo(
     dry_run: bool,
 ) -> Result<Undoing, LoadError> {
     let mut backoff = Backoff::new(&limits(context));
-    let mut attempts = 0;
+    let (mut attempts, mut patience) = (0, Patience::default());
     loop {
         let unknown = || LoadError::Unknown { job: job.clone(), table: table.clone() };
         let mut head = open(context, table).await?.ok_or_else(unknown)?;
@@ -78,6 +79,7 @@ pub async fn undo(
         if dry_run {
             return Ok(undoing(job, table, None, &files, true));
         }
+        require_exclusive(&context.delta, head.table()).await?;
         attempts += 1;
         let error = match head.put(&commit(&files, job)).await {
             Ok(version) => {
@@ -85,8 +87,14 @@ pub async fn undo(
                 note(context, area, &undoing).await?;
                 return Ok(undoing);
             }
-            Err(error) if loss(&error) == Loss::Refused => return Err(LoadError::table(table, "commit to", error)),
-            Err(error) => LoadError::table(table, "commit to", error),
+            Err(error) => {
+                let lost = loss(&error);
+                let error = LoadError::table(table, "commit to", error);
+                if lost == Loss::Refused || lost == Loss::Unknown && !patience.bears(&error) {
+                    return Err(error);
+                }
+                error
+            }
         };
         let Some(wait) = backoff.next_wait() else {
             return Err(LoadError::Contention { table: table.clone(), attempts, source: Some(Box::new(error)) });

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule};
-use bytes::Bytes;
-use shared::{Location, Progress, PutMode, Settings, Storage, StorageError, error_chain};
+use shared::{FirstWins, Location, Progress, Settings, Storage, error_chain};
 use worker::{DeltaOptions, LoadContext};
 
 use super::aws::{Aws, Refusal};
@@ -130,32 +129,29 @@ async fn check_table(aws: &Aws, table: &Location, settings: Settings) -> Finding
 
 /// Two writers agree on a commit by who is first to put it; a store that lets the second one win loses rows.
 async fn check_writes(storage: &dyn Storage, below: &Location) -> Vec<Finding> {
-    let at = below.join(&format!("doctor-{}", uuid::Uuid::new_v4()));
     let subject = Subject::new("conditional writes", format!("{below}/"));
-    let put = async || storage.put(&at, Bytes::new(), PutMode::IfAbsent).await;
-    let first = match put().await {
-        Ok(()) => put().await,
+    let tried = match FirstWins::test(storage, below).await {
+        Ok(tried) => tried,
         Err(error) => {
             let says = format!("cannot be tried: {}", error_chain(&error));
             return vec![subject.unknown(says, "allow s3:PutObject to whoever runs this, or say --read-only")];
         }
     };
-    let mut findings = vec![judge_writes(&subject, first)];
-    if let Err(error) = storage.delete(&at).await {
-        let says = format!("{at} was written and is left over: {}", error_chain(&error));
-        findings.push(subject.warning(says, "delete it"));
+    let mut findings = vec![judge_writes(&subject, tried.is_heeded)];
+    for at in tried.left_over {
+        findings.push(subject.warning(format!("{at} was written and is left over"), "delete it"));
     }
     findings
 }
 
-fn judge_writes(subject: &Subject, second: Result<(), StorageError>) -> Finding {
-    match second {
-        Err(StorageError::AlreadyExists { .. }) => subject.ok("a second writer is refused"),
-        Ok(()) => subject.problem(
+fn judge_writes(subject: &Subject, is_heeded: bool) -> Finding {
+    if is_heeded {
+        subject.ok("a second writer is refused")
+    } else {
+        subject.problem(
             "a second writer is not refused: two commits can overwrite each other",
             "keep the table on S3, or on a store that heeds If-None-Match",
-        ),
-        Err(error) => subject.unknown(format!("cannot be tried: {}", error_chain(&error)), "run this again"),
+        )
     }
 }
 
@@ -194,14 +190,8 @@ mod tests {
     #[test]
     fn second_writers() {
         let subject = Subject::new("conditional writes", "s3://b/t/_sluice/");
-        let at: Location = "s3://b/t/_sluice/doctor".parse().unwrap();
-        let broken = StorageError::Unavailable { at: at.clone(), action: "write", source: "no way".into() };
-        for (second, status) in [
-            (Err(StorageError::AlreadyExists { at }), Status::Ok),
-            (Ok(()), Status::Problem),
-            (Err(broken), Status::Unknown),
-        ] {
-            assert_eq!(judge_writes(&subject, second).status, status);
+        for (is_heeded, status) in [(true, Status::Ok), (false, Status::Problem)] {
+            assert_eq!(judge_writes(&subject, is_heeded).status, status);
         }
     }
 

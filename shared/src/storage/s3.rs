@@ -1,7 +1,9 @@
 //! Objects on S3.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -16,8 +18,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::first_wins::{NAMES, first_wins, is_own_server};
 use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
@@ -35,9 +39,15 @@ const BODY_ATTEMPTS: u32 = 4;
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Objects on S3, or on a server that speaks its protocol.
+///
+/// On a server that is not AWS's the first put-if-absent to a bucket is preceded by a test that such puts are what they are to be.
 #[derive(Clone, Debug)]
 pub struct S3Storage {
     client: Client,
+    /// Where it is reached; none for AWS itself.
+    own_server: Option<String>,
+    /// Buckets of which the test was passed.
+    exclusive: Arc<Mutex<HashSet<String>>>,
 }
 
 impl S3Storage {
@@ -49,9 +59,11 @@ impl S3Storage {
     /// A store with these settings. A server of one's own is addressed by path (`http://host/bucket/key`), since its
     /// buckets seldom have names in the DNS.
     pub fn new(config: &SdkConfig) -> Self {
-        let own_server = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_server).build();
-        Self { client: Client::from_conf(config) }
+        let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|endpoint| !endpoint.is_empty());
+        let endpoint = endpoint.or_else(|| config.endpoint_url().map(str::to_owned));
+        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some()).build();
+        let own_server = endpoint.filter(|endpoint| is_own_server(endpoint));
+        Self { client: Client::from_conf(config), own_server, exclusive: Arc::default() }
     }
 
     /// What it reaches S3 by, for what concerns buckets rather than objects.
@@ -94,6 +106,55 @@ impl S3Storage {
             return Err(unavailable(at, "read", text));
         }
         Ok(bytes.freeze())
+    }
+
+    /// Refuses to put an object if absent where a server would let several win. Who comes meanwhile waits for the test.
+    async fn require_exclusive(&self, at: &Location) -> Result<(), StorageError> {
+        let Some(endpoint) = &self.own_server else { return Ok(()) };
+        let mut exclusive = self.exclusive.lock().await;
+        if exclusive.contains(at.bucket()) {
+            return Ok(());
+        }
+        let name = at.beside(&format!("_first-wins-{}", uuid::Uuid::new_v4()));
+        let put = |end| {
+            let at = name.beside(end);
+            async move {
+                match self.put_untested(&at, Bytes::new(), PutMode::IfAbsent).await {
+                    Ok(()) => Ok(true),
+                    Err(StorageError::AlreadyExists { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        let is_heeded = first_wins(put).await;
+        for end in NAMES {
+            if let Err(error) = self.delete(&name.beside(end)).await {
+                tracing::debug!(%name, %error, "what was written for a test is left over");
+            }
+        }
+        if !is_heeded? {
+            return Err(StorageError::NotExclusive { at: at.clone(), endpoint: endpoint.clone() });
+        }
+        exclusive.insert(at.bucket().to_owned());
+        Ok(())
+    }
+
+    async fn put_untested(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
+        let condition = (mode == PutMode::IfAbsent).then(|| "*".to_owned());
+        let mut backoff = Backoff::new(&BackoffSettings::default());
+        loop {
+            let put = self.client.put_object().bucket(at.bucket()).key(at.key()).set_if_none_match(condition.clone());
+            let Err(error) = put.body(ByteStream::from(body.clone())).send().await else { return Ok(()) };
+            match (mode, status(&error)) {
+                (PutMode::IfAbsent, Some(412)) => return Err(StorageError::AlreadyExists { at: at.clone() }),
+                // Two puts met, and S3 wants to be asked again which of them won; the SDK leaves that to its caller.
+                (PutMode::IfAbsent, Some(409)) => match backoff.next_wait() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(failed(at, "write", &error)),
+                },
+                _ => return Err(failed(at, "write", &error)),
+            }
+        }
     }
 
     /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could tell; the
@@ -158,21 +219,10 @@ impl Storage for S3Storage {
     }
 
     async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
-        let condition = (mode == PutMode::IfAbsent).then(|| "*".to_owned());
-        let mut backoff = Backoff::new(&BackoffSettings::default());
-        loop {
-            let put = self.client.put_object().bucket(at.bucket()).key(at.key()).set_if_none_match(condition.clone());
-            let Err(error) = put.body(ByteStream::from(body.clone())).send().await else { return Ok(()) };
-            match (mode, status(&error)) {
-                (PutMode::IfAbsent, Some(412)) => return Err(StorageError::AlreadyExists { at: at.clone() }),
-                // Two puts met, and S3 wants to be asked again which of them won; the SDK leaves that to its caller.
-                (PutMode::IfAbsent, Some(409)) => match backoff.next_wait() {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(failed(at, "write", &error)),
-                },
-                _ => return Err(failed(at, "write", &error)),
-            }
+        if mode == PutMode::IfAbsent {
+            self.require_exclusive(at).await?;
         }
+        self.put_untested(at, body, mode).await
     }
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
@@ -375,10 +425,9 @@ fn failed<E>(at: &Location, action: &'static str, error: &SdkError<E>) -> Storag
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    // A bucket that is not there is a mistake in the settings, not an absent object.
     let no_bucket = error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchBucket");
     if no_bucket {
-        return unavailable(at, action, format!("there is no bucket {}", at.bucket()));
+        return StorageError::NoBucket { at: at.clone() };
     }
     match status(error) {
         Some(404) => StorageError::NotFound { at: at.clone() },

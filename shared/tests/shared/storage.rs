@@ -121,7 +121,7 @@ async fn a_bucket_that_is_missing_is_no_absent_object() {
         ("delete", s3.delete(&object).await),
     ] {
         let error = result.unwrap_err();
-        assert!(matches!(error, StorageError::Unavailable { .. }), "{what}: {error:?}");
+        assert!(matches!(error, StorageError::NoBucket { .. }), "{what}: {error:?}");
         let text = error_chain(&error);
         assert!(text.contains("s3://no-such-bucket/key"), "{what}: {text}");
         assert!(text.contains("there is no bucket no-such-bucket"), "{what}: {text}");

@@ -22,7 +22,8 @@ use super::{Compaction, Maintenance, before};
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
 use crate::commit_info::commit_data;
-use crate::error::LoadError;
+use crate::error::{LoadError, Patience};
+use crate::exclusive::require_exclusive;
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::Plan;
@@ -59,6 +60,9 @@ pub(super) async fn compact(
     }
     let head = open(context, table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
     let Some(state) = head.state() else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
+    if !asked.dry_run {
+        require_exclusive(&context.delta, head.table()).await?;
+    }
     let (mut compacted, mut longest, mut failed) = (Compacted::default(), Duration::ZERO, None);
     for bin in bins(state, asked) {
         let began = Instant::now();
@@ -267,7 +271,7 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
     let operation = DeltaOperation::Optimize { predicate: None, target_size };
     let about = json!({ "text": "compacted" });
     let data = commit_data(actions, operation, about, HashMap::new(), Vec::new());
-    let mut attempts = 1;
+    let (mut attempts, mut patience) = (1, Patience::default());
     loop {
         let then = head.state().cloned();
         if let Some(file) = missing(head.table(), &written, written_for.as_deref()).await? {
@@ -286,9 +290,13 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
         if !bin.still_holds(then, now) {
             return Ok(None);
         }
+        let is_conflict = loss(&error) == Loss::Conflict;
+        let error = LoadError::table(head.table().uri(), "commit to", error);
+        if !is_conflict && !patience.bears(&error) {
+            return Err(error);
+        }
         let Some(wait) = backoff.next_wait() else {
-            let (table, source) =
-                (head.table().uri().clone(), LoadError::table(head.table().uri(), "commit to", error));
+            let (table, source) = (head.table().uri().clone(), error);
             return Err(LoadError::Contention { table, attempts, source: Some(Box::new(source)) });
         };
         tokio::time::sleep(wait).await;
