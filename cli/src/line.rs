@@ -69,6 +69,9 @@ impl Line {
             stop,
         };
         let topic = settings.topic();
+        // What the queue of this process asks for lies in this work area, and is bound for this table.
+        let settings =
+            Settings { work_prefix: Some(split.work_prefix.clone()), table: Some(table.clone()), ..settings };
         let load = LoadContext { storage, settings, progress, delta: DeltaOptions::from_env(), topic };
         Self { split, load, queue, table, workers }
     }

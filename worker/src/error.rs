@@ -40,6 +40,14 @@ pub enum LoadError {
         /// The chunk.
         chunk: Location,
     },
+    /// The message asks for what messages may not ask for.
+    #[error("{chunk} is not loaded: {reason}")]
+    Refused {
+        /// What was asked for.
+        chunk: Location,
+        /// Why not.
+        reason: String,
+    },
     /// Nothing says which table the chunk is bound for.
     #[error("chunk {chunk} is bound for no table")]
     NoTable {
@@ -257,6 +265,9 @@ impl LoadError {
             Self::Stray { .. } => {
                 "chunks of a job lie in <work area>/chunks; a message with nothing but bucket and key may name any Parquet file"
             }
+            Self::Refused { .. } => {
+                "who sent this message? CHUNK_BUCKET, CHUNK_PREFIX and TABLE_URI say what a worker takes, and only the splitter writes there"
+            }
             Self::Missing { .. } => {
                 "it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again"
             }
@@ -332,6 +343,7 @@ impl LoadError {
             Self::Bug { .. } => Outlook::Soon,
             Self::Message { .. }
             | Self::Stray { .. }
+            | Self::Refused { .. }
             | Self::NoTable { .. }
             | Self::Missing { .. }
             | Self::Damaged { .. }

@@ -3,6 +3,7 @@
 //! The straight line of a batch of messages is [`load`]; everything else is one of its stages. It only gives verdicts: who
 //! called it acknowledges.
 
+mod admission;
 mod batch;
 mod commit;
 mod commit_info;

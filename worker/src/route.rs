@@ -10,6 +10,7 @@ use shared::{
 };
 
 use crate::LoadContext;
+use crate::admission::{KnownChunks, area_of, check_bare, check_table};
 use crate::batch::{Answers, ReceivedTask};
 use crate::commit_info::LoadedFrom;
 use crate::error::LoadError;
@@ -126,13 +127,16 @@ async fn route_chunk(
     identity: ChunkIdentity,
     messages: &[usize],
 ) -> Result<RoutedChunk, LoadError> {
-    let area = WorkArea::of_chunk(&at).ok_or_else(|| LoadError::Stray { chunk: at.clone() })?;
-    let job = jobs.get(context.storage.as_ref(), &area).await?;
+    let area = area_of(&context.settings, &at, &identity)?;
+    let storage = context.storage.as_ref();
+    jobs.chunks.check(storage, &at, &area, &identity).await?;
+    let job = jobs.get(storage, &area).await?;
     if job.job_id != identity.job_id {
         let reason = format!("its task names job {}, its work area is that of job {}", identity.job_id, job.job_id);
         return Err(LoadError::Damaged { chunk: at, reason });
     }
     let table = job.table.clone().map(|table| context.delta.present(table));
+    check_table(&context.settings, &at, table.as_ref())?;
     let table = table.or_else(|| context.settings.table.clone());
     Ok(RoutedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
@@ -168,6 +172,7 @@ fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
 async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> Result<RoutedChunk, LoadError> {
     let settings = &context.settings;
     let table = settings.table.clone().ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?;
+    check_bare(context, &at, &table).await?;
     let stat = context.storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?;
     let name = digest(&[at.bucket(), at.key(), &stat.version.0, &stat.size.to_string()]);
     let quarantine = |prefix: &Location| WorkArea::new(prefix, &JobId::from(format!("bare-{name}"))).load_quarantine(0);
@@ -203,15 +208,18 @@ fn digest(parts: &[&str]) -> String {
 
 /// The jobs of one call, each read once.
 #[derive(Debug, Default)]
-struct Jobs(HashMap<Location, Job>);
+struct Jobs {
+    jobs: HashMap<Location, Job>,
+    chunks: KnownChunks,
+}
 
 impl Jobs {
     async fn get(&mut self, storage: &dyn Storage, area: &WorkArea) -> Result<&Job, LoadError> {
         let at = area.job();
-        if !self.0.contains_key(&at) {
+        if !self.jobs.contains_key(&at) {
             let job = get_json(storage, &at, "job").await.map_err(|source| LoadError::reading(&at, source))?;
-            self.0.insert(at.clone(), job);
+            self.jobs.insert(at.clone(), job);
         }
-        self.0.get(&at).ok_or_else(|| LoadError::Bug { what: at.to_string(), reason: "a job was lost".to_owned() })
+        self.jobs.get(&at).ok_or_else(|| LoadError::Bug { what: at.to_string(), reason: "a job was lost".to_owned() })
     }
 }

@@ -176,6 +176,8 @@ async fn announced(queue: &MemoryQueue) -> Result<Vec<ChunkTask>, CliError> {
 async fn load(settings: Settings, dir: &Path) -> Result<LoadSample, CliError> {
     let started = Instant::now();
     let split: SplitSample = read(&dir.join(SPLIT))?;
+    let (work_prefix, table) = (Some(below(dir, "work")?), Some(below(dir, "table")?));
+    let settings = Settings { work_prefix, table, ..settings };
     let context = LoadContext {
         storage: Stores::from_env(),
         settings,

@@ -21,6 +21,7 @@ mod gate;
 mod lasting;
 mod life;
 mod lost_files;
+mod lying_messages;
 mod maintain;
 mod notices;
 mod others;

@@ -117,13 +117,19 @@ impl Location {
         }
     }
 
+    /// Whether another location lies below this one.
+    pub fn contains(&self, other: &Self) -> bool {
+        let prefix = self.key().trim_end_matches('/');
+        let below = other.key().strip_prefix(prefix);
+        let is_below = |below: &str| below.starts_with('/') || prefix.is_empty() && !below.is_empty();
+        self.bucket() == other.bucket() && below.is_some_and(is_below)
+    }
+
     /// The location above this one; `None` at the top.
     pub fn parent(&self) -> Option<Self> {
-        let (parent, name) = match self.key().trim_end_matches('/').rsplit_once('/') {
-            Some(split) => split,
-            // What lies in a bucket without a folder between lies below the bucket.
-            None => ("", self.key()),
-        };
+        let key = self.key().trim_end_matches('/');
+        // What lies in a bucket without a folder between lies below the bucket.
+        let (parent, name) = key.rsplit_once('/').unwrap_or(("", key));
         if name.is_empty() {
             return None;
         }
@@ -239,6 +245,26 @@ mod tests {
     }
 
     #[test]
+    fn contains_whole_parts_of_keys_only() {
+        for (prefix, at, contained) in [
+            ("s3://b/p", "s3://b/p/x", true),
+            ("s3://b/p", "s3://b/px", false),
+            ("s3://b/p", "s3://c/p/x", false),
+            ("s3://b", "s3://b/x", true),
+            ("s3://b/p", "s3://b/p", false),
+            ("/no-such/p", "/no-such/p/x", true),
+            ("/no-such/p", "/no-such/px", false),
+            ("/", "/no-such", true),
+        ] {
+            assert_eq!(location(prefix).contains(&location(at)), contained, "{prefix} {at}");
+        }
+    }
+
+    fn location(text: &str) -> Location {
+        text.parse().unwrap()
+    }
+
+    #[test]
     fn joins_and_parts() {
         let location: Location = "s3://b/p".parse().unwrap();
         let below = location.join("chunks/00000.parquet");
@@ -248,6 +274,8 @@ mod tests {
         let bucket: Location = "s3://b".parse().unwrap();
         assert_eq!(bucket.join("x").to_string(), "s3://b/x");
         assert_eq!((bucket.join("x").parent(), bucket.parent()), (Some(bucket), None));
+        let top = location("/no-such").parent().unwrap();
+        assert_eq!((top.to_string().as_str(), top.parent()), ("/", None));
         assert_eq!(location.beside("_drops").to_string(), "s3://b/p_drops");
         assert_eq!("s3://b".parse::<Location>().unwrap().beside("_drops").to_string(), "s3://b/_drops");
     }

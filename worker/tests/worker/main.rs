@@ -7,6 +7,7 @@ mod contention;
 mod exactly_once;
 mod faults;
 mod lost_files;
+mod lying_messages;
 mod maintain;
 mod refusals;
 mod rows;

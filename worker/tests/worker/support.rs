@@ -71,6 +71,7 @@ impl World {
         let source = other.job.source.uri.clone();
         other.job = job(&source, &world.table, 1 << 20, &Load::default());
         other.table = world.table.clone();
+        other.context.settings.table = Some(world.table.clone());
         put_json(other.context.storage.as_ref(), &other.area.job(), &other.job, PutMode::Overwrite).await.unwrap();
         other
     }
