@@ -278,10 +278,8 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::Table(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
         SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
-        | SplitError::WorkArea(StorageError::NoBucket { .. })
-        | SplitError::Table(StorageError::NoBucket { .. })
-        | SplitError::WorkArea(StorageError::Denied { .. })
-        | SplitError::Table(StorageError::Denied { .. })
+        | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
         SplitError::Stopped { .. } => retry(Duration::ZERO),
         SplitError::Source(_)

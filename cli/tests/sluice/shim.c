@@ -86,7 +86,8 @@ static int operation(const char *name, const char *path, const char *to) {
     if (log_file >= 0 && syscall(SYS_write, log_file, line, length) < 0) abort();
     if (action == NOTHING || (number != at && !(sticky && action == FAIL && number > at))) return 0;
     if (action == FAIL) { errno = failure; return 1; }
-    syscall(SYS_kill, getpid(), action == KILL ? SIGKILL : SIGSTOP);
+    // To this thread: another one would let it go on for a moment.
+    syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), action == KILL ? SIGKILL : SIGSTOP);
     return 0;
 }
 
