@@ -216,7 +216,8 @@ impl Log {
         }
         let before = self.store.read_commit_entry(self.version).await;
         let after = self.store.read_commit_entry(version + 1).await;
-        let is_orphaned = before.is_ok_and(|before| before.as_ref() != Some(&self.entry));
+        // An entry that a checkpoint stands for may have been missing when it was read.
+        let is_orphaned = before.is_ok_and(|before| before.unwrap_or_default() != self.entry);
         if !is_orphaned || !matches!(after, Ok(None)) {
             return Ok(());
         }

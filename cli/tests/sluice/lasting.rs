@@ -22,20 +22,19 @@ fn ends_within(seconds: u64, run: impl FnOnce() -> Ran) -> Ran {
 
 #[test]
 fn a_log_that_cannot_be_written_to() {
-    let shim = Shim::build();
     // Numbers of Linux: no access, not permitted, read-only, no space, quota.
     for (errno, seconds, said, hint) in [
-        (13, 12, "Permission denied", "allowed to list, read, write and delete"),
-        (1, 12, "Operation not permitted", "allowed to list, read, write and delete"),
-        (30, 5, "Read-only file system", "mounted read-only"),
-        (28, 30, "No space left on device", "make room there"),
-        (122, 30, "quota exceeded", "make room there"),
+        (13, 40, "Permission denied", "allowed to list, read, write and delete"),
+        (1, 40, "Operation not permitted", "allowed to list, read, write and delete"),
+        (30, 20, "Read-only file system", "mounted read-only"),
+        (28, 90, "No space left on device", "make room there"),
+        (122, 90, "quota exceeded", "make room there"),
     ] {
         for at in ["t/_delta_log/00000000000000000000.json", "t/_delta_log/00000000000000000001.json"] {
             let place = Place::new();
             let source = place.write("x.csv", "id\n1\n2\n");
             let args = ["ingest", source.to_str().unwrap(), "--table", "t"];
-            let ran = ends_within(seconds, || shim.run_failing(&place, &args, at, errno));
+            let ran = ends_within(seconds, || Shim::run_failing(&place, &args, at, errno));
             assert!(ran.stderr.contains(said) && ran.stderr.contains(hint), "{errno} {ran:?}");
             // Once it can be written to, the same command goes on.
             place.ingest(&source, &[]);
@@ -46,13 +45,12 @@ fn a_log_that_cannot_be_written_to() {
 
 #[test]
 fn data_files_that_cannot_be_written() {
-    let shim = Shim::build();
     for more in [&["--sql", "select id + 0 as id from chunk"][..], &[]] {
         let place = Place::new();
         let source = place.write("x.csv", "id\n1\n2\n");
         let args = [&["ingest", source.to_str().unwrap(), "--table", "t", "--work-dir", "w"], more].concat();
         // Links, by which chunks are taken over, and the copies that come in their place.
-        let ran = ends_within(30, || shim.run_failing(&place, &args, "t/part-", 28));
+        let ran = ends_within(90, || Shim::run_failing(&place, &args, "t/part-", 28));
         assert!(ran.stderr.contains("No space left on device"), "{ran:?}");
     }
 }
@@ -65,7 +63,7 @@ fn a_log_that_is_no_folder() {
     place.write("t/_delta_log", "a file");
     let begun = Instant::now();
     let ran = place.run(&["ingest", source.to_str().unwrap(), "--table", "t"]);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(ran.status, 1, "{ran:?}");
 }
 
@@ -77,7 +75,7 @@ t, v = pa.int64(), 1
 for i in range(60): t, v = pa.struct([('f', t)]), {'f': v}
 pq.write_table(pa.table({'x': pa.array([v], t)}), 'deep.parquet')";
     run_python(&place.path(""), script);
-    let ran = ends_within(10, || place.run(&["ingest", "deep.parquet", "--table", "t"]));
+    let ran = ends_within(30, || place.run(&["ingest", "deep.parquet", "--table", "t"]));
     assert!(ran.stderr.contains("too deeply nested"), "{ran:?}");
     assert!(!place.path("t/_delta_log").exists(), "{ran:?}");
 }
@@ -93,7 +91,7 @@ fn a_bucket_that_is_not_there() {
         assert_eq!(ran.status, 1, "{ran:?}");
         assert!(ran.stderr.contains("no-such-bucket"), "{ran:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -108,6 +106,6 @@ fn a_store_that_does_not_answer_is_told_of_at_once() {
     place.write("x.csv", "id\n1\n2\n");
     let begun = Instant::now();
     let ran = place.run(&["ingest", "x.csv", "--table", "s3://lake/t", "--work-dir", "w"]);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert!(ran.status == 1 && ran.stderr.contains("Connection refused"), "{ran:?}");
 }

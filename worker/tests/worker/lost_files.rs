@@ -94,9 +94,8 @@ async fn vacuum_leaves_what_each_of_two_attempts_is_about_to_commit() {
     died.before_commit(std::future::pending());
     other.context.delta.object_store = Some(died);
     store.before_commit(async move {
-        let messages = [again];
-        let dying = tokio::time::timeout(Duration::from_secs(1), other.load(&messages));
-        assert!(dying.await.is_err());
+        let again = [again];
+        assert!(tokio::time::timeout(Duration::from_secs(1), other.load(&again)).await.is_err());
         other.context.delta = DeltaOptions::default();
         assert_eq!(vacuum_after_two_hours(&other).await.vacuum.unwrap().objects, 0);
     });

@@ -10,6 +10,12 @@ use crate::support::{Place, Ran};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Shim {
+    /// Runs the binary in a place, with an operation like this failing, and all later ones.
+    pub(crate) fn run_failing(place: &Place, args: &[&str], at: &str, errno: i32) -> Ran {
+        let shim = Self::below(&place.path("")).matching(at).at(1, Fault::FailFromThere(errno));
+        place.ended(shim.on(&mut place.command(args)).output().unwrap())
+    }
+
     /// Starts the binary in a place, and waits until it stops before an operation like this.
     pub(crate) fn start_stopped(place: &Place, args: &[&str], at: &str) -> Stopped {
         let shim = Self::below(&place.path("")).matching(at).at(1, Fault::Stop);
