@@ -214,15 +214,6 @@ impl CliError {
             Self::TableLost { .. } => {
                 Some("another process loads the same file: run the same command again once it is done")
             }
-            Self::TakenOut { holding, .. } if holding.files == 0 => {
-                Some("say --again to load the file again, as another job")
-            }
-            Self::TakenOut { .. } | Self::PartLeft { .. } | Self::Restored { .. } => Some(
-                "`sluice undo` this job first, which takes out what is left of it; then ingest the file with --again",
-            ),
-            Self::AreaLost { .. } => {
-                Some("run the same command without --again first: it finishes the job, or says why it cannot")
-            }
             Self::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
             Self::Undo(LoadError::Unknown { .. }) => {
                 Some("sluice status SOURCE --table TABLE_URI names the job of a file")
@@ -248,7 +239,23 @@ impl CliError {
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
                  of sluice ingest are below their table: say --table",
             ),
-            other => other.hint_on_replay(),
+            other => other.hint_on_lost_rows().or_else(|| other.hint_on_replay()),
+        }
+    }
+
+    /// What may help when a table, or a work area, does not have any more what a job brought in.
+    fn hint_on_lost_rows(&self) -> Option<&'static str> {
+        match self {
+            Self::TakenOut { holding, .. } if holding.files == 0 => {
+                Some("say --again to load the file again, as another job")
+            }
+            Self::TakenOut { .. } | Self::PartLeft { .. } | Self::Restored { .. } => Some(
+                "`sluice undo` this job first, which takes out what is left of it; then ingest the file with --again",
+            ),
+            Self::AreaLost { .. } => {
+                Some("run the same command without --again first: it finishes the job, or says why it cannot")
+            }
+            _ => None,
         }
     }
 

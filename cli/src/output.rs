@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 use shared::error_chain;
-use worker::Holding;
+use worker::{Holding, TakenOut};
 
 use crate::error::CliError;
 
@@ -110,22 +110,23 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
 /// What a table has of a job that brought in so many rows, and who took out the others.
 pub(crate) fn held(holding: &Holding, committed: u64) -> String {
     let rows = holding.rows.map_or_else(|| "an unknown number".to_owned(), grouped);
-    let mut text = format!("the table has {rows} of its {}", counted(committed, "row"));
-    if let Some(taken) = &holding.taken_out {
-        let time = taken.time.and_then(date_time).map(|time| format!(", {time}"));
-        let by = taken.by.as_ref().map(|by| format!(", by {by}"));
-        text += &format!(
-            ": version {} ({}{}{}) {} {} of its {}",
-            taken.version,
-            taken.operation,
-            time.unwrap_or_default(),
-            by.unwrap_or_default(),
-            if taken.may_be_rewritten { "rewrote or took out" } else { "took out" },
-            grouped(taken.files),
-            counted(taken.of, "file"),
-        );
-    }
-    text
+    let taken = holding.taken_out.as_ref().map(taken_out).unwrap_or_default();
+    format!("the table has {rows} of its {}{taken}", counted(committed, "row"))
+}
+
+fn taken_out(taken: &TakenOut) -> String {
+    let time = taken.time.and_then(date_time).map(|time| format!(", {time}"));
+    let by = taken.by.as_ref().map(|by| format!(", by {by}"));
+    format!(
+        ": version {} ({}{}{}) {} {} of its {}",
+        taken.version,
+        taken.operation,
+        time.unwrap_or_default(),
+        by.unwrap_or_default(),
+        if taken.may_be_rewritten { "rewrote or took out" } else { "took out" },
+        grouped(taken.files),
+        counted(taken.of, "file"),
+    )
 }
 
 /// A time in milliseconds since 1970, as `2026-11-29 16:36:28Z`.

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use futures::future::join_all;
 use shared::{
-    Checkpoint, ChunkEntry, ChunkIdentity, Job, Location, Manifest, Settings, Storage, StorageError, WorkArea,
-    try_get_json,
+    Checkpoint, ChunkEntry, ChunkIdentity, Location, Manifest, Settings, Storage, StorageError, WorkArea, try_get_json,
 };
 
 use crate::LoadContext;

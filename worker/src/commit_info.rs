@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The program, as the log names engines.
-const ENGINE: &str = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
+pub(crate) const ENGINE: &str = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
 
 /// Most sources that a commit names in words; an entry of the log is read by everyone.
 const MOST_NAMED: usize = 10;

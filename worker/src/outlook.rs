@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_its_outlook() {
+    fn every_error_of_a_table_has_its_outlook() {
         use DeltaTableError as E;
         // Numbers of Linux.
         let (not_permitted, broken, no_access, no_space, read_only, quota) = (1, 5, 13, 28, 30, 122);
@@ -255,6 +255,11 @@ mod tests {
         for (error, expected) in table {
             assert_eq!(Outlook::of_table(&error), expected, "{error:?}");
         }
+    }
+
+    #[test]
+    fn so_has_every_error_of_the_chunk_store() {
+        let (no_space, read_only) = (28, 30);
         let at: shared::Location = "s3://b/k".parse().unwrap();
         let unavailable = |source: Box<dyn Error + Send + Sync>| StorageError::Unavailable {
             at: at.clone(),

@@ -75,10 +75,7 @@ pub(crate) fn statistics(
 ) -> Result<String, serde_json::Error> {
     let mut all = FileStatistics { num_records: Some(rows), ..FileStatistics::default() };
     for leaf in indexed.leaves(columns) {
-        let (low, high) = match not_numbers.has(&leaf.path) {
-            true => (None, None),
-            false => footer.bounds(&leaf.path, leaf.kind),
-        };
+        let (low, high) = if not_numbers.has(&leaf.path) { (None, None) } else { footer.bounds(&leaf.path, leaf.kind) };
         let low = low.and_then(|bound| bound.value.json(Side::Low));
         let high = high.and_then(|bound| bound.value.json(Side::High));
         let nulls = footer.null_count(&leaf.path).map(|nulls| nulls.to_string());

@@ -14,11 +14,13 @@ use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaResult, DeltaTableError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use serde_json::json;
 use shared::{Backoff, Location};
 
 use super::Maintenance;
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
+use crate::commit_info::ENGINE;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
@@ -63,7 +65,7 @@ pub struct FixedFile {
 #[derive(Debug)]
 struct Fix {
     add: Add,
-    had: Option<String>,
+    before: Option<String>,
     fixed: FixedFile,
 }
 
@@ -105,7 +107,7 @@ pub(super) async fn fix(
         async move { examine(store, &add, &at, leaves, whole).await.map(|examined| (add, examined)) }
     });
     let mut looks = std::pin::pin!(stream::iter(looks).buffered(AT_ONCE));
-    let mut fixes = Vec::new();
+    let mut corrections = Vec::new();
     while let Some((add, examined)) = looks.try_next().await.map_err(failed)? {
         fixed.checked += 1;
         for column in examined.unproven {
@@ -114,13 +116,13 @@ pub(super) async fn fix(
         let Some(right) = examined.right else { continue };
         tracing::info!(%table, file = add.path, asked.dry_run, "statistics to be fixed");
         let of_file = FixedFile { path: add.path.clone(), values: examined.values };
-        let had = add.stats.clone();
-        fixes.push(Fix { add: Add { stats: Some(right), data_change: false, ..add }, had, fixed: of_file });
-        if fixes.len() == MOST_FILES {
-            fixed.files.extend(commit(context, &mut head, std::mem::take(&mut fixes), asked.dry_run).await?);
+        let before = add.stats.clone();
+        corrections.push(Fix { add: Add { stats: Some(right), data_change: false, ..add }, before, fixed: of_file });
+        if corrections.len() == MOST_FILES {
+            fixed.files.extend(commit(context, &mut head, std::mem::take(&mut corrections), asked.dry_run).await?);
         }
     }
-    fixed.files.extend(commit(context, &mut head, fixes, asked.dry_run).await?);
+    fixed.files.extend(commit(context, &mut head, corrections, asked.dry_run).await?);
     Ok(Some(fixed))
 }
 
@@ -203,13 +205,13 @@ async fn examine(
 async fn commit(
     context: &LoadContext,
     head: &mut Head,
-    mut fixes: Vec<Fix>,
+    mut corrections: Vec<Fix>,
     dry_run: bool,
 ) -> Result<Vec<FixedFile>, LoadError> {
     let mut backoff = Backoff::new(&limits(context));
     let mut attempts = 1;
-    while !dry_run && !fixes.is_empty() {
-        let actions = fixes.iter().map(|fix| Action::Add(fix.add.clone()));
+    while !dry_run && !corrections.is_empty() {
+        let actions = corrections.iter().map(|fix| Action::Add(fix.add.clone()));
         let actions = std::iter::once(Action::CommitInfo(info())).chain(actions).collect();
         // The library has no operation of its own for this; what the commit is called, its info says.
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
@@ -225,31 +227,31 @@ async fn commit(
         };
         tokio::time::sleep(wait).await;
         head.reopen(&context.delta).await?;
-        if retain(head, &mut fixes).await? {
+        if retain(head, &mut corrections).await? {
             break;
         }
         attempts += 1;
     }
-    Ok(fixes.into_iter().map(|fix| fix.fixed).collect())
+    Ok(corrections.into_iter().map(|fix| fix.fixed).collect())
 }
 
 /// Leaves out files that others removed or changed; gives whether the files that are left are fixed already, by a put that was
 /// taken for lost.
-async fn retain(head: &Head, fixes: &mut Vec<Fix>) -> Result<bool, LoadError> {
+async fn retain(head: &Head, corrections: &mut Vec<Fix>) -> Result<bool, LoadError> {
     let failed = |error| LoadError::table(head.table().uri(), "read the statistics of", error);
     let Some(state) = head.state() else {
-        fixes.clear();
+        corrections.clear();
         return Ok(true);
     };
     let (files, _) = files(head, state).await.map_err(failed)?;
     let now: HashMap<String, Option<String>> = files.into_iter().map(|(add, _)| (add.path, add.stats)).collect();
     let is_fixed = |fix: &Fix| now.get(&fix.add.path) == Some(&fix.add.stats);
-    if fixes.iter().any(is_fixed) {
+    if corrections.iter().any(is_fixed) {
         // All were in one commit.
-        fixes.retain(is_fixed);
+        corrections.retain(is_fixed);
         return Ok(true);
     }
-    fixes.retain(|fix| now.get(&fix.add.path) == Some(&fix.had));
+    corrections.retain(|fix| now.get(&fix.add.path) == Some(&fix.before));
     Ok(false)
 }
 
@@ -259,6 +261,8 @@ fn info() -> CommitInfo {
         operation: Some(OPERATION.to_owned()),
         operation_parameters: Some(HashMap::new()),
         is_blind_append: Some(false),
+        engine_info: Some(ENGINE.to_owned()),
+        info: HashMap::from([("sluice".to_owned(), json!({ "text": "statistics corrected" }))]),
         ..CommitInfo::default()
     }
 }
