@@ -21,6 +21,7 @@ const VACUUM: Maintenance = Maintenance {
     vacuum: Vacuum::After(HOUR),
     compact: Compaction::Off,
     compact_after: Duration::ZERO,
+    fix_statistics: false,
     keep_jobs: None,
     dry_run: false,
 };
