@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn so_has_every_error_of_the_chunk_store() {
+    fn every_storage_error_has_its_outlook() {
         let (no_space, read_only) = (28, 30);
         let at: shared::Location = "s3://b/k".parse().unwrap();
         let unavailable = |source: Box<dyn Error + Send + Sync>| StorageError::Unavailable {

@@ -274,7 +274,7 @@ mod tests {
         let bucket: Location = "s3://b".parse().unwrap();
         assert_eq!(bucket.join("x").to_string(), "s3://b/x");
         assert_eq!((bucket.join("x").parent(), bucket.parent()), (Some(bucket), None));
-        let top = location("/no-such").parent().unwrap();
+        let top = "/no-such".parse::<Location>().unwrap().parent().unwrap();
         assert_eq!((top.to_string().as_str(), top.parent()), ("/", None));
         assert_eq!(location.beside("_drops").to_string(), "s3://b/p_drops");
         assert_eq!("s3://b".parse::<Location>().unwrap().beside("_drops").to_string(), "s3://b/_drops");
