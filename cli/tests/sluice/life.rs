@@ -3,17 +3,20 @@
 //! days passed. After each step real readers must find what a model says.
 //!
 //! `SLUICE_LIVES=0..100` leads other lives than the usual ones, `SLUICE_LIFE_STEPS` says how long they are, and
-//! `SLUICE_LIFE_BINARY` which binary is tried. A life that finds something prints its steps as commands.
+//! `SLUICE_LIFE_BINARY` which binary is tried. A life that finds something prints its steps as commands, and leaves a copy of its
+//! folder in the folder `SLUICE_LIFE_KEEP`.
 
 mod drops;
 mod foreign;
 mod log;
 mod model;
 mod others;
+mod suspended;
 mod upkeep;
 mod world;
 
 use std::ops::Range;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -85,7 +88,8 @@ impl Life {
             };
         }
         match self.world.dice.below(100) {
-            0..30 => self.world.drop_file(&mut self.habits),
+            0..26 => self.world.drop_file(&mut self.habits),
+            26..30 => self.suspended_load(),
             30..38 => self.with_slot(World::same_again),
             38..42 => self.with_slot(|world, slot| world.load(slot, true)),
             42..52 => self.with_job(World::undo),
@@ -95,6 +99,22 @@ impl Life {
             76..82 => self.pass_time(),
             _ => self.others(),
         }
+    }
+
+    /// A load is suspended while something else is done to the table.
+    fn suspended_load(&mut self) -> Result<(), Finding> {
+        let Some(load) = self.world.suspend_load(&mut self.habits)? else { return Ok(()) };
+        match self.world.dice.below(6) {
+            0 => self.world.maintain()?,
+            1 => {
+                self.world.wait(3);
+                self.world.maintain_by(&["--checkpoint", "--retention", "1h"])?;
+            }
+            2 => self.with_job(World::undo)?,
+            3 => self.world.drop_file(&mut self.habits)?,
+            _ => self.others()?,
+        }
+        self.world.resume_load(load)
     }
 
     fn others(&mut self) -> Result<(), Finding> {
@@ -161,6 +181,10 @@ impl Life {
     }
 
     fn tell(&self, seed: u64, finding: &str) {
+        if let Some(folder) = std::env::var_os("SLUICE_LIFE_KEEP") {
+            let folder = std::path::Path::new(&folder).join(format!("life-{seed}"));
+            Command::new("cp").arg("-a").arg(self.world.place.path("")).arg(folder).status().unwrap();
+        }
         let steps = self.world.script.join("\n");
         println!("{HOW_TO_REPEAT}\n{steps}\n# seed {seed}, step {}:\n# {}", self.step, finding.replace('\n', "\n# "));
         println!(

@@ -10,10 +10,10 @@ const TEXT: [&str; 3] = ["csv", "csv.gz", "ndjson"];
 const PARQUET: [&str; 3] = ["parquet-pyarrow", "parquet-polars", "parquet-duckdb"];
 
 /// File operations of a load, about.
-const OPERATIONS: u64 = 100;
+pub(super) const OPERATIONS: u64 = 100;
 
 /// What commits of a load are called.
-const LOADS: &[&str] = &["CREATE TABLE", "WRITE"];
+pub(super) const LOADS: &[&str] = &["CREATE TABLE", "WRITE"];
 
 /// How a life drops files.
 #[derive(Clone, Debug)]
@@ -38,8 +38,9 @@ impl World {
     /// A file comes under a new name, or new content under one that is known.
     pub(super) fn drop_file(&mut self, habits: &mut Habits) -> Result<(), Finding> {
         let known = self.model.slots.len();
-        let place = if known > 0 && self.dice.percent(40) { self.dice.below(known as u64) } else { known as u64 };
-        let place = usize::try_from(place).unwrap();
+        let known_one = usize::try_from(self.dice.below(known.max(1) as u64)).unwrap();
+        let is_known = self.dice.percent(40) && self.model.slots.get(known_one).is_some_and(|slot| !slot.is_blocked);
+        let place = if is_known { known_one } else { known };
         let slot = self.new_content(habits, place)?;
         if place == known {
             self.model.slots.push(slot);
@@ -63,7 +64,7 @@ impl World {
     }
 
     /// Writes a file, and says how it is to be loaded.
-    fn new_content(&mut self, habits: &mut Habits, place: usize) -> Result<Slot, Finding> {
+    pub(super) fn new_content(&mut self, habits: &mut Habits, place: usize) -> Result<Slot, Finding> {
         let from_parquet = self.dice.percent(40);
         let kind = self.dice.one_of(if from_parquet { &PARQUET } else { &TEXT });
         let is_large = self.dice.percent(2);
@@ -104,18 +105,20 @@ impl World {
     pub(super) fn load(&mut self, place: usize, again: bool) -> Result<(), Finding> {
         let slot = self.model.slots[place].clone();
         let replaced = if slot.replaces() { self.loaded_jobs(&slot) } else { Vec::new() };
-        let touched = self.model.most_touched(&replaced);
+        // Once more beside what is left of the last time would be too much.
+        let counts = slot.jobs.last().filter(|_| again).into_iter().chain(&replaced);
+        let touched = self.model.most_touched(counts);
         // The rows get the job's name when it is known.
         let after = with(&self.model.without(&replaced), &slot.brings);
         let mut states = vec![self.model.rows.clone()];
-        if touched != Touched::Yes {
+        if touched != Touched::Rewritten || !slot.replaces() {
             states.push(after);
         }
         let ran = self.load_to_its_end(&slot, again, &states)?;
         match touched {
             Touched::No => expect_status(&ran, &[0])?,
-            Touched::Perhaps => expect_status(&ran, &[0, 1])?,
-            Touched::Yes => expect_status(&ran, &[1])?,
+            Touched::Rewritten if slot.replaces() => expect_status(&ran, &[1, 3])?,
+            _ => expect_status(&ran, &[0, 1, 3])?,
         }
         if ran.status == 0 {
             states.remove(0);
@@ -167,7 +170,7 @@ impl World {
     }
 
     /// Notes what a load did, and holds its report against the model.
-    fn note_load(&mut self, place: usize, replaced: &[String], ran: &Ran) -> Result<(), Finding> {
+    pub(super) fn note_load(&mut self, place: usize, replaced: &[String], ran: &Ran) -> Result<(), Finding> {
         let report = ran.json();
         let job = report["job_id"].as_str().unwrap().to_owned();
         let Slot { brings, bad, .. } = self.model.slots[place].clone();
@@ -209,7 +212,9 @@ impl World {
         match (touched, state) {
             (Touched::No, State::Loaded) => expect_status(&ran, &[0]),
             (Touched::No, State::Undone) => expect_status(&ran, &[3]),
-            _ if is_gone && ran.status == 0 => Err(format!("its rows are gone, but: {}", ran.stdout)),
+            (Touched::TakenOut, _) if is_gone && ran.status == 0 => {
+                Err(format!("its rows are gone, but: {}", ran.stdout))
+            }
             _ => Ok(()),
         }
     }
@@ -224,7 +229,7 @@ impl World {
 }
 
 /// The command that loads a file.
-fn ingest(slot: &Slot) -> Vec<String> {
+pub(super) fn ingest(slot: &Slot) -> Vec<String> {
     let args = ["ingest", &slot.path, "--table", "t", "--json"].map(ToOwned::to_owned);
     args.into_iter().chain(slot.options.iter().cloned()).collect()
 }

@@ -20,7 +20,7 @@ pub(super) struct Chosen {
 impl World {
     /// Chooses a condition that some of these rows meet.
     pub(super) fn choose(&mut self, rows: &[i64], by: By) -> Result<Chosen, Finding> {
-        let (near, seed) = (self.model.by_others, self.dice.next() >> 12);
+        let (near, seed) = (self.model.has_wrong_bounds, self.dice.next() >> 12);
         let by = (by == By::Others).then_some("deltalake");
         let request = json!({"do": "choose", "numbers": rows, "seed": seed, "near": near, "by": by});
         let chosen = self.ask(&request)?;
@@ -42,7 +42,7 @@ impl World {
     /// Others append rows, each in a version of its own.
     pub(super) fn others_append_often(&mut self, habits: &mut Habits, times: u64) -> Result<(), Finding> {
         let new = habits.new_rows(times, false);
-        self.model.by_others = true;
+        self.model.has_wrong_bounds = true;
         self.ask(&json!({"do": "appends", "table": "t", "number": new[0], "times": times}))?;
         let rows = self.model.rows.iter().cloned().chain(of_others(&new)).collect();
         let often = usize::try_from(times).unwrap();
@@ -100,7 +100,7 @@ impl World {
     }
 
     fn others_write(&mut self, request: &Value, rows: Rows) -> Result<(), Finding> {
-        self.model.by_others = true;
+        self.model.has_wrong_bounds = true;
         self.ask_and_look(request, rows)
     }
 

@@ -54,13 +54,17 @@ pub(super) enum State {
     Undone,
 }
 
-/// Whether others changed the job's files, so that its rows cannot be told from others any more.
+/// What others did to files of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Touched {
+    /// Nothing: all that is asked of the job is done.
     No,
-    /// They were taken out and may have come back as they were: Sluice may refuse or not, but never do half of it.
-    Perhaps,
-    Yes,
+    /// They deleted rows. Sluice may refuse what is asked or do it, but never half of it.
+    Deleted,
+    /// They went back to another version, or replaced all rows; as `Deleted`, but nobody wanted these rows to go.
+    TakenOut,
+    /// They wrote the rows to other files, where they cannot be told from others: Sluice refuses.
+    Rewritten,
 }
 
 #[derive(Clone, Debug)]
@@ -81,8 +85,8 @@ pub(super) struct Model {
     pub(super) slots: Vec<Slot>,
     /// Rows of versions that others can go back to.
     pub(super) versions: BTreeMap<u64, Rows>,
-    /// Whether others wrote data files, whose bounds of decimals are doubles.
-    pub(super) by_others: bool,
+    /// Whether others wrote data files, in whose bounds decimals are doubles and NaN is left out.
+    pub(super) has_wrong_bounds: bool,
 }
 
 impl Model {
@@ -143,8 +147,8 @@ impl Model {
     }
 
     /// The most that others did to any of some jobs.
-    pub(super) fn most_touched(&self, jobs: &[String]) -> Touched {
-        let touched = jobs.iter().filter_map(|job| self.jobs.get(job)).map(|job| job.touched);
+    pub(super) fn most_touched<'a>(&self, jobs: impl IntoIterator<Item = &'a String>) -> Touched {
+        let touched = jobs.into_iter().filter_map(|job| self.jobs.get(job)).map(|job| job.touched);
         touched.max().unwrap_or(Touched::No)
     }
 }

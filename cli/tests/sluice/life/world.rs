@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
@@ -67,25 +67,36 @@ impl World {
 
     /// Runs `sluice`, to be killed before the file operation with a number.
     pub(super) fn sluice(&mut self, args: &[String], kill: Option<u64>) -> Ran {
+        let mut command = self.command(args, kill.map(|number| (number, Fault::Kill)));
+        let output = command.output().unwrap();
+        let ran = self.ended(output);
+        self.kills += u64::from(ran.status == -1);
+        ran
+    }
+
+    /// The command that runs `sluice`, with a fault at the file operation with a number.
+    pub(super) fn command(&mut self, args: &[String], fault: Option<(u64, Fault)>) -> Command {
         let mut shim = Shim::below(&self.place.path("")).clock(&self.clock);
-        if let Some(number) = kill {
-            shim = shim.at(number, Fault::Kill);
+        let mut told = String::new();
+        if let Some((number, fault)) = fault {
+            shim = shim.at(number, fault);
+            told = format!("SHIM_AT={number} SHIM_DO={} ", format!("{fault:?}").to_lowercase());
         }
-        let told = kill.map_or_else(String::new, |number| format!("SHIM_AT={number} SHIM_DO=kill "));
         let quoted: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
         self.script.push(format!("{told}sluice {}", quoted.join(" ")));
         let mut command = Command::new(binary());
         command.args(args).current_dir(self.place.path("")).env_clear();
-        let output = shim.on(&mut command).output().unwrap();
+        shim.on(&mut command);
+        command
+    }
+
+    /// What a run left.
+    pub(super) fn ended(&mut self, output: Output) -> Ran {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let ran = Ran {
-            status: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        };
-        self.kills += u64::from(ran.status == -1);
+        let status = output.status.code().unwrap_or(-1);
+        let ran = Ran { status, stdout: text(output.stdout), stderr: text(output.stderr) };
         let told: String = ran.stdout.chars().take(80).collect();
-        self.script.push(format!("# exit status {}: {}", ran.status, told.replace('\n', " ")));
+        self.script.push(format!("# exit status {status}: {}", told.replace('\n', " ")));
         self.date();
         ran
     }
@@ -138,7 +149,7 @@ impl World {
         let states: Vec<Vec<i64>> = expected.states.iter().map(numbers).collect();
         let seed = self.dice.next() >> 12;
         let request = json!({"do": "check", "table": "t", "states": states, "filters": filters, "seed": seed,
-            "near": self.model.by_others, "version": version});
+            "near": self.model.has_wrong_bounds, "version": version});
         let found = self.others.ask(&request)?;
         let wrong = found["wrong"].as_array().unwrap();
         if !wrong.is_empty() {
@@ -151,17 +162,20 @@ impl World {
         Ok(state)
     }
 
-    /// Jobs whose files were taken out, and not by Sluice for a good reason, cannot be told from others any more.
+    /// Notes what was done to files of jobs, but by Sluice for a good reason.
     fn note_touched(&mut self, entries: &[Entry], by: By) {
-        for entry in entries {
-            if entry.operation == "RESTORE" {
-                for job in entry.added.iter().chain(&entry.removed).flatten() {
-                    self.model.set_touched(job, Touched::Perhaps);
-                }
-            } else if by == By::Others || entry.operation == "OPTIMIZE" {
-                let stays = |job: &String| by == By::Sluice && entry.added.iter().flatten().any(|added| added == job);
-                for job in entry.removed.iter().flatten().filter(|job| !stays(job)) {
-                    self.model.set_touched(job, Touched::Yes);
+        for Entry { operation, added, removed } in entries {
+            let touched = match (by, operation.as_str()) {
+                (By::Others, "RESTORE" | "WRITE") => Touched::TakenOut,
+                (By::Others, "DELETE") => Touched::Deleted,
+                (By::Others, _) | (By::Sluice, "OPTIMIZE") => Touched::Rewritten,
+                (By::Sluice, _) => continue,
+            };
+            let came_back = added.iter().filter(|_| operation == "RESTORE");
+            for job in removed.iter().chain(came_back).flatten() {
+                let is_merged = by == By::Sluice && added.contains(&Some(job.clone()));
+                if !is_merged {
+                    self.model.set_touched(job, touched);
                 }
             }
         }
