@@ -46,7 +46,7 @@ cut()"#,
     ),
     (
         "texts with large offsets",
-        r#"
+        r"
 def large(type):
     if pa.types.is_struct(type):
         return pa.struct([field.with_type(large(field.type)) for field in type])
@@ -54,7 +54,7 @@ def large(type):
 made = checkpoint()
 rows = pq.read_table(made)
 pq.write_table(rows.cast(pa.schema([field.with_type(large(field.type)) for field in rows.schema])), made)
-cut()"#,
+cut()",
     ),
     (
         "texts as dictionaries",
