@@ -28,7 +28,7 @@ use model::State;
 use world::{Finding, World};
 
 /// Lives that are led unless `SLUICE_LIVES` says otherwise, and how many steps each has.
-const LIVES: Range<u64> = 0..4;
+const LIVES: Range<u64> = 0..2;
 const STEPS: u64 = 60;
 
 /// Lives at once.

@@ -7,7 +7,7 @@ use super::world::{By, Expected, Finding, World, expect_status};
 use crate::support::{Ran, data_files};
 
 /// What loads of replays, undoing and merging are called.
-const OPERATIONS: &[&str] = &["WRITE", "DELETE", "OPTIMIZE"];
+const OPERATIONS: &[&str] = &["WRITE", "DELETE", "OPTIMIZE", "COMPUTE STATISTICS"];
 
 /// Brings in records whose number was written `x17`.
 const WITHOUT_X: &str = "select cast(replace(id, 'x', '') as bigint) as id, ratio, amount, big, name, body, flag, day, \
