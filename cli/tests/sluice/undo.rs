@@ -1,6 +1,7 @@
 //! What was loaded can be taken out again, exactly.
 
 use serde_json::json;
+use shared::testing::run_python;
 
 use crate::support::{Place, Ran};
 
@@ -93,4 +94,21 @@ fn undo_of_a_load_that_was_interrupted() {
     assert_eq!(undo(&place, &job, &[]).status, 0);
     assert!(place.ingest(&source, &["--again"])["job_id"].as_str().unwrap().ends_with("-g2"));
     assert_eq!(place.rows().num_rows(), 2);
+}
+
+#[test]
+fn undo_of_rows_that_others_merged_took_out_and_brought_back() {
+    let place = Place::new();
+    place.ingest(&place.write("x.csv", "id\n1\n2\n"), &[]);
+    place.ingest(&place.write("y.csv", "id\n3\n"), &[]);
+    let script = "import deltalake, pyarrow\n\
+                  table = deltalake.DeltaTable('t')\n\
+                  table.optimize.compact()\n\
+                  merged = table.version()\n\
+                  deltalake.write_deltalake('t', pyarrow.table({'id': [9]}), mode='overwrite')\n\
+                  deltalake.DeltaTable('t').restore(merged)";
+    run_python(&place.path(""), script);
+    let refused = undo(&place, "x.csv", &[]);
+    assert!(refused.status == 1 && refused.stderr.contains("(OPTIMIZE) rewrote"), "{refused:?}");
+    assert_eq!(place.rows().num_rows(), 3);
 }

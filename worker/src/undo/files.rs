@@ -40,14 +40,15 @@ pub(crate) async fn find(
             "version {version} adds files of other jobs too, from before files said which chunk they are made of"
         )));
     }
+    // Files of others count, too: the job's rows may be in them.
     let (mut files, mut active) = (JobFiles { removed: NOTHING, ..JobFiles::default() }, BTreeSet::new());
     for view in state.log_data().iter() {
+        active.insert(view.path().into_owned());
         let Some(add) = of_job(&view, &history, job) else { continue };
         if view.deletion_vector_descriptor().is_some() && add.deletion_vector.is_none() {
             return Err(mingled(format!("some rows of its file {} were deleted since", add.path)));
         }
         files.take(&view, &add);
-        active.insert(add.path);
     }
     files.taken_out = taken_out(&history, &active).map_err(mingled)?;
     if !history.is_whole {
