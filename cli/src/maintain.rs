@@ -78,7 +78,7 @@ fn text(maintained: &Maintained) -> String {
     [
         Some(format!("{} (version {}): {done}", maintained.table, maintained.version)),
         line("small files", compaction.unwrap_or_else(left)),
-        line("statistics", statistics.as_ref().map_or_else(left, |fixed| fixed_statistics(fixed, *dry_run))),
+        statistics.as_ref().and_then(|fixed| line("statistics", fixed_statistics(fixed, *dry_run))),
         line("checkpoint", checkpoint.unwrap_or_else(left)),
         line("log", cleared(log, "expired file").unwrap_or_else(left)),
         line("vacuum", cleared(vacuum, "data file").unwrap_or_else(left)),

@@ -45,7 +45,7 @@ impl StagedFile {
     /// Makes the file durable under its name, in place of what has that name.
     pub fn publish(&self) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.staged, &self.target)?;
+        fs::rename(&self.staged, &self.target).map_err(vanished)?;
         sync_folder(folder_of(&self.target)?)
     }
 
@@ -54,8 +54,17 @@ impl StagedFile {
     /// A hard link is the one file operation that both publishes whole content and fails when the name is taken.
     pub fn publish_if_absent(&self) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::hard_link(&self.staged, &self.target)?;
+        fs::hard_link(&self.staged, &self.target).map_err(vanished)?;
         sync_folder(folder_of(&self.target)?)
+    }
+}
+
+/// A process that was suspended for hours may find its unfinished file gone: `maintain` removes old ones. That passes, and is
+/// not to be taken for an object that does not exist.
+fn vanished(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("the file that was being written is gone: {error}")),
+        _ => error,
     }
 }
 

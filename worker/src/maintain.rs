@@ -124,6 +124,7 @@ pub struct Maintained {
     /// Small data files that were merged.
     pub compaction: Option<Compacted>,
     /// Statistics that were wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<FixedStatistics>,
     /// The checkpoint.
     pub checkpoint: Option<WrittenCheckpoint>,
@@ -146,6 +147,7 @@ pub struct WrittenCheckpoint {
     /// Version of the last one before.
     pub last: Option<u64>,
     /// What is wrong with the hint at the last one; nothing once another one is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub broken_hint: Option<String>,
     /// Whether one was due, and is written unless this is a dry run.
     pub written: bool,

@@ -274,12 +274,14 @@ fn what_is_missing_of_a_log_is_said() {
     let status = place.run(&["status", "0.csv", "--table", "t", "--verify"]);
     assert!(status.stderr.contains("_last_checkpoint names 00000000000000000003.checkpoint.parquet"), "{status:?}");
     let ingested = place.run(&["ingest", place.write("3.csv", "id\n3\n").to_str().unwrap(), "--table", "t"]);
+    assert!(ingested.stderr.contains("_last_checkpoint names 00000000000000000003.checkpoint.parquet"), "{ingested:?}");
+    let plan = place.run(&["plan", "3.csv", "--table", "t"]);
     assert!(
-        ingested.stderr.contains(
+        plan.stderr.contains(
             "[place]/t/_delta_log is not a valid Delta log: neither its entries nor its checkpoints have a schema; the oldest is \
              version 3; _last_checkpoint names a checkpoint of version 3, which is missing"
         ),
-        "{ingested:?}"
+        "{plan:?}"
     );
     assert_eq!(ingested.status, 1, "{ingested:?}");
 }
