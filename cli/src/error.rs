@@ -40,7 +40,7 @@ pub(crate) enum CliError {
     #[error("cannot use the work area")]
     WorkArea(#[source] StorageError),
     #[error("{count} of the job's chunks could not be loaded; the first because of: {first}")]
-    Chunks { count: usize, first: String, hint: Option<String>, committed: u64 },
+    Chunks { count: usize, first: String, hint: Option<String>, committed: u64, bad_input: bool },
     #[error("receipts name chunks that table {table} does not have, though these were taken back")]
     TableLost { table: String },
     #[error("job {job_id} was loaded, but others took out what it added: {}", held(.holding, *.committed))]
@@ -168,7 +168,8 @@ impl CliError {
             Self::Stage { code, .. } => *code,
             Self::TooManyBad { .. } | Self::Split(SplitError::TooManyBad(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
-            Self::NoJob { .. }
+            Self::Chunks { bad_input: true, .. }
+            | Self::NoJob { .. }
             | Self::NoRows { .. }
             | Self::BoundForNoTable { .. }
             | Self::ReplayOfUndone { .. }

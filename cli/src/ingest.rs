@@ -157,6 +157,10 @@ impl Report {
         if let Some(holding) = &self.holding {
             lines.push(format!("  since then   {}", held(holding, rows.committed)));
         }
+        if rows.shortened > 0 {
+            let count = counted(rows.shortened, "value");
+            lines.push(format!("  {count} had digits finer than a microsecond, which a table does not keep"));
+        }
         if let Some(quarantine) = &self.quarantine {
             lines.push(format!("  rejected records are in {quarantine}"));
         }

@@ -13,7 +13,8 @@ use worker::{DeltaOptions, Holding, Ledger, LoadContext};
 
 use crate::args;
 use crate::error::CliError;
-use crate::poll::Pollers;
+use crate::gate::TableGate;
+use crate::poll::{Pollers, Rejected};
 use crate::progress::ProgressLine;
 
 /// How long a received chunk task stays hidden; extended while it is worked on.
@@ -55,12 +56,13 @@ impl Line {
         let storage = Stores::from_env();
         let progress = Arc::new(Progress::default());
         let queue = Arc::new(MemoryQueue::new(VISIBILITY, MAX_RECEIVES));
-        let split = SplitContext {
+        let mut split = SplitContext {
             storage: storage.clone(),
             queue: Some(queue.clone()),
             work_prefix,
             table: Some(table.clone()),
             topic: settings.topic(),
+            gate: None,
             settings: settings.clone(),
             threads: args::cores(),
             known: splitter::Known::default(),
@@ -68,6 +70,7 @@ impl Line {
             progress: progress.clone(),
             stop,
         };
+        split.gate = Some(Arc::new(TableGate::new(&split, table.clone())));
         let topic = settings.topic();
         // What the queue of this process asks for lies in this work area, and is bound for this table.
         let settings =
@@ -93,12 +96,13 @@ impl Line {
         match failed.first() {
             Some(first) => {
                 let committed = self.count_loaded(&outcome).await?;
+                let bad_input = failed.iter().all(|failed| failed.bad_input);
                 // A reason ends with its advice, where there is some.
-                let (first, hint) = match first.split_once("; hint: ") {
-                    Some((first, hint)) => (first.to_owned(), Some(hint.to_owned())),
-                    None => (first.clone(), None),
+                let (reason, hint) = match first.reason.split_once("; hint: ") {
+                    Some((reason, hint)) => (reason.to_owned(), Some(hint.to_owned())),
+                    None => (first.reason.clone(), None),
                 };
-                Err(CliError::Chunks { count: failed.len() + dead, first, hint, committed })
+                Err(CliError::Chunks { count: failed.len() + dead, first: reason, hint, committed, bad_input })
             }
             None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
                 Err(CliError::Stopped { committed: self.count_loaded(&outcome).await? })
@@ -108,7 +112,7 @@ impl Line {
     }
 
     /// Loads what is in the queue; gives the reasons for which chunks were rejected.
-    async fn load(&self) -> Result<Vec<String>, CliError> {
+    async fn load(&self) -> Result<Vec<Rejected>, CliError> {
         let finished = CancellationToken::new();
         let pollers = Arc::new(Pollers::embedded(self.queue.clone(), self.load.clone(), VISIBILITY, MAX_RECEIVES));
         let mut workers = JoinSet::new();

@@ -4,6 +4,7 @@ mod args;
 mod dlq;
 mod doctor;
 mod error;
+mod gate;
 mod ingest;
 mod jobs;
 mod known;

@@ -10,11 +10,12 @@ use shared::{
     Column, ColumnType, CsvPolicy, CsvSettings, DateFormat, Format, FormatChoice, Infer, Progress, Settings, Stores,
     TextPolicy, Told, TypeOrigin,
 };
-use splitter::{Evidence, Layout, Plan, SplitContext};
+use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
 
 use crate::Done;
 use crate::args::{self, PlanArgs};
 use crate::error::CliError;
+use crate::gate::TableGate;
 use crate::output::Output;
 use crate::stop;
 
@@ -134,6 +135,7 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
         storage: Stores::from_env(),
         queue: None,
         topic: None,
+        gate: None,
         // Nothing is written: no work area is come to.
         work_prefix: source.clone(),
         table: settings.table.clone(),
@@ -145,6 +147,10 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
         stop: stop::on_signal(),
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
+    if let Some(table) = context.settings.table.clone() {
+        let gate = TableGate::new(&context, table);
+        gate.admit(&plan.examination).await.map_err(CliError::Split)?;
+    }
     let document = document(plan, &context.settings);
     output.result(&document, &text::text(&document))?;
     Ok(())

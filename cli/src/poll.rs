@@ -56,7 +56,16 @@ pub(crate) struct Answers {
     pub(crate) rejected: AtomicU64,
     pub(crate) handed_back: AtomicU64,
     /// Why messages of the embedded queue were rejected.
-    reasons: std::sync::Mutex<Vec<String>>,
+    reasons: std::sync::Mutex<Vec<Rejected>>,
+}
+
+/// Why a message of the embedded queue was rejected.
+#[derive(Clone, Debug)]
+pub(crate) struct Rejected {
+    /// The whole cause, as text.
+    pub(crate) reason: String,
+    /// Whether the source is to blame.
+    pub(crate) bad_input: bool,
 }
 
 impl Pollers {
@@ -87,7 +96,7 @@ impl Pollers {
     }
 
     /// Takes the reasons for which messages of the embedded queue were rejected.
-    pub(crate) fn take_reasons(&self) -> Vec<String> {
+    pub(crate) fn take_reasons(&self) -> Vec<Rejected> {
         std::mem::take(&mut *self.answers.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -151,12 +160,14 @@ impl Pollers {
                 tracing::info!(message_id, receives, "done");
                 return self.acknowledge(message).await;
             }
-            Verdict::Reject { reason } | Verdict::Retry { reason, .. }
+            Verdict::Reject { reason, .. } | Verdict::Retry { reason, .. }
                 if self.put_back.is_none()
                     && (receives >= self.max_receives || matches!(verdict, Verdict::Reject { .. })) =>
             {
                 // On one machine the one who ran the command is the one who looks into dead letters.
-                reasons.lock().unwrap_or_else(PoisonError::into_inner).push(reason.clone());
+                let bad_input = matches!(verdict, Verdict::Reject { bad_input: true, .. });
+                let rejected = Rejected { reason: reason.clone(), bad_input };
+                reasons.lock().unwrap_or_else(PoisonError::into_inner).push(rejected);
                 return self.acknowledge(message).await;
             }
             Verdict::Retry { reason, after, .. } => {
@@ -172,7 +183,7 @@ impl Pollers {
                     tracing::warn!(message_id, receives, reason, after_seconds, "to be tried again");
                 }
             }
-            Verdict::Reject { reason } => {
+            Verdict::Reject { reason, .. } => {
                 rejected.fetch_add(1, Ordering::Relaxed);
                 // The splitter's handler has said why, object by object.
                 if is_load {

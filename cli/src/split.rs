@@ -26,6 +26,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
         threads: args::cores(),
         topic: None,
         known: splitter::Known::default(),
+        gate: None,
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: stop::on_signal(),

@@ -114,6 +114,7 @@ fn context(settings: Settings, uri: &Location, stop: &CancellationToken) -> Spli
         storage: Stores::from_env(),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: uri.clone(),
         table: None,
         settings,

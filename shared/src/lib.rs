@@ -17,6 +17,7 @@ mod failure;
 mod job;
 mod manifest;
 mod notice;
+mod pages;
 mod progress;
 mod queue;
 mod receipt;
@@ -33,7 +34,7 @@ mod undone;
 mod verdict;
 mod work_area;
 
-pub use arrow_metadata::arrow_metadata;
+pub use arrow_metadata::{FooterError, arrow_metadata, arrow_metadata_of_bytes};
 pub use aws::{aws_settings, said};
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
@@ -48,6 +49,7 @@ pub use job::{
 };
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
+pub use pages::{guarded, undecodable};
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{
     DeadLetter, DeadLetters, Held, MemoryQueue, Message, Move, MoveState, PutBack, Queue, QueueAttributes, QueueError,

@@ -122,7 +122,7 @@ mod tests {
             job_id: JobId::from("orders-0123456789abcdef".to_owned()),
             source: "s3://drops/orders.csv".parse().unwrap(),
             table: Some("s3://lake/orders".parse().unwrap()),
-            rows: Rows { read: 12, committed: 10, filtered: 1, quarantined: 1, added: 0 },
+            rows: Rows { read: 12, committed: 10, filtered: 1, quarantined: 1, ..Rows::default() },
             row_hash: Some(crate::row_hash::RowHash(7)),
             chunks: 2,
             table_version: Some(3),

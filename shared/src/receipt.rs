@@ -38,6 +38,14 @@ pub struct Rows {
     /// Rows that SQL made beyond those that came in.
     #[serde(default)]
     pub added: u64,
+    /// Values in the table that lost digits for which it has no place: those finer than a microsecond.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortened: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Rows {
@@ -54,6 +62,7 @@ impl std::ops::AddAssign for Rows {
         self.filtered += other.filtered;
         self.quarantined += other.quarantined;
         self.added += other.added;
+        self.shortened += other.shortened;
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Verdict {
     Reject {
         /// The whole cause, as text.
         reason: String,
+        /// Whether the source is to blame, which the same bytes will be again.
+        bad_input: bool,
     },
 }
 
@@ -48,7 +50,9 @@ impl Verdict {
     #[must_use]
     pub fn at_receive(self, receives: u32) -> Self {
         match self {
-            Self::Retry { reason, most_receives: Some(most), .. } if receives >= most => Self::Reject { reason },
+            Self::Retry { reason, most_receives: Some(most), .. } if receives >= most => {
+                Self::Reject { reason, bad_input: false }
+            }
             verdict => verdict,
         }
     }
@@ -57,7 +61,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done => None,
-            Self::Retry { reason, .. } | Self::Reject { reason } => Some(reason),
+            Self::Retry { reason, .. } | Self::Reject { reason, .. } => Some(reason),
         }
     }
 }
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn what_will_hardly_pass_is_rejected_in_the_end() {
         let verdict = |most_receives| Verdict::Retry { reason: "r".to_owned(), after: Duration::ZERO, most_receives };
-        let rejected = Verdict::Reject { reason: "r".to_owned() };
+        let rejected = Verdict::Reject { reason: "r".to_owned(), bad_input: false };
         assert_eq!(verdict(Some(2)).at_receive(1), verdict(Some(2)));
         assert_eq!(verdict(Some(2)).at_receive(2), rejected);
         assert_eq!(verdict(None).at_receive(99), verdict(None));

@@ -107,6 +107,7 @@ async fn context(file: Bytes, threads: usize) -> SplitContext {
         storage: Arc::new(storage),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: None,
         settings: Settings::from_lookup(|_| None).unwrap(),

@@ -23,6 +23,9 @@ pub enum SplitError {
     /// The log of the target table could not be read.
     #[error("cannot look up the columns of the table")]
     Table(#[source] StorageError),
+    /// The table could not be asked whether it takes the source.
+    #[error("cannot look into the table")]
+    Gate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A chunk could not be announced; it will be when the job resumes.
     #[error("cannot announce a chunk")]
     Queue(#[source] QueueError),

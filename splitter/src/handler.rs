@@ -76,6 +76,7 @@ impl HandlerContext {
             storage: Stores::from_env(),
             queue: Some(Arc::new(SqsQueue::from_env(url).await)),
             topic: settings.topic(),
+            gate: None,
             work_prefix,
             table: Some(table),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -121,7 +122,9 @@ pub async fn handle(context: &HandlerContext, payload: Value) -> Result<Value, H
         Payload::Batch(messages) => messages,
         Payload::Direct(message) => match handle_message(context, &message).await {
             Verdict::Done => Vec::new(),
-            Verdict::Retry { reason, .. } | Verdict::Reject { reason } => return Err(HandlerError::Direct { reason }),
+            Verdict::Retry { reason, .. } | Verdict::Reject { reason, .. } => {
+                return Err(HandlerError::Direct { reason });
+            }
         },
     };
     let (storage, work_prefix) = (Arc::clone(&context.split.storage), context.split.work_prefix.clone());
@@ -159,7 +162,7 @@ async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
         Err(error) => {
             let reason = error_chain(&error);
             tracing::error!(message_id, reason, "the message cannot be read");
-            return Verdict::Reject { reason };
+            return Verdict::Reject { reason, bad_input: false };
         }
     };
     for skip in &notification.skipped {
@@ -275,7 +278,9 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::TooManyBad(_)
         | SplitError::OtherEncoder { .. }
         | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })
-        | SplitError::Table(StorageError::Malformed { .. }) => Verdict::Reject { reason: reason(error) },
+        | SplitError::Table(StorageError::Malformed { .. }) => {
+            Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
+        }
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
         SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
@@ -287,6 +292,7 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::Table(_)
         | SplitError::Queue(_)
         | SplitError::Notice(_)
+        | SplitError::Gate(_)
         | SplitError::Internal { .. } => retry(RETRY_AFTER),
     }
 }

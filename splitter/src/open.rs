@@ -1,8 +1,10 @@
 //! Which job is this, and how is its source written: read from `job.json`, or found out and pinned there.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
@@ -23,7 +25,7 @@ use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
 use crate::text::Start;
-use crate::{decode, header, json, schema, table_schema, value};
+use crate::{decode, footer, header, json, schema, table_schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -60,18 +62,22 @@ pub(crate) async fn open(
         return Ok((job, area));
     }
     let generation = generation.max(context.known.generation);
-    let policy = examine_source(context, source).await?.policy;
+    let found = examine_source(context, source).await?;
     let is_known = context.known.is_again || context.known.seal.is_some();
     if generation == 1 && !is_known && context.table.is_some() {
         // As a local file that was only touched, or an object that was uploaded in other parts.
-        if let Some(same) = same_as_before(context, source, &drops, &policy).await? {
+        if let Some(same) = same_as_before(context, source, &drops, &found.policy).await? {
             return Ok(same);
         }
+    }
+    // What the table has already, it takes.
+    if let (Some(gate), None) = (&context.gate, context.known.seal) {
+        gate.admit(&found).await?;
     }
     let (drop, drop_of_target) =
         number(context, source, destination, generation).await.map_err(SplitError::WorkArea)?;
     let load = load_policy(&context.settings);
-    let job = Job::new(source.clone(), destination, generation, context.table.clone(), policy, load);
+    let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
     let dropped_as = dropped_as.map(Location::to_string);
     let job = Job { drop, drop_of_target, dropped_as, is_noticed: context.topic.is_some(), ..job };
     let job = match context.known.seal {
@@ -180,6 +186,13 @@ pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examinati
     examine_source(context, &source).await
 }
 
+/// Looks at what was found out about a new source, and may refuse it, before anything is pinned or written.
+#[async_trait]
+pub trait Gate: fmt::Debug + Send + Sync {
+    /// Lets the source in, or says why not.
+    async fn admit(&self, found: &Examination) -> Result<(), SplitError>;
+}
+
 async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result<Examination, SplitError> {
     let settings = &context.settings;
     let mut policy = Policy {
@@ -196,6 +209,9 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
     let head = head.map_err(SplitError::Source)?;
     if is_parquet(&head, settings.format) {
         let parquet = ParquetSource::open(context, source).await?;
+        for column in parquet.empty_groups() {
+            tracing::warn!(source = %source.uri, column, "a group without fields has no values, and is left out");
+        }
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
@@ -223,8 +239,7 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
 /// Whether a source is Parquet, by the settings or its first bytes.
 fn is_parquet(head: &[u8], told: FormatChoice) -> bool {
     match told {
-        // A header of a CSV may begin with these letters too, but has no NUL byte.
-        FormatChoice::Auto => head.starts_with(b"PAR1") && memchr::memchr(0, head).is_some(),
+        FormatChoice::Auto => footer::is_parquet(head),
         told => told == FormatChoice::Parquet,
     }
 }

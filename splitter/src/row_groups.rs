@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::{SchemaDescriptor, Type};
 use shared::{Location, Policy, SourceObject};
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
+use crate::footer::read_footer;
 use crate::ranged_file::{HINT, RangedFile, gave_up};
 use crate::split::{Encoded, SplitContext};
 use crate::text::ExpansionLimit;
@@ -53,8 +54,9 @@ impl ParquetSource {
         let reader = file.clone();
         let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
         let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
-        let metadata = loaded.map_err(|error| file.blame(&error))?;
+        let metadata = loaded?;
         let opened = Self { file, metadata };
+        opened.check_columns()?;
         opened.check_places()?;
         let limit = ExpansionLimit::new(&context.settings, source.size);
         limit.check(&source.uri, "Parquet", opened.expanded_bytes())?;
@@ -64,6 +66,13 @@ impl ParquetSource {
     /// Names of the top-level columns.
     pub(crate) fn column_names(&self) -> Vec<String> {
         self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// Names of top-level groups without fields, which are no columns.
+    pub(crate) fn empty_groups(&self) -> Vec<String> {
+        let root = self.parquet().file_metadata().schema();
+        let empty = root.get_fields().iter().filter(|field| !has_values(field));
+        empty.map(|field| field.name().to_owned()).collect()
     }
 
     /// Rows of the whole source.
@@ -98,8 +107,34 @@ impl ParquetSource {
         reader.map(|batch| batch.map_err(|error| self.file.blame(&error.into()))).collect()
     }
 
+    /// The error of a row group that cannot be decoded, by the column that is to blame.
+    fn bad_pages(&self, group: usize, error: &ParquetError) -> SplitError {
+        if let Some(failure) = self.file.store_failure() {
+            return SplitError::Source(failure);
+        }
+        let (column, said) = shared::undecodable(&self.file, &self.metadata, group, error);
+        if let Some(failure) = self.file.store_failure() {
+            return SplitError::Source(failure);
+        }
+        let reason = format!("the values of row group {group} cannot be decoded: {said}");
+        BadInput { column, ..BadInput::whole(&self.file.source.uri, reason, HINT) }.into()
+    }
+
     fn parquet(&self) -> &ParquetMetaData {
         self.metadata.metadata()
+    }
+
+    /// The columns that Arrow reads must be those of the footer, one by one. Groups without fields are none: they have no
+    /// values, and Arrow leaves them out.
+    fn check_columns(&self) -> Result<(), SplitError> {
+        let at = &self.file.source.uri;
+        let root = self.parquet().file_metadata().schema();
+        let described = root.get_fields().iter().filter(|field| has_values(field)).map(|field| field.name());
+        if !described.eq(self.metadata.schema().fields().iter().map(|field| field.name().as_str())) {
+            let reason = "its columns are read in another order than the footer has them";
+            return Err(BadInput::whole(at, reason, HINT).into());
+        }
+        Ok(())
     }
 
     /// Pages must lie within the file, and in it only.
@@ -235,15 +270,16 @@ impl ParquetSource {
         let group = self.parquet().row_group(place);
         let pieces = (group.total_byte_size() / PIECE_BYTES.min(signed(policy.block_bytes)) + 1).max(1);
         let rows_at_once = usize::try_from(group.num_rows() / pieces).unwrap_or(usize::MAX).clamp(1, MOST_ROWS);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
+        let bad_pages = |error: ParquetError| Some(self.bad_pages(place, &error));
+        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
             .with_row_groups(vec![place])
             .with_batch_size(rows_at_once)
             .build()
-            .map_err(blame)?;
+            .map_err(bad_pages)?;
         let schema = renamed_arrow(&reader.schema(), column_names);
         let properties = properties(&policy.codec);
-        for rows in reader {
-            let rows = rows.map_err(|error| blame(error.into()))?;
+        let mut next = || shared::guarded(|| reader.next().transpose().map_err(ParquetError::from));
+        while let Some(rows) = next().map_err(bad_pages)? {
             let rows = RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec());
             let rows = rows.map_err(|error| blame(error.into()))?;
             let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
@@ -265,7 +301,12 @@ impl ParquetSource {
     fn chunk_schema(&self, column_names: &[String]) -> Result<ChunkSchema, ParquetError> {
         let described = self.parquet().file_metadata();
         let root = described.schema();
-        let fields = root.get_fields().iter().zip(column_names).map(|(field, name)| renamed(field, name).map(Arc::new));
+        let columns: Vec<_> = root.get_fields().iter().filter(|field| has_values(field)).collect();
+        if columns.len() != column_names.len() {
+            let (there, known) = (columns.len(), column_names.len());
+            return Err(ParquetError::General(format!("the file has {there} columns, and its job knows {known}")));
+        }
+        let fields = columns.into_iter().zip(column_names).map(|(field, name)| renamed(field, name).map(Arc::new));
         let fields: Result<Vec<_>, ParquetError> = fields.collect();
         let root = Type::group_type_builder(root.name()).with_fields(fields?).build()?;
         let key_values = described.key_value_metadata().map(|pairs| {
@@ -294,11 +335,6 @@ fn check_codecs(at: &Location, parquet: &ParquetMetaData, has_brotli: bool) -> R
         "row groups of up to {largest} bytes do not fit into a chunk, and the function cannot cut them: they are compressed with Brotli"
     );
     Err(BadInput::whole(at, reason, "load it with `sluice ingest`, or with a larger CHUNK_SIZE_MB").into())
-}
-
-/// Reads and decodes the footer.
-fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, ParquetError> {
-    shared::arrow_metadata(Arc::new(ParquetMetaDataReader::new().parse_and_finish(file)?))
 }
 
 fn encoded(block_start: u64, records: i64, row_groups: Vec<RowGroup>) -> Encoded {
@@ -332,7 +368,8 @@ fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
                 .build()
         }
         Type::GroupType { fields, .. } => {
-            let fields = fields.iter().map(|field| renamed(field, field.name()).map(Arc::new));
+            let fields = fields.iter().filter(|field| has_values(field));
+            let fields = fields.map(|field| renamed(field, field.name()).map(Arc::new));
             Type::group_type_builder(name)
                 .with_repetition(info.repetition())
                 .with_converted_type(info.converted_type())
@@ -344,6 +381,11 @@ fn renamed(field: &Type, name: &str) -> Result<Type, ParquetError> {
     }
 }
 
+/// Whether a field has a column of values, at any depth.
+fn has_values(field: &Arc<Type>) -> bool {
+    field.is_primitive() || field.get_fields().iter().any(has_values)
+}
+
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -353,6 +395,7 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array};
     use parquet::arrow::ArrowWriter;
     use parquet::basic::BrotliLevel;
+    use parquet::file::metadata::ParquetMetaDataReader;
     use parquet::file::properties::WriterProperties;
 
     use super::*;

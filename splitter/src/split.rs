@@ -15,7 +15,7 @@ use crate::crew::Crew;
 use crate::decode::{decode, schema};
 use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
-use crate::open::open;
+use crate::open::{Gate, open};
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::quarantine::Reject;
 use crate::record_format::RecordFormat;
@@ -37,6 +37,8 @@ pub struct SplitContext {
     pub table: Option<Location>,
     /// Where notices of jobs that are done go; none when nobody is to be told.
     pub topic: Option<Arc<dyn Topic>>,
+    /// Who looks at a new source before its job is pinned; none when nobody does.
+    pub gate: Option<Arc<dyn Gate>>,
     /// Settings; of a job that was seen before only its pinned policy counts.
     pub settings: Settings,
     /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.

@@ -23,7 +23,7 @@ use crate::commit_info::{commit_data, loaded};
 use crate::error::{LoadError, Patience};
 use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
-use crate::plan::Comparison;
+use crate::plan::{Comparison, evolve};
 use crate::replace::Outgoing;
 use crate::route::{NAME, Replaced};
 pub(crate) use prepared::{Decided, Fate, Prepared, Terms, failed};
@@ -296,8 +296,15 @@ impl<'a> Commit<'a> {
                 }
                 Comparison::Lacks(fields) => {
                     for field in fields {
-                        if missing.iter().all(|known| known.name().to_lowercase() != field.name().to_lowercase()) {
-                            missing.push(field);
+                        let is_named =
+                            |known: &&mut StructField| known.name().to_lowercase() == field.name().to_lowercase();
+                        match missing.iter_mut().find(is_named) {
+                            // Files that do not fit what is added are found outdated by the next attempt.
+                            Some(known) => {
+                                let both = evolve::both(&known.data_type, &field.data_type);
+                                known.data_type = both.unwrap_or_else(|| known.data_type.clone());
+                            }
+                            None => missing.push(field),
                         }
                     }
                 }

@@ -1,29 +1,25 @@
-//! Values in the types of the table: each is carried over whole, or its row is rejected.
+//! Rows in the columns of the table: each value is carried over whole, or its row is rejected.
+
+pub(crate) mod carry;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::{CastOptions, SortOptions, cast, cast_with_options, concat, filter_record_batch, nullif};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use deltalake::kernel::DataType as DeltaType;
 use shared::BadRecords;
 
+use self::carry::{Carried, carry, present};
 use crate::error::LoadError;
 use crate::plan::{Plan, Sources};
 use crate::route::RoutedChunk;
 
 /// Most characters of a value that a reason shows.
 const SHOWN_CHARACTERS: usize = 80;
-
-/// A decimal that has room for more digits than any decimal of Delta.
-const EXACT: DataType = DataType::Decimal256(76, 38);
-
-/// A date with its time of day.
-const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 /// A row that is not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +40,8 @@ pub(crate) struct Conform<'a> {
     pub(crate) sources: &'a Sources,
     /// Rows that came in so far.
     pub(crate) rows: u64,
+    /// Values of rows that were taken that lost digits for which the table has no place.
+    pub(crate) shortened: u64,
 }
 
 /// What a value of one column is that cannot be taken.
@@ -58,13 +56,16 @@ impl Conform<'_> {
     pub(crate) fn conform(&mut self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<RejectedRow>), LoadError> {
         let internal =
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
-        let mut columns = Vec::with_capacity(self.sources.len());
+        let (mut columns, mut shortened) = (Vec::with_capacity(self.sources.len()), Vec::new());
         let mut faults: Vec<Option<(usize, Fault)>> = vec![None; batch.num_rows()];
         for (place, (field, source)) in self.plan.schema().fields().iter().zip(self.sources).enumerate() {
-            let (values, misfits) = match source {
-                Some(source) => carry_over(batch.column(*source), field).map_err(internal)?,
-                None => (new_null_array(field.data_type(), batch.num_rows()), none(batch.num_rows())),
+            let carried = match source {
+                Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
+                None => {
+                    carry(&new_null_array(&DataType::Null, batch.num_rows()), field.data_type()).map_err(internal)?
+                }
             };
+            let Carried { values, misfits, shortened: cut } = carried;
             let nulls_wanted = self.chunk.bad_records == BadRecords::Null && field.is_nullable();
             for (row, fault) in faults.iter_mut().enumerate().filter(|(_, fault)| fault.is_none()) {
                 if misfits.value(row) && !nulls_wanted {
@@ -73,8 +74,14 @@ impl Conform<'_> {
                     *fault = Some((place, Fault::Null));
                 }
             }
+            if cut.count_set_bits() > 0 {
+                shortened.push(cut);
+            }
             columns.push(values);
         }
+        let taken = |row: &usize| faults.get(*row).is_some_and(Option::is_none);
+        let cut: usize = shortened.iter().map(|cut| cut.set_indices().filter(taken).count()).sum();
+        self.shortened += u64::try_from(cut).unwrap_or(u64::MAX);
         let rejected = self.reject(batch, &faults)?;
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
         let taken = self
@@ -115,7 +122,7 @@ impl Conform<'_> {
             if self.chunk.bad_records == BadRecords::Fail {
                 return Err(LoadError::BadRow { chunk: self.chunk.at.clone(), row: number, column, reason });
             }
-            rejected.push(RejectedRow { number, column, reason, raw: json(batch, row) });
+            rejected.push(RejectedRow { number, column, reason, raw: json(batch.schema_ref(), batch.columns(), row) });
         }
         Ok(rejected)
     }
@@ -127,120 +134,33 @@ fn misfit(value: &str, data_type: Option<&DeltaType>) -> String {
     format!("'{shown}' does not fit type {data_type}")
 }
 
-/// The values in the type of `field`, and which of them do not fit it; those are null.
-fn carry_over(values: &ArrayRef, field: &Field) -> Result<(ArrayRef, BooleanBuffer), ArrowError> {
-    let (from, to) = (values.data_type(), field.data_type());
-    if from == to {
-        return Ok((Arc::clone(values), none(values.len())));
-    }
-    if let DataType::Dictionary(_, inner) = from {
-        return carry_over(&cast(values, inner)?, field);
-    }
-    if to.is_nested() {
-        return carry_over_nested(values, to);
-    }
-    let safe = CastOptions { safe: true, ..CastOptions::default() };
-    let there = cast_with_options(values, to, &safe)?;
-    let lost = &present(values) & &!&present(&there);
-    let misfits = match to {
-        DataType::Decimal128(..) if from.is_string() => &lost | &rounded(values, &there, &EXACT)?,
-        DataType::Date32 if from.is_string() => &lost | &rounded(values, &there, &MOMENT)?,
-        _ if may_lose(from, to) => &lost | &differing(values, &there)?,
-        _ => lost,
-    };
-    without(there, misfits)
-}
-
-/// Texts of which a finer type takes more than the table's type has.
-fn rounded(texts: &ArrayRef, there: &ArrayRef, finer: &DataType) -> Result<BooleanBuffer, ArrowError> {
-    let safe = CastOptions { safe: true, ..CastOptions::default() };
-    let exact = cast_with_options(texts, finer, &safe)?;
-    let there = cast_with_options(there, finer, &safe)?;
-    let compare = arrow::array::make_comparator(&exact, &there, SortOptions::default())?;
-    Ok((0..texts.len()).map(|row| exact.is_valid(row) && compare(row, row).is_ne()).collect())
-}
-
-/// Nested values fit as a whole or not at all.
-fn carry_over_nested(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, BooleanBuffer), ArrowError> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let (there, lost) = match cast_with_options(values, to, &strict) {
-        Ok(there) => (there, none(values.len())),
-        Err(_) => row_by_row(values, to, &strict)?,
-    };
-    let misfits = if may_lose(values.data_type(), to) { &lost | &differing(values, &there)? } else { lost };
-    without(there, misfits)
-}
-
-fn row_by_row(
-    values: &ArrayRef,
-    to: &DataType,
-    strict: &CastOptions<'_>,
-) -> Result<(ArrayRef, BooleanBuffer), ArrowError> {
-    let one_by_one = (0..values.len()).map(|row| cast_with_options(&values.slice(row, 1), to, strict).ok());
-    let rows: Vec<Option<ArrayRef>> = one_by_one.collect();
-    let lost = rows.iter().map(Option::is_none).collect();
-    let null = new_null_array(to, 1);
-    let rows: Vec<&dyn Array> = rows.iter().map(|row| row.as_ref().map_or(null.as_ref(), AsRef::as_ref)).collect();
-    Ok((concat(&rows)?, lost))
-}
-
-/// Values that are there and are another after the way to the table's type and back.
-fn differing(values: &ArrayRef, there: &ArrayRef) -> Result<BooleanBuffer, ArrowError> {
-    let safe = CastOptions { safe: true, ..CastOptions::default() };
-    let back = cast_with_options(there, values.data_type(), &safe)?;
-    let compare = arrow::array::make_comparator(values, &back, SortOptions::default())?;
-    let present = present(values);
-    Ok((0..values.len()).map(|row| present.value(row) && compare(row, row).is_ne()).collect())
-}
-
-fn without(values: ArrayRef, misfits: BooleanBuffer) -> Result<(ArrayRef, BooleanBuffer), ArrowError> {
-    if misfits.count_set_bits() == 0 {
-        return Ok((values, misfits));
-    }
-    Ok((nullif(&values, &BooleanArray::new(misfits.clone(), None))?, misfits))
-}
-
-fn none(rows: usize) -> BooleanBuffer {
-    BooleanBuffer::new_unset(rows)
-}
-
-fn present(values: &ArrayRef) -> BooleanBuffer {
-    let nulls = values.logical_nulls();
-    nulls.as_ref().map(NullBuffer::inner).cloned().unwrap_or_else(|| BooleanBuffer::new_set(values.len()))
-}
-
-/// Whether a cast may give another value without saying so. Text is read as a whole or not at all; that doubles are rounded
-/// to floats, and timestamps to microseconds, is what these types are for.
-fn may_lose(from: &DataType, to: &DataType) -> bool {
-    use DataType as T;
-    match (from, to) {
-        (T::Struct(from), T::Struct(to)) => {
-            to.iter().any(|to| from.find(to.name()).is_some_and(|(_, from)| may_lose(from.data_type(), to.data_type())))
-        }
-        (T::Map(from, _), T::Map(to, _)) => may_lose(from.data_type(), to.data_type()),
-        (T::List(from) | T::LargeList(from) | T::FixedSizeList(from, _), T::List(to)) => {
-            may_lose(from.data_type(), to.data_type())
-        }
-        (T::Timestamp(..), T::Date32) => true,
-        _ if from.is_floating() && to.is_floating() => false,
-        _ => numeric(from) && numeric(to),
-    }
-}
-
-fn numeric(data_type: &DataType) -> bool {
-    data_type.is_numeric() || *data_type == DataType::Boolean
-}
-
 fn text(values: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::default();
-    let formatter = ArrayFormatter::try_new(values.as_ref(), &options);
-    let text = formatter.and_then(|formatter| formatter.value(row).try_to_string());
-    // An unknown time zone, say; what is rejected is to be kept all the same.
-    text.unwrap_or_else(|_| format!("{:?}", values.slice(row, 1)))
+    let shown = |values: &ArrayRef, row| {
+        let options = FormatOptions::default();
+        ArrayFormatter::try_new(values.as_ref(), &options)?.value(row).try_to_string()
+    };
+    // What no calendar has, or is in a zone that nobody knows, is kept as the number that it is stored as.
+    let as_numbers = || shown(&cast(&values.slice(row, 1), &in_numbers(values.data_type()))?, 0);
+    shown(values, row).or_else(|_| as_numbers()).unwrap_or_else(|_| format!("{:?}", values.slice(row, 1)))
+}
+
+/// The type with numbers in place of dates and times.
+fn in_numbers(data_type: &DataType) -> DataType {
+    use DataType as T;
+    let inner = |field: &Field| Arc::new(field.clone().with_data_type(in_numbers(field.data_type())));
+    match data_type {
+        T::Date32 | T::Time32(_) => T::Int32,
+        T::Date64 | T::Time64(_) | T::Timestamp(..) => T::Int64,
+        T::List(item) => T::List(inner(item)),
+        T::LargeList(item) => T::LargeList(inner(item)),
+        T::Struct(fields) => T::Struct(fields.iter().map(|field| inner(field)).collect::<Fields>()),
+        T::Map(entries, is_sorted) => T::Map(inner(entries), *is_sorted),
+        other => other.clone(),
+    }
 }
 
 /// A row as a JSON object: numbers and booleans as such, all else as text.
-fn json(batch: &RecordBatch, row: usize) -> String {
+pub(crate) fn json(schema: &Schema, columns: &[ArrayRef], row: usize) -> String {
     let value = |values: &ArrayRef| {
         if !present(values).value(row) {
             return serde_json::Value::Null;
@@ -250,8 +170,7 @@ fn json(batch: &RecordBatch, row: usize) -> String {
         let parsed = (plain || *values.data_type() == DataType::Boolean).then(|| serde_json::from_str(&text).ok());
         parsed.flatten().unwrap_or(serde_json::Value::String(text))
     };
-    let schema = batch.schema();
-    let fields = schema.fields().iter().zip(batch.columns());
+    let fields = schema.fields().iter().zip(columns);
     let object: serde_json::Map<_, _> = fields.map(|(field, values)| (field.name().clone(), value(values))).collect();
     serde_json::Value::Object(object).to_string()
 }
@@ -262,14 +181,17 @@ mod tests {
         BooleanArray as Booleans, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
 
+    use arrow::datatypes::TimeUnit;
+
     use super::*;
+
+    const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
     /// Each value as text, `!` where it does not fit.
     fn carried(values: impl Array + 'static, to: DataType) -> Vec<String> {
         let values: ArrayRef = Arc::new(values);
-        let field = Field::new("x", to, true);
-        let (there, misfits) = carry_over(&values, &field).unwrap();
-        assert_eq!(there.data_type(), field.data_type());
+        let Carried { values: there, misfits, .. } = carry(&values, &to).unwrap();
+        assert_eq!(*there.data_type(), to);
         let show = |row| {
             assert!(!misfits.value(row) || there.is_null(row));
             if misfits.value(row) { "!".to_owned() } else { text(&there, row) }

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
-use parquet::errors::ParquetError;
 use shared::{
-    ChunkTaskError, CompletionError, JobId, Location, NOT_EXCLUSIVE_HINT, NoticeError, Seal, StorageError, Verdict,
-    error_chain,
+    ChunkTaskError, CompletionError, FooterError, JobId, Location, NOT_EXCLUSIVE_HINT, NoticeError, Seal, StorageError,
+    Verdict, error_chain,
 };
 
+use crate::definition::Refusal;
 use crate::maintain::LEAST_RETENTION;
 use crate::outlook::Outlook;
 
@@ -84,7 +84,17 @@ pub enum LoadError {
         chunk: Location,
         /// What the decoder said.
         #[source]
-        source: ParquetError,
+        source: FooterError,
+    },
+    /// Pages of a Parquet source, which its chunks have as they were, cannot be decoded.
+    #[error("{at}, {place}: the values cannot be decoded: {reason}")]
+    BadPages {
+        /// The source.
+        at: Location,
+        /// Column and row group, as far as they are known.
+        place: String,
+        /// What the decoder said.
+        reason: String,
     },
     /// The SQL cannot be run on the chunk.
     #[error("the SQL cannot be run on chunk {chunk}: {reason}")]
@@ -97,14 +107,22 @@ pub enum LoadError {
         columns: Vec<String>,
     },
     /// The columns of the chunk have no place in the table.
-    #[error("chunk {chunk} does not fit table {table}: {reason}")]
+    #[error("chunk {chunk} does not fit table {table}: {}", refusal.reason)]
     Unfit {
         /// The chunk.
         chunk: Location,
         /// The table.
         table: Box<Location>,
         /// What does not fit.
-        reason: String,
+        refusal: Refusal,
+    },
+    /// The table cannot have the columns that it is to be given.
+    #[error("table {table} cannot have these columns: {}", refusal.reason)]
+    Columns {
+        /// The table.
+        table: Location,
+        /// What stands in the way.
+        refusal: Refusal,
     },
     /// A row was to be rejected, and rejected rows are not allowed or have no place.
     #[error("row {row} of chunk {chunk} cannot be taken: column '{column}': {reason}")]
@@ -124,14 +142,6 @@ pub enum LoadError {
         /// The table.
         table: Location,
         /// What stands in the way.
-        reason: String,
-    },
-    /// There can be no table with these columns.
-    #[error("table {table} cannot have the columns of the data: {reason}")]
-    NoSuchColumns {
-        /// The table.
-        table: Location,
-        /// What is wrong with them.
         reason: String,
     },
     /// Of two writers of the same version both would win.
@@ -261,6 +271,11 @@ impl LoadError {
     /// What whoever reads the error can do, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Undecodable { source: FooterError::Column { hint, .. }, .. } => hint,
+            Self::BadPages { .. } => {
+                "the file is damaged, or written in a way that no reader knows; have it written again"
+            }
+            Self::Unfit { refusal, .. } | Self::Columns { refusal, .. } => refusal.hint?,
             Self::NoTable { .. } => "set TABLE_URI, or ingest with --table",
             Self::Stray { .. } => {
                 "chunks of a job lie in <work area>/chunks; a message with nothing but bucket and key may name any Parquet file"
@@ -286,9 +301,6 @@ impl LoadError {
                  `sluice maintain --checkpoint` writes a new checkpoint"
             }
             Self::NotExclusive { .. } | Self::Storage(StorageError::NotExclusive { .. }) => NOT_EXCLUSIVE_HINT,
-            Self::NoSuchColumns { .. } => {
-                "SQL can leave such a column out, or flatten it: --sql with sluice ingest, TRANSFORM_SQL in a deployment"
-            }
             Self::Table { .. } | Self::Storage(_) => match self.outlook() {
                 Outlook::Full => {
                     "make room there, or raise the quota; what is loaded stays, and the rest is loaded then"
@@ -328,9 +340,14 @@ impl LoadError {
                 Outlook::Full | Outlook::Denied => {
                     Verdict::Retry { reason, after: RETRY_DENIED_AFTER, most_receives: None }
                 }
-                Outlook::ReadOnly | Outlook::Never => Verdict::Reject { reason },
+                Outlook::ReadOnly | Outlook::Never => Verdict::Reject { reason, bad_input: self.is_bad_input() },
             }
         }
+    }
+
+    /// Whether the source, rather than Sluice or its surroundings, is to blame.
+    fn is_bad_input(&self) -> bool {
+        matches!(self, Self::BadPages { .. } | Self::Unfit { .. } | Self::Columns { .. } | Self::BadRow { .. })
     }
 
     /// Whether it may succeed when it is tried again.
@@ -348,11 +365,12 @@ impl LoadError {
             | Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::Undecodable { .. }
+            | Self::BadPages { .. }
             | Self::Sql { .. }
             | Self::Unfit { .. }
+            | Self::Columns { .. }
             | Self::BadRow { .. }
             | Self::Unsupported { .. }
-            | Self::NoSuchColumns { .. }
             | Self::NotExclusive { .. }
             | Self::Sealed { .. }
             | Self::Undone { .. }

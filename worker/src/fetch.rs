@@ -1,24 +1,25 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
-use std::sync::Arc;
+mod pages;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::ArrayRef;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream, StreamExt};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use shared::checksum::Checksum;
-use shared::{Copied, Location, ObjectStat, Storage, StorageError};
+use shared::{BadRecords, Copied, Location, ObjectStat, Storage, StorageError};
 use tokio::sync::mpsc;
 
+use crate::conform::RejectedRow;
 use crate::error::LoadError;
 use crate::route::RoutedChunk;
-
-/// Rows of a decoded batch.
-const BATCH_ROWS: usize = 8192;
 
 /// Decoded batches that wait for whoever consumes them.
 const BATCHES_AHEAD: usize = 2;
@@ -37,6 +38,12 @@ pub(crate) struct ChunkFile {
     stat: ObjectStat,
     /// Checksum that the bytes must have; none for a file that no splitter made.
     checksum: Option<String>,
+    /// The Parquet source whose row groups it has as they were.
+    foreign: Option<Location>,
+    /// Whether a text that is not UTF-8 becomes null, or its row is rejected.
+    nulls: bool,
+    /// Rows that are not among the batches, and were not taken yet.
+    rejected: Mutex<Vec<RejectedRow>>,
     /// The last bytes, and where they begin.
     footer: Bytes,
     footer_start: u64,
@@ -58,7 +65,9 @@ impl ChunkFile {
         if let Some(identity) = identity.filter(|identity| identity.bytes != stat.size) {
             return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
         }
-        let file = Self::open_version(storage, at, stat, identity.map(|identity| identity.checksum.clone())).await?;
+        let checksum = identity.map(|identity| identity.checksum.clone());
+        let nulls = chunk.bad_records == BadRecords::Null;
+        let file = Self::open_version(storage, at, stat, checksum, chunk.foreign.clone(), nulls).await?;
         if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
             return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
         }
@@ -72,7 +81,7 @@ impl ChunkFile {
         checksum: &str,
     ) -> Result<Arc<Self>, LoadError> {
         let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
-        Self::open_version(storage, at, stat, Some(checksum.to_owned())).await
+        Self::open_version(storage, at, stat, Some(checksum.to_owned()), None, false).await
     }
 
     async fn open_version(
@@ -80,18 +89,24 @@ impl ChunkFile {
         at: &Location,
         stat: ObjectStat,
         checksum: Option<String>,
+        foreign: Option<Location>,
+        nulls: bool,
     ) -> Result<Arc<Self>, LoadError> {
         let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat).await?;
         let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
         let length = footer.len().saturating_sub(FOOTER_TAIL);
-        let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]).map_err(undecodable)?;
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]);
+        let metadata = metadata.map_err(|error| undecodable(error.into()))?;
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
-        let metadata = shared::arrow_metadata(Arc::new(metadata)).map_err(undecodable)?;
+        let metadata = shared::arrow_metadata(&Arc::new(metadata)).map_err(undecodable)?;
         Ok(Arc::new(Self {
             storage: Arc::clone(storage),
             at: at.clone(),
             stat,
             checksum,
+            foreign,
+            nulls,
+            rejected: Mutex::default(),
             footer,
             footer_start,
             schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
@@ -169,6 +184,11 @@ impl ChunkFile {
         batches.boxed()
     }
 
+    /// Takes the rows that are not among the batches that were read so far, since a text of theirs is not UTF-8.
+    pub(crate) fn take_rejected(&self) -> Vec<RejectedRow> {
+        std::mem::take(&mut self.rejected.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Decodes one row group while the next is being read.
     async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
@@ -196,33 +216,59 @@ impl ChunkFile {
 
     /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
     async fn decode(
-        &self,
+        self: &Arc<Self>,
         group: usize,
         bytes: RowGroupBytes,
         sender: mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
-        let (metadata, schema) = (self.metadata.clone(), Arc::clone(&self.schema));
-        let work = move || -> Result<Option<u64>, ParquetError> {
-            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
-                .with_row_groups(vec![group])
-                .with_batch_size(BATCH_ROWS)
-                .build()?;
-            let mut rows = 0;
-            for batch in reader {
+        let file = Arc::clone(self);
+        let decoding = tokio::task::spawn_blocking(move || file.decode_all(group, bytes, &sender));
+        decoding.await.map_err(|error| bug(&self.at, &error))?
+    }
+
+    fn decode_all(
+        &self,
+        group: usize,
+        bytes: RowGroupBytes,
+        sender: &mpsc::Sender<RecordBatch>,
+    ) -> Result<Option<u64>, LoadError> {
+        let sent = |batch: Vec<ArrayRef>, rows: usize| {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch, &options)?;
+            Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
+        };
+        let mut rows = 0;
+        let decoded = shared::guarded(|| {
+            for batch in pages::reader(bytes.clone(), &self.metadata, group)? {
                 let batch = batch?;
-                rows += u64::try_from(batch.num_rows()).unwrap_or(0);
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)?;
-                if sender.blocking_send(batch).is_err() {
+                if !sent(batch.columns().to_vec(), batch.num_rows())? {
                     return Ok(None);
                 }
+                rows += batch.num_rows();
             }
             Ok(Some(rows))
+        });
+        let decoded = match (decoded, &self.foreign) {
+            (Err(error), Some(_)) if pages::is_text(&error) => {
+                let before = self.metadata.metadata().row_groups().iter().take(group);
+                let before: i64 = before.map(RowGroupMetaData::num_rows).sum();
+                let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows };
+                texts.decode(bytes.clone(), &self.metadata, group, |columns, left, rejected| {
+                    self.rejected.lock().unwrap_or_else(PoisonError::into_inner).extend(rejected);
+                    sent(columns, left)
+                })
+            }
+            (decoded, _) => decoded,
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(source)) => Err(LoadError::Undecodable { chunk: self.at.clone(), source }),
-            Err(error) => Err(bug(&self.at, &error)),
+        match (decoded, &self.foreign) {
+            (Ok(rows), _) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
+            (Err(source), None) => Err(LoadError::Undecodable { chunk: self.at.clone(), source: source.into() }),
+            (Err(error), Some(at)) => {
+                let (column, reason) = shared::undecodable(&bytes, &self.metadata, group, &error);
+                let column = column.map_or_else(String::new, |column| format!("column '{column}', "));
+                let place = format!("{column}row group {group} of {}", self.at);
+                Err(LoadError::BadPages { at: at.clone(), place, reason })
+            }
         }
     }
 
@@ -333,6 +379,7 @@ impl Check<'_> {
 }
 
 /// The bytes of one row group, addressed as in the whole file.
+#[derive(Clone)]
 struct RowGroupBytes {
     start: u64,
     bytes: Bytes,

@@ -105,8 +105,7 @@ impl Head {
         if self.state().map(DeltaTableState::metadata) != known.as_ref() {
             return Ok(());
         }
-        let added = self.table.add_columns(fields).await;
-        added.map_err(|error| LoadError::table(self.table.uri(), "add columns to", error))?;
+        self.table.add_columns(fields).await?;
         self.read_log().await
     }
 

@@ -5,10 +5,12 @@
 
 mod admission;
 mod batch;
+mod columns;
 mod commit;
 mod commit_info;
 mod complete;
 mod conform;
+mod definition;
 mod durable_files;
 mod error;
 mod exclusive;
@@ -41,6 +43,8 @@ mod verify;
 mod whole_file;
 mod write;
 
+pub use columns::check_columns;
+pub use definition::Refusal;
 pub use error::LoadError;
 pub use ledger::{Holding, Ledger, TakenOut};
 pub use load::{LoadContext, has_job, load, table_version};

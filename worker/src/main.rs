@@ -183,7 +183,7 @@ fn tell(message: &Message, verdict: &Verdict) {
         Verdict::Retry { reason, .. } => {
             tracing::warn!(message_id, receive_count, reason, "chunk not loaded for now");
         }
-        Verdict::Reject { reason } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
+        Verdict::Reject { reason, .. } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
     }
 }
 

@@ -1,12 +1,17 @@
 //! Which column of the table each column of a chunk goes to, and what the table becomes by it.
 
+pub(crate) mod evolve;
+
 use std::sync::Arc;
 
+use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::DeltaTableError;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{DataType as DeltaType, StructField, StructType};
 use deltalake::table::state::DeltaTableState;
+
+use crate::conform::carry;
 
 /// Most digits of a Delta decimal.
 const MAX_PRECISION: u8 = 38;
@@ -77,6 +82,10 @@ impl Plan {
                 let other = chunk.field(taken).name();
                 return Err(format!("columns '{other}' and '{}' have one name", column.name()));
             }
+            if let Some(field) = fields.get_mut(place) {
+                let with_new = evolve::with_fields_of(&field.data_type, column.data_type());
+                field.data_type = with_new.map_err(|reason| format!("column '{}' {reason}", column.name()))?;
+            }
         }
         let partition_by = self.partitioning(&fields, &sources)?;
         let arrow = arrow_schema(&fields).map_err(|error| shared::error_chain(&error))?;
@@ -115,16 +124,18 @@ impl Plan {
             return Ok(Comparison::Outdated);
         }
         let mut missing = Vec::new();
-        for (field, written) in self.fields.iter().zip(self.arrow.fields()) {
-            match find(&now.fields, field.name()) {
-                None => missing.push(field.clone()),
-                Some(place) => {
-                    let there = now.arrow.field(place);
-                    let same = there.name() == written.name() && there.data_type() == written.data_type();
-                    if !same || (written.is_nullable() && !there.is_nullable()) {
-                        return Ok(Comparison::Outdated);
-                    }
-                }
+        for field in &self.fields {
+            let Some(there) = find(&now.fields, field.name()).and_then(|place| now.fields.get(place)) else {
+                missing.push(field.clone());
+                continue;
+            };
+            let is_lax = field.is_nullable() && !there.is_nullable();
+            let both = evolve::both(&there.data_type, &field.data_type);
+            let Some(both) = both.filter(|_| there.name() == field.name() && !is_lax) else {
+                return Ok(Comparison::Outdated);
+            };
+            if both != there.data_type {
+                missing.push(StructField { data_type: both, ..there.clone() });
             }
         }
         let unwritten = |field: &&StructField| find(&self.fields, field.name()).is_none();
@@ -140,7 +151,7 @@ impl Plan {
 pub(crate) enum Comparison {
     /// Files can be added.
     Fits,
-    /// Files can be added once the table has these columns.
+    /// Files can be added once the table has these columns, or its own of their names have these fields.
     Lacks(Vec<StructField>),
     /// Files have to be written again.
     Outdated,
@@ -177,7 +188,7 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// The type that values of `from` have in a new table: the same where Delta has it, else the next that loses nothing, and
-/// text where there is none. Fractions of microseconds are cut off timestamps.
+/// text where there is none. Fractions of microseconds are cut off timestamps, and counted.
 fn delta_type(from: &DataType) -> Result<DataType, String> {
     use DataType as T;
     Ok(match from {
@@ -295,16 +306,26 @@ fn check_types(from: &Field, to: &Field) -> Result<(), String> {
 
 fn fits(from: &DataType, to: &DataType) -> bool {
     match (kind(from), kind(to)) {
-        (Kind::Nothing, _)
-        | (Kind::Text, Kind::Number | Kind::Time | Kind::Bytes)
-        | (Kind::Number | Kind::Time | Kind::Clock | Kind::Bytes, Kind::Text) => true,
+        (Kind::Nothing, _) => true,
+        (Kind::Text, Kind::Number | Kind::Time | Kind::Bytes)
+        | (Kind::Number | Kind::Time | Kind::Clock | Kind::Bytes, Kind::Text) => is_castable(from, to),
         (Kind::List, Kind::List) => inner(from).zip(inner(to)).is_some_and(|(from, to)| fits(from, to)),
         (Kind::Struct, Kind::Struct) => structs_fit(from, to),
         (Kind::Map, Kind::Map) => match (from, to) {
             (DataType::Map(from, _), DataType::Map(to, _)) => pairs_fit(from.data_type(), to.data_type()),
             _ => false,
         },
-        (one, other) => one == other && !matches!(one, Kind::Clock | Kind::Other),
+        (one, other) => one == other && !matches!(one, Kind::Clock | Kind::Other) && is_castable(from, to),
+    }
+}
+
+/// Whether Arrow has a way from one type to the other; bytes of one length go by way of bytes.
+fn is_castable(from: &DataType, to: &DataType) -> bool {
+    match from {
+        DataType::Dictionary(_, values) => is_castable(values, to),
+        DataType::RunEndEncoded(_, values) => is_castable(values.data_type(), to),
+        DataType::FixedSizeBinary(_) => can_cast_types(&DataType::Binary, to),
+        _ => from == to || can_cast_types(from, to),
     }
 }
 
@@ -318,11 +339,15 @@ fn inner(list: &DataType) -> Option<&DataType> {
     }
 }
 
-/// Fields are found by name, so both must have the very same ones: a field too many would be lost.
+/// Fields are found by name. What the rows lack must be one that may be null; what the table lacks would be lost.
 fn structs_fit(from: &DataType, to: &DataType) -> bool {
     let (DataType::Struct(from), DataType::Struct(to)) = (from, to) else { return false };
-    from.len() == to.len()
-        && to.iter().all(|to| from.find(to.name()).is_some_and(|(_, from)| fits(from.data_type(), to.data_type())))
+    let has_place = |field: &FieldRef| carry::find(to, field.name()).is_some();
+    from.iter().all(has_place)
+        && to.iter().all(|to| match carry::find(from, to.name()).and_then(|place| from.get(place)) {
+            Some(from) => fits(from.data_type(), to.data_type()),
+            None => to.is_nullable(),
+        })
 }
 
 fn pairs_fit(from: &DataType, to: &DataType) -> bool {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use deltalake::kernel::Add;
 use futures::StreamExt;
-use shared::{RowHash, Rows};
+use shared::{BadRecords, RowHash, Rows};
 
 use crate::LoadContext;
+use crate::columns::accommodate;
 use crate::complete::Account;
 use crate::conform::Conform;
 use crate::error::LoadError;
@@ -27,13 +28,13 @@ pub(crate) async fn rewrite(
     file: &Arc<ChunkFile>,
 ) -> Result<(Plan, Vec<Add>, Account), LoadError> {
     let rows = transform(file, chunk)?;
-    let accommodated = plan.accommodate(&rows.schema);
-    let (plan, sources) = accommodated.map_err(|reason| {
+    let accommodated = accommodate(table, plan, &rows.schema).await;
+    let (plan, sources) = accommodated.map_err(|refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
-        LoadError::Unfit { chunk, table, reason }
+        LoadError::Unfit { chunk, table, refusal }
     })?;
     let mut files = DataFiles::new(table, &plan);
-    let written = write(context, chunk, &plan, &sources, rows, &mut files).await;
+    let written = write(context, chunk, file, &plan, &sources, rows, &mut files).await;
     match written {
         Ok(written) => {
             let adds = files.finish(Some(&chunk.app_id)).await?;
@@ -52,6 +53,8 @@ struct Written {
     came: u64,
     /// How many of them were kept back.
     quarantined: u64,
+    /// Values of the others that lost digits.
+    shortened: u64,
     /// Hash of the others.
     row_hash: RowHash,
 }
@@ -60,36 +63,53 @@ struct Written {
 async fn write(
     context: &LoadContext,
     chunk: &RoutedChunk,
+    file: &ChunkFile,
     plan: &Plan,
     sources: &Sources,
     mut rows: transform::Rows,
     files: &mut DataFiles<'_>,
 ) -> Result<Written, LoadError> {
     let mut row_hash = RowHash::default();
-    let mut conform = Conform { chunk, plan, sources, rows: 0 };
+    let mut conform = Conform { chunk, plan, sources, rows: 0, shortened: 0 };
     let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
+    let mut undecoded = 0;
     while let Some(batch) = rows.batches.next().await {
+        undecoded += set_aside(file, chunk, &mut quarantine).await?;
         let (taken, rejected) = conform.conform(&batch?)?;
         row_hash += crate::row_hash::row_hash(&taken, plan.partition_by())
             .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
         files.write(&taken).await?;
         quarantine.add(rejected).await?;
     }
+    undecoded += set_aside(file, chunk, &mut quarantine).await?;
     let quarantined = quarantine.finish().await?;
     context.progress.rows_quarantined.add(quarantined);
-    Ok(Written { came: conform.rows, quarantined, row_hash })
+    Ok(Written { came: conform.rows + undecoded, quarantined, shortened: conform.shortened, row_hash })
+}
+
+/// Keeps the rows that could not be decoded so far, and counts them.
+async fn set_aside(file: &ChunkFile, chunk: &RoutedChunk, quarantine: &mut Quarantine<'_>) -> Result<u64, LoadError> {
+    let rejected = file.take_rejected();
+    if let (Some(first), BadRecords::Fail) = (rejected.first(), chunk.bad_records) {
+        let (column, reason) = (first.column.clone(), first.reason.clone());
+        return Err(LoadError::BadRow { chunk: chunk.at.clone(), row: first.number, column, reason });
+    }
+    let count = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
+    quarantine.add(rejected).await?;
+    Ok(count)
 }
 
 impl Written {
     /// The account of a chunk that `read` rows were in.
     fn account(&self, read: u64) -> Account {
-        let Self { came, quarantined, row_hash } = *self;
+        let Self { came, quarantined, shortened, row_hash } = *self;
         let rows = Rows {
             read,
             committed: came - quarantined,
             filtered: read.saturating_sub(came),
             quarantined,
             added: came.saturating_sub(read),
+            shortened,
         };
         Account { rows, row_hash: Some(row_hash), checksum: None }
     }

@@ -32,8 +32,8 @@ pub(crate) struct RoutedChunk {
     /// Columns by which the table is partitioned when it is created.
     pub(crate) partition_by: Vec<String>,
     pub(crate) bad_records: BadRecords,
-    /// Whether its row groups are those of the source, copied as they were.
-    pub(crate) is_foreign: bool,
+    /// The Parquet source whose row groups it has, copied as they were; none where the splitter encoded them.
+    pub(crate) foreign: Option<Location>,
     /// Where rejected rows go.
     pub(crate) quarantine: Option<Location>,
     pub(crate) messages: Vec<usize>,
@@ -146,7 +146,7 @@ async fn route_chunk(
         sql: job.load.sql.clone(),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
-        is_foreign: matches!(job.policy.format, Format::Parquet { .. }),
+        foreign: matches!(job.policy.format, Format::Parquet { .. }).then(|| job.source.uri.clone()),
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
         origin: Some(Origin {
@@ -184,7 +184,7 @@ async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> 
         sql: settings.sql.clone(),
         partition_by: settings.partition_by.clone(),
         bad_records: settings.bad_records,
-        is_foreign: true,
+        foreign: Some(at.clone()),
         quarantine: settings.work_prefix.as_ref().map(quarantine),
         app_id: format!("sluice/{name}"),
         messages: messages.to_vec(),

@@ -6,24 +6,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deltalake::checkpoints::create_checkpoint;
-use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
+use deltalake::kernel::transaction::{CommitBuilder, PROTOCOL, TransactionError};
 use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
+use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
-use shared::{Location, error_chain, is_own_server};
+use shared::{Location, is_own_server};
 use url::Url;
 
 use crate::commit_info::commit_properties;
+use crate::definition::{self, Refusal};
 use crate::durable_files::DurableFiles;
 use crate::error::LoadError;
 use crate::hint::{self, BrokenHint, WithoutHint};
 use crate::plan::Plan;
 use crate::tables::Tables;
-
-/// Commits between two checkpoints of a table that Sluice creates.
-const CHECKPOINT_INTERVAL: &str = "100";
 
 /// Attempts, beyond the first, to add columns between the appends of others.
 const WIDEN_RETRIES: usize = 20;
@@ -214,17 +213,7 @@ impl Table {
     /// others find its table.
     pub(crate) async fn create(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let failed = |error: DeltaTableError| LoadError::table(&self.uri, "create", error);
-        let configuration = [("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL))];
-        let draft = DeltaTable::new_in_memory().create().with_columns(plan.fields().to_vec());
-        let draft = draft.with_configuration(configuration).with_partition_columns(plan.partition_by().to_vec());
-        let draft = draft.with_commit_properties(commit_properties("created"));
-        // Nothing is in the way in memory but the columns themselves.
-        let draft = draft.await.map_err(|error| {
-            let (table, reason) = (self.uri.clone(), error_chain(&error));
-            LoadError::NoSuchColumns { table, reason }
-        })?;
-        let first = draft.log_store().read_commit_entry(0).await.map_err(failed)?;
-        let first = first.ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let first = definition::first_entry(plan).await.map_err(|refusal| self.refused(refusal))?;
         let id = uuid::Uuid::new_v4();
         match self.log_store().write_commit_entry(0, CommitOrBytes::LogBytes(first), id).await {
             Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => self.refresh().await,
@@ -233,12 +222,20 @@ impl Table {
     }
 
     /// Adds nullable columns to the latest version. Appends of others are no conflict; other changes of the table are.
-    pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), DeltaTableError> {
+    pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), LoadError> {
+        let failed = |error: DeltaTableError| LoadError::table(&self.uri, "add columns to", error);
+        let state = self.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let actions = definition::additions(state, &fields).await.map_err(|refusal| self.refused(refusal))?;
         let properties = commit_properties("columns added").with_max_retries(WIDEN_RETRIES);
         let properties = properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
-        let added = self.handle.clone().add_columns().with_fields(fields).with_commit_properties(properties);
-        self.handle = added.await?;
-        Ok(())
+        let commit = CommitBuilder::from(properties).with_actions(actions);
+        let operation = DeltaOperation::AddColumn { fields };
+        commit.build(Some(state), self.log_store(), operation).await.map_err(failed)?;
+        self.refresh().await
+    }
+
+    fn refused(&self, refusal: Refusal) -> LoadError {
+        LoadError::Columns { table: self.uri.clone(), refusal }
     }
 
     /// Deletes data files that no version of the table names. One that cannot be deleted is left for vacuum.

@@ -20,6 +20,7 @@ use shared::{DataFileMode, Rows, Settings, StorageError};
 use tokio::io::AsyncWriteExt;
 
 use crate::LoadContext;
+use crate::columns::accommodate;
 use crate::complete::Account;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
@@ -60,7 +61,7 @@ pub(crate) async fn take_over(
     file: &ChunkFile,
 ) -> Result<Option<(Plan, Vec<Add>, Account)>, LoadError> {
     // What does not fit at all is told of where rows are written.
-    let Ok((plan, sources)) = plan.accommodate(file.schema()) else { return Ok(None) };
+    let Ok((plan, sources)) = accommodate(table, plan, file.schema()).await else { return Ok(None) };
     let properties = table.state().map(DeltaTableState::table_config);
     let obstacle = obstacle(&context.settings, properties, chunk, file, &plan, &sources);
     let (None, Some(checksum)) = (obstacle, file.checksum()) else {
@@ -105,7 +106,7 @@ fn obstacle(
         Some("DATA_FILES is rewritten")
     } else if chunk.sql.is_some() {
         Some("it goes through SQL")
-    } else if file.checksum().is_none() || chunk.is_foreign {
+    } else if file.checksum().is_none() || chunk.foreign.is_some() {
         // What its pages hold, nobody knows before they are decoded.
         Some("its row groups were encoded by others")
     } else if !plan.partition_by().is_empty() {
@@ -134,7 +135,7 @@ fn obstacle_in_columns(file: &ChunkFile, plan: &Plan, sources: &Sources) -> Opti
         let (Some(hinted), Some(bare)) = (file.schema().fields().get(*source), bare.fields().get(*source)) else {
             return Some("its types are not known");
         };
-        if hinted.name() != field.name() {
+        if hinted.name() != field.name() || bare.name() != field.name() {
             return Some("a column has another name");
         }
         if hinted.data_type() != field.data_type() || bare.data_type() != field.data_type() {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::compute::cast;
 use arrow::datatypes::{FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -23,6 +22,7 @@ use shared::checksum::Checksum;
 use shared::{ChunkReceipt, JobId, Location, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
 use crate::LoadContext;
+use crate::conform::carry::carry;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
 use crate::head::Head;
@@ -330,7 +330,11 @@ fn as_in_table(
             (None, Some(values)) => Arc::clone(values),
             (None, None) => continue,
         };
-        columns.push(if values.data_type() == field.data_type() { values } else { cast(&values, field.data_type())? });
+        columns.push(if values.data_type() == field.data_type() {
+            values
+        } else {
+            carry(&values, field.data_type())?.values
+        });
         fields.push(field.as_ref().clone().with_nullable(true));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

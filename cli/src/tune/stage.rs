@@ -116,6 +116,7 @@ async fn split(settings: Settings, source: &Location, dir: &Path, enough: usize)
         work_prefix: below(dir, "work")?,
         table: Some(below(dir, "table")?),
         topic: None,
+        gate: None,
         settings,
         threads: THREADS,
         known: splitter::Known::default(),
@@ -207,7 +208,7 @@ async fn load_one(context: &LoadContext, task: &ChunkTask) -> Result<(), CliErro
     let verdicts = worker::load(context, std::slice::from_ref(&message)).await;
     match verdicts.into_iter().next() {
         Some(Verdict::Done) => Ok(()),
-        Some(Verdict::Retry { reason, .. } | Verdict::Reject { reason }) => Err(CliError::Sample(reason)),
+        Some(Verdict::Retry { reason, .. } | Verdict::Reject { reason, .. }) => Err(CliError::Sample(reason)),
         None => Err(CliError::Sample("the worker gave no verdict".to_owned())),
     }
 }

@@ -77,7 +77,7 @@ fn a_truncated_parquet_file() {
     let place = Place::new();
     let (status, text) = refused(&place, &[fixture("hard/truncated.parquet").to_str().unwrap()]);
     assert_eq!(status, 3);
-    assert!(text.contains("hard/truncated.parquet: Parquet error: Invalid Parquet file. Corrupt footer"), "{text}");
+    assert!(text.contains("/hard/truncated.parquet: this Parquet file of "), "{text}");
     assert!(text.contains("hint: the file is damaged or was not written to its end"), "{text}");
 }
 

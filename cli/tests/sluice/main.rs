@@ -25,6 +25,7 @@ mod lying_messages;
 mod maintain;
 mod notices;
 mod others;
+mod parquet;
 mod plan;
 mod quarantine;
 mod queues;

@@ -19,6 +19,7 @@ async fn split_by(objects: &MemoryStorage, variables: &[(&str, &str)]) -> Result
         storage: Arc::new(objects.clone()),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: None,
         settings: Settings::from_lookup(lookup).unwrap(),

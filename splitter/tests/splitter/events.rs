@@ -42,6 +42,7 @@ impl World {
             threads: 2,
             topic: None,
             known: splitter::Known::default(),
+            gate: None,
             announce_again: false,
             progress: Arc::new(Progress::default()),
             stop: CancellationToken::new(),
@@ -405,6 +406,8 @@ async fn a_poller_gets_the_verdict() {
         receive_count: 1,
     };
     assert_eq!(handle_message(&world.context, &message(&event("gone.csv", "e"))).await, Verdict::Done);
-    let Verdict::Reject { reason } = handle_message(&world.context, &message("{}")).await else { panic!("no reject") };
+    let Verdict::Reject { reason, .. } = handle_message(&world.context, &message("{}")).await else {
+        panic!("no reject")
+    };
     assert!(reason.starts_with("the message is no news of an object"), "{reason}");
 }

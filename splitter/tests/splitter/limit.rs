@@ -29,6 +29,7 @@ async fn split_with(objects: &MemoryStorage, limit: &str, threads: usize) -> Opt
         storage: Arc::new(objects.clone()),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: None,
         settings: Settings::from_lookup(told).unwrap(),

@@ -59,6 +59,7 @@ async fn split_alone() {
         threads: 2,
         topic: None,
         known: splitter::Known::default(),
+        gate: None,
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

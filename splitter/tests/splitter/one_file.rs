@@ -31,6 +31,7 @@ async fn drop_file(file: Bytes, settings: Settings) -> SplitContext {
         storage,
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: None,
         settings,

@@ -45,6 +45,7 @@ async fn load(text: &str, told: &BTreeMap<&'static str, String>) -> Option<Loade
         storage: Arc::new(objects.clone()),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: None,
         settings,

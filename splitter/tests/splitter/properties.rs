@@ -129,6 +129,7 @@ pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitCont
         threads: how.threads,
         topic: None,
         known: splitter::Known::default(),
+        gate: None,
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: tokio_util::sync::CancellationToken::new(),

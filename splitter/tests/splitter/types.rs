@@ -32,6 +32,7 @@ async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], tab
         storage: Arc::new(objects.clone()),
         queue: None,
         topic: None,
+        gate: None,
         work_prefix: at("work"),
         table: Some(at("table")),
         settings: Settings::from_lookup(told).unwrap(),
@@ -117,7 +118,7 @@ async fn what_cannot_be_settled_is_told_of() {
         ("[{\"a\":1},\n{\"a\":2}]\n", &[], "s3://b/source: this is JSON, but not one object a line"),
         ("{\n\"a\":1}\n", &[], "s3://b/source: this is JSON, but not one object a line"),
         ("x\n", &[("FORMAT", "ndjson")], "s3://b/source: no object with a key was found"),
-        ("a,b\n1,2\n", &[("FORMAT", "parquet")], "s3://b/source: Parquet error: Invalid Parquet file. Corrupt footer"),
+        ("a,b\n1,2\n", &[("FORMAT", "parquet")], "s3://b/source: this Parquet file of 8 bytes does not end as one"),
     ] {
         assert_eq!(load(text, told, "").await.unwrap_err(), expected, "{text}");
     }

@@ -154,7 +154,7 @@ async fn two_cuts_of_a_job_do_not_mix_in_one_commit() {
     let verdicts = world.load(&tasks).await;
     assert_eq!(verdicts[0], Verdict::Done);
     assert!(
-        matches!(&verdicts[1], Verdict::Reject { reason } if reason.contains("cut in another way")),
+        matches!(&verdicts[1], Verdict::Reject { reason, .. } if reason.contains("cut in another way")),
         "{verdicts:?}"
     );
     assert!(matches!(&verdicts[2], Verdict::Retry { .. }), "{verdicts:?}");

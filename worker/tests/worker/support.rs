@@ -118,7 +118,7 @@ impl World {
     /// The reason for which a message is rejected.
     pub(crate) async fn rejected(&self, message: Message) -> String {
         match self.load(&[message]).await.remove(0) {
-            Verdict::Reject { reason } => reason,
+            Verdict::Reject { reason, .. } => reason,
             other => panic!("{other:?}"),
         }
     }

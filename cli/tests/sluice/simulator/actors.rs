@@ -90,6 +90,7 @@ async fn split_drops(process: &Arc<Process>) {
         threads: usize::try_from(dice.between(1, 3)).unwrap(),
         topic: None,
         known: splitter::Known::default(),
+        gate: None,
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),
@@ -195,7 +196,7 @@ async fn load_chunks(process: &Arc<Process>) {
 async fn answer(process: &Process, queue: &dyn Queue, put_back: &PutBack, message: &Message, verdict: &Verdict) {
     let reason = verdict.reason().unwrap_or("done");
     process.world.note(&process.name, format_args!("answers {}: {reason}", message.id));
-    if let (Verdict::Reject { reason }, false) = (verdict, process.is_dead()) {
+    if let (Verdict::Reject { reason, .. }, false) = (verdict, process.is_dead()) {
         // All that goes wrong here may pass.
         process.world.check(&process.name, Err(format!("a message is rejected: {reason}")));
     }

@@ -109,7 +109,7 @@ fn is_complete(ledger: &Ledger, job: &Job, manifest: &Manifest, (source, expecte
         committed: count(expected.len()),
         filtered: count(source.rows.len() - expected.len()),
         quarantined: count(source.bad.len()),
-        added: 0,
+        ..Rows::default()
     };
     let is_right = receipt.rows == rows && count(manifest.chunks.len()) == u64::from(receipt.chunks);
     ensure(is_right, || format!("the receipt has {:?} and should have {rows:?}", receipt.rows))
@@ -193,6 +193,7 @@ async fn same_as_undisturbed(objects: &BTreeMap<Location, Bytes>, job: &Job, sou
         threads: 1,
         topic: None,
         known: splitter::Known::default(),
+        gate: None,
         announce_again: false,
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),

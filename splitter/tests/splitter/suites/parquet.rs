@@ -78,12 +78,12 @@ async fn exceptions(folder: &str, whole: usize) -> String {
 #[tokio::test]
 async fn whole_files() {
     insta::assert_snapshot!(exceptions("parquet-testing/data", 55).await, @r"
-    datapage_v1-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source: Parquet error: Page CRC checksum mismatch
+    datapage_v1-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source, column 'a': the values of row group 0 cannot be decoded: Page CRC checksum mismatch
     dict-page-offset-zero.parquet: refused: s3://b/source: Parquet error: Expected list element type of I64 but got I16
     large_string_map.brotli.parquet: refused: s3://b/source: the Parquet data expand to more than 256 MiB, which is the limit by MAX_EXPANSION_RATIO
-    nation.dict-malformed.parquet: unreadable: EOF: Invalid page header; cut: refused: s3://b/source: EOF: Invalid page header
+    nation.dict-malformed.parquet: unreadable: EOF: Invalid page header; cut: refused: s3://b/source, column 'name': the values of row group 0 cannot be decoded: EOF: Invalid page header
     repeated_no_annotation.parquet: 6 rows, others than a plain reader finds; cut: refused: s3://b/source: 0 rows were read where the footer says 6
-    rle-dict-uncompressed-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source: Parquet error: Page CRC checksum mismatch
+    rle-dict-uncompressed-corrupt-checksum.parquet: unreadable: Parquet error: Page CRC checksum mismatch; cut: refused: s3://b/source, column 'long_field': the values of row group 0 cannot be decoded: Page CRC checksum mismatch
     ");
 }
 
@@ -92,10 +92,10 @@ async fn broken_files() {
     insta::assert_snapshot!(exceptions("parquet-testing/bad_data", 1).await, @r"
     ARROW-GH-41317.parquet: refused: s3://b/source: Parquet error: Expected list element type of I32 but got I16
     ARROW-GH-41321.parquet: unreadable: Parquet error: Invalid or corrupted RLE bit width 254. Max allowed is 32; cut: unreadable: Parquet error: Invalid or corrupted RLE bit width 254. Max allowed is 32
-    ARROW-GH-45185.parquet: unreadable: Parquet error: first repetition level of batch must be 0; cut: refused: s3://b/source: Parquet error: first repetition level of batch must be 0
-    ARROW-GH-47662.parquet: unreadable: Parquet error: insufficient values read from column - expected: 100, got: 91; cut: refused: s3://b/source: Parquet error: insufficient values read from column - expected: 100, got: 91
+    ARROW-GH-45185.parquet: unreadable: Parquet error: first repetition level of batch must be 0; cut: refused: s3://b/source, column 'x.list.element': the values of row group 0 cannot be decoded: first repetition level of batch must be 0
+    ARROW-GH-47662.parquet: unreadable: Parquet error: insufficient values read from column - expected: 100, got: 91; cut: refused: s3://b/source, column 'flba_field': the values of row group 0 cannot be decoded: insufficient values read from column - expected: 100, got: 91
     ARROW-RS-GH-6229-DICTHEADER.parquet: refused: s3://b/source, byte 466: column 'region_key' of row group 0 lies outside of the file
-    ARROW-RS-GH-6229-LEVELS.parquet: unreadable: Parquet error: Insufficient repetition levels read from column; cut: refused: s3://b/source: Parquet error: Insufficient repetition levels read from column
+    ARROW-RS-GH-6229-LEVELS.parquet: unreadable: Parquet error: Insufficient repetition levels read from column; cut: refused: s3://b/source, column 'outer.list.item.c': the values of row group 0 cannot be decoded: Insufficient repetition levels read from column
     PARQUET-1481.parquet: refused: s3://b/source: Parquet error: Unexpected Type -7
     ");
 }

@@ -1,0 +1,47 @@
+//! Whether a table takes rows with certain columns.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use shared::Location;
+
+use crate::LoadContext;
+use crate::definition::{self, Refusal};
+use crate::error::LoadError;
+use crate::head::Head;
+use crate::load::open;
+use crate::plan::{Plan, Sources};
+use crate::sql::Query;
+use crate::table::Table;
+
+/// A plan with a place for every column of some rows, of which a table can be made that others can open.
+pub(crate) async fn accommodate(table: &Table, plan: &Plan, rows: &Schema) -> Result<(Plan, Sources), Refusal> {
+    let (plan, sources) = plan.accommodate(rows)?;
+    definition::check(table.state(), &plan).await?;
+    Ok((plan, sources))
+}
+
+/// Why a table does not take rows with these columns, or what SQL makes of them; none when it does, as far as that can be told
+/// without the values. SQL that cannot be run is told of elsewhere.
+pub async fn check_columns(
+    context: &LoadContext,
+    table: &Location,
+    columns: &SchemaRef,
+    sql: Option<&str>,
+    partition_by: &[String],
+) -> Result<Option<Refusal>, LoadError> {
+    let columns = match sql.map(|sql| Query::new(sql, columns)) {
+        Some(Ok(query)) => query.schema().clone(),
+        Some(Err(_)) => return Ok(None),
+        None => columns.clone(),
+    };
+    let head = open(context, table).await?;
+    let state = head.as_ref().and_then(Head::state);
+    let plan = match state {
+        Some(state) => Plan::of(state).map_err(|error| LoadError::table(table, "read the schema of", error))?,
+        None => Plan::new(partition_by),
+    };
+    let checked = match plan.accommodate(&columns) {
+        Ok((plan, _)) => definition::check(state, &plan).await,
+        Err(reason) => Err(reason.into()),
+    };
+    Ok(checked.err())
+}
