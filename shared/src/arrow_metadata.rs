@@ -9,7 +9,9 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema};
 use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::schema::types::{BasicTypeInfo, ColumnDescriptor, SchemaDescriptor, Type as Described};
+use parquet::schema::types::{
+    BasicTypeInfo, ColumnDescriptor, GroupTypeBuilder, PrimitiveTypeBuilder, SchemaDescriptor, Type as Described,
+};
 
 /// Why a footer cannot be read as Arrow.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +214,7 @@ fn in_bytes(field: &Described) -> Result<Described, ParquetError> {
     match field {
         Described::PrimitiveType { physical_type: Type::BYTE_ARRAY, .. } if is_text(info) => {
             let bytes = Described::primitive_type_builder(field.name(), Type::BYTE_ARRAY);
-            repetition.into_iter().fold(bytes, |bytes, repetition| bytes.with_repetition(repetition)).build()
+            repetition.into_iter().fold(bytes, PrimitiveTypeBuilder::with_repetition).build()
         }
         Described::PrimitiveType { .. } => Ok(field.clone()),
         Described::GroupType { fields, .. } => {
@@ -221,7 +223,7 @@ fn in_bytes(field: &Described) -> Result<Described, ParquetError> {
                 .with_converted_type(info.converted_type())
                 .with_logical_type(info.logical_type_ref().cloned())
                 .with_fields(fields);
-            repetition.into_iter().fold(group, |group, repetition| group.with_repetition(repetition)).build()
+            repetition.into_iter().fold(group, GroupTypeBuilder::with_repetition).build()
         }
     }
 }

@@ -153,7 +153,7 @@ for entry in reversed(deltalake.DeltaTable('t').history()):
     let history = shared::testing::run_python(place.path("").as_path(), script);
     let history = history.replace(&undone_job(&place), "[job]");
     insta::assert_snapshot!(history, @r"
-    CREATE TABLE delta-rs created - False
+    CREATE TABLE Sluice created - False
     WRITE Sluice loaded from  x.csv True
     ADD COLUMN delta-rs columns added - False
     WRITE Sluice loaded from  y.csv True
