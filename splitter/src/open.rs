@@ -33,6 +33,24 @@ const BLOCK_BYTES: u64 = 4 << 20;
 /// Blocks that a chunk has room for, at least, so that little of it is left unused.
 const BLOCKS_IN_CHUNK: u64 = 8;
 
+/// The latest generation of the job for a source that a work area has, and the number of the next one, from 1.
+async fn latest(
+    context: &SplitContext,
+    source: &SourceObject,
+    destination: &Location,
+) -> Result<(Option<(Job, WorkArea)>, u32), StorageError> {
+    let mut latest = None;
+    let mut generation = 1;
+    loop {
+        let area = WorkArea::new(&context.work_prefix, &JobId::derive(source, destination, generation));
+        match try_get_json::<Job>(context.storage.as_ref(), &area.job(), "job").await? {
+            Some(job) => latest = Some((job, area)),
+            None => return Ok((latest, generation)),
+        }
+        generation += 1;
+    }
+}
+
 /// The job for a source, as it was pinned when the job was first seen, or as it is pinned now.
 pub(crate) async fn open(
     context: &SplitContext,
@@ -40,16 +58,7 @@ pub(crate) async fn open(
     destination: &Location,
 ) -> Result<(Job, WorkArea), SplitError> {
     let storage = context.storage.as_ref();
-    let mut latest = None;
-    let mut generation = 1;
-    loop {
-        let area = WorkArea::new(&context.work_prefix, &JobId::derive(source, destination, generation));
-        match try_get_json::<Job>(storage, &area.job(), "job").await.map_err(SplitError::WorkArea)? {
-            Some(job) => latest = Some((job, area)),
-            None => break,
-        }
-        generation += 1;
-    }
+    let (latest, generation) = latest(context, source, destination).await.map_err(SplitError::WorkArea)?;
     let dropped_as = context.known.dropped_as.as_ref();
     let drops = Drops::new(&context.work_prefix, dropped_as.unwrap_or(&source.uri), destination);
     if let Some((job, area)) = latest

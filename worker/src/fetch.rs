@@ -222,14 +222,14 @@ impl ChunkFile {
         sender: mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
         let file = Arc::clone(self);
-        let decoding = tokio::task::spawn_blocking(move || file.decode_all(group, bytes, &sender));
+        let decoding = tokio::task::spawn_blocking(move || file.decode_all(group, &bytes, &sender));
         decoding.await.map_err(|error| bug(&self.at, &error))?
     }
 
     fn decode_all(
         &self,
         group: usize,
-        bytes: RowGroupBytes,
+        bytes: &RowGroupBytes,
         sender: &mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
         let sent = |batch: Vec<ArrayRef>, rows: usize| {
@@ -264,7 +264,7 @@ impl ChunkFile {
             (Ok(rows), _) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
             (Err(source), None) => Err(LoadError::Undecodable { chunk: self.at.clone(), source: source.into() }),
             (Err(error), Some(at)) => {
-                let (column, reason) = shared::undecodable(&bytes, &self.metadata, group, &error);
+                let (column, reason) = shared::undecodable(bytes, &self.metadata, group, &error);
                 let column = column.map_or_else(String::new, |column| format!("column '{column}', "));
                 let place = format!("{column}row group {group} of {}", self.at);
                 Err(LoadError::BadPages { at: at.clone(), place, reason })

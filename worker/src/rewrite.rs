@@ -12,7 +12,7 @@ use crate::complete::Account;
 use crate::conform::Conform;
 use crate::error::LoadError;
 use crate::fetch::ChunkFile;
-use crate::plan::{Plan, Sources};
+use crate::plan::Plan;
 use crate::quarantine::Quarantine;
 use crate::route::RoutedChunk;
 use crate::table::Table;
@@ -34,7 +34,8 @@ pub(crate) async fn rewrite(
         LoadError::Unfit { chunk, table, refusal }
     })?;
     let mut files = DataFiles::new(table, &plan);
-    let written = write(context, chunk, file, &plan, &sources, rows, &mut files).await;
+    let conform = Conform { chunk, plan: &plan, sources: &sources, rows: 0, shortened: 0 };
+    let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {
         Ok(written) => {
             let adds = files.finish(Some(&chunk.app_id)).await?;
@@ -64,19 +65,17 @@ async fn write(
     context: &LoadContext,
     chunk: &RoutedChunk,
     file: &ChunkFile,
-    plan: &Plan,
-    sources: &Sources,
+    mut conform: Conform<'_>,
     mut rows: transform::Rows,
     files: &mut DataFiles<'_>,
 ) -> Result<Written, LoadError> {
     let mut row_hash = RowHash::default();
-    let mut conform = Conform { chunk, plan, sources, rows: 0, shortened: 0 };
     let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
     let mut undecoded = 0;
     while let Some(batch) = rows.batches.next().await {
         undecoded += set_aside(file, chunk, &mut quarantine).await?;
         let (taken, rejected) = conform.conform(&batch?)?;
-        row_hash += crate::row_hash::row_hash(&taken, plan.partition_by())
+        row_hash += crate::row_hash::row_hash(&taken, conform.plan.partition_by())
             .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
         files.write(&taken).await?;
         quarantine.add(rejected).await?;

@@ -205,7 +205,7 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
     use DataType as T;
     let unplaced = unplaced(values);
     let values = &without(values, &unplaced)?;
-    let (values, shortened) = &in_microseconds(values, to)?;
+    let (values, shortened) = &in_microseconds(values, to);
     let from = values.data_type();
     if from == to {
         return Ok(Carried { values: Arc::clone(values), misfits: unplaced, shortened: shortened.clone() });
@@ -231,19 +231,19 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
 }
 
 /// Timestamps to the microsecond, where that is what they are to be. Those before 1970 are cut like all others: towards the past.
-fn in_microseconds(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, BooleanBuffer)> {
+fn in_microseconds(values: &ArrayRef, to: &DataType) -> (ArrayRef, BooleanBuffer) {
     let none = || BooleanBuffer::new_unset(values.len());
     let DataType::Timestamp(TimeUnit::Nanosecond, zone) = values.data_type() else {
-        return Ok((Arc::clone(values), none()));
+        return (Arc::clone(values), none());
     };
     if !matches!(to, DataType::Timestamp(..) | DataType::Date32) {
-        return Ok((Arc::clone(values), none()));
+        return (Arc::clone(values), none());
     }
     let fine = values.as_primitive::<TimestampNanosecondType>();
     let cut = |row: usize| fine.is_valid(row) && fine.value(row).rem_euclid(1000) != 0;
     let shortened = BooleanBuffer::collect_bool(fine.len(), cut);
     let micros: PrimitiveArray<TimestampMicrosecondType> = fine.unary(|value| value.div_euclid(1000));
-    Ok((Arc::new(micros.with_timezone_opt(zone.clone())), shortened))
+    (Arc::new(micros.with_timezone_opt(zone.clone())), shortened)
 }
 
 /// Texts of which a finer type takes more than the table's type has.
