@@ -102,7 +102,10 @@ impl Life {
             52..56 => self.with_job(World::verify),
             56..60 => self.with_rejecting_job(World::replay),
             60..76 => self.world.maintain(),
-            76..82 => self.pass_time(),
+            76..82 => {
+                self.pass_time();
+                Ok(())
+            }
             _ => self.others(),
         }
     }
@@ -164,15 +167,14 @@ impl Life {
         if jobs.is_empty() {
             return Ok(());
         }
-        let place = usize::try_from(self.world.dice.below(jobs.len() as u64)).unwrap();
+        let place = self.world.dice.position(jobs.len());
         act(&mut self.world, &jobs[place])
     }
 
-    fn pass_time(&mut self) -> Result<(), Finding> {
+    fn pass_time(&mut self) {
         let hours = self.world.dice.one_of(&[1, 2, 5, 24, 48, 24 * 8, 24 * 31]);
         self.world.wait(hours);
         self.world.model.versions.retain(|_, _| hours < 24);
-        Ok(())
     }
 
     /// At last all is looked after, long after it was written: nothing is left that nobody needs.
@@ -183,6 +185,9 @@ impl Life {
         self.world.script.push("# the end".to_owned());
         self.world.wait(24 * 80);
         self.world.maintain_by(&["--checkpoint", "--retention", "1h", "--keep-jobs", "1"])?;
+        // Once more, for what is left if that was killed.
+        self.world.wait(2);
+        self.world.look_after_all()?;
         self.world.nothing_is_left_over()
     }
 
@@ -216,6 +221,8 @@ fn lead_all(lives: &[(u64, u64)]) -> Vec<u64> {
         while let Some((seed, steps)) = lives.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap()) {
             let led = lead(*seed, *steps);
             kills.fetch_add(led.kills, Ordering::Relaxed);
+            let outcome = if led.finding.is_some() { "found something" } else { "found nothing" };
+            println!("life {seed} {outcome}, {} kills", led.kills);
             if led.finding.is_some() {
                 failed.lock().unwrap().push(*seed);
             }
@@ -274,7 +281,7 @@ impl Life {
         self.with_job(World::verify)?;
         self.with_job(World::undo)?;
         self.with_slot(World::same_again)?;
-        if self.step % 3 == 0 {
+        if self.step.is_multiple_of(3) {
             self.world.maintain_by(&["--checkpoint", "--compact", "within-jobs", "--compact-after", "0s"])?;
         }
         self.world.drop_file(&mut self.habits)

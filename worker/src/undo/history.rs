@@ -144,7 +144,7 @@ impl History {
             let arranged = adds.iter().filter(|add| !add.data_change).map(|add| add.path.clone()).collect();
             self.rearranged.insert(version, arranged);
         }
-        let rewrote = adds.iter().any(|add| add.data_change) && !has_replaced;
+        let rewrote = !adds.is_empty() && !has_replaced;
         for Remove { path, data_change, .. } in removes {
             let rearranged = !data_change;
             let operation = operation.clone();

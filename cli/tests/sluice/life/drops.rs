@@ -38,7 +38,7 @@ impl World {
     /// A file comes under a new name, or new content under one that is known.
     pub(super) fn drop_file(&mut self, habits: &mut Habits) -> Result<(), Finding> {
         let known = self.model.slots.len();
-        let known_one = usize::try_from(self.dice.below(known.max(1) as u64)).unwrap();
+        let known_one = self.dice.position(known.max(1));
         let is_known = self.dice.percent(40) && self.model.slots.get(known_one).is_some_and(|slot| !slot.is_blocked);
         let place = if is_known { known_one } else { known };
         let slot = self.new_content(habits, place)?;
@@ -50,7 +50,7 @@ impl World {
         self.load(place, false)
     }
 
-    /// DuckDB reads the table and writes a Parquet file of it, which is dropped.
+    /// `DuckDB` reads the table and writes a Parquet file of it, which is dropped.
     pub(super) fn drop_what_duckdb_read(&mut self) -> Result<(), Finding> {
         let place = self.model.slots.len();
         let path = format!("d{place}");
@@ -174,13 +174,10 @@ impl World {
         let report = ran.json();
         let job = report["job_id"].as_str().unwrap().to_owned();
         let Slot { brings, bad, .. } = self.model.slots[place].clone();
-        let counts = (report["rows"]["committed"].as_u64(), report["rows"]["quarantined"].as_u64());
-        if counts != (Some(brings.len() as u64), Some(bad.len() as u64)) {
-            return Err(format!(
-                "{counts:?} rows committed and quarantined, expected {} and {}",
-                brings.len(),
-                bad.len()
-            ));
+        let counts = (&report["rows"]["committed"], &report["rows"]["quarantined"]);
+        let expected = (&json!(brings.len()), &json!(bad.len()));
+        if counts != expected {
+            return Err(format!("{counts:?} rows committed and quarantined, expected {expected:?}"));
         }
         if self.model.jobs.contains_key(&job) {
             return Err(format!("{job} was in the table before"));

@@ -28,7 +28,7 @@ impl World {
             _ if has_replays => (vec![before], &[0, 1, 3]),
             _ => (vec![before, after], &[0, 1, 3]),
         };
-        let ran = self.to_its_end(&["undo", job, "--table", "t", "--json"], 12, &states)?;
+        let ran = self.run_to_its_end(&["undo", job, "--table", "t", "--json"], 12, &states)?;
         expect_status(&ran, statuses)?;
         self.look(&Expected { by: By::Sluice, states, versions: 0..=1, operations: OPERATIONS })?;
         if ran.status == 0 {
@@ -52,7 +52,7 @@ impl World {
             return Ok(());
         }
         let states = vec![with(&before, &bad)];
-        let ran = self.to_its_end(&args, 100, &states)?;
+        let ran = self.run_to_its_end(&args, 100, &states)?;
         expect_status(&ran, &[0])?;
         self.look(&Expected { by: By::Sluice, states, versions: 0..=2, operations: OPERATIONS })?;
         let replay = ran.json()["job_id"].as_str().unwrap().to_owned();
@@ -95,7 +95,7 @@ impl World {
     /// `sluice maintain` with some options: it changes no row.
     pub(super) fn maintain_by(&mut self, way: &[&str]) -> Result<(), Finding> {
         let states = vec![self.model.rows.clone()];
-        let ran = self.to_its_end(&[&["maintain", "--table", "t", "--json"], way].concat(), 15, &states)?;
+        let ran = self.run_to_its_end(&[&["maintain", "--table", "t", "--json"], way].concat(), 15, &states)?;
         expect_status(&ran, &[0])?;
         let writes = way.contains(&"--compact") || way.contains(&"--fix-statistics");
         let versions = if writes && !way.contains(&"--dry-run") { 0..=200 } else { 0..=0 };
@@ -107,10 +107,18 @@ impl World {
         Ok(())
     }
 
+    /// The same, undisturbed.
+    pub(super) fn look_after_all(&mut self) -> Result<(), Finding> {
+        let args = ["maintain", "--table", "t", "--json", "--checkpoint", "--retention", "1h", "--keep-jobs", "1"];
+        let ran = self.sluice(&args.map(ToOwned::to_owned), None);
+        expect_status(&ran, &[0])?;
+        self.unchanged(By::Sluice)
+    }
+
     /// Runs a command until it is not killed any more. Killed, it leaves the table as it was or in one of some states.
-    fn to_its_end(&mut self, args: &[&str], operations: u64, states: &[Rows]) -> Result<Ran, Finding> {
+    fn run_to_its_end(&mut self, args: &[&str], operations: u64, states: &[Rows]) -> Result<Ran, Finding> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let states = [&[self.model.rows.clone()], states].concat();
+        let states = [std::slice::from_ref(&self.model.rows), states].concat();
         while self.dice.percent(15) {
             let number = self.dice.between(1, operations);
             let ran = self.sluice(&args, Some(number));

@@ -39,8 +39,12 @@ impl Dice {
 
     /// One of several.
     pub(crate) fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
-        let position = self.below(u64::try_from(these.len()).unwrap());
-        these[usize::try_from(position).unwrap()]
+        these[self.position(these.len())]
+    }
+
+    /// A position in what has this length.
+    pub(crate) fn position(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(length).unwrap())).unwrap()
     }
 }
 
