@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shared::{
-    Job, JobId, Location, OnReplace, Seal, SourceObject, Storage, StorageError, WorkArea, get_json, try_get_json,
+    Job, JobId, Location, OnReplace, Seal, SourceObject, Storage, StorageError, WorkArea, error_chain, try_get_json,
 };
-use splitter::{Known, SplitContext};
+use splitter::{Known, SplitContext, SplitError};
 use worker::{Ledger, LoadContext};
 
 use crate::error::CliError;
@@ -16,38 +17,65 @@ use crate::error::CliError;
 /// Generations that may be missing between two that are there: one that was begun and came to nothing.
 const GAP: u32 = 2;
 
+/// Documents of jobs that are read at once.
+const AT_ONCE: usize = 16;
+
 /// The URIs that jobs of a table may be named for, the one for new ones first.
 #[derive(Debug)]
 pub(crate) struct Names {
     names: Vec<Location>,
     present: Location,
+    /// Whether there can be no others.
+    is_all: bool,
+}
+
+fn is_in_table(prefix: &Location, table: &Location) -> bool {
+    *prefix == table.join("_sluice")
 }
 
 impl Names {
+    /// Those that the log says.
+    async fn in_log(prefix: &Location, table: &Location, ledger: Option<&Ledger>) -> Result<Self, CliError> {
+        let names = match ledger {
+            Some(ledger) => ledger.names().await.map_err(CliError::Table)?,
+            None => Vec::new(),
+        };
+        let names: Vec<Location> = names.iter().map(|name| Location::as_written(name)).collect();
+        let is_all = !is_in_table(prefix, table) || names.contains(table);
+        let mut names = Self { names, present: table.clone(), is_all };
+        names.put_present(prefix);
+        Ok(names)
+    }
+
     /// Asks the log, and for a table from before the log said so, the jobs in the work areas that lie in the table.
     pub(crate) async fn of(
         storage: &dyn Storage,
         prefix: &Location,
         table: &Location,
         ledger: Option<&Ledger>,
-    ) -> Result<Self, StorageError> {
-        let mut names: Vec<Location> =
-            ledger.map(Ledger::names).unwrap_or_default().iter().map(|name| Location::as_written(name)).collect();
-        let is_in_table = *prefix == table.join("_sluice");
-        if is_in_table && !names.contains(table) {
-            names.extend(
-                named_in_jobs(storage, prefix)
-                    .await?
-                    .into_iter()
-                    .filter(|name| !names.contains(name))
-                    .collect::<Vec<_>>(),
-            );
+    ) -> Result<Self, CliError> {
+        let mut names = Self::in_log(prefix, table, ledger).await?;
+        names.ask_jobs(storage, prefix).await?;
+        Ok(names)
+    }
+
+    /// Adds the names in the work areas of a table whose log does not have the present one yet.
+    async fn ask_jobs(&mut self, storage: &dyn Storage, prefix: &Location) -> Result<(), CliError> {
+        if !self.is_all {
+            let named = named_in_jobs(storage, prefix).await.map_err(CliError::WorkArea)?;
+            let new = named.into_iter().filter(|name| !self.names.contains(name)).collect::<Vec<_>>();
+            self.names.extend(new);
+            self.is_all = true;
+            self.put_present(prefix);
         }
-        names.retain(|name| name != table);
-        // Beside a table, the work areas of copies would be one and the same.
-        let at = if is_in_table { names.len() } else { 0 };
-        names.insert(at, table.clone());
-        Ok(Self { names, present: table.clone() })
+        Ok(())
+    }
+
+    /// Beside a table, the work areas of copies would be one and the same, so new jobs keep the first name.
+    fn put_present(&mut self, prefix: &Location) {
+        self.names.retain(|name| *name != self.present);
+        let at = if is_in_table(prefix, &self.present) { self.names.len() } else { 0 };
+        self.names.insert(at, self.present.clone());
     }
 
     /// Where jobs that are bound for a former URI go.
@@ -63,12 +91,20 @@ impl Names {
 
 /// The tables that jobs below a prefix are bound for, as they were written then.
 async fn named_in_jobs(storage: &dyn Storage, prefix: &Location) -> Result<Vec<Location>, StorageError> {
-    let mut names = Vec::new();
-    for listed in storage.list(prefix).await? {
-        if listed.location.name() != "job.json" {
-            continue;
+    let listed = storage.list(prefix).await?.into_iter().map(|listed| listed.location);
+    let reads = listed.filter(|at| at.name() == "job.json").map(|at| async move {
+        match try_get_json::<Value>(storage, &at, "job").await {
+            Err(error @ StorageError::Malformed { .. }) => {
+                tracing::warn!(error = error_chain(&error), "a document of another job is passed over");
+                Ok(None)
+            }
+            read => read,
         }
-        let job: Value = get_json(storage, &listed.location, "job").await?;
+    });
+    let mut reads = stream::iter(reads).buffered(AT_ONCE);
+    let mut names = Vec::new();
+    while let Some(job) = reads.try_next().await? {
+        let Some(job) = job else { continue };
         let name = job.get("named_for").and_then(Value::as_str).or_else(|| job.get("table")?.as_str());
         if let Some(name) = name.map(Location::as_written).filter(|name| !names.contains(name)) {
             names.push(name);
@@ -97,10 +133,13 @@ pub(crate) async fn look(
     again: bool,
 ) -> Result<Known, CliError> {
     let storage = split.storage.as_ref();
-    // What cannot be read is told of by the splitter.
-    let Ok(source) = SourceObject::look_up(storage, source).await else { return Ok(Known::default()) };
+    let source = look_up(storage, source).await?;
     let ledger = Ledger::open(load, table).await.map_err(CliError::Table)?;
-    let names = Names::of(storage, &split.work_prefix, table, ledger.as_ref()).await.map_err(CliError::WorkArea)?;
+    let mut names = Names::in_log(&split.work_prefix, table, ledger.as_ref()).await?;
+    // To ask all jobs is dear. A commit has to know all names, for the log has the present one from then on.
+    if again || !is_loaded(split, ledger.as_ref(), &source, table).await? {
+        names.ask_jobs(storage, &split.work_prefix).await?;
+    }
     load.delta.moved.extend(names.moved());
     let (mut named_for, mut generations) = (names.iter().next().unwrap_or(table), Vec::new());
     for name in names.iter() {
@@ -127,6 +166,22 @@ pub(crate) async fn look(
         known.generation += 1;
     }
     Ok(known)
+}
+
+/// Whether a job of a source that is named for the table itself is all in it, by its seal and its receipt.
+async fn is_loaded(
+    split: &SplitContext,
+    ledger: Option<&Ledger>,
+    source: &SourceObject,
+    table: &Location,
+) -> Result<bool, CliError> {
+    let generations = generations_of(split, ledger, source, table).await?;
+    let Some(last) = generations.last().filter(|last| last.seal.is_some()) else { return Ok(false) };
+    exists(split.storage.as_ref(), &last.area.receipt()).await
+}
+
+async fn look_up(storage: &dyn Storage, source: &Location) -> Result<SourceObject, CliError> {
+    SourceObject::look_up(storage, source).await.map_err(|error| CliError::Split(SplitError::Source(error)))
 }
 
 async fn generations_of(
@@ -230,7 +285,7 @@ pub(crate) async fn table_of(
 
 /// The generation of a job that is bound for no table, which comes after all that are there.
 pub(crate) async fn next(split: &SplitContext, source: &Location) -> Result<Known, CliError> {
-    let Ok(source) = SourceObject::look_up(split.storage.as_ref(), source).await else { return Ok(Known::default()) };
+    let source = look_up(split.storage.as_ref(), source).await?;
     let generations = generations_of(split, None, &source, &split.work_prefix).await?;
     let generation = generations.last().map_or(1, |last| last.number + 1);
     Ok(Known { generation, is_again: true, ..Known::default() })

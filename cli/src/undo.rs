@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use shared::{Drops, JobId, Location, Progress, Seal, Settings, SourceObject, Storage, Stores, WorkArea};
+use shared::{Drops, JobId, Location, Progress, Seal, Settings, SourceObject, Storage, StorageError, Stores, WorkArea};
+use splitter::SplitError;
 use worker::{DeltaOptions, Ledger, LoadContext, LoadError, Undoing, has_job};
 
 use crate::Done;
@@ -46,7 +47,7 @@ async fn refuse_replayed(
 
 async fn names(context: &LoadContext, prefix: &Location, table: &Location) -> Result<Names, CliError> {
     let ledger = Ledger::open(context, table).await.map_err(CliError::Table)?;
-    Names::of(context.storage.as_ref(), prefix, table, ledger.as_ref()).await.map_err(CliError::WorkArea)
+    Names::of(context.storage.as_ref(), prefix, table, ledger.as_ref()).await
 }
 
 /// What looking into tables and changing them takes.
@@ -96,7 +97,12 @@ async fn by_table(
     }
     let storage: &dyn Storage = context.storage.as_ref();
     let Ok(uri) = asked.parse::<Location>() else { return Ok(Vec::new()) };
-    let Ok(source) = SourceObject::look_up(storage, &uri).await else { return Ok(Vec::new()) };
+    let source = match SourceObject::look_up(storage, &uri).await {
+        Ok(source) => source,
+        // It may be the name of a job.
+        Err(StorageError::NotFound { .. } | StorageError::Malformed { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(CliError::Split(SplitError::Source(error))),
+    };
     let mut ids = Vec::new();
     for name in names(context, prefix, table).await?.iter() {
         for generation in 1.. {

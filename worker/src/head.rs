@@ -1,5 +1,7 @@
 //! A table at its latest version: what it is like, and what its log says.
 
+use std::collections::HashMap;
+
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
 use deltalake::kernel::{Add, StructField};
@@ -59,9 +61,11 @@ impl Head {
         found.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))
     }
 
-    /// Transactions whose application ids begin so, by the rest of these, as far as the log was read.
-    pub(crate) fn transactions_named(&self, beginning: &str) -> Vec<(String, i64)> {
-        self.log.as_ref().map(|log| log.transactions_named(beginning)).unwrap_or_default()
+    /// Transactions whose application ids begin so, by the rest of these.
+    pub(crate) async fn transactions_named(&self, beginning: &str) -> Result<HashMap<String, i64>, LoadError> {
+        let Some(log) = &self.log else { return Ok(HashMap::new()) };
+        let named = log.transactions_named(beginning).await;
+        named.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))
     }
 
     /// Goes to the latest version, and gives how many came; a table that changed, or that is another one by now, is opened

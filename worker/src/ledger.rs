@@ -80,10 +80,11 @@ impl Ledger {
     }
 
     /// The URIs under which Sluice has loaded the table, as they were written then, the first one first.
-    pub fn names(&self) -> Vec<String> {
-        let mut names = self.head.transactions_named(NAME);
-        names.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
-        names.into_iter().map(|(name, _)| name).collect()
+    pub async fn names(&self) -> Result<Vec<String>, LoadError> {
+        let mut names: Vec<(i64, String)> =
+            self.head.transactions_named(NAME).await?.into_iter().map(|(name, number)| (number, name)).collect();
+        names.sort();
+        Ok(names.into_iter().map(|(_, name)| name).collect())
     }
 
     /// What is there of a job that brought in so many rows, none if that is not known.

@@ -160,11 +160,22 @@ impl Log {
         Ok(found)
     }
 
-    /// Transactions whose application ids begin so, by the rest of these: of a checkpoint only where it could be read at once.
-    pub(crate) fn transactions_named(&self, beginning: &str) -> Vec<(String, i64)> {
+    /// Transactions whose application ids begin so, by the rest of these. Where the checkpoint could not be read at once, this reads
+    /// it to its end.
+    pub(crate) async fn transactions_named(&self, beginning: &str) -> DeltaResult<HashMap<String, i64>> {
+        let mut named = match &self.older {
+            Some(older) => {
+                let (older, beginning) = (Arc::clone(older), beginning.to_owned());
+                let engine = self.store.engine(None);
+                let read = move || checkpoint::transactions_named(&older, engine.as_ref(), &beginning);
+                tokio::task::spawn_blocking(read).await.map_err(DeltaTableError::generic)??
+            }
+            None => HashMap::new(),
+        };
         let known = locked(&self.transactions);
-        let named = known.iter().filter_map(|(id, noted)| Some((id.strip_prefix(beginning)?.to_owned(), noted.value)));
-        named.collect()
+        let later = known.iter().filter_map(|(id, noted)| Some((id.strip_prefix(beginning)?.to_owned(), noted.value)));
+        named.extend(later);
+        Ok(named)
     }
 
     /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up. The

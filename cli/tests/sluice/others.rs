@@ -272,6 +272,37 @@ fn a_table_from_before_its_log_said_its_name_knows_its_jobs() {
 fn a_job_that_was_half_loaded_is_finished_where_the_table_is_now() {
     let place = Place::new();
     numbered(&place, 20_000);
+#[test]
+fn a_table_whose_checkpoint_only_the_kernel_reads_knows_its_names() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    let made = place.run(&["maintain", "--table", "t", "--checkpoint"]);
+    assert_eq!(made.status, 0, "{made:?}");
+    // Entries are cleaned up, and there is no hint at the checkpoint.
+    for name in ["00000000000000000000.json", "_last_checkpoint"] {
+        std::fs::remove_file(place.path("t/_delta_log").join(name)).unwrap();
+    }
+    std::fs::rename(place.path("t"), place.path("u")).unwrap();
+    place.write("y.csv", "id\n3\n");
+    let other = place.run(&["ingest", "y.csv", "--table", "u"]);
+    assert_eq!(other.status, 0, "{other:?}");
+    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
+    assert_eq!(again.json()["already_done"], true, "{again:?}");
+    assert_eq!(count(&place, "u"), 3);
+}
+
+#[test]
+fn a_document_of_another_job_that_cannot_be_read_stops_nothing() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    std::fs::create_dir_all(place.path("t/_sluice/other")).unwrap();
+    place.write("t/_sluice/other/job.json", "half");
+    let loaded = place.run(&["ingest", "x.csv", "--table", "t"]);
+    assert_eq!(loaded.status, 0, "{loaded:?}");
+    assert!(loaded.stderr.contains("t/_sluice/other/job.json"), "{loaded:?}");
+}
+
     killed_after(&place, "numbered.csv", 1, &[]);
     copy(&place, "t", "u");
     let before = count(&place, "t");

@@ -1,6 +1,10 @@
 //! The same commands over S3.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
 use shared::testing::Emulator;
+use shared::{PutMode, Storage};
 
 use crate::support::{Place, fixture};
 
@@ -65,4 +69,48 @@ fn a_replay_on_s3() {
     assert_eq!(refused.status, 3, "{refused:?}");
     run(&["undo", report["job_id"].as_str().unwrap()]);
     assert_eq!(run(&["undo", job])["removed"]["rows"], 1);
+}
+
+/// Passes connections on to a server, but answers the first request by itself, and refuses it.
+fn refusing_once(to: &str) -> String {
+    let to = to.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    // It ends with the tests.
+    std::thread::spawn(move || {
+        let mut first = listener.accept().unwrap().0;
+        let mut asked = [0; 1 << 16];
+        assert!(first.read(&mut asked).unwrap() > 0);
+        first.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+        drop(first);
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(&to).unwrap();
+            let (mut client_too, mut server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+            std::thread::spawn(move || std::io::copy(&mut server_too, &mut client_too));
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_source_that_cannot_be_looked_up_is_not_taken_for_a_new_one() {
+    let emulator = Emulator::start();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        emulator.create_bucket("drops").await;
+        let put = emulator.s3().await;
+        put.put(&"s3://drops/x.csv".parse().unwrap(), "id\n1\n".into(), PutMode::Overwrite).await.unwrap();
+    });
+    let mut env = emulator.env();
+    let place = Place::with_env(env.clone());
+    let args = ["ingest", "s3://drops/x.csv", "--table", "t"];
+    assert_eq!(place.run(&args).status, 0);
+    for (name, value) in &mut env {
+        if name == "AWS_ENDPOINT_URL" {
+            *value = refusing_once(&emulator.endpoint());
+        }
+    }
+    let ran = place.command(&[&args[..], &["--again"]].concat()).envs(env).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("could not look up s3://drops/x.csv"), "{ran:?}");
 }

@@ -5,11 +5,15 @@
 )]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use buoyant_kernel::engine::arrow_data::ArrowEngineData;
+use buoyant_kernel::{Engine, Snapshot};
+use deltalake::kernel::{DataType, StructField, StructType};
 use deltalake::logstore::LogStoreRef;
-use deltalake::{DeltaResult, ObjectStoreError, Path};
+use deltalake::{DeltaResult, DeltaTableError, ObjectStoreError, Path};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -45,6 +49,32 @@ pub(super) async fn transactions(
         }
     }
     Ok(Some(transactions))
+}
+
+/// Transactions of a snapshot whose application ids begin so, by the rest of these: whatever its checkpoint is like, for the kernel
+/// reads it. It blocks.
+pub(super) fn transactions_named(
+    snapshot: &Snapshot,
+    engine: &dyn Engine,
+    beginning: &str,
+) -> DeltaResult<HashMap<String, i64>> {
+    let txn = [("appId", DataType::STRING), ("version", DataType::LONG)];
+    let txn = StructType::try_new(txn.map(|(name, of)| StructField::nullable(name, of)))?;
+    let schema = Arc::new(StructType::try_new([StructField::nullable("txn", txn)])?);
+    let mut named = HashMap::new();
+    for batch in snapshot.log_segment().read_actions(engine, schema)? {
+        let batch: RecordBatch = (*ArrowEngineData::try_from_engine_data(batch?.actions)?).into();
+        let mut transactions = HashMap::new();
+        take(&batch, &mut transactions)
+            .ok_or_else(|| DeltaTableError::generic("the kernel reads transactions as other types than expected"))?;
+        // The latest entries come first.
+        for (id, version) in transactions {
+            if let Some(rest) = id.strip_prefix(beginning) {
+                named.entry(rest.to_owned()).or_insert(version);
+            }
+        }
+    }
+    Ok(named)
 }
 
 /// None when the columns are not what they are expected to be: to take that for no transactions would be to load twice.
