@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Completion, Job, Listed, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores, WorkArea,
+    Completion, Job, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores, WorkArea,
 };
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
@@ -135,8 +135,7 @@ impl Line {
     /// Chunks that have a receipt.
     async fn loaded(&self, outcome: &SplitOutcome) -> Result<Vec<u32>, CliError> {
         let listed = self.split.storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
-        let index = |listed: &Listed| listed.location.name().strip_suffix(".json")?.parse().ok();
-        Ok(listed.iter().filter_map(index).collect())
+        Ok(listed.iter().filter_map(|listed| WorkArea::index_of(&listed.location)).collect())
     }
 
     /// How many these are.
@@ -238,7 +237,7 @@ impl Line {
         if let Some(receipt) = completion.complete(&outcome.area).await.map_err(CliError::Completion)? {
             return Ok(receipt);
         }
-        let loaded = storage.list(&outcome.area.loaded()).await.map_err(CliError::WorkArea)?;
+        let loaded = self.loaded(outcome).await?;
         let missing = outcome.manifest.chunks.len().saturating_sub(loaded.len());
         Err(CliError::Incomplete { job_id: job.job_id.to_string(), missing })
     }

@@ -153,7 +153,8 @@ async fn status(
     let undone: Option<Undone> = try_get_json(storage, &area.undone(), "note of undoing").await?;
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
     let checkpoint: Checkpoint = try_get_json(storage, &area.checkpoint(), "checkpoint").await?.unwrap_or_default();
-    let loaded = storage.list(&area.loaded()).await?;
+    let mut loaded = storage.list(&area.loaded()).await?;
+    loaded.retain(|listed| WorkArea::index_of(&listed.location).is_some());
     let rejected = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
     let so_far = Rows { read: checkpoint.records_before, quarantined: rejected, ..Rows::default() };
     let (state, split, rows) = match (&receipt, &manifest) {

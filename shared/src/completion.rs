@@ -91,7 +91,7 @@ impl Completion<'_> {
             return Ok(None);
         };
         let loaded = storage.list(&area.loaded()).await?;
-        if loaded.len() < manifest.chunks.len() {
+        if loaded.iter().filter(|at| WorkArea::index_of(&at.location).is_some()).count() < manifest.chunks.len() {
             return Ok(None);
         }
         let job: Job = get_json(storage, &area.job(), "job").await?;

@@ -61,9 +61,9 @@ pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
-    Copied, FIRST_WINS_NAMES, FirstWins, Listed, LocalStorage, Location, LocationError, NOT_EXCLUSIVE_HINT, ObjectStat,
-    ObjectVersion, PutMode, S3Storage, Storage, StorageError, Stores, Upload, checksum, first_wins, get_json,
-    is_own_server, put_json, try_get_json,
+    Copied, FirstWins, Listed, LocalStorage, Location, LocationError, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion,
+    PutMode, S3Storage, Storage, StorageError, Stores, Upload, checksum, first_wins, get_json, is_own_server, put_json,
+    try_get_json,
 };
 pub use telemetry::{LogFormat, error_chain, init_logs, metrics};
 pub use text_policy::{Compression, Encoding, TextPolicy};

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-pub use first_wins::{FirstWins, NAMES as FIRST_WINS_NAMES, first_wins, is_own_server};
+pub use first_wins::{FirstWins, first_wins, is_own_server};
 pub use local::LocalStorage;
 pub use location::{Location, LocationError};
 pub use s3::S3Storage;

@@ -103,6 +103,14 @@ impl WorkArea {
         self.root.join(&format!("loaded/{index:05}.json"))
     }
 
+    /// The chunk whose document this is, by its name, which is that of [`Self::chunk_receipt`] or [`Self::prepared`]; none for what else
+    /// may lie beside these.
+    pub fn index_of(document: &Location) -> Option<u32> {
+        let digits = document.name().strip_suffix(".json")?;
+        let is_number = digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| digits.parse().ok()).flatten()
+    }
+
     /// Written once, when every chunk is committed.
     pub fn receipt(&self) -> Location {
         self.root.join("receipt.json")
@@ -129,5 +137,16 @@ mod tests {
         assert_eq!(area.chunk(7).to_string(), "s3://b/p/j-1/chunks/00007.parquet");
         assert_eq!(WorkArea::of_chunk(&area.chunk(7)), Some(area));
         assert_eq!(WorkArea::of_chunk(&"s3://b/x.parquet".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn documents_of_chunks() {
+        let area = WorkArea::new(&"s3://b/p".parse().unwrap(), &JobId::from("j-1".to_owned()));
+        for index in [0, 7, 123_456] {
+            assert_eq!(WorkArea::index_of(&area.chunk_receipt(index)), Some(index));
+        }
+        for name in ["00000.json_first-wins-0f-one", "00000-0f.json", "7.json", "+0007.json", "x.json", "00000.json~"] {
+            assert_eq!(WorkArea::index_of(&area.loaded().join(name)), None, "{name}");
+        }
     }
 }

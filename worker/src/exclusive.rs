@@ -68,23 +68,15 @@ async fn remember(store: &ObjectStoreRef, note: &Note) {
 }
 
 async fn test(store: &ObjectStoreRef) -> Result<bool, ObjectStoreError> {
-    let name = format!("_sluice/_first-wins-{}", uuid::Uuid::new_v4());
-    let put = |end: &'static str| {
-        let at = Path::from(format!("{name}{end}"));
-        async move {
-            let options = PutOptions::from(PutMode::Create);
-            match store.put_opts(&at, bytes::Bytes::new().into(), options).await {
-                Ok(_) => Ok(true),
-                Err(ObjectStoreError::AlreadyExists { .. }) => Ok(false),
-                Err(error) => Err(error),
-            }
+    let at = |name: String| Path::from(format!("_sluice/{name}"));
+    let put = |name: String| async move {
+        let options = PutOptions::from(PutMode::Create);
+        match store.put_opts(&at(name), bytes::Bytes::new().into(), options).await {
+            Ok(_) => Ok(true),
+            Err(ObjectStoreError::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     };
-    let heeded = first_wins(put).await;
-    for end in shared::FIRST_WINS_NAMES {
-        if let Err(error) = store.delete(&Path::from(format!("{name}{end}"))).await {
-            tracing::debug!(name, %error, "what was written for a test is left over");
-        }
-    }
-    heeded
+    let tried = first_wins(put, |name| async move { store.delete(&at(name)).await }).await?;
+    Ok(tried.is_heeded)
 }

@@ -176,7 +176,8 @@ async fn receipts(context: &LoadContext, job: &JobId, area: &WorkArea) -> Result
     }
     let storage = context.storage.as_ref();
     let listed = storage.list(&area.loaded()).await?;
-    let reads = listed.into_iter().map(|listed| async move {
+    let listed = listed.into_iter().filter(|listed| WorkArea::index_of(&listed.location).is_some());
+    let reads = listed.map(|listed| async move {
         let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
         let tally = Tally { rows: receipt.rows.committed, row_hash: receipt.row_hash, checksum: receipt.checksum };
         Ok::<_, LoadError>((format!("{}/{}", job_app_id(job), receipt.index), tally))

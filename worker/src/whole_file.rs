@@ -3,7 +3,7 @@
 use deltalake::kernel::{Add, StructField};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::{Manifest, PutMode, Storage, get_json, put_json, try_get_json};
+use shared::{Manifest, PutMode, Storage, WorkArea, get_json, put_json, try_get_json};
 
 use crate::LoadContext;
 use crate::commit::Prepared;
@@ -75,7 +75,8 @@ pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Resu
     let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? else {
         return Ok(None);
     };
-    if storage.list(&area.all_prepared()).await?.len() < manifest.chunks.len() {
+    let prepared = storage.list(&area.all_prepared()).await?;
+    if prepared.iter().filter(|at| WorkArea::index_of(&at.location).is_some()).count() < manifest.chunks.len() {
         return Ok(None);
     }
     let reads = siblings(chunk, &manifest).into_iter().map(|chunk| async move { kept(storage, &chunk).await });

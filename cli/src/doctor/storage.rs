@@ -138,7 +138,7 @@ async fn check_writes(storage: &dyn Storage, below: &Location) -> Vec<Finding> {
         }
     };
     let mut findings = vec![judge_writes(&subject, tried.is_heeded)];
-    for at in tried.left_over {
+    for at in tried.left_over.iter().map(|name| below.join(name)) {
         findings.push(subject.warning(format!("{at} was written and is left over"), "delete it"));
     }
     findings

@@ -21,7 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::first_wins::{NAMES, first_wins, is_own_server};
+use super::first_wins::{first_wins, is_own_server};
 use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
@@ -115,9 +115,9 @@ impl S3Storage {
         if exclusive.contains(at.bucket()) {
             return Ok(());
         }
-        let name = at.beside(&format!("_first-wins-{}", uuid::Uuid::new_v4()));
-        let put = |end| {
-            let at = name.beside(end);
+        let folder = test_folder(at);
+        let put = |name: String| {
+            let at = folder.join(&name);
             async move {
                 match self.put_untested(&at, Bytes::new(), PutMode::IfAbsent).await {
                     Ok(()) => Ok(true),
@@ -126,13 +126,11 @@ impl S3Storage {
                 }
             }
         };
-        let is_heeded = first_wins(put).await;
-        for end in NAMES {
-            if let Err(error) = self.delete(&name.beside(end)).await {
-                tracing::debug!(%name, %error, "what was written for a test is left over");
-            }
-        }
-        if !is_heeded? {
+        let delete = |name: String| {
+            let at = folder.join(&name);
+            async move { self.delete(&at).await }
+        };
+        if !first_wins(put, delete).await?.is_heeded {
             return Err(StorageError::NotExclusive { at: at.clone(), endpoint: endpoint.clone() });
         }
         exclusive.insert(at.bucket().to_owned());
@@ -411,6 +409,13 @@ impl Upload for S3Upload {
     }
 }
 
+/// Where objects are written to test puts to a location: a folder up, for in the same one each may be taken for a document; and no
+/// higher, for a role may write no more than that.
+fn test_folder(at: &Location) -> Location {
+    let folder = at.parent().unwrap_or_else(|| at.clone());
+    folder.parent().unwrap_or(folder)
+}
+
 /// A checksum as S3 writes it, eight bytes in base 64, as our own are written.
 fn as_text(crc64nvme: &str) -> Option<String> {
     let bytes: [u8; 8] = BASE64_STANDARD.decode(crc64nvme).ok()?.try_into().ok()?;
@@ -447,6 +452,21 @@ fn unavailable(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_for_a_test_lies_where_a_role_may_write_and_no_documents_are_read() {
+        for (at, folder) in [
+            ("s3://b/sluice/job-1/job.json", "s3://b/sluice"),
+            ("s3://b/sluice/job-1/loaded/00000.json", "s3://b/sluice/job-1"),
+            ("s3://b/sluice_drops/0f/00000001.json", "s3://b/sluice_drops"),
+            ("s3://b/sluice/_first-wins/x-one", "s3://b/sluice"),
+        ] {
+            assert_eq!(test_folder(&at.parse().unwrap()).to_string(), folder, "{at}");
+        }
+        for at in ["s3://b/job.json", "s3://b/x/job.json"] {
+            assert_eq!(test_folder(&at.parse().unwrap()).bucket(), "b", "{at}");
+        }
+    }
 
     #[test]
     fn checksums_are_written_alike() {

@@ -151,7 +151,8 @@ fn taken_out(history: &History, active: &BTreeSet<String>) -> Result<u64, String
 /// Rows that each chunk of the job brought into the table, by its receipt; chunks without rows left out.
 async fn receipts(storage: &dyn Storage, job: &JobId, area: &WorkArea) -> Result<BTreeMap<String, u64>, LoadError> {
     let mut rows = BTreeMap::new();
-    for listed in storage.list(&area.loaded()).await? {
+    let listed = storage.list(&area.loaded()).await?.into_iter();
+    for listed in listed.filter(|listed| WorkArea::index_of(&listed.location).is_some()) {
         let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
         rows.insert(format!("{}/{}", job_app_id(job), receipt.index), receipt.rows.committed);
     }
