@@ -332,8 +332,8 @@ fn what_killed_runs_were_writing_is_removed_once_it_is_old() {
     place.ingest(&place.path("x.csv"), &[]);
     let job = place.area().file_name().unwrap().to_str().unwrap().to_owned();
     let names = [
-        format!("t/_sluice/{job}/chunks/00001.parquet.0123456789abcdef.partial"),
-        format!("t/_sluice/{job}/receipt.json.0123456789abcdef.partial"),
+        format!("t/_sluice/{job}/chunks/00001.parquet.0123456789abcdef0123456789abcdef.partial"),
+        format!("t/_sluice/{job}/receipt.json.0123456789abcdef0123456789abcdef.partial"),
         "t/part-00000-0c.snappy.parquet#1".to_owned(),
         "t/_delta_log/00000000000000000002.json#17".to_owned(),
     ];
@@ -360,6 +360,45 @@ fn what_killed_runs_were_writing_is_removed_once_it_is_old() {
 fn drops_and_replays_of_a_table_that_was_moved_go_on() {
     let place = Place::new();
     place.write("x.csv", "id,name\n1,a\n2,b\nthree,c\n");
+#[test]
+fn what_lies_beside_receipts_is_not_read() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&place.path("x.csv"), &[]);
+    std::fs::write(place.area().join("loaded/00000.json_first-wins-0f-one"), "").unwrap();
+    assert_eq!(place.ingest(&place.path("x.csv"), &[])["already_done"], true);
+    for args in [&["status", "x.csv", "--table", "t", "--verify"][..], &["undo", "x.csv", "--table", "t"]] {
+        let ran = place.run(args);
+        assert_eq!(ran.status, 0, "{args:?} {ran:?}");
+    }
+    assert_eq!(count(&place, "t"), 0);
+}
+
+#[test]
+fn what_other_programs_write_beside_work_areas_stays() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&place.path("x.csv"), &["--work-dir", "w"]);
+    let areas = std::fs::read_dir(place.path("w")).unwrap().map(|entry| entry.unwrap());
+    let area = areas.into_iter().find(|entry| entry.path().join("job.json").exists()).unwrap();
+    let job = area.file_name().into_string().unwrap();
+    let partial = "a.json.0123456789abcdef0123456789abcdef.partial";
+    let ours = [format!("w/{job}/{partial}"), format!("w_drops/0f/{partial}"), format!("w/_failures/{partial}")];
+    let others = ["w/big.csv.partial", "w/download/page.json#1", "w/download/x.partial"].map(str::to_owned);
+    let others = others.into_iter().chain([format!("w/download/{partial}"), format!("w/{job}/chunks/x.partial")]);
+    let others: Vec<String> = others.collect();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
+    for name in ours.iter().chain(&others) {
+        std::fs::create_dir_all(place.path(name).parent().unwrap()).unwrap();
+        std::fs::write(place.path(name), "half").unwrap();
+        std::fs::File::options().append(true).open(place.path(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    let ran = place.run(&["maintain", "--table", "t", "--work-dir", "w", "--retention", "1h"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ours.iter().all(|name| !place.path(name).exists()), "{ran:?}");
+    assert!(others.iter().all(|name| place.path(name).exists()), "{ran:?}");
+}
+
     let ingest = |table: &str| {
         let more = ["--on-replace", "replace", "--schema", "id:int64", "--json"];
         let ran = place.run(&[&["ingest", "x.csv", "--table", table], &more[..]].concat());
