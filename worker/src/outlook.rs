@@ -25,6 +25,25 @@ pub(crate) enum Outlook {
     Never,
 }
 
+/// What a server answers to requests that it does not take, for the sake of credentials, clock or region, until a person has changed
+/// those: status codes, codes of S3, and what the library says to a redirect.
+const NEED_A_PERSON: [&str; 14] = [
+    "status code: 401",
+    "status code: 403",
+    "redirect without LOCATION",
+    "AccessDenied",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+
 impl Outlook {
     /// Of a failure of a store of chunks and receipts.
     pub(crate) fn of_storage(error: &StorageError) -> Self {
@@ -145,13 +164,20 @@ impl Outlook {
         }
     }
 
-    /// Of what a server answered, of which the library gives nothing but the text: a request that it does not take, for the sake
-    /// of its region or its credentials, it does not take a second time either.
+    /// Of what a server answered, of which the library gives nothing but the text.
     fn of_answer(error: &ObjectStoreError) -> Self {
         let text = error.to_string();
-        let is_refused = text.contains("status code: 4") && !text.contains("status code: 408");
-        let is_refused = is_refused && !text.contains("status code: 429");
-        if is_refused || text.contains("redirect without LOCATION") { Self::Denied } else { Self::Passes }
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        // A body that came too slowly is told of as a bad request.
+        if says(&["status code: 408", "status code: 429", "RequestTimeout"]) {
+            Self::Passes
+        } else if says(&NEED_A_PERSON) {
+            Self::Denied
+        } else if says(&["status code: 4"]) {
+            Self::Soon
+        } else {
+            Self::Passes
+        }
     }
 
     fn of_io(error: &io::Error) -> Self {
@@ -243,6 +269,10 @@ mod tests {
             (missing("404").into(), Outlook::Soon),
             (missing("<Code>NoSuchBucket</Code>").into(), Outlook::Never),
             (answer("400 Bad Request: ExpiredToken").into(), Outlook::Denied),
+            (answer("400 Bad Request: <Code>AuthorizationHeaderMalformed</Code>").into(), Outlook::Denied),
+            (answer("400 Bad Request: <Code>RequestTimeout</Code>").into(), Outlook::Passes),
+            (answer("400 Bad Request: <Code>IncompleteBody</Code>").into(), Outlook::Soon),
+            (answer("408 Request Timeout").into(), Outlook::Passes),
             (answer("429 Too Many Requests").into(), Outlook::Passes),
             (answer("503 Service Unavailable").into(), Outlook::Passes),
             (store("connection reset").into(), Outlook::Passes),
