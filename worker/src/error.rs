@@ -21,6 +21,9 @@ const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
 /// The same where the program failed.
 const RETRY_BUG_AFTER: Duration = Duration::from_secs(1);
 
+/// Receives after which a chunk that the program fails on is rejected. Earlier ones may have ended for other reasons.
+const BUG_RECEIVES: u32 = 4;
+
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -221,6 +224,12 @@ pub enum LoadError {
         /// What the table's store or log answered.
         #[source]
         source: Box<DeltaTableError>,
+    /// The load that was to commit the chunks of several ended before it did.
+    #[error("chunks for table {table} are not committed: another load, which was to commit them, failed")]
+    Abandoned {
+        /// The table.
+        table: Location,
+    },
     },
     /// Parts of the table's log are missing.
     #[error("the log of table {table} cannot be read: {reason}")]
@@ -332,8 +341,8 @@ impl LoadError {
             tracing::warn!(reason, "chunk left out");
             Verdict::Done
         } else if matches!(self, Self::Bug { .. }) {
-            // A second time, for it may have been something else; not for as long as a store would get.
-            Verdict::Retry { reason, after: RETRY_BUG_AFTER, most_receives: Some(2) }
+            // Some more times, for it may have been something else; not for as long as a store would get.
+            Verdict::Retry { reason, after: RETRY_BUG_AFTER, most_receives: Some(BUG_RECEIVES) }
         } else {
             match self.outlook() {
                 Outlook::Passes | Outlook::Soon => Verdict::Retry { reason, after: RETRY_AFTER, most_receives: None },
@@ -356,7 +365,7 @@ impl LoadError {
             Self::Storage(error) => Outlook::of_storage(error),
             Self::Missing { source, .. } if matches!(**source, StorageError::Denied { .. }) => Outlook::Denied,
             Self::Table { source, .. } => Outlook::of_table(source),
-            Self::Contention { .. } | Self::Notice(_) => Outlook::Passes,
+            Self::Contention { .. } | Self::Abandoned { .. } | Self::Notice(_) => Outlook::Passes,
             Self::Bug { .. } => Outlook::Soon,
             Self::Message { .. }
             | Self::Stray { .. }

@@ -30,8 +30,7 @@ pub(crate) async fn commit(
             Ok(decided) => return Ok(decided),
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Closed) => {
-                let reason = "who was to commit it has died".to_owned();
-                return Err(LoadError::Bug { what: uri.to_string(), reason });
+                return Err(LoadError::Abandoned { table: uri.clone() });
             }
         }
         commit_group(context, uri, slot, slot.take_group()).await;

@@ -13,7 +13,9 @@ use deltalake::logstore::object_store::{
 };
 use deltalake::{ObjectStoreError, Path};
 use futures::stream::BoxStream;
-use shared::{Copied, Listed, Location, ObjectStat, ObjectVersion, Rows, Storage, StorageError, Upload, Verdict};
+use shared::{
+    Copied, Listed, Location, Message, ObjectStat, ObjectVersion, Rows, Storage, StorageError, Upload, Verdict,
+};
 use worker::load;
 
 use crate::support::{World, expected, numbered, world};
@@ -268,6 +270,12 @@ async fn a_panic_fails_its_chunk_alone() {
     assert!(matches!(&verdicts[0], Verdict::Retry { reason, .. } if reason.contains("a bug at")), "{verdicts:?}");
     assert_eq!(verdicts[1], Verdict::Done);
     assert_eq!(world.rows().await, expected(10..20));
+    // Earlier receives may have ended for another reason.
+    for (receive_count, is_rejected) in [(3, false), (4, true)] {
+        let task = Message { receive_count, ..tasks[0].clone() };
+        let verdicts = world.load(&[task]).await;
+        assert_eq!(matches!(verdicts[0], Verdict::Reject { .. }), is_rejected, "{verdicts:?}");
+    }
 }
 
 /// A chunk is taken over, or refused when its bytes are others, however its store copies.
