@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use futures::future::join_all;
+use futures::future::try_join_all;
+use serde_json::Value;
 use shared::{
     Checkpoint, ChunkEntry, ChunkIdentity, Location, Manifest, Settings, Storage, StorageError, WorkArea, try_get_json,
 };
@@ -13,6 +14,18 @@ use crate::error::LoadError;
 
 fn refused(chunk: &Location, reason: impl Into<String>) -> LoadError {
     LoadError::Refused { chunk: chunk.clone(), reason: reason.into() }
+}
+
+fn other_settings(chunk: &Location, reason: String, setting: String) -> LoadError {
+    LoadError::OtherSettings { chunk: chunk.clone(), reason, setting }
+}
+
+/// The settings that make this the prefix of work areas.
+fn other_prefix(prefix: &Location) -> String {
+    match prefix {
+        Location::S3 { bucket, key } => format!("CHUNK_BUCKET={bucket} CHUNK_PREFIX={}", key.trim_matches('/')),
+        Location::Local { path } => format!("--work-dir {path}"),
+    }
 }
 
 /// Files of this machine are read where chunks, or else the table, are files of it too.
@@ -32,7 +45,13 @@ pub(crate) fn area_of(settings: &Settings, at: &Location, identity: &ChunkIdenti
     let area = WorkArea::of_chunk(at).ok_or_else(|| LoadError::Stray { chunk: at.clone() })?;
     let ChunkIdentity { job_id, index, .. } = identity;
     if let Some(prefix) = settings.work_prefix.as_ref().filter(|prefix| WorkArea::new(prefix, job_id) != area) {
-        return Err(refused(at, format!("work areas of this deployment lie in {prefix}, by the names of their jobs")));
+        let reason = format!("work areas of this deployment lie in {prefix}, by the names of their jobs");
+        // The place of a work area of other settings.
+        let other = area.root().parent().filter(|other| WorkArea::new(other, job_id) == area);
+        return Err(match other {
+            Some(other) => other_settings(at, reason, other_prefix(&other)),
+            None => refused(at, reason),
+        });
     }
     if area.chunk(*index) != *at {
         return Err(refused(at, format!("it is not chunk {index} of its job")));
@@ -44,7 +63,8 @@ pub(crate) fn area_of(settings: &Settings, at: &Location, identity: &ChunkIdenti
 pub(crate) fn check_table(settings: &Settings, at: &Location, table: Option<&Location>) -> Result<(), LoadError> {
     match (&settings.table, table) {
         (Some(own), Some(other)) if own != other => {
-            Err(refused(at, format!("its job is bound for table {other}, and this worker loads into {own}")))
+            let reason = format!("its job is bound for table {other}, and this worker loads into {own}");
+            Err(other_settings(at, reason, format!("TABLE_URI={other}")))
         }
         _ => Ok(()),
     }
@@ -101,35 +121,52 @@ impl Known {
 }
 
 /// A file that no task describes may lie anywhere but where its rows are, or will be, in a table by another way.
-pub(crate) async fn check_bare(context: &LoadContext, at: &Location, table: &Location) -> Result<(), LoadError> {
+pub(crate) async fn check_bare(
+    context: &LoadContext,
+    folders: &mut Folders,
+    at: &Location,
+    table: &Location,
+) -> Result<(), LoadError> {
     let settings = &context.settings;
     check_machine(settings, at)?;
     if table.contains(at) {
         return Err(refused(at, format!("it lies in table {table} itself")));
     }
-    let storage = context.storage.as_ref();
     let above: Vec<Location> = std::iter::successors(at.parent(), Location::parent).collect();
-    let looks = above.iter().map(|folder| async move { Holds::of(storage, folder).await.map(|holds| (holds, folder)) });
-    for look in join_all(looks).await {
-        match look? {
-            (Some(Holds::Job), area) => {
+    folders.look(context.storage.as_ref(), &above).await?;
+    for folder in above {
+        match folders.0.get(&folder) {
+            Some(Some(Holds::Job)) => {
                 let reason =
-                    format!("it lies in the work area {area}, from where chunks are loaded by their own tasks");
+                    format!("it lies in the work area {folder}, from where chunks are loaded by their own tasks");
                 return Err(refused(at, reason));
             }
-            (Some(Holds::Log), table) => return Err(refused(at, format!("it lies in the table {table}"))),
-            (None, _) => {}
+            Some(Some(Holds::Log)) => return Err(refused(at, format!("it lies in the table {folder}"))),
+            Some(None) | None => {}
         }
     }
-    // What is left of a work area whose documents have expired.
-    let is_left = at.parent().is_some_and(|folder| matches!(folder.name(), "chunks" | "quarantine"));
-    if is_left && settings.work_prefix.as_ref().is_some_and(|prefix| prefix.contains(at)) {
+    if settings.work_prefix.as_ref().is_some_and(|prefix| is_left_over(prefix, at)) {
         return Err(refused(at, "it lies where a work area was, from where chunks are loaded by their own tasks"));
     }
     Ok(())
 }
 
-/// What a folder holds that says whose its files are.
+/// Whether an object lies where a chunk or rejected rows of a job do, whose documents may have expired.
+fn is_left_over(prefix: &Location, at: &Location) -> bool {
+    let Some(folder) = at.parent() else { return false };
+    let Some(name) = at.name().strip_suffix(".parquet") else { return false };
+    let is_ours = match folder.name() {
+        "chunks" => name.len() >= 5 && name.bytes().all(|byte| byte.is_ascii_digit()),
+        "quarantine" => name.starts_with("split-") || name.starts_with("load-"),
+        _ => false,
+    };
+    is_ours && folder.parent().and_then(|area| area.parent()).is_some_and(|above| above == *prefix)
+}
+
+/// What folders hold that says whose their files are, each looked up once; none for what is nobody's.
+#[derive(Debug, Default)]
+pub(crate) struct Folders(HashMap<Location, Option<Holds>>);
+
 #[derive(Clone, Copy, Debug)]
 enum Holds {
     Job,
@@ -137,18 +174,39 @@ enum Holds {
     Log,
 }
 
+impl Folders {
+    async fn look(&mut self, storage: &dyn Storage, folders: &[Location]) -> Result<(), StorageError> {
+        let new = folders.iter().filter(|folder| !self.0.contains_key(*folder));
+        let looks = new.map(|folder| async move { Ok((folder.clone(), Holds::of(storage, folder).await?)) });
+        let found: Vec<_> = try_join_all(looks).await?;
+        self.0.extend(found);
+        Ok(())
+    }
+}
+
 impl Holds {
     async fn of(storage: &dyn Storage, folder: &Location) -> Result<Option<Self>, StorageError> {
-        for (name, holds) in [
-            ("job.json", Self::Job),
-            ("_delta_log/00000000000000000000.json", Self::Log),
-            ("_delta_log/_last_checkpoint", Self::Log),
-        ] {
+        if is_work_area(storage, folder).await? {
+            return Ok(Some(Self::Job));
+        }
+        for name in ["_delta_log/00000000000000000000.json", "_delta_log/_last_checkpoint"] {
             if exists(storage, &folder.join(name)).await? {
-                return Ok(Some(holds));
+                return Ok(Some(Self::Log));
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether the document of a job lies in a folder, and has the folder's name. Other programs have files called so as well.
+async fn is_work_area(storage: &dyn Storage, folder: &Location) -> Result<bool, StorageError> {
+    match try_get_json::<Value>(storage, &folder.join("job.json"), "job").await {
+        Ok(job) => {
+            let job = job.unwrap_or_default();
+            Ok(job.get("job_id").and_then(Value::as_str) == Some(folder.name()))
+        }
+        Err(StorageError::Malformed { .. } | StorageError::Denied { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

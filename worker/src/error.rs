@@ -51,6 +51,16 @@ pub enum LoadError {
         /// Why not.
         reason: String,
     },
+    /// The chunk is of a job that was begun with other settings, or that the sender of the message made up.
+    #[error("{chunk} is not loaded: {reason}")]
+    OtherSettings {
+        /// The chunk.
+        chunk: Location,
+        /// What differs.
+        reason: String,
+        /// The setting that differs, and what it has to be for this chunk.
+        setting: String,
+    },
     /// Nothing says which table the chunk is bound for.
     #[error("chunk {chunk} is bound for no table")]
     NoTable {
@@ -214,6 +224,12 @@ pub enum LoadError {
         #[source]
         source: Option<Box<Self>>,
     },
+    /// The load that was to commit the chunks of several ended before it did.
+    #[error("chunks for table {table} are not committed: another load, which was to commit them, failed")]
+    Abandoned {
+        /// The table.
+        table: Location,
+    },
     /// The table could not be read or written.
     #[error("could not {action} table {table}")]
     Table {
@@ -224,12 +240,6 @@ pub enum LoadError {
         /// What the table's store or log answered.
         #[source]
         source: Box<DeltaTableError>,
-    /// The load that was to commit the chunks of several ended before it did.
-    #[error("chunks for table {table} are not committed: another load, which was to commit them, failed")]
-    Abandoned {
-        /// The table.
-        table: Location,
-    },
     },
     /// Parts of the table's log are missing.
     #[error("the log of table {table} cannot be read: {reason}")]
@@ -291,6 +301,12 @@ impl LoadError {
             }
             Self::Refused { .. } => {
                 "who sent this message? CHUNK_BUCKET, CHUNK_PREFIX and TABLE_URI say what a worker takes, and only the splitter writes there"
+            }
+            Self::OtherSettings { setting, .. } => {
+                return Some(format!(
+                    "after a change of settings, run `sluice work` with {setting} for the jobs of before, then `sluice dlq replay`; \
+                     otherwise see who sent this message"
+                ));
             }
             Self::Missing { .. } => {
                 "it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again"
@@ -370,6 +386,7 @@ impl LoadError {
             Self::Message { .. }
             | Self::Stray { .. }
             | Self::Refused { .. }
+            | Self::OtherSettings { .. }
             | Self::NoTable { .. }
             | Self::Missing { .. }
             | Self::Damaged { .. }

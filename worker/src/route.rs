@@ -10,7 +10,7 @@ use shared::{
 };
 
 use crate::LoadContext;
-use crate::admission::{KnownChunks, area_of, check_bare, check_table};
+use crate::admission::{Folders, KnownChunks, area_of, check_bare, check_table};
 use crate::batch::{Answers, ReceivedTask};
 use crate::commit_info::LoadedFrom;
 use crate::error::LoadError;
@@ -116,7 +116,7 @@ async fn route_task(
     let at = task.location().map_err(no_task)?;
     match task.chunk {
         Some(identity) => route_chunk(context, jobs, at, identity, messages).await,
-        None => route_bare(context, at, messages).await,
+        None => route_bare(context, &mut jobs.folders, at, messages).await,
     }
 }
 
@@ -169,10 +169,15 @@ fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
 
 /// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object
 /// from another, so that a second message about it is known as such, and a file written anew is another one.
-async fn route_bare(context: &LoadContext, at: Location, messages: &[usize]) -> Result<RoutedChunk, LoadError> {
+async fn route_bare(
+    context: &LoadContext,
+    folders: &mut Folders,
+    at: Location,
+    messages: &[usize],
+) -> Result<RoutedChunk, LoadError> {
     let settings = &context.settings;
     let table = settings.table.clone().ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?;
-    check_bare(context, &at, &table).await?;
+    check_bare(context, folders, &at, &table).await?;
     let stat = context.storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?;
     let name = digest(&[at.bucket(), at.key(), &stat.version.0, &stat.size.to_string()]);
     let quarantine = |prefix: &Location| WorkArea::new(prefix, &JobId::from(format!("bare-{name}"))).load_quarantine(0);
@@ -211,6 +216,7 @@ fn digest(parts: &[&str]) -> String {
 struct Jobs {
     jobs: HashMap<Location, Job>,
     chunks: KnownChunks,
+    folders: Folders,
 }
 
 impl Jobs {

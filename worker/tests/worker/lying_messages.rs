@@ -93,9 +93,10 @@ async fn bare_files_of_work_areas_and_tables() {
     world.context.settings.work_prefix = world.area.root().parent();
     world.context.storage.delete(&world.area.job()).await.unwrap();
     refuses(&world, &bare(&world.area.chunk(0)), "it lies where a work area was").await;
-    // Everywhere else they are taken, once each.
-    let at = root.join("chunks/bare.parquet");
-    std::fs::create_dir_all(root.join("chunks").key()).unwrap();
+    // Everywhere else they are taken, once each: also below work areas, and beside documents of other programs.
+    let at = world.context.settings.work_prefix.as_ref().unwrap().join("other/chunks/bare.parquet");
+    std::fs::create_dir_all(at.parent().unwrap().key()).unwrap();
+    std::fs::write(root.join("job.json").key(), "{\"job_id\":\"nightly\"}").unwrap();
     std::fs::write(at.key(), encode(&numbered(10..20))).unwrap();
     let body = message(&bare(&at).to_string());
     world.load_done(&[body.clone(), body]).await;
@@ -118,6 +119,10 @@ async fn files_of_the_machine_and_work_areas_and_tables_of_others() {
     put_json(storage.as_ref(), &world.area.job(), &job, PutMode::Overwrite).await.unwrap();
     refuses(&world, &task, "and this worker loads into").await;
     assert!(!Path::new(root.join("other").key()).exists());
+    let reason = world.rejected(message(&task.to_string())).await;
+    assert!(reason.contains(&format!("with TABLE_URI={} for the jobs of before", root.join("other"))), "{reason}");
+    let reason = world.rejected(message(&deeper.to_string())).await;
+    assert!(reason.contains("zz for the jobs of before, then `sluice dlq replay`"), "{reason}");
     // In a deployment whose chunks are on S3.
     put_json(storage.as_ref(), &world.area.job(), &world.job, PutMode::Overwrite).await.unwrap();
     world.context.settings.work_prefix = Some("s3://chunks/sluice".parse().unwrap());
