@@ -74,7 +74,12 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
+const AFTER_INGEST_HELP: &str = "\
+A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job
+was undone, or when others restored the table to an earlier version or overwrote it. Then, --again loads the file as another job.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_INGEST_HELP)]
 pub(crate) struct IngestArgs {
     /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,

@@ -208,7 +208,8 @@ impl Line {
         Ok(())
     }
 
-    /// What the table has of a job that was loaded before; the error of one of which others took rows out.
+    /// What the table has of a job that was loaded before; an error if others put something else in the place of the table since. Rows that
+    /// were deleted are to stay so.
     pub(crate) async fn holding(&self, outcome: &SplitOutcome, receipt: &Receipt) -> Result<Option<Holding>, CliError> {
         let job_id = &outcome.job.job_id;
         if !outcome.was_loaded_before() {
@@ -219,7 +220,7 @@ impl Line {
         };
         let committed = receipt.rows.committed;
         let holding = ledger.holding(job_id, Some(committed)).await.map_err(CliError::Table)?;
-        if holding.taken_out.as_ref().is_some_and(|taken| !taken.may_be_rewritten) {
+        if holding.taken_out.as_ref().is_some_and(|taken| taken.is_replaced && !taken.may_be_rewritten) {
             let (job_id, table, holding) = (job_id.clone(), self.table.to_string(), Box::new(holding));
             return Err(CliError::TakenOut { job_id, table, committed, holding });
         }

@@ -49,6 +49,9 @@ pub struct TakenOut {
     pub by: Option<String>,
     /// Whether rows of these files may have been written back to others.
     pub may_be_rewritten: bool,
+    /// Whether one of these versions put something else in the place of the whole table, as RESTORE or an overwrite does: then it was
+    /// not about these rows, as a DELETE is.
+    pub is_replaced: bool,
 }
 
 impl Ledger {
@@ -174,6 +177,7 @@ impl Holding {
             time: last.time,
             by: last.by.clone(),
             may_be_rewritten: files.is_thinned || removals.iter().any(|removal| removal.rewrote),
+            is_replaced: removals.iter().any(|removal| removal.replaced),
         });
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Removal {
     pub(crate) rearranged: bool,
     /// Whether it may have written rows back that it was not asked about: they are in other files now.
     pub(crate) rewrote: bool,
+    /// Whether it put something else in the place of all that was in the table.
+    pub(crate) replaced: bool,
     /// When it was made, in milliseconds since 1970, and by what, as far as its writer says.
     pub(crate) time: Option<i64>,
     pub(crate) by: Option<String>,
@@ -148,7 +150,8 @@ impl History {
         for Remove { path, data_change, .. } in removes {
             let rearranged = !data_change;
             let operation = operation.clone();
-            let removal = || Removal { version, operation, rearranged, rewrote, time, by: by.clone() };
+            let removal =
+                || Removal { version, operation, rearranged, rewrote, replaced: has_replaced, time, by: by.clone() };
             self.removed.entry(path).or_insert_with(removal);
         }
         if has_chunks {
