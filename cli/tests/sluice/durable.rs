@@ -1,35 +1,25 @@
 //! What a power loss leaves: nothing is said to be done before it is on the disk.
 //!
-//! The real binary runs with a library preloaded that writes down, in order, what it writes, syncs and names.
+//! The real binary runs with the shim, which writes down in order what it does to files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::resume::numbered;
+use crate::shim::Shim;
 use crate::support::Place;
-
-/// Compiles the library that writes down what a program does to files.
-fn recorder(place: &Place) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sluice/durable/record.c");
-    let library = place.path("record.so");
-    let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
-    let compiled = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
-    let compiled = compiled.expect("the C compiler that Rust links with");
-    assert!(compiled.status.success(), "{compiled:?}");
-    library
-}
 
 /// What a run does to the files of a place, a line each.
 fn record(place: &Place, args: &[&str]) -> Vec<String> {
-    let (root, to) = (place.path("").canonicalize().unwrap(), place.path("record.txt"));
+    let to = place.path("record.txt");
     drop(std::fs::remove_file(&to));
-    let mut command = place.command(args);
-    let ran = command.env("LD_PRELOAD", recorder(place)).env("RECORD_ROOT", root).env("RECORD_TO", &to).output();
-    let ran = ran.unwrap();
+    let ran = Shim::below(&place.path("")).log(&to).on(&mut place.command(args)).output().unwrap();
     assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
     std::fs::read_to_string(to).unwrap().lines().map(str::to_owned).collect()
 }
+
+/// Between the two names of a file.
+const TO: &str = " -> ";
 
 /// What is not on the disk, as far as a record goes.
 #[derive(Default)]
@@ -50,9 +40,11 @@ impl Disk {
     /// Takes a line of a record. What gets a lasting name has to be on the disk by then.
     fn take(&mut self, line: &str) {
         let (what, rest) = line.split_once(' ').unwrap();
-        match (what, rest.split_once('\t')) {
-            ("write", _) => drop(self.written.insert(rest.into())),
-            ("sync", _) => {
+        match (what, rest.split_once(TO)) {
+            ("write" | "truncate", _) => drop(self.written.insert(rest.into())),
+            // A name that was given up need not last.
+            ("create" | "unlink", _) => {}
+            ("fsync", _) => {
                 self.written.remove(Path::new(rest));
                 self.named.remove(Path::new(rest));
                 self.syncs += 1;
@@ -78,7 +70,7 @@ fn check(place: &Place, record: &[String], least_receipts: usize) -> Disk {
     let (place, mut disk, mut receipts) = (place.path("").canonicalize().unwrap(), Disk::default(), 0);
     let (table, area) = (place.join("t"), place.join("t/_sluice"));
     for line in record {
-        if line.ends_with("/receipt.json") || line.contains('\t') && line.contains("/loaded/") {
+        if line.ends_with("/receipt.json") || line.contains(TO) && line.contains("/loaded/") {
             let missing: Vec<_> = disk.missing(&table).into_iter().filter(|path| !path.starts_with(&area)).collect();
             assert_eq!(missing, Vec::<&PathBuf>::new(), "not on the disk when this was put: {line}");
             receipts += 1;
@@ -98,7 +90,7 @@ fn all_of_a_table_is_on_the_disk_before_its_receipts_are() {
         let source = numbered(&place, 20_000);
         let base = ["ingest", source.to_str().unwrap(), "--table", "t", "--chunk-size-mb", "1", "--workers", "1"];
         let record = record(&place, &[&base, more].concat());
-        let names = |of: &str| record.iter().filter(|line| line.contains('\t') && line.contains(of)).count();
+        let names = |of: &str| record.iter().filter(|line| line.contains(TO) && line.contains(of)).count();
         assert!(names("/_delta_log/0") >= 2 && names("/chunks/") >= 2, "{record:?}");
         check(&place, &record, 3);
     }
@@ -115,7 +107,7 @@ fn what_maintenance_writes_is_on_the_disk() {
         &place,
         &["maintain", "--table", "t", "--checkpoint", "--compact", "across-jobs", "--compact-after", "0s"],
     );
-    let names = |of: &str| maintained.iter().filter(|line| line.contains('\t') && line.ends_with(of)).count();
+    let names = |of: &str| maintained.iter().filter(|line| line.contains(TO) && line.ends_with(of)).count();
     assert_eq!((names(".checkpoint.parquet"), names("/_last_checkpoint")), (1, 1), "{maintained:?}");
     check(&place, &maintained, 0);
 }
