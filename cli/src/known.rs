@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 /// The URIs that jobs of a table may be named for, the one for new ones first.
 #[derive(Debug)]
 pub(crate) struct Names {
-    names: Vec<Location>,
+    uris: Vec<Location>,
     present: Location,
     /// Whether there can be no others.
     is_all: bool,
@@ -42,7 +42,7 @@ impl Names {
         };
         let names: Vec<Location> = names.iter().map(|name| Location::as_written(name)).collect();
         let is_all = !is_in_table(prefix, table) || names.contains(table);
-        let mut names = Self { names, present: table.clone(), is_all };
+        let mut names = Self { uris: names, present: table.clone(), is_all };
         names.put_present(prefix);
         Ok(names)
     }
@@ -63,8 +63,8 @@ impl Names {
     async fn ask_jobs(&mut self, storage: &dyn Storage, prefix: &Location) -> Result<(), CliError> {
         if !self.is_all {
             let named = named_in_jobs(storage, prefix).await.map_err(CliError::WorkArea)?;
-            let new = named.into_iter().filter(|name| !self.names.contains(name)).collect::<Vec<_>>();
-            self.names.extend(new);
+            let new = named.into_iter().filter(|name| !self.uris.contains(name)).collect::<Vec<_>>();
+            self.uris.extend(new);
             self.is_all = true;
             self.put_present(prefix);
         }
@@ -73,19 +73,19 @@ impl Names {
 
     /// Beside a table, the work areas of copies would be one and the same, so new jobs keep the first name.
     fn put_present(&mut self, prefix: &Location) {
-        self.names.retain(|name| *name != self.present);
-        let at = if is_in_table(prefix, &self.present) { self.names.len() } else { 0 };
-        self.names.insert(at, self.present.clone());
+        self.uris.retain(|name| *name != self.present);
+        let at = if is_in_table(prefix, &self.present) { self.uris.len() } else { 0 };
+        self.uris.insert(at, self.present.clone());
     }
 
     /// Where jobs that are bound for a former URI go.
     pub(crate) fn moved(&self) -> HashMap<Location, Location> {
-        let former = self.names.iter().filter(|name| **name != self.present);
+        let former = self.uris.iter().filter(|name| **name != self.present);
         former.map(|name| (name.clone(), self.present.clone())).collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Location> {
-        self.names.iter()
+        self.uris.iter()
     }
 }
 

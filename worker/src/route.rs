@@ -214,7 +214,7 @@ fn digest(parts: &[&str]) -> String {
 /// The jobs of one call, each read once.
 #[derive(Debug, Default)]
 struct Jobs {
-    jobs: HashMap<Location, Job>,
+    read: HashMap<Location, Job>,
     chunks: KnownChunks,
     folders: Folders,
 }
@@ -222,10 +222,10 @@ struct Jobs {
 impl Jobs {
     async fn get(&mut self, storage: &dyn Storage, area: &WorkArea) -> Result<&Job, LoadError> {
         let at = area.job();
-        if !self.jobs.contains_key(&at) {
+        if !self.read.contains_key(&at) {
             let job = get_json(storage, &at, "job").await.map_err(|source| LoadError::reading(&at, source))?;
-            self.jobs.insert(at.clone(), job);
+            self.read.insert(at.clone(), job);
         }
-        self.jobs.get(&at).ok_or_else(|| LoadError::Bug { what: at.to_string(), reason: "a job was lost".to_owned() })
+        self.read.get(&at).ok_or_else(|| LoadError::Bug { what: at.to_string(), reason: "a job was lost".to_owned() })
     }
 }
