@@ -79,7 +79,7 @@ fn refusing_once(to: &str) -> String {
     // It ends with the tests.
     std::thread::spawn(move || {
         let mut first = listener.accept().unwrap().0;
-        let mut asked = [0; 1 << 16];
+        let mut asked = vec![0; 1 << 16];
         assert!(first.read(&mut asked).unwrap() > 0);
         first.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
         drop(first);
