@@ -68,9 +68,13 @@ fn text(maintained: &Maintained) -> String {
         let verb = if *dry_run { "to be removed" } else { "removed" };
         cleared.map(|Cleared { objects, bytes }| format!("{} ({}) {verb}", counted(objects, noun), mebibytes(bytes)))
     };
-    let compaction = compaction.map(|Compacted { merged, bytes, made }| {
+    let compaction = compaction.map(|Compacted { merged, bytes, made, skipped }| {
         let verb = if *dry_run { "to be merged".to_owned() } else { format!("merged into {}", grouped(made)) };
-        format!("{} ({}) {verb}", counted(merged, "small file"), mebibytes(bytes))
+        let alone = match skipped {
+            0 => String::new(),
+            skipped => format!("; {} with paths in another form, left alone", grouped(skipped)),
+        };
+        format!("{} ({}) {verb}{alone}", counted(merged, "small file"), mebibytes(bytes))
     });
     let left = || "left alone".to_owned();
     let completed = completed.map(|jobs| counted(jobs, "job"));

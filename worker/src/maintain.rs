@@ -8,6 +8,7 @@ mod areas;
 mod compact;
 mod expired;
 mod fix_statistics;
+mod paths;
 mod unfinished;
 mod vacuum;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, SchemaRef};
 use buoyant_kernel::expressions::{Scalar, StructData};
-use deltalake::kernel::{Action, Add, LogicalFileView, Remove};
+use deltalake::kernel::{Action, Add, LogicalFileView, Remove, Snapshot};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::config::TablePropertiesExt;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{Backoff, Location};
 
+use super::paths::LoggedPaths;
 use super::{Compaction, Maintenance, before};
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
@@ -47,6 +48,8 @@ pub struct Compacted {
     pub bytes: u64,
     /// Files that they became; none in a dry run, which does not make them.
     pub made: u64,
+    /// Small files that were left alone, since the log has their paths in a form that is not written here.
+    pub skipped: u64,
 }
 
 /// Merges small files, as long as there is time.
@@ -63,8 +66,11 @@ pub(super) async fn compact(
     if !asked.dry_run {
         require_exclusive(&context.delta, head.table()).await?;
     }
-    let (mut compacted, mut longest, mut failed) = (Compacted::default(), Duration::ZERO, None);
-    for bin in bins(state, asked) {
+    let (bins, skipped) =
+        bins(&head, state, asked).await.map_err(|error| LoadError::table(table, "read the log of", error))?;
+    let (mut compacted, mut longest, mut failed) =
+        (Compacted { skipped, ..Compacted::default() }, Duration::ZERO, None);
+    for bin in bins {
         let began = Instant::now();
         if context.delta.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
             break;
@@ -104,20 +110,32 @@ struct SmallFile {
     remove: Remove,
 }
 
-/// Files that may be merged: of one partition, and of one job unless it was asked for more.
-fn bins(state: &DeltaTableState, asked: &Maintenance) -> Vec<Bin> {
+/// Files that may be merged, of one partition, and of one job unless it was asked for more; and how many could not be removed, for
+/// which see [`LoggedPaths`].
+async fn bins(head: &Head, state: &DeltaTableState, asked: &Maintenance) -> DeltaResult<(Vec<Bin>, u64)> {
+    let log_store = head.table().log_store();
+    let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
+    let logged = LoggedPaths::read(log_store.as_ref(), &snapshot).await?;
     let target = state.table_config().target_file_size().get();
     let old = chrono::DateTime::<chrono::Utc>::from(before(asked.compact_after)).timestamp_millis();
     let mut groups: BTreeMap<_, Vec<(Bin, i64)>> = BTreeMap::new();
+    let mut skipped = 0;
     for view in state.log_data().iter() {
         let bytes = u64::try_from(view.size()).unwrap_or_default();
-        let tag = tag(&view);
+        #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+        let add = view.add_action();
+        // What a merged file carries in place of the chunk that it is made of.
+        let tag = chunk_of(&add).and_then(merged);
         let is_foreign = tag.is_none() && asked.compact == Compaction::WithinJobs;
         if bytes >= target / SMALL
             || view.modification_time() > old
             || view.deletion_vector_descriptor().is_some()
             || is_foreign
         {
+            continue;
+        }
+        if !logged.are_written(&add)? {
+            skipped += 1;
             continue;
         }
         let partition: BTreeMap<String, Option<String>> = view.partition_values_map().into_iter().collect();
@@ -140,7 +158,7 @@ fn bins(state: &DeltaTableState, asked: &Maintenance) -> Vec<Bin> {
         bins.push(bin);
     }
     bins.retain(|bin| bin.files.len() > 1);
-    bins
+    Ok((bins, skipped))
 }
 
 fn small_file(view: &LogicalFileView) -> SmallFile {
@@ -151,13 +169,6 @@ fn small_file(view: &LogicalFileView) -> SmallFile {
         partition: view.partition_values(),
         remove: view.remove_action(false),
     }
-}
-
-/// What a merged file carries in place of the chunk that it is made of.
-fn tag(view: &LogicalFileView) -> Option<String> {
-    #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
-    let add = view.add_action();
-    chunk_of(&add).and_then(merged)
 }
 
 impl Bin {

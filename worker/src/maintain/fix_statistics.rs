@@ -1,11 +1,8 @@
 //! Statistics in the log that exclude values of their files are replaced. This adds versions to the table, and neither adds nor
 //! takes a row: the log has a file once more, with other statistics, which take the place of those before.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::DataType as ArrowType;
 use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, Add, CommitInfo, PrimitiveType, Snapshot, StructField};
 use deltalake::logstore::ObjectStoreRef;
@@ -18,10 +15,12 @@ use serde_json::json;
 use shared::{Backoff, Location};
 
 use super::Maintenance;
+use super::paths::LoggedPaths;
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
 use crate::commit_info::ENGINE;
 use crate::error::LoadError;
+use crate::exclusive::require_exclusive;
 use crate::head::Head;
 use crate::load::open;
 use crate::statistics::{
@@ -88,7 +87,7 @@ pub(super) async fn fix(
         return Ok(None);
     }
     let no_table = || LoadError::NoSuchTable { table: table.clone() };
-    let mut head = open(context, table).await?.ok_or_else(no_table)?;
+    let head = open(context, table).await?.ok_or_else(no_table)?;
     let state = head.state().cloned().ok_or_else(no_table)?;
     let failed = |error| LoadError::table(table, "read the statistics of", error);
     let (indexed, partitions) = (indexed(head.table()), state.metadata().partition_columns().to_vec());
@@ -119,51 +118,33 @@ pub(super) async fn fix(
         let before = add.stats.clone();
         corrections.push(Fix { add: Add { stats: Some(right), data_change: false, ..add }, before, fixed: of_file });
         if corrections.len() == MOST_FILES {
-            fixed.files.extend(commit(context, &mut head, std::mem::take(&mut corrections), asked.dry_run).await?);
+            fixed.files.extend(commit(context, head.clone(), std::mem::take(&mut corrections), asked.dry_run).await?);
         }
     }
-    fixed.files.extend(commit(context, &mut head, corrections, asked.dry_run).await?);
+    fixed.files.extend(commit(context, head, corrections, asked.dry_run).await?);
     Ok(Some(fixed))
 }
 
 /// The files of a version whose statistics can be replaced, and how many more there are.
 ///
-/// A file that some rows are deleted of would get them back by an entry without its deletion vector. One whose path the log
-/// has in another form than we write would be in the table twice.
+/// A file that some rows are deleted of would get them back by an entry without its deletion vector. For paths in another form
+/// see [`LoggedPaths`].
 async fn files(head: &Head, state: &DeltaTableState) -> DeltaResult<(Vec<(Add, Path)>, u64)> {
     let log_store = head.table().log_store();
     let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
-    let mut batches = snapshot.files(log_store.as_ref(), None);
-    let mut known = HashSet::new();
-    while let Some(batch) = batches.try_next().await? {
-        take_paths(&batch, &mut known)?;
-    }
+    let logged = LoggedPaths::read(log_store.as_ref(), &snapshot).await?;
     let (mut files, mut skipped) = (Vec::new(), 0);
     let mut views = snapshot.file_views(log_store.as_ref(), None);
     while let Some(view) = views.try_next().await? {
         #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
         let add = view.add_action();
-        if add.deletion_vector.is_some() || !known.contains(&written_path(&add)?) {
+        if add.deletion_vector.is_some() || !logged.are_written(&add)? {
             skipped += 1;
         } else {
             files.push((add, view.object_store_path()));
         }
     }
     Ok((files, skipped))
-}
-
-/// Takes the paths of files as the log has them.
-fn take_paths(batch: &RecordBatch, known: &mut HashSet<String>) -> DeltaResult<()> {
-    let paths = batch.column_by_name("path").ok_or_else(|| DeltaTableError::generic("files without paths"))?;
-    let paths = cast(paths, &ArrowType::Utf8)?;
-    known.extend(paths.as_string::<i32>().iter().flatten().map(str::to_owned));
-    Ok(())
-}
-
-/// The path of a file as it is written into the log.
-fn written_path(add: &Add) -> DeltaResult<String> {
-    let written = serde_json::to_value(Add { stats: None, ..add.clone() })?;
-    Ok(written["path"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Compares the statistics of a file with its footer. `whole` makes statistics of a file that has none.
@@ -200,14 +181,20 @@ async fn examine(
     Ok(Examined { right, values, unproven })
 }
 
-/// Puts versions that have the files with their new statistics, as long as the files are in the table as they were; gives those
+/// Puts a version that has the files with their new statistics, as long as the files are in the table as they were; gives those
 /// that were fixed. A dry run puts nothing.
+///
+/// `head` is at the version that the files were listed in. A later one may lack some of them, so that the put conflicts with
+/// whatever came since, a commit of files before these included, and they are compared first.
 async fn commit(
     context: &LoadContext,
-    head: &mut Head,
+    mut head: Head,
     mut corrections: Vec<Fix>,
     dry_run: bool,
 ) -> Result<Vec<FixedFile>, LoadError> {
+    if !dry_run && !corrections.is_empty() {
+        require_exclusive(&context.delta, head.table()).await?;
+    }
     let mut backoff = Backoff::new(&limits(context));
     let mut attempts = 1;
     while !dry_run && !corrections.is_empty() {
@@ -227,7 +214,7 @@ async fn commit(
         };
         tokio::time::sleep(wait).await;
         head.reopen(&context.delta).await?;
-        if retain(head, &mut corrections).await? {
+        if retain(&head, &mut corrections).await? {
             break;
         }
         attempts += 1;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use deltalake::checkpoints::create_checkpoint;
 use serde_json::{Value, json};
+use shared::testing::run_python;
 use shared::{Location, Message};
 use worker::{
     Checkpoints, Compacted, Compaction, DeltaOptions, Finding, LoadContext, LoadError, Maintenance, Vacuum, maintain,
@@ -193,6 +194,38 @@ async fn files_in_other_types_are_left_alone() {
     assert_eq!(numbers(world.compact(ACROSS).await), (0, 0));
     assert_eq!(numbers(world.compact(WITHIN).await), (2, 1));
     assert_eq!(world.rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_whose_paths_the_log_has_in_another_form_are_not_doubled() {
+    let world = world().await;
+    // The Python package, and for `p=é` the way in which Spark writes such a path into the log.
+    let script = r"
+import glob, json, os, urllib.parse, deltalake, pyarrow as pa
+for number in range(2):
+    rows = pa.table({'id': [number, number], 'p': ['é', 'e']})
+    deltalake.write_deltalake('table', rows, mode='append', partition_by=['p'])
+for entry in glob.glob('table/_delta_log/*.json'):
+    actions = [json.loads(line) for line in open(entry)]
+    for action in actions:
+        if 'add' in action:
+            at = urllib.parse.unquote(action['add']['path'])
+            raw = urllib.parse.unquote(at)
+            os.makedirs(os.path.dirname('table/' + raw), exist_ok=True)
+            os.rename('table/' + at, 'table/' + raw)
+            action['add']['path'] = raw
+    open(entry, 'w').write('\n'.join(json.dumps(action, ensure_ascii=False) for action in actions))
+print(sorted(open('table/_delta_log/00000000000000000001.json').read().count(p) for p in ['p=é/', 'p=e/']))
+";
+    let counts = || {
+        let script = "import readers; print(sorted(set(readers.counts('table').values())))";
+        run_python(world.folder.path(), script)
+    };
+    assert_eq!(run_python(world.folder.path(), script), "[1, 1]");
+    assert_eq!(counts(), "[4]");
+    let compacted = world.compact(ACROSS).await;
+    assert_eq!((numbers(compacted), compacted.skipped), ((2, 1), 2));
+    assert_eq!(counts(), "[4]");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod compact;
 mod contention;
 mod exactly_once;
 mod faults;
+mod fix_statistics;
 mod lost_files;
 mod lying_messages;
 mod maintain;
