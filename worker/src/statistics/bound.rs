@@ -58,7 +58,7 @@ impl Proven {
         match (side, ordering) {
             (_, Ordering::Equal) | (Side::Low, Ordering::Less) | (Side::High, Ordering::Greater) => false,
             (Side::Low, Ordering::Greater) => self.is_exact || !self.begins(json),
-            (Side::High, Ordering::Less) => self.is_exact,
+            (Side::High, Ordering::Less) => self.is_exact && !self.value.is_cut_to(json),
         }
     }
 
@@ -97,6 +97,15 @@ impl Bound {
             Self::Float(value) => number(*value, side),
             Self::Text(text) => serde_json::to_string(text).ok(),
         }
+    }
+
+    /// Whether a value of the log is this one, cut to milliseconds. The Delta protocol has writers cut even the greatest moment so, and
+    /// readers allow for it.
+    fn is_cut_to(&self, json: &str) -> bool {
+        let Self::Moment { nanoseconds, is_utc } = self else { return false };
+        let milliseconds = nanoseconds.div_euclid(NANOSECONDS_A_MILLISECOND);
+        let cut = Self::Moment { nanoseconds: milliseconds * NANOSECONDS_A_MILLISECOND, is_utc: *is_utc };
+        cut.compare(json) == Some(Ordering::Equal)
     }
 
     /// How a value of the log stands to this one; none when it is no value of the column.
@@ -221,7 +230,11 @@ mod tests {
             (Proven::exact(Bound::Day(0)), ("\"1970-01-01\"", false), ("\"+10000-01-01\"", true)),
             (utc(1_500_000_000), ("\"1970-01-01T00:00:01.500Z\"", false), ("\"1970-01-01T00:00:01.499999Z\"", true)),
             (utc(0), ("\"1970-01-01T02:00:00+02:00\"", false), ("\"+11000-01-01T00:00:00Z\"", true)),
-            (utc(-1), ("\"1969-12-31 23:59:59.999\"", false), ("\"1969-12-31T23:59:59.999Z\"", true)),
+            (utc(-1), ("\"1969-12-31 23:59:59.999\"", false), ("\"1969-12-31T23:59:59.999Z\"", false)),
+            // As the protocol has it, and cut further.
+            (utc(1_499_999_000), ("\"1970-01-01T00:00:01.499Z\"", false), ("\"1970-01-01T00:00:01.499Z\"", false)),
+            (utc(1_499_999_000), ("\"1970-01-01T00:00:01.498Z\"", false), ("\"1970-01-01T00:00:01.498Z\"", true)),
+            (utc(-1), ("\"1969-12-31 23:59:59.998\"", false), ("\"1969-12-31T23:59:59.998Z\"", true)),
             (text("b", true), ("\"c\"", true), ("\"a\"", true)),
             (text("b", false), ("\"bc\"", false), ("\"a\"", false)),
             (text("b", false), ("\"c\"", true), ("\"c\"", false)),
