@@ -146,12 +146,18 @@ impl Files {
 }
 
 impl Holding {
+    /// Whether some of the job's rows are there, or may be: in its own files, or where others arranged them anew.
+    pub fn is_left(&self) -> bool {
+        self.files > 0 || self.rows != Some(0)
+    }
+
     /// Adds what only the log tells: files that do not say whose they are, and what became of those that are gone.
     fn complete(&mut self, files: &Files, history: &History) {
         let added = || history.added.iter().filter(|(path, _)| !history.merged.contains(*path));
+        let fates = history.fates(|path| files.active.contains(path));
         let mut removals: Vec<&Removal> = Vec::new();
         for (path, add) in added() {
-            match history.fate(path, &|path| files.active.contains(path)) {
+            match fates.of(path) {
                 Fate::There if files.tagged.contains(path) => {}
                 Fate::There | Fate::Moved => {
                     let rows = add.get_stats().ok().flatten().and_then(|stats| u64::try_from(stats.num_records).ok());

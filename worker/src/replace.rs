@@ -1,6 +1,6 @@
 //! Earlier drops whose rows leave the table in the commit of the drop that takes their place (`ON_REPLACE=replace`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deltalake::kernel::{Remove, Transaction};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::error::LoadError;
 use crate::head::Head;
 use crate::log::now;
 use crate::route::{Replaced, job_app_id};
-use crate::undo::{find, has_files, metrics};
+use crate::undo::{find, jobs_with_files, metrics};
 
 /// What goes when a drop comes.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Outgoing {
     /// Broken seals of their jobs: a chunk that is still on its way to the table is not let in behind this.
     pub(crate) seals: Vec<Transaction>,
     removed: Removed,
+    /// Jobs of which files are in the table, once that was asked for: it takes a look at each file.
+    with_files: Option<HashSet<String>>,
 }
 
 impl Outgoing {
@@ -57,7 +59,7 @@ impl Outgoing {
         let id = job_app_id(job);
         match head.transaction(&id).await?.map(Seal) {
             // Of what it rejected nothing comes in any more, and what was there went with it.
-            Some(Seal::UNDONE) if !has_files(head, job) => return Ok(Vec::new()),
+            Some(Seal::UNDONE) if !self.has_files(head, &id) => return Ok(Vec::new()),
             Some(_) => {
                 let area = WorkArea::new(&replaced.work_prefix, job);
                 let files = find(storage, head, job, &area).await?;
@@ -68,6 +70,11 @@ impl Outgoing {
         }
         self.seals.push(Transaction::new_with_last_update(id, Seal::UNDONE.0, Some(now())));
         Ok(drops.replays_of(storage, job).await?)
+    }
+
+    /// Whether files in the table say that they are a job's, by its application id.
+    fn has_files(&mut self, head: &Head, id: &str) -> bool {
+        self.with_files.get_or_insert_with(|| jobs_with_files(head)).contains(id)
     }
 
     /// What the commit says of itself beside its files.

@@ -26,7 +26,7 @@ use crate::load::open;
 use crate::log::now;
 use crate::route::job_app_id;
 use files::JobFiles;
-pub(crate) use files::{find, has_files};
+pub(crate) use files::{find, has_files, jobs_with_files};
 pub(crate) use history::{chunk_of, merged};
 
 /// What undoing a job came to.

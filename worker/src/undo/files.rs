@@ -1,11 +1,11 @@
 //! The files of a table that are a job's, if they are still what the job made them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use deltalake::kernel::{Add, LogicalFileView, Remove};
 use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
 
-use super::history::{Fate, History, chunk_of, is_merged, is_of};
+use super::history::{Fate, History, chunk_of, is_merged, is_of, job_of};
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::route::job_app_id;
@@ -66,6 +66,18 @@ pub(crate) fn has_files(head: &Head, job: &JobId) -> bool {
         let add = view.add_action();
         chunk_of(&add).is_some_and(|chunk| is_of(chunk, job))
     })
+}
+
+/// Jobs of which files are in the table that say so, by their application ids.
+pub(crate) fn jobs_with_files(head: &Head) -> HashSet<String> {
+    let Some(state) = head.state() else { return HashSet::new() };
+    let files = state.log_data();
+    let jobs = files.iter().filter_map(|view| {
+        #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+        let add = view.add_action();
+        chunk_of(&add).and_then(job_of).map(str::to_owned)
+    });
+    jobs.collect()
 }
 
 const NOTHING: Removed = Removed { files: 0, rows: Some(0), bytes: 0 };
@@ -130,9 +142,10 @@ fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 /// How many files of the job were taken out of the table by others; the reason where that leaves open in which files its rows are.
 fn taken_out(history: &History, active: &BTreeSet<String>) -> Result<u64, String> {
     let added = history.added.keys().filter(|path| !history.merged.contains(*path));
+    let fates = history.fates(|path| active.contains(path));
     let (mut taken_out, mut gone, mut last) = (0, 0_u64, None);
     for path in added {
-        match history.fate(path, &|path| active.contains(path)) {
+        match fates.of(path) {
             Fate::There => continue,
             Fate::TakenOut(removal) if !removal.rewrote => taken_out += 1,
             Fate::TakenOut(_) | Fate::Moved | Fate::Untold => last = last.max(Some(history.removed.get(path))),

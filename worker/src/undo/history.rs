@@ -1,6 +1,6 @@
 //! What the log says of one job: the files that its commits added, and who removed files since.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use deltalake::DeltaResult;
@@ -25,7 +25,7 @@ pub(crate) struct History {
     /// Files of the job that were merged into others of its files, by path.
     pub(crate) merged: HashSet<String>,
     /// Files that versions added which arranged rows anew, by version.
-    rearranged: HashMap<u64, Vec<String>>,
+    rearranged: BTreeMap<u64, Vec<String>>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
     /// Whether the job's first commit is still there, and with it all that came after.
@@ -73,6 +73,44 @@ pub(crate) enum Fate<'a> {
     Untold,
 }
 
+/// What became of files, each version looked at once: one of many files may have been arranged anew many times.
+#[derive(Debug)]
+pub(crate) struct Fates<'a, F> {
+    history: &'a History,
+    is_active: F,
+    /// What became of all that a version arranged anew, by version.
+    of_heirs: BTreeMap<u64, Fate<'a>>,
+}
+
+impl<'a, F: Fn(&str) -> bool> Fates<'a, F> {
+    /// What became of a file.
+    pub(crate) fn of(&self, path: &str) -> Fate<'a> {
+        if (self.is_active)(path) {
+            return Fate::There;
+        }
+        match self.history.removed.get(path) {
+            None => Fate::Untold,
+            Some(removal) if !removal.rearranged => Fate::TakenOut(removal),
+            Some(removal) => self.of_heirs.get(&removal.version).copied().unwrap_or(Fate::Untold),
+        }
+    }
+
+    /// What became of the rows of a version that arranged them anew in `heirs`, once that is known of all later versions.
+    fn together(&self, version: u64, heirs: &[String]) -> Fate<'a> {
+        let (mut last, mut is_untold) = (None, false);
+        for heir in heirs {
+            match self.of(heir) {
+                Fate::There | Fate::Moved => return Fate::Moved,
+                Fate::TakenOut(removal) => last = last.max(Some(removal)),
+                // The version took the file out itself, so its rows are in the others.
+                Fate::Untold if self.history.removed.get(heir).is_some_and(|removal| removal.version == version) => {}
+                Fate::Untold => is_untold = true,
+            }
+        }
+        last.filter(|_| !is_untold).map_or(Fate::Untold, Fate::TakenOut)
+    }
+}
+
 impl History {
     /// Reads the log from `version` back.
     pub(crate) async fn read(store: &LogStoreRef, version: u64, job: &JobId) -> DeltaResult<Self> {
@@ -90,29 +128,15 @@ impl History {
         Ok(history)
     }
 
-    /// What became of a file, where `is_active` says of each file whether it is in the table.
-    pub(crate) fn fate(&self, path: &str, is_active: &impl Fn(&str) -> bool) -> Fate<'_> {
-        if is_active(path) {
-            return Fate::There;
+    /// What became of files, where `is_active` says of each whether it is in the table.
+    pub(crate) fn fates<F: Fn(&str) -> bool>(&self, is_active: F) -> Fates<'_, F> {
+        let mut fates = Fates { history: self, is_active, of_heirs: BTreeMap::new() };
+        // The last version first: files that a version added went in later ones.
+        for (&version, heirs) in self.rearranged.iter().rev() {
+            let fate = fates.together(version, heirs);
+            fates.of_heirs.insert(version, fate);
         }
-        let Some(removal) = self.removed.get(path) else { return Fate::Untold };
-        if !removal.rearranged {
-            return Fate::TakenOut(removal);
-        }
-        // Versions rise along the way, so it ends.
-        let heirs = self.rearranged.get(&removal.version).into_iter().flatten().filter(|heir| *heir != path);
-        let fates: Vec<Fate<'_>> = heirs.map(|heir| self.fate(heir, is_active)).collect();
-        if fates.iter().any(|fate| matches!(fate, Fate::There | Fate::Moved)) {
-            return Fate::Moved;
-        }
-        let last = fates.iter().filter_map(|fate| match fate {
-            Fate::TakenOut(removal) => Some(*removal),
-            _ => None,
-        });
-        match last.max() {
-            Some(removal) if !fates.contains(&Fate::Untold) => Fate::TakenOut(removal),
-            _ => Fate::Untold,
-        }
+        fates
     }
 
     fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
@@ -197,13 +221,18 @@ pub(crate) fn chunk_of(add: &Add) -> Option<&str> {
     add.tags.as_ref()?.get(CHUNK_TAG)?.as_deref()
 }
 
+/// Application id of the job of a chunk; none when the chunk is of no job.
+pub(crate) fn job_of(chunk: &str) -> Option<&str> {
+    let (job, _) = chunk.rsplit_once('/')?;
+    job.contains('/').then_some(job)
+}
+
 /// What stands in place of a chunk's number where a file is made of several chunks of a job.
 const MERGED: &str = "/merged";
 
 /// What a file carries that is merged of files of a chunk's job; none when the chunk is of no job.
 pub(crate) fn merged(chunk: &str) -> Option<String> {
-    let (job, _) = chunk.rsplit_once('/')?;
-    job.contains('/').then(|| format!("{job}{MERGED}"))
+    job_of(chunk).map(|job| format!("{job}{MERGED}"))
 }
 
 /// Whether a file carries that it is merged.
@@ -214,4 +243,32 @@ pub(crate) fn is_merged(chunk: &str) -> bool {
 /// Whether a chunk, by its application id, is of a job.
 pub(crate) fn is_of(chunk: &str, job: &JobId) -> bool {
     chunk.strip_prefix(&job_app_id(job)).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removal(version: u64, rearranged: bool) -> Removal {
+        Removal { version, operation: "OPTIMIZE".to_owned(), rearranged, rewrote: false, time: None, by: None }
+    }
+
+    #[test]
+    fn files_that_were_arranged_anew_many_times() {
+        const TIMES: u64 = 20;
+        let files = |version: u64| (0..30).map(move |file| format!("{version}/{file}"));
+        let mut history = History::default();
+        for version in 1..=TIMES {
+            history.removed.extend(files(version - 1).map(|path| (path, removal(version, true))));
+            history.rearranged.insert(version, files(version).collect());
+        }
+        assert_eq!(history.fates(|_| false).of("0/7"), Fate::Untold);
+        let last = removal(TIMES + 1, false);
+        history.removed.extend(files(TIMES).map(|path| (path, last.clone())));
+        assert_eq!(history.fates(|_| false).of("0/7"), Fate::TakenOut(&last));
+        assert_eq!(history.fates(|path| path == "20/29").of("0/7"), Fate::Moved);
+        assert_eq!(history.fates(|path| path == "20/29").of("20/29"), Fate::There);
+        history.removed.remove("20/3");
+        assert_eq!(history.fates(|_| false).of("0/7"), Fate::Untold);
+    }
 }
