@@ -191,7 +191,7 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<Cow<'_, str>> {
         let of_cause = match self {
             Self::Chunks { hint, .. } => hint.as_deref().map(Cow::Borrowed),
-            Self::Table(error) | Self::Maintain(error) => error.hint().map(Cow::Owned),
+            Self::Table(error) | Self::Maintain(error) | Self::Undo(error) => error.hint().map(Cow::Owned),
             _ => None,
         };
         of_cause.or_else(|| self.hint_on_jobs().map(Cow::Borrowed))
@@ -223,12 +223,6 @@ impl CliError {
                 Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
             }
             Self::SeveralJobs { .. } => Some("say which of these jobs"),
-            Self::Table(LoadError::Log { .. })
-            | Self::Undo(LoadError::Log { .. })
-            | Self::Maintain(LoadError::Log { .. }) => Some(
-                "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
-                 `sluice maintain --checkpoint` writes a new checkpoint",
-            ),
             Self::TuneDir(_) => {
                 Some("samples are written to the directory for temporary files: TMPDIR says another one")
             }
@@ -247,9 +241,13 @@ impl CliError {
     /// What may help when a table, or a work area, does not have any more what a job brought in.
     fn hint_on_lost_rows(&self) -> Option<&'static str> {
         match self {
-            Self::TakenOut { holding, .. } if holding.files == 0 => {
+            Self::TakenOut { holding, .. } if !holding.is_left() => {
                 Some("say --again to load the file again, as another job")
             }
+            Self::TakenOut { holding, .. } | Self::PartLeft { holding, .. } if holding.files == 0 => Some(
+                "rows of this job may be in files that others merged, where `sluice undo` cannot tell them apart: delete them by their \
+                 values, then ingest the file with --again",
+            ),
             Self::TakenOut { .. } | Self::PartLeft { .. } | Self::Restored { .. } => Some(
                 "`sluice undo` this job first, which takes out what is left of it; then ingest the file with --again",
             ),

@@ -244,7 +244,7 @@ async fn refuse_what_is_left(
         return Ok(());
     }
     let holding = ledger.holding(&one.job, committed).await.map_err(CliError::Table)?;
-    let is_part = holding.taken_out.as_ref().is_some_and(|taken| !taken.may_be_rewritten && holding.files > 0);
+    let is_part = holding.taken_out.as_ref().is_some_and(|taken| !taken.may_be_rewritten && holding.is_left());
     if seal == Seal::UNDONE || is_part {
         let (job_id, table, holding) = (one.job.clone(), table.to_string(), Box::new(holding));
         return Err(CliError::PartLeft { job_id, table, holding });

@@ -175,6 +175,26 @@ fn what_is_left_of_a_job_does_not_come_twice() {
 }
 
 #[test]
+fn what_others_merged_does_not_come_twice() {
+    let place = Place::new();
+    for (name, text) in [("x.csv", "id,p\n1,a\n2,b\n"), ("y.csv", "id,p\n3,a\n")] {
+        place.write(name, text);
+        place.ingest(&place.path(name), &["--partition-by", "p"]);
+    }
+    python(&place, "t.optimize.compact(partition_filters=[('p', '=', 'a')])");
+    python(&place, "t.delete(\"p = 'b'\")");
+    assert_eq!(count(&place, "t"), 2, "one row of each");
+    for more in [&[][..], &["--again"]] {
+        let told = ingest(&place, "x.csv", &[more, &["--partition-by", "p"]].concat());
+        assert_eq!((told.status, told.stderr.contains("delete them by their values")), (3, true), "{told:?}");
+    }
+    assert_eq!(count(&place, "t"), 2);
+    python(&place, "t.delete('id = 1')");
+    place.ingest(&place.path("x.csv"), &["--again", "--partition-by", "p"]);
+    assert_eq!(count(&place, "t"), 3);
+}
+
+#[test]
 fn what_a_restored_version_brought_back_can_be_undone_again() {
     let place = Place::new();
     for (name, text) in [("x.csv", "id\n1\n2\n"), ("y.csv", "id\n3\n")] {
