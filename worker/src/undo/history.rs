@@ -250,7 +250,15 @@ mod tests {
     use super::*;
 
     fn removal(version: u64, rearranged: bool) -> Removal {
-        Removal { version, operation: "OPTIMIZE".to_owned(), rearranged, rewrote: false, time: None, by: None }
+        Removal {
+            version,
+            operation: "OPTIMIZE".to_owned(),
+            rearranged,
+            rewrote: false,
+            replaced: false,
+            time: None,
+            by: None,
+        }
     }
 
     #[test]
