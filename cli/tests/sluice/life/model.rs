@@ -63,7 +63,7 @@ pub(super) enum Touched {
     Deleted,
     /// They went back to another version, or replaced all rows; as `Deleted`, but nobody wanted these rows to go.
     TakenOut,
-    /// They wrote the rows to other files, where they cannot be told from others: Sluice refuses.
+    /// They wrote the rows to other files, where they cannot be told from others.
     Rewritten,
 }
 
@@ -130,6 +130,13 @@ impl Model {
     pub(super) fn set_touched(&mut self, job: &str, touched: Touched) {
         if let Some(job) = self.jobs.get_mut(job) {
             job.touched = touched;
+        }
+    }
+
+    /// Notes that rows which others had written to other files were taken out, perhaps.
+    pub(super) fn none_is_rewritten(&mut self) {
+        for job in self.jobs.values_mut().filter(|job| job.touched == Touched::Rewritten) {
+            job.touched = Touched::TakenOut;
         }
     }
 

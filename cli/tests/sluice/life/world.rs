@@ -166,7 +166,11 @@ impl World {
     fn note_touched(&mut self, entries: &[Entry], by: By) {
         for Entry { operation, added, removed } in entries {
             let touched = match (by, operation.as_str()) {
-                (By::Others, "RESTORE" | "WRITE") => Touched::TakenOut,
+                // Files that they had merged rows into may be gone, too.
+                (By::Others, "RESTORE" | "WRITE") if !removed.is_empty() => {
+                    self.model.none_is_rewritten();
+                    Touched::TakenOut
+                }
                 (By::Others, "DELETE") => Touched::Deleted,
                 (By::Others, _) | (By::Sluice, "OPTIMIZE") => Touched::Rewritten,
                 (By::Sluice, _) => continue,
