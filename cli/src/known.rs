@@ -210,7 +210,7 @@ async fn generations_of(
     Ok(generations)
 }
 
-/// Whether some of a job may be in its table, and not all of it: then it is gone on with, and not begun anew beside it.
+/// Whether some of a job may be in its table, and it did not come to its end: then it is gone on with, and not begun anew beside it.
 async fn is_under_way(
     storage: &dyn Storage,
     ledger: Option<&Ledger>,
@@ -228,7 +228,9 @@ async fn is_under_way(
         try_get_json(storage, &one.area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
     let Some(manifest) = manifest else { return Ok(true) };
     let chunks = manifest.chunks.iter().map(|chunk| chunk.index);
-    Ok(!ledger.missing(&one.job, chunks).await.map_err(CliError::Table)?.is_empty())
+    // Without a receipt nobody was told that it is done.
+    Ok(!ledger.missing(&one.job, chunks).await.map_err(CliError::Table)?.is_empty()
+        || committed(storage, &one.area).await?.is_none())
 }
 
 /// Rows that are left of a job, of which others took out the rest, would come twice.

@@ -40,6 +40,8 @@ const NAMED: &[(&str, u64, u64)] = &[
     ("no text was loaded after a checkpoint", 100, 7),
     ("what a killed write left stayed for ever", 103, 12),
     ("already done, after an overwrite had taken all of its rows", 105, 12),
+    ("loaded three times, by --again that was killed before its receipt and repeated", 28, 2),
+    ("a checkpoint that no hint was set to, and a log that nothing could read a month later", 22, 13),
     ("undone, while its rows stayed in a file that others had merged, overwritten and restored", 6, 36),
 ];
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
+use crate::shim::{Fault, Shim};
 use crate::support::{Place, rows};
 
 /// A CSV of `records` records of some 100 bytes, numbered from 1.
@@ -64,6 +65,20 @@ fn again_loads_again() {
     assert_eq!(place.rows().num_rows(), 4);
     let third = place.ingest(&source, &[]);
     assert_eq!((&third["already_done"], &third["job_id"]), (&true.into(), &again["job_id"]));
+    assert_eq!(place.rows().num_rows(), 4);
+}
+
+#[test]
+fn a_second_time_that_has_no_receipt_is_gone_on_with() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    place.ingest(&source, &[]);
+    let mut killed = place.command(&["ingest", "x.csv", "--table", "t", "--again"]);
+    let shim = Shim::below(&place.path("t")).matching("-g2/receipt.json").at(1, Fault::Kill);
+    assert_eq!(shim.on(&mut killed).output().unwrap().status.code(), None);
+    assert_eq!(place.rows().num_rows(), 4);
+    let again = place.ingest(&source, &["--again"]);
+    assert!(again["job_id"].as_str().unwrap().ends_with("-g2"), "{again}");
     assert_eq!(place.rows().num_rows(), 4);
 }
 

@@ -136,7 +136,7 @@ impl World {
     pub(super) fn nothing_is_left_over(&self) -> Result<(), Finding> {
         let named: Vec<_> = data_files(&self.place.path("t"));
         // What a load that was refused has prepared is kept for its next attempt.
-        let is_prepared = self.model.slots.iter().any(|slot| slot.is_blocked);
+        let is_prepared = self.model.has_given_up || self.model.slots.iter().any(|slot| slot.is_blocked);
         let mut left = Vec::new();
         for file in files_below(&self.place.path("t")) {
             let path = file.to_str().unwrap();
