@@ -66,6 +66,13 @@ impl S3Storage {
         Self { client: Client::from_conf(config), own_server, exclusive: Arc::default() }
     }
 
+    /// The same without the test of a server that is not AWS's, for one that answers by a script.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn untested(self) -> Self {
+        Self { own_server: None, ..self }
+    }
+
     /// What it reaches S3 by, for what concerns buckets rather than objects.
     pub fn client(&self) -> &Client {
         &self.client
@@ -130,7 +137,12 @@ impl S3Storage {
             let at = folder.join(&name);
             async move { self.delete(&at).await }
         };
-        if !first_wins(put, delete).await?.is_heeded {
+        let tested = first_wins(put, delete).await.map_err(|error| match error {
+            // Whoever put an object knows nothing of the test.
+            StorageError::NoBucket { .. } => StorageError::NoBucket { at: at.clone() },
+            error => error,
+        })?;
+        if !tested.is_heeded {
             return Err(StorageError::NotExclusive { at: at.clone(), endpoint: endpoint.clone() });
         }
         exclusive.insert(at.bucket().to_owned());
