@@ -78,8 +78,12 @@ impl Log {
     /// Reads the log of a table that is at `version`, back to its last checkpoint.
     pub(crate) async fn read(store: LogStoreRef, version: u64) -> DeltaResult<Self> {
         let checkpoint = last_checkpoint(&store).await?.filter(|checkpoint| *checkpoint <= version);
-        if let Some(log) = Self::read_after(&store, checkpoint, version).await? {
-            return Ok(log);
+        match Self::read_after(&store, checkpoint, version).await {
+            Ok(Some(log)) => return Ok(log),
+            Ok(None) => {}
+            // The hint names a checkpoint that was cleaned up, beside a later one that it was never set to.
+            Err(error) if hint::check(store.object_store(None).as_ref()).await?.is_none() => return Err(error),
+            Err(_) => {}
         }
         // Entries are missing that were cleaned up, or the hint at the last checkpoint is: the kernel finds its way.
         let entry = store.read_commit_entry(version).await?.unwrap_or_default();

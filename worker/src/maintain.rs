@@ -282,6 +282,11 @@ async fn checkpoint(
             hint::remove(store.as_ref()).await.map_err(failed)?;
         }
         head.table().checkpoint().await?;
+        // Who is killed after the checkpoint leaves the hint at an earlier one, and the library leaves it there for good if the version
+        // has its checkpoint. In time the earlier one goes, and nobody can open a table whose hint names what is gone.
+        if hint::read(store.as_ref()).await.map_err(failed)?.is_some_and(|hint| hint.version < version) {
+            hint::remove(store.as_ref()).await.map_err(failed)?;
+        }
     }
     let broken_hint = broken_hint.map(|broken| broken.to_string());
     Ok(Some(WrittenCheckpoint { last, broken_hint, written }))

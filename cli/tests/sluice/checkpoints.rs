@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use shared::testing::run_python;
 
+use crate::shim::{Fault, Shim};
 use crate::support::Place;
 
 /// What the checkpoint writers share: the version that the table is at, its checkpoint, and a log cut to it.
@@ -284,4 +285,54 @@ fn what_is_missing_of_a_log_is_said() {
         "{plan:?}"
     );
     assert_eq!(ingested.status, 1, "{ingested:?}");
+}
+
+/// The version that the hint at the last checkpoint names.
+fn hinted(place: &Place) -> Option<Value> {
+    let hint = std::fs::read(place.path("t/_delta_log/_last_checkpoint")).ok()?;
+    Some(serde_json::from_slice::<Value>(&hint).unwrap()["version"].take())
+}
+
+/// A table with checkpoints of versions 1 and 2, whose writer was killed before its hint named the second.
+fn with_late_hint() -> Place {
+    let place = Place::new();
+    place.ingest(&place.write("x.csv", "id\n1\n"), &[]);
+    assert_eq!(place.run(&["maintain", "--table", "t", "--checkpoint"]).status, 0);
+    place.ingest(&place.write("y.csv", "id\n2\n"), &[]);
+    let mut killed = place.command(&["maintain", "--table", "t", "--checkpoint"]);
+    let shim = Shim::below(&place.path("t")).matching("_last_checkpoint").at(1, Fault::Kill);
+    assert_eq!(shim.on(&mut killed).output().unwrap().status.code(), None);
+    assert!(place.path("t/_delta_log/00000000000000000002.checkpoint.parquet").exists());
+    assert_eq!(hinted(&place), Some(1.into()));
+    place
+}
+
+#[test]
+fn a_checkpoint_is_not_left_behind_an_earlier_hint() {
+    let place = with_late_hint();
+    assert_eq!(place.run(&["maintain", "--table", "t", "--checkpoint"]).status, 0);
+    assert_ne!(hinted(&place), Some(1.into()));
+    place.ingest(&place.write("z.csv", "id\n3\n"), &[]);
+    assert_eq!(place.run(&["maintain", "--table", "t", "--checkpoint"]).status, 0);
+    assert_eq!(hinted(&place), Some(3.into()));
+    assert_eq!(place.rows().num_rows(), 3);
+}
+
+#[test]
+fn a_hint_at_a_checkpoint_that_was_cleaned_up_beside_a_later_one() {
+    let place = with_late_hint();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(40 * 24);
+    for entry in std::fs::read_dir(place.path("t/_delta_log")).unwrap() {
+        std::fs::File::open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
+    }
+    // Others clean up.
+    run_python(&place.path(""), "import deltalake; deltalake.DeltaTable('t').cleanup_metadata()");
+    assert!(!place.path("t/_delta_log/00000000000000000001.checkpoint.parquet").exists());
+    assert_eq!(hinted(&place), Some(1.into()));
+    let source = place.write("z.csv", "id\n3\n");
+    place.ingest(&source, &[]);
+    assert_eq!(place.ingest(&source, &[])["already_done"], true);
+    assert_eq!(place.ingest(&place.path("x.csv"), &[])["already_done"], true);
+    assert_eq!(place.run(&["maintain", "--table", "t", "--checkpoint"]).status, 0);
+    assert_eq!((hinted(&place), place.rows().num_rows()), (Some(3.into()), 3));
 }
