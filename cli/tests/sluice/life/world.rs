@@ -166,8 +166,9 @@ impl World {
     fn note_touched(&mut self, entries: &[Entry], by: By) {
         for Entry { operation, added, removed } in entries {
             let touched = match (by, operation.as_str()) {
+                (By::Others, "WRITE") if removed.is_empty() => continue,
                 // Files that they had merged rows into may be gone, too.
-                (By::Others, "RESTORE" | "WRITE") if !removed.is_empty() => {
+                (By::Others, "RESTORE" | "WRITE") => {
                     self.model.none_is_rewritten();
                     Touched::TakenOut
                 }
