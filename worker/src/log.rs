@@ -80,10 +80,9 @@ impl Log {
         let checkpoint = last_checkpoint(&store).await?.filter(|checkpoint| *checkpoint <= version);
         match Self::read_after(&store, checkpoint, version).await {
             Ok(Some(log)) => return Ok(log),
-            Ok(None) => {}
             // The hint names a checkpoint that was cleaned up, beside a later one that it was never set to.
             Err(error) if hint::check(store.object_store(None).as_ref()).await?.is_none() => return Err(error),
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         // Entries are missing that were cleaned up, or the hint at the last checkpoint is: the kernel finds its way.
         let entry = store.read_commit_entry(version).await?.unwrap_or_default();

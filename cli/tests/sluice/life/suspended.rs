@@ -68,16 +68,26 @@ impl Suspended {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Waits until it stops, or ends.
+    /// Waits until all of its threads stop, or it ends: one that is in a call to the system ends that first.
     fn is_stopped(&self) -> bool {
         loop {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-            let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or("(zombie)");
-            if state.contains("(zombie)") || state.contains("(stopped)") {
-                return state.contains("(stopped)");
+            let states = self.states();
+            if states.is_empty() || states.iter().any(|state| state.contains("(zombie)")) {
+                return false;
+            }
+            if states.iter().all(|state| state.contains("(stopped)")) {
+                return true;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
+    }
+
+    /// What its threads do.
+    fn states(&self) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
+        let statuses = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+        let state = |status: String| status.lines().find(|line| line.starts_with("State:")).map(ToOwned::to_owned);
+        statuses.filter_map(state).collect()
     }
 
     fn go_on(mut self) -> Output {
