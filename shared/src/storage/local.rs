@@ -156,7 +156,15 @@ fn read_range(
 
 /// Gives the checksum of the copy, or `None` when the file is not, or is no longer, the version asked for.
 fn copy(path: &Path, version: &ObjectVersion, target: &Path) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
+    // From here on it is the copy that may be gone, with the folder that it lies in, and not the file.
+    copy_open(file, path, version, target).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("{} is gone: {error}", target.display())),
+        _ => error,
+    })
+}
+
+fn copy_open(mut file: File, path: &Path, version: &ObjectVersion, target: &Path) -> io::Result<Option<String>> {
     let metadata = file.metadata()?;
     if stat(&metadata)?.version != *version {
         return Ok(None);
