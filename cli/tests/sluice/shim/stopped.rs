@@ -41,9 +41,11 @@ impl Stopped {
         self.child.as_ref().map_or(0, Child::id)
     }
 
+    /// Whether all of its threads are stopped: one that is in a call to the system ends that first.
     fn is_stopped(&self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("State:") && line.contains("(stopped)"))
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten().flatten();
+        let mut statuses = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+        statuses.all(|status| status.lines().any(|line| line.starts_with("State:") && line.contains("(stopped)")))
     }
 
     /// Lets it go on to its end.
