@@ -258,7 +258,7 @@ fn named_lives() {
 
 /// A table of more than a thousand versions, most of them by others.
 #[test]
-#[ignore = "takes a minute: cargo test -p sluice --test sluice life:: -- --ignored"]
+#[ignore = "takes minutes: cargo test -p sluice --test sluice life:: -- --ignored"]
 fn a_thousand_versions() {
     let mut life = Life::begin(1000).unwrap();
     let lived = (0..10).try_for_each(|_| life.hundred_versions()).and_then(|()| life.end());
@@ -267,7 +267,7 @@ fn a_thousand_versions() {
 
 /// A table of forty days: each has drops, some have all else; log entries expire, and what nobody needs goes.
 #[test]
-#[ignore = "takes a minute: cargo test -p sluice --test sluice life:: -- --ignored"]
+#[ignore = "takes minutes: cargo test -p sluice --test sluice life:: -- --ignored"]
 fn forty_days() {
     let mut life = Life::begin(40).unwrap();
     let lived = (0..40).try_for_each(|day| life.day(day)).and_then(|()| life.end());
