@@ -5,6 +5,7 @@
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
 mod lost;
+mod names;
 mod prepared;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +17,7 @@ use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Action, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Backoff, BackoffSettings, JobId, Location};
+use shared::{Backoff, BackoffSettings, JobId};
 
 use crate::LoadContext;
 use crate::commit_info::{commit_data, loaded};
@@ -25,7 +26,7 @@ use crate::head::Head;
 use crate::offers::{self, Offered, Offers, Seen};
 use crate::plan::{Comparison, evolve};
 use crate::replace::Outgoing;
-use crate::route::{NAME, Replaced};
+use crate::route::Replaced;
 pub(crate) use prepared::{Decided, Fate, Prepared, Terms, failed};
 
 /// Version of a chunk's transaction: there is only one.
@@ -356,18 +357,6 @@ impl<'a> Commit<'a> {
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
         self.offers.of_others(seen, &self.head, &self.open, seals.collect()).await
-    }
-
-    /// The URIs of the table that its log does not have yet, so that jobs are known by them when it is moved or copied.
-    async fn new_names(&self) -> Result<Vec<Transaction>, LoadError> {
-        let uri = self.head.table().uri();
-        let mut former: Vec<&Location> = self.context.delta.moved.keys().filter(|former| *former != uri).collect();
-        former.sort();
-        let ids: Vec<String> = former.into_iter().chain([uri]).map(|uri| format!("{NAME}{uri}")).collect();
-        let known = self.transactions(ids.clone()).await?;
-        let new = (1..).zip(ids.into_iter().zip(known)).filter(|(_, (_, known))| known.is_none());
-        let now = crate::log::now();
-        Ok(new.map(|(number, (id, _))| Transaction::new_with_last_update(id, number, Some(now))).collect())
     }
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.

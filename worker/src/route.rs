@@ -80,9 +80,12 @@ impl Origin {
     }
 }
 
+/// Beginning of the application ids of all transactions of Sluice.
+pub(crate) const JOB: &str = "sluice/";
+
 /// Application id of the transaction whose version is a job's seal.
 pub(crate) fn job_app_id(job: &JobId) -> String {
-    format!("sluice/{job}")
+    format!("{JOB}{job}")
 }
 
 /// Beginning of the application ids of transactions that say under which URI Sluice loaded the table; the URI follows.

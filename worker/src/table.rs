@@ -37,6 +37,9 @@ pub struct DeltaOptions {
     pub object_store: Option<ObjectStoreRef>,
     /// URIs that a table had before it was moved or copied, and the one that it has. Jobs that are bound for the former go there.
     pub moved: HashMap<Location, Location>,
+    /// Whether `moved` has all former URIs of a table whose log does not say them, as those were that Sluice loaded before its log
+    /// did.
+    pub knows_former_names: bool,
     /// Where the server is that tables on S3 are on; none for AWS itself.
     pub own_server: Option<String>,
     /// When to stop trying to commit; `None` for as long as the attempts last.

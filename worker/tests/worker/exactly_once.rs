@@ -1,5 +1,6 @@
 //! Each chunk is in the table once, whatever is delivered again, raced or crashed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use shared::{PutMode, Rows, Verdict, put_json};
@@ -36,6 +37,27 @@ async fn nothing_is_known_of_a_table_that_is_not_there() {
     assert_eq!(table_version(&world.context, &world.table).await.unwrap(), None);
     assert_eq!(has_job(&world.context, &world.table, &world.job.job_id).await.unwrap(), None);
     assert!(!std::path::Path::new(world.table.key()).exists());
+}
+
+/// A log with the present URI alone would say that jobs under former ones do not exist.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_with_jobs_and_no_uri_gets_one_by_a_load_that_knows_all() {
+    const URI: &str = "sluice/table/";
+    let mut world = world().await;
+    let tasks = [world.chunk(0, &numbered(0..10)).await, world.chunk(1, &numbered(10..20)).await];
+    let last = world.chunk(2, &numbered(20..30)).await;
+    world.load_done(&tasks[..1]).await;
+    let entry = Path::new(world.table.key()).join("_delta_log/00000000000000000001.json");
+    let text = std::fs::read_to_string(&entry).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains(URI)).collect();
+    std::fs::write(&entry, without.join("\n")).unwrap();
+    world.restart();
+    world.load_done(&tasks[1..]).await;
+    assert!(!world.log().concat().contains(URI));
+    world.context.delta.knows_former_names = true;
+    world.load_done(&[last]).await;
+    assert_eq!(world.log().concat().matches(URI).count(), 1);
+    assert_eq!(world.rows().await, expected(0..30));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
