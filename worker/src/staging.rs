@@ -17,8 +17,8 @@ use crate::table::Table;
 /// Where notes are, below the table. Readers and vacuum skip names that begin with an underscore.
 const FOLDER: &str = "_sluice/_staged";
 
-/// Age from which a note does not count: its maker is dead.
-const STALE: Duration = Duration::from_hours(7 * 24);
+/// Age from which a note of data files does not count. SQS keeps no message for longer, so nothing resumes the load by itself.
+pub(crate) const STALE: Duration = Duration::from_hours(14 * 24);
 
 /// A note that is there until its files are in the table, or given up.
 #[derive(Debug)]

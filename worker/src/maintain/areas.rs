@@ -11,6 +11,7 @@ use super::{Cleared, before};
 use crate::LoadContext;
 use crate::complete::completion;
 use crate::error::LoadError;
+use crate::staging::STALE;
 
 /// Objects that are read or removed at once.
 const AT_ONCE: usize = 16;
@@ -37,7 +38,7 @@ struct Area {
     /// Chunks, and what was noted on the way of each into the table.
     transient: Vec<Listed>,
     /// Documents that may name data files.
-    documents: Vec<Location>,
+    documents: Vec<Listed>,
 }
 
 impl WorkAreas {
@@ -53,10 +54,13 @@ impl WorkAreas {
         Ok(Self(areas))
     }
 
-    /// Names of data files that jobs have written down and not committed, whatever document they are in.
+    /// Names of data files that jobs have written down and not committed, whatever document they are in. Old documents do not count:
+    /// should their job be resumed after all, it finds that its files are gone and writes them again.
     pub(super) async fn staged_files(&self, storage: &dyn Storage) -> Result<HashSet<String>, LoadError> {
+        let oldest = before(STALE);
         let unfinished = self.0.values().filter(|area| area.ended.is_none());
-        let documents: Vec<Location> = unfinished.flat_map(|area| area.documents.clone()).collect();
+        let young = unfinished.flat_map(|area| &area.documents).filter(|document| document.modified >= oldest);
+        let documents: Vec<Location> = young.map(|document| document.location.clone()).collect();
         let reads = documents.into_iter().map(|at| async move { try_get_json::<Value>(storage, &at, "note").await });
         let mut read = stream::iter(reads).buffer_unordered(AT_ONCE);
         let mut names = HashSet::new();
@@ -148,12 +152,12 @@ impl Area {
             }
             Some(("chunks" | "staged" | "prepared", _)) => {
                 if is_document(&listed.location) {
-                    self.documents.push(listed.location.clone());
+                    self.documents.push(listed.clone());
                 }
                 self.transient.push(listed);
             }
             Some((folder, _)) if folder != "loaded" && is_document(&listed.location) => {
-                self.documents.push(listed.location);
+                self.documents.push(listed);
             }
             _ => {}
         }

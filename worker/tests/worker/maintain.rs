@@ -230,6 +230,9 @@ async fn vacuum_takes_what_nothing_names() {
     let hasty = Maintenance { vacuum: Vacuum::After(HOUR / 2), ..asked };
     let refused = maintain(&world.context, &world.table, &world.prefix(), &hasty).await;
     assert!(matches!(refused, Err(LoadError::Retention { .. })), "{refused:?}");
+    aged(Path::new(staged.key()), 15 * DAY);
+    assert_eq!(world.maintain(asked).await.vacuum, Some(Cleared { objects: 1, bytes: 4 }), "given up long ago");
+    assert!(!world.path("staged.parquet").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

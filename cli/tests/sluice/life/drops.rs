@@ -144,7 +144,6 @@ impl World {
             if ran.status != -1 {
                 return Ok(ran);
             }
-            self.model.has_given_up |= again;
             // Chunks come one by one: any of them may be there.
             let states = if slot.is_large() { Vec::new() } else { states.to_vec() };
             self.look(&Expected { by: By::Sluice, states, versions: 0..=20, operations: LOADS })?;

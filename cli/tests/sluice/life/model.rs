@@ -85,8 +85,6 @@ pub(super) struct Model {
     pub(super) slots: Vec<Slot>,
     /// Rows of versions that others can go back to.
     pub(super) versions: BTreeMap<u64, Rows>,
-    /// Whether a second load of a file was perhaps given up for a third: what it has prepared is kept for its next attempt.
-    pub(super) has_given_up: bool,
     /// Whether others wrote data files, in whose bounds decimals are doubles and NaN is left out.
     pub(super) has_wrong_bounds: bool,
 }

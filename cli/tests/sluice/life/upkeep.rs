@@ -135,12 +135,10 @@ impl World {
     /// the table does not name.
     pub(super) fn nothing_is_left_over(&self) -> Result<(), Finding> {
         let named: Vec<_> = data_files(&self.place.path("t"));
-        // What a load that was refused has prepared is kept for its next attempt.
-        let is_prepared = self.model.has_given_up || self.model.slots.iter().any(|slot| slot.is_blocked);
         let mut left = Vec::new();
         for file in files_below(&self.place.path("t")) {
             let path = file.to_str().unwrap();
-            let is_data = !is_prepared && path.ends_with(".parquet") && !path.contains("/_");
+            let is_data = path.ends_with(".parquet") && !path.contains("/_");
             if path.contains('#')
                 || path.ends_with(".partial")
                 || (is_data && !named.iter().any(|known| is_same(known, &file)))
