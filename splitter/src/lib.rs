@@ -7,6 +7,7 @@
 //!
 //! Before the line stand `event` (which objects does a message tell of) and `handler` (what is the message answered).
 //! For benchmarks `stages` has the line in pieces.
+#![doc = include_str!("design.md")]
 
 mod assemble;
 mod batch;

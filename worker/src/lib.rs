@@ -2,6 +2,7 @@
 //!
 //! The straight line of a batch of messages is [`load`]; everything else is one of its stages. It only gives verdicts: who
 //! called it acknowledges.
+#![doc = include_str!("design.md")]
 
 mod admission;
 mod batch;
