@@ -204,7 +204,7 @@ impl CliError {
             Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } | Self::ReplayStopped { .. } => {
                 Some("run the same command again; it goes on where this one stopped")
             }
-            Self::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and README.md what SQL there is"),
+            Self::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and docs/sql.md what SQL there is"),
             Self::Split(error) => error.hint(),
             Self::Chunks { committed: 0, .. } => Some(
                 "the job keeps the SQL and the settings that it was first seen with; to change them, ingest with --again, or replay in another way",

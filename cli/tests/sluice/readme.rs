@@ -79,8 +79,11 @@ fn the_readme_has_the_commands_of_a_newcomer() {
 fn links_of_the_documents_lead_somewhere() {
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
-    let designs = ["splitter/src/design.md", "worker/src/design.md", "terraform/README.md", "fixtures/README.md"];
-    let mut documents: Vec<PathBuf> = others.iter().chain(&designs).map(|name| root().join(name)).collect();
+    let designs = ["splitter/src/design.md", "worker/src/design.md", "fixtures/README.md"];
+    let terraform =
+        ["terraform/README.md", "terraform/examples/minimal/README.md", "terraform/examples/complete/README.md"];
+    let mut documents: Vec<PathBuf> =
+        others.iter().chain(&designs).chain(&terraform).map(|name| root().join(name)).collect();
     documents.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     let broken: Vec<String> = documents.iter().flat_map(|document| broken_links(document)).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
