@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::{BadRecordLimit, Infer, Location, Receipt, Rows};
-use splitter::{SplitContext, SplitOutcome};
+use splitter::SplitOutcome;
 use worker::Holding;
 
 use crate::Done;
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let mut line = Line::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
     line.split.known = known::look(&line.split, &mut line.load, &line.table, &source, args.again).await?;
     line.split.known.dropped_as = args::link(&args.source);
-    check_sql(&line.split, &source).await?;
+    check_sql(&line, &source).await?;
     let (outcome, receipt) = line.run(&Load::Source(source)).await?;
     if outcome.job.load.sql != line.split.settings.sql {
         tracing::warn!(
@@ -86,15 +86,17 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
 
 /// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding
 /// out the columns takes reading all of the file.
-async fn check_sql(context: &SplitContext, source: &Location) -> Done {
-    let Some(sql) = context.settings.sql.as_ref().filter(|_| context.settings.infer != Infer::Full) else {
+async fn check_sql(line: &Line, source: &Location) -> Done {
+    let Line { split, load, table, .. } = line;
+    let Some(sql) = split.settings.sql.as_ref().filter(|_| split.settings.infer != Infer::Full) else {
         return Ok(());
     };
-    let found = splitter::examine(context, source).await.map_err(CliError::Split)?;
+    let found = splitter::examine(split, source).await.map_err(CliError::Split)?;
     if found.is_empty {
         return Ok(());
     }
-    worker::check_sql(sql, &found.schema).map_err(CliError::Sql)
+    let checked = worker::check_sql_for_table(load, table, sql, &found.schema).await;
+    checked.map_err(CliError::Table)?.map_or(Ok(()), |reason| Err(CliError::Sql(reason)))
 }
 
 impl Report {

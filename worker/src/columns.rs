@@ -1,15 +1,17 @@
 //! Whether a table takes rows with certain columns.
 
 use arrow::datatypes::{Schema, SchemaRef};
+use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use crate::LoadContext;
-use crate::definition::{self, Refusal};
+use crate::definition;
 use crate::error::LoadError;
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::{Plan, Sources};
-use crate::sql::Query;
+use crate::refusal::Refusal;
+use crate::sql::{Query, check_sql_for};
 use crate::table::Table;
 
 /// A plan with a place for every column of some rows, of which a table can be made that others can open.
@@ -35,13 +37,30 @@ pub async fn check_columns(
     };
     let head = open(context, table).await?;
     let state = head.as_ref().and_then(Head::state);
-    let plan = match state {
-        Some(state) => Plan::of(state).map_err(|error| LoadError::table(table, "read the schema of", error))?,
-        None => Plan::new(partition_by),
-    };
+    let plan = plan_of(table, state, partition_by)?;
     let checked = match plan.accommodate(&columns) {
         Ok((plan, _)) => definition::check(state, &plan).await,
-        Err(reason) => Err(reason.into()),
+        Err(refusal) => Err(refusal),
     };
     Ok(checked.err())
+}
+
+/// Why SQL cannot be run on chunks with these columns, or its columns have names that the table can have no columns of; none when it
+/// can.
+pub async fn check_sql_for_table(
+    context: &LoadContext,
+    table: &Location,
+    sql: &str,
+    columns: &SchemaRef,
+) -> Result<Option<String>, LoadError> {
+    let head = open(context, table).await?;
+    let plan = plan_of(table, head.as_ref().and_then(Head::state), &[])?;
+    Ok(check_sql_for(&plan, sql, columns).err())
+}
+
+fn plan_of(table: &Location, state: Option<&DeltaTableState>, partition_by: &[String]) -> Result<Plan, LoadError> {
+    match state {
+        Some(state) => Plan::of(state).map_err(|error| LoadError::table(table, "read the schema of", error)),
+        None => Ok(Plan::new(partition_by)),
+    }
 }

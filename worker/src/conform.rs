@@ -15,6 +15,7 @@ use shared::BadRecords;
 
 use self::carry::{Carried, carry, present};
 use crate::error::LoadError;
+use crate::partition::{self, Misplaced, Placed};
 use crate::plan::{Plan, Sources};
 use crate::route::RoutedChunk;
 
@@ -42,12 +43,15 @@ pub(crate) struct Conform<'a> {
     pub(crate) rows: u64,
     /// Values of rows that were taken that lost digits for which the table has no place.
     pub(crate) shortened: u64,
+    /// Empty texts in partition columns, which are null in the table.
+    pub(crate) emptied: u64,
 }
 
 /// What a value of one column is that cannot be taken.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Misfit,
+    Misplaced(Misplaced),
     Null,
 }
 
@@ -67,6 +71,15 @@ impl Conform<'_> {
             };
             let Carried { values, misfits, shortened: cut } = carried;
             let nulls_wanted = self.chunk.bad_records == BadRecords::Null && field.is_nullable();
+            let Placed { values, misplaced, emptied } = self.place(field, values).map_err(internal)?;
+            if field.is_nullable() {
+                self.emptied += u64::try_from(emptied).unwrap_or(u64::MAX);
+            }
+            for (row, why) in misplaced.into_iter().filter(|_| !nulls_wanted) {
+                if let Some(fault) = faults.get_mut(row).filter(|fault| fault.is_none()) {
+                    *fault = Some((place, Fault::Misplaced(why)));
+                }
+            }
             for (row, fault) in faults.iter_mut().enumerate().filter(|(_, fault)| fault.is_none()) {
                 if misfits.value(row) && !nulls_wanted {
                     *fault = Some((place, Fault::Misfit));
@@ -88,6 +101,15 @@ impl Conform<'_> {
             .taken(columns, &faults)
             .map_err(|error| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() })?;
         Ok((taken, rejected))
+    }
+
+    /// Values that a partition can have, if the column is one that the table is partitioned by.
+    fn place(&self, field: &Field, values: ArrayRef) -> Result<Placed, ArrowError> {
+        let partition_by = self.plan.partition_by();
+        if !partition_by.contains(field.name()) {
+            return Ok(Placed { values, misplaced: Vec::new(), emptied: 0 });
+        }
+        partition::place(field.name(), partition_by.len(), &values)
     }
 
     fn taken(&self, columns: Vec<ArrayRef>, faults: &[Option<(usize, Fault)>]) -> Result<RecordBatch, ArrowError> {
@@ -112,12 +134,16 @@ impl Conform<'_> {
             let field = self.plan.fields().get(place);
             let column = field.map(|field| field.name().clone()).unwrap_or_default();
             let source = self.sources.get(place).copied().flatten();
-            let reason = match (fault, source) {
-                (Fault::Null, _) => "the table takes no null here".to_owned(),
-                (Fault::Misfit, source) => {
-                    let value = source.map(|source| text(batch.column(source), row)).unwrap_or_default();
-                    misfit(&value, field.map(deltalake::kernel::StructField::data_type))
+            let value = source.map(|source| text(batch.column(source), row)).unwrap_or_default();
+            let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+            let is_there = source.is_some_and(|source| present(batch.column(source)).value(row));
+            let reason = match fault {
+                Fault::Null if is_there => {
+                    "an empty text is null in a partition, and the table takes no null here".to_owned()
                 }
+                Fault::Null => "the table takes no null here".to_owned(),
+                Fault::Misfit => misfit(&shown, field.map(deltalake::kernel::StructField::data_type)),
+                Fault::Misplaced(why) => why.reason(&shown),
             };
             if self.chunk.bad_records == BadRecords::Fail {
                 return Err(LoadError::BadRow { chunk: self.chunk.at.clone(), row: number, column, reason });
@@ -128,8 +154,7 @@ impl Conform<'_> {
     }
 }
 
-fn misfit(value: &str, data_type: Option<&DeltaType>) -> String {
-    let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+fn misfit(shown: &str, data_type: Option<&DeltaType>) -> String {
     let data_type = data_type.map(ToString::to_string).unwrap_or_default();
     format!("'{shown}' does not fit type {data_type}")
 }

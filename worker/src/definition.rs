@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::commit_info::commit_data;
 use crate::plan::Plan;
+use crate::refusal::Refusal;
 
 /// Commits between two checkpoints of a table that Sluice creates. Tables that Sluice created are known by it.
 const CHECKPOINT_INTERVAL: (&str, &str) = ("delta.checkpointInterval", "100");
@@ -27,21 +28,6 @@ const WITHOUT_ZONE: TableFeature = TableFeature::TimestampWithoutTimezone;
 /// Versions of the protocol from which on a table lists its features.
 const LISTING_READER: i32 = 3;
 const LISTING_WRITER: i32 = 7;
-
-/// Why a table cannot have columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What stands in the way, with the column where it is known.
-    pub reason: String,
-    /// What may help.
-    pub hint: Option<&'static str>,
-}
-
-impl From<String> for Refusal {
-    fn from(reason: String) -> Self {
-        Self { reason, hint: None }
-    }
-}
 
 /// The first entry of the log of a new table.
 pub(crate) async fn first_entry(plan: &Plan) -> Result<Bytes, Refusal> {

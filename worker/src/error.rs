@@ -8,9 +8,9 @@ use shared::{
     Verdict, error_chain,
 };
 
-use crate::definition::Refusal;
 use crate::maintain::LEAST_RETENTION;
 use crate::outlook::Outlook;
+use crate::refusal::Refusal;
 
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);

@@ -25,9 +25,11 @@ mod log;
 mod maintain;
 mod offers;
 mod outlook;
+mod partition;
 mod plan;
 mod presence;
 mod quarantine;
+mod refusal;
 mod replace;
 mod rewrite;
 mod route;
@@ -44,8 +46,7 @@ mod verify;
 mod whole_file;
 mod write;
 
-pub use columns::check_columns;
-pub use definition::Refusal;
+pub use columns::{check_columns, check_sql_for_table};
 pub use error::LoadError;
 pub use ledger::{Holding, Ledger, TakenOut};
 pub use load::{LoadContext, has_job, load, table_version};
@@ -53,6 +54,7 @@ pub use maintain::{
     Checkpoints, Cleared, Compacted, Compaction, FixedFile, FixedStatistics, LEAST_RETENTION, Maintained, Maintenance,
     Vacuum, WrittenCheckpoint, maintain,
 };
+pub use refusal::Refusal;
 pub use sql::check_sql;
 pub use statistics::FixedValue;
 pub use table::DeltaOptions;

@@ -2,16 +2,19 @@
 
 pub(crate) mod evolve;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::DeltaTableError;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
-use deltalake::kernel::{DataType as DeltaType, StructField, StructType};
+use deltalake::kernel::{StructField, StructType};
 use deltalake::table::state::DeltaTableState;
 
 use crate::conform::carry;
+use crate::partition;
+use crate::refusal::Refusal;
 
 /// Most digits of a Delta decimal.
 const MAX_PRECISION: u8 = 38;
@@ -66,11 +69,11 @@ impl Plan {
 
     /// This plan with a place for every column of a chunk. Names are matched without regard to case; columns that the table
     /// lacks are added. The error says what does not fit.
-    pub(crate) fn accommodate(&self, chunk: &Schema) -> Result<(Self, Sources), String> {
+    pub(crate) fn accommodate(&self, chunk: &Schema) -> Result<(Self, Sources), Refusal> {
         let mut fields = self.fields.clone();
         let mut sources: Sources = vec![None; fields.len()];
         if chunk.fields().is_empty() {
-            return Err("it has no columns".to_owned());
+            return Err("it has no columns".to_owned().into());
         }
         for (position, column) in chunk.fields().iter().enumerate() {
             let Some(place) = find(&fields, column.name()) else {
@@ -80,7 +83,7 @@ impl Plan {
             };
             if let Some(taken) = sources.get_mut(place).and_then(|source| source.replace(position)) {
                 let other = chunk.field(taken).name();
-                return Err(format!("columns '{other}' and '{}' have one name", column.name()));
+                return Err(format!("columns '{other}' and '{}' have one name", column.name()).into());
             }
             if let Some(field) = fields.get_mut(place) {
                 let with_new = evolve::with_fields_of(&field.data_type, column.data_type());
@@ -97,24 +100,37 @@ impl Plan {
         Ok((Self { fields, partition_by, arrow, exists: self.exists }, sources))
     }
 
+    /// Whether each column of a chunk has a name of its own that the table has, or can be given a column of.
+    pub(crate) fn check_names(&self, chunk: &Schema) -> Result<(), String> {
+        let mut met = HashMap::new();
+        for column in chunk.fields() {
+            let there = find(&self.fields, column.name()).and_then(|place| self.fields.get(place));
+            let name = there.map_or(column.name().as_str(), |field| field.name());
+            if let Some(other) = met.insert(name.to_lowercase(), column.name()) {
+                return Err(format!("columns '{other}' and '{}' have one name", column.name()));
+            }
+            if there.is_none() {
+                check_name(name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The partition columns by their names in the table.
-    fn partitioning(&self, fields: &[StructField], sources: &Sources) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
+    fn partitioning(&self, fields: &[StructField], sources: &Sources) -> Result<Vec<String>, Refusal> {
+        let mut columns = Vec::new();
         for name in &self.partition_by {
             let place = find(fields, name);
             let field = place
                 .filter(|place| sources.get(*place).is_some_and(Option::is_some))
                 .and_then(|place| fields.get(place));
-            let field = field.ok_or_else(|| format!("it lacks the partition column '{name}'"))?;
-            if !matches!(field.data_type(), DeltaType::Primitive(_)) {
-                return Err(format!("a table cannot be partitioned by '{name}', which is a {}", field.data_type()));
-            }
-            names.push(field.name().clone());
+            columns.push(field.ok_or_else(|| format!("it lacks the partition column '{name}'"))?);
         }
-        if !self.exists && names.len() == fields.len() {
-            return Err("a table needs a column besides those it is partitioned by".to_owned());
+        partition::check(&columns, self.exists)?;
+        if !self.exists && columns.len() == fields.len() {
+            return Err("a table needs a column besides those it is partitioned by".to_owned().into());
         }
-        Ok(names)
+        Ok(columns.into_iter().map(|field| field.name().clone()).collect())
     }
 
     /// What must happen to a table before files that were written by this plan can be added to it.

@@ -34,7 +34,7 @@ pub(crate) async fn rewrite(
         LoadError::Unfit { chunk, table, refusal }
     })?;
     let mut files = DataFiles::new(table, &plan);
-    let conform = Conform { chunk, plan: &plan, sources: &sources, rows: 0, shortened: 0 };
+    let conform = Conform { chunk, plan: &plan, sources: &sources, rows: 0, shortened: 0, emptied: 0 };
     let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {
         Ok(written) => {
@@ -81,6 +81,13 @@ async fn write(
         quarantine.add(rejected).await?;
     }
     undecoded += set_aside(file, chunk, &mut quarantine).await?;
+    if conform.emptied > 0 {
+        tracing::warn!(
+            chunk = %chunk.at,
+            values = conform.emptied,
+            "empty texts in columns that the table is partitioned by are null in it, as Delta has it"
+        );
+    }
     let quarantined = quarantine.finish().await?;
     context.progress.rows_quarantined.add(quarantined);
     Ok(Written { came: conform.rows + undecoded, quarantined, shortened: conform.shortened, row_hash })

@@ -72,10 +72,16 @@ impl Query {
     }
 }
 
-/// Whether SQL can be run on chunks with these columns, and a table can have what comes out; the error says why not.
+/// Whether SQL can be run on chunks with these columns, and a new table can have columns of the names that come out; the error says
+/// why not.
 pub fn check_sql(sql: &str, columns: &SchemaRef) -> Result<(), String> {
+    check_sql_for(&Plan::new(&[]), sql, columns)
+}
+
+/// The same for a table that may be there.
+pub(crate) fn check_sql_for(plan: &Plan, sql: &str, columns: &SchemaRef) -> Result<(), String> {
     let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
-    Plan::new(&[]).accommodate(query.schema()).map(|_| ())
+    plan.check_names(query.schema())
 }
 
 /// Characters of what the engine says, at most: it may hold a value, or all of a query as it was parsed.

@@ -17,11 +17,12 @@ use shared::{Location, is_own_server};
 use url::Url;
 
 use crate::commit_info::commit_properties;
-use crate::definition::{self, Refusal};
+use crate::definition;
 use crate::durable_files::DurableFiles;
 use crate::error::LoadError;
 use crate::hint::{self, BrokenHint, WithoutHint};
 use crate::plan::Plan;
+use crate::refusal::Refusal;
 use crate::tables::Tables;
 
 /// Attempts, beyond the first, to add columns between the appends of others.

@@ -3,6 +3,7 @@
 mod fuzz;
 mod messages;
 mod nested;
+mod partitions;
 mod schemas;
 mod types;
 
@@ -14,7 +15,7 @@ use shared::testing::run_python;
 use crate::support::{Place, Ran};
 
 /// Runs a script with the real writers and readers in the folder of a test; gives the JSON document that it prints last.
-fn python(place: &Place, script: &str) -> Value {
+pub(crate) fn python(place: &Place, script: &str) -> Value {
     let head = "import datetime, decimal, json, duckdb, polars, pyarrow as pa, pyarrow.parquet as pq\n\
                 import deltalake, readers, sources\nD = decimal.Decimal\n";
     // Left at once: libraries with threads of their own may abort on the way out.
