@@ -31,6 +31,12 @@ pub enum FooterError {
     Footer(#[from] ParquetError),
 }
 
+/// What Spark leaves in the footers of its files, whatever it writes them for; older versions leave the second alone.
+const OF_SPARK: [&str; 2] = ["org.apache.spark.version", "org.apache.spark.sql.parquet.row.metadata"];
+
+/// What stands in the footers of chunks whose `INT96` timestamps are instants, as those of their source are.
+pub const INSTANTS_KEY: &str = "sluice.int96.instants";
+
 /// What may help where a column has a type of which there is no right reading.
 const OTHER_TYPE: &str = "have the column written in another type, text for instance";
 
@@ -38,7 +44,7 @@ const OTHER_TYPE: &str = "have the column written in another type, text for inst
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     AsArrowDoes,
-    /// As timestamps in microseconds.
+    /// As timestamps in microseconds, of `INT96`.
     Micros,
     /// As text.
     Text,
@@ -47,10 +53,10 @@ enum Reading {
 /// The Arrow side of a Parquet footer.
 ///
 /// `INT96` timestamps, which Spark and Impala write, become microseconds: as nanoseconds, the default, the years before
-/// 1677 and after 2262 would wrap around in silence, and `9999-12-31` is a common word for "never". `ENUM` is text, as the
-/// format says. An `INTERVAL` has months, days and milliseconds, of which Arrow takes two unless its writer left word of
-/// which, so that it is refused.
-pub fn arrow_metadata(parquet: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata, FooterError> {
+/// 1677 and after 2262 would wrap around in silence, and `9999-12-31` is a common word for "never". They are in UTC where
+/// they are `instants`, see [`int96_are_instants`]. `ENUM` is text, as the format says. An `INTERVAL` has months, days and
+/// milliseconds, of which Arrow takes two unless its writer left word of which, so that it is refused.
+pub fn arrow_metadata(parquet: &Arc<ParquetMetaData>, instants: bool) -> Result<ArrowReaderMetadata, FooterError> {
     let columns = parquet.file_metadata().schema_descr_ptr();
     let read = |options| ArrowReaderMetadata::try_new(Arc::clone(parquet), options);
     let metadata = match catch_unwind(AssertUnwindSafe(|| read(ArrowReaderOptions::new()))) {
@@ -63,12 +69,23 @@ pub fn arrow_metadata(parquet: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetad
         return Ok(metadata);
     }
     let mut leaves = readings.into_iter();
-    let fields = in_readings(metadata.schema().fields(), &mut leaves);
+    let zone = instants.then(|| Arc::from("UTC"));
+    let fields = in_readings(metadata.schema().fields(), zone.as_ref(), &mut leaves);
     if leaves.next().is_some() {
         return Err(ParquetError::General("its columns are not those that Arrow reads".to_owned()).into());
     }
     let schema = Schema::new_with_metadata(fields, metadata.schema().metadata().clone());
     Ok(read(ArrowReaderOptions::new().with_schema(Arc::new(schema)))?)
+}
+
+/// Whether a file has `INT96` timestamps that are instants. Those of Spark are, which its footers tell. Of others nobody can
+/// tell: Impala and Hive write wall clocks of any zone.
+pub fn int96_are_instants(parquet: &ParquetMetaData) -> bool {
+    let described = parquet.file_metadata();
+    let is_word = |key: &str| OF_SPARK.contains(&key) || key == INSTANTS_KEY;
+    let mut columns = described.schema_descr().columns().iter();
+    let mut pairs = described.key_value_metadata().into_iter().flatten();
+    columns.any(|column| column.physical_type() == Type::INT96) && pairs.any(|pair| is_word(&pair.key))
 }
 
 fn reading(column: &ColumnDescriptor) -> Reading {
@@ -154,22 +171,23 @@ fn has_intervals(data_type: &DataType) -> bool {
 }
 
 /// Fields with each leaf as the next of `leaves` says; the leaves of both stand in the same order.
-fn in_readings(fields: &Fields, leaves: &mut impl Iterator<Item = Reading>) -> Fields {
-    fields.iter().map(|field| of_field(field, leaves)).collect()
+fn in_readings(fields: &Fields, int96: Option<&Arc<str>>, leaves: &mut impl Iterator<Item = Reading>) -> Fields {
+    fields.iter().map(|field| of_field(field, int96, leaves)).collect()
 }
 
-fn of_field(field: &FieldRef, leaves: &mut impl Iterator<Item = Reading>) -> FieldRef {
+/// `int96` is the zone of such timestamps, if they have one.
+fn of_field(field: &FieldRef, int96: Option<&Arc<str>>, leaves: &mut impl Iterator<Item = Reading>) -> FieldRef {
     let data_type = match field.data_type() {
-        DataType::Struct(fields) => DataType::Struct(in_readings(fields, leaves)),
-        DataType::List(item) => DataType::List(of_field(item, leaves)),
-        DataType::LargeList(item) => DataType::LargeList(of_field(item, leaves)),
-        DataType::ListView(item) => DataType::ListView(of_field(item, leaves)),
-        DataType::LargeListView(item) => DataType::LargeListView(of_field(item, leaves)),
-        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(of_field(item, leaves), *length),
-        DataType::Map(entries, sorted) => DataType::Map(of_field(entries, leaves), *sorted),
+        DataType::Struct(fields) => DataType::Struct(in_readings(fields, int96, leaves)),
+        DataType::List(item) => DataType::List(of_field(item, int96, leaves)),
+        DataType::LargeList(item) => DataType::LargeList(of_field(item, int96, leaves)),
+        DataType::ListView(item) => DataType::ListView(of_field(item, int96, leaves)),
+        DataType::LargeListView(item) => DataType::LargeListView(of_field(item, int96, leaves)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(of_field(item, int96, leaves), *length),
+        DataType::Map(entries, sorted) => DataType::Map(of_field(entries, int96, leaves), *sorted),
         leaf => match (leaves.next(), leaf) {
             (Some(Reading::Micros), DataType::Timestamp(_, zone)) => {
-                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+                DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().or(int96).cloned())
             }
             (Some(Reading::Text), DataType::Binary | DataType::LargeBinary | DataType::BinaryView) => DataType::Utf8,
             _ => leaf.clone(),

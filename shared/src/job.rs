@@ -296,6 +296,9 @@ pub enum Format {
     Parquet {
         /// Name of each top-level column in the chunks, in the order of the file.
         column_names: Vec<String>,
+        /// Whether its `INT96` timestamps are instants.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        int96_instants: bool,
     },
 }
 

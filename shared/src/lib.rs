@@ -34,7 +34,7 @@ mod undone;
 mod verdict;
 mod work_area;
 
-pub use arrow_metadata::{FooterError, arrow_metadata, arrow_metadata_of_bytes};
+pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
 pub use aws::{aws_settings, said};
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};

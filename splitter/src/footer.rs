@@ -32,8 +32,9 @@ pub(crate) fn is_parquet(head: &[u8]) -> bool {
     !is_text || memchr::memchr(0, rest).is_some()
 }
 
-/// Reads and decodes the footer. Blocks, so off the async threads only.
-pub(crate) fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, SplitError> {
+/// Reads and decodes the footer, and says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells.
+/// Blocks, so off the async threads only.
+pub(crate) fn read_footer(file: &RangedFile, pinned: Option<bool>) -> Result<(ArrowReaderMetadata, bool), SplitError> {
     let at = &file.source.uri;
     let bad = |reason: String, hint| SplitError::from(BadInput::whole(at, reason, hint));
     let cut = || bad(format!("this Parquet file of {} bytes does not end as one", file.len()), HINT);
@@ -53,12 +54,14 @@ pub(crate) fn read_footer(file: &RangedFile) -> Result<ArrowReaderMetadata, Spli
     let decoded = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(&footer)));
     let decoded = decoded.unwrap_or_else(|_| Err(ParquetError::General("the footer cannot be decoded".to_owned())));
     let metadata = decoded.map_err(|error| file.blame(&error))?;
-    shared::arrow_metadata(&Arc::new(metadata)).map_err(|error| match error {
+    let instants = pinned.unwrap_or_else(|| shared::int96_are_instants(&metadata));
+    let metadata = shared::arrow_metadata(&Arc::new(metadata), instants).map_err(|error| match error {
         FooterError::Column { column, reason, hint } => {
             BadInput { column: Some(column), ..BadInput::whole(at, reason, hint) }.into()
         }
         FooterError::Footer(error) => file.blame(&error),
-    })
+    })?;
+    Ok((metadata, instants))
 }
 
 /// Whether a footer, a struct of Thrift's compact protocol, has a field of this number. What is not such a struct has none.

@@ -136,21 +136,23 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
 }
 
 /// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table tells the types
-/// of columns that it did not have before: those of all columns, or of the last ones.
+/// of columns that it did not have before: those of all columns, or of the last ones. Earlier versions took no `INT96` timestamps
+/// for instants.
 fn sealed_as(job: Job, seal: Seal) -> Job {
     let columns = match &job.policy.format {
         Format::Csv(csv) => csv.columns.len(),
         Format::Ndjson(json) => json.columns.len(),
-        Format::Parquet { .. } => 0,
+        Format::Parquet { .. } => 1,
     };
     let told_less = (0..columns).map(|first| {
         let mut policy = job.policy.clone();
-        if let Format::Csv(CsvPolicy { columns, .. }) | Format::Ndjson(NdjsonPolicy { columns, .. }) =
-            &mut policy.format
-        {
-            for column in columns.iter_mut().skip(first).filter(|column| column.origin == TypeOrigin::Table) {
-                column.origin = TypeOrigin::Inferred;
+        match &mut policy.format {
+            Format::Csv(CsvPolicy { columns, .. }) | Format::Ndjson(NdjsonPolicy { columns, .. }) => {
+                for column in columns.iter_mut().skip(first).filter(|column| column.origin == TypeOrigin::Table) {
+                    column.origin = TypeOrigin::Inferred;
+                }
             }
+            Format::Parquet { int96_instants, .. } => *int96_instants = false,
         }
         job.clone().with_policy(policy)
     });
@@ -212,19 +214,19 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
         codec: settings.chunk_codec.clone(),
         bad_records: settings.bad_records,
         text: TextPolicy::default(),
-        format: Format::Parquet { column_names: Vec::new() },
+        format: Format::Parquet { column_names: Vec::new(), int96_instants: false },
     };
     let head = context.storage.get_range(&source.uri, &source.version, 0..HEAD_BYTES.min(source.size)).await;
     let head = head.map_err(SplitError::Source)?;
     if is_parquet(&head, settings.format) {
-        let parquet = ParquetSource::open(context, source).await?;
+        let parquet = ParquetSource::open(context, source, None).await?;
         for column in parquet.empty_groups() {
             tracing::warn!(source = %source.uri, column, "a group without fields has no values, and is left out");
         }
         let names = parquet.column_names();
         let names = column_names(names.iter().map(String::as_str), settings.column_names);
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
-        policy.format = Format::Parquet { column_names: names };
+        policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
         let (source, evidence) = (source.clone(), Vec::new());
         return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None });
     }

@@ -192,7 +192,7 @@ async fn text_bytes(context: &SplitContext, source: &SourceObject, policy: &Text
 }
 
 async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<Plan, SplitError> {
-    let parquet = ParquetSource::open(context, &examination.source).await?;
+    let parquet = ParquetSource::open(context, &examination.source, None).await?;
     let (rows, sizes, columns) = (parquet.rows(), parquet.row_group_bytes(), parquet.columns());
     let at = &examination.source.uri;
     let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
@@ -202,7 +202,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
         shown_rows.extend(shown(batch, ROWS).map_err(|error| SplitError::internal(at, error))?);
     }
     let names = match &examination.policy.format {
-        Format::Parquet { column_names } => column_names.clone(),
+        Format::Parquet { column_names, .. } => column_names.clone(),
         _ => Vec::new(),
     };
     let expected = Expected {

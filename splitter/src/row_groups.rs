@@ -14,7 +14,7 @@ use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::{SchemaDescriptor, Type};
-use shared::{Location, Policy, SourceObject};
+use shared::{INSTANTS_KEY, Location, Policy, SourceObject};
 use tokio::sync::mpsc;
 
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
@@ -39,6 +39,8 @@ type Sent = Result<Encoded, SplitError>;
 pub(crate) struct ParquetSource {
     file: RangedFile,
     metadata: ArrowReaderMetadata,
+    /// Whether its `INT96` timestamps are instants.
+    pub(crate) int96_instants: bool,
 }
 
 impl ParquetSource {
@@ -47,15 +49,19 @@ impl ParquetSource {
         renamed_arrow(self.metadata.schema(), column_names)
     }
 
-    /// Reads and checks the footer.
-    pub(crate) async fn open(context: &SplitContext, source: &SourceObject) -> Result<Self, SplitError> {
+    /// Reads and checks the footer; `int96_instants` as a job that has begun has it.
+    pub(crate) async fn open(
+        context: &SplitContext,
+        source: &SourceObject,
+        int96_instants: Option<bool>,
+    ) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
         let file = RangedFile::new(storage, source.clone(), progress);
         let reader = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader));
+        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader, int96_instants));
         let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
-        let metadata = loaded?;
-        let opened = Self { file, metadata };
+        let (metadata, int96_instants) = loaded?;
+        let opened = Self { file, metadata, int96_instants };
         opened.check_columns()?;
         opened.check_places()?;
         let limit = ExpansionLimit::new(&context.settings, source.size);
@@ -318,7 +324,8 @@ impl ParquetSource {
                 // Other keys may speak of columns by their old names (pandas does).
                 _ => None,
             };
-            pairs.iter().filter_map(kept).collect()
+            let instants = self.int96_instants.then(|| KeyValue::new(INSTANTS_KEY.to_owned(), "true".to_owned()));
+            pairs.iter().filter_map(kept).chain(instants).collect()
         });
         Ok(ChunkSchema { columns: Arc::new(SchemaDescriptor::new(Arc::new(root))), key_values })
     }

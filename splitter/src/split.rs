@@ -169,8 +169,8 @@ async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result
     let (row_groups, rows) = match &job.policy.format {
         Format::Csv(csv) => (text_row_groups(context, job, area, csv.into(), &checkpoint).await?, None),
         Format::Ndjson(json) => (text_row_groups(context, job, area, json.into(), &checkpoint).await?, None),
-        Format::Parquet { column_names } => {
-            let parquet = ParquetSource::open(context, &job.source).await?;
+        Format::Parquet { column_names, int96_instants } => {
+            let parquet = ParquetSource::open(context, &job.source, Some(*int96_instants)).await?;
             let rows = parquet.rows();
             let mut row_groups = parquet.send(checkpoint.block_start, &job.policy, column_names);
             let row_groups: EncodedStream<'_> = Box::pin(stream::poll_fn(move |task| row_groups.poll_recv(task)));

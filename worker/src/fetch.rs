@@ -98,7 +98,8 @@ impl ChunkFile {
         let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]);
         let metadata = metadata.map_err(|error| undecodable(error.into()))?;
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
-        let metadata = shared::arrow_metadata(&Arc::new(metadata)).map_err(undecodable)?;
+        let instants = shared::int96_are_instants(&metadata);
+        let metadata = shared::arrow_metadata(&Arc::new(metadata), instants).map_err(undecodable)?;
         Ok(Arc::new(Self {
             storage: Arc::clone(storage),
             at: at.clone(),

@@ -28,7 +28,7 @@ impl Done {
             codec: "snappy".to_owned(),
             bad_records: BadRecords::Quarantine,
             text: TextPolicy::default(),
-            format: Format::Parquet { column_names: vec![] },
+            format: Format::Parquet { column_names: vec![], int96_instants: false },
         };
         let load =
             LoadPolicy { sql: None, partition_by: vec![], commit: CommitMode::Chunk, on_replace: OnReplace::Append };

@@ -194,7 +194,7 @@ fn show(column: &ArrayRef, row: usize) -> String {
 pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &Load<'_>) -> Job {
     let source = SourceObject { uri: source.clone(), size: 1, version: ObjectVersion("1".to_owned()) };
     let format = if load.of_parquet {
-        Format::Parquet { column_names: vec![] }
+        Format::Parquet { column_names: vec![], int96_instants: false }
     } else {
         Format::Ndjson(NdjsonPolicy { data_start: 0, columns: vec![], null_words: vec![] })
     };

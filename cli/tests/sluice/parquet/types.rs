@@ -6,6 +6,7 @@ use arrow::array::AsArray;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
+use serde_json::json;
 
 use super::{ingest, ingested, python};
 use crate::support::{Place, read};
@@ -78,6 +79,90 @@ fn digits_beyond_microseconds_are_cut_towards_the_past_and_counted() {
     );
     let expected = serde_json::json!([[1_700_000_000_123_456_000_i64, -1000, 1000, null], [[0], [0, 0], [], null]]);
     assert_eq!(found, expected);
+}
+
+/// The types of a table's columns.
+const TIMES: &str = r"
+def kinds(table):
+    return {field['name']: field['type'] for field in json.loads(deltalake.DeltaTable(table).schema().to_json())['fields']}
+";
+
+#[test]
+fn int96_of_spark_are_instants() {
+    let place = Place::new();
+    std::fs::copy(crate::support::fixture("spark/int96.parquet"), place.path("spark.parquet")).unwrap();
+    python(
+        &place,
+        "columns = {'at': pa.array([], pa.timestamp('us')), 'id': pa.array([], pa.int32())}\n\
+         deltalake.write_deltalake('theirs', pa.table(columns))",
+    );
+    for table in ["new", "theirs"] {
+        ingested(&place, "spark.parquet", table);
+        let verified = place.run(&["status", "spark.parquet", "--table", table, "--verify"]);
+        assert_eq!(verified.status, 0, "{verified:?}");
+    }
+    let found = python(
+        &place,
+        &format!(
+            "{TIMES}\n\
+             new = [kinds('new'), readers.rows('new', ['id', 'at', 'wall'])]\n\
+             sources.report([new, [kinds('theirs')['at'], readers.rows('theirs', ['id', 'at'])]])"
+        ),
+    );
+    let wall = [
+        ["1", "2024-07-01 12:00:00.123456", "2024-07-01 08:00:00.123456"],
+        ["2", "9999-12-31 23:59:59.999999", "9999-12-31 18:59:59.999999"],
+        ["3", "1900-01-01 00:00:00", "1899-12-31 19:00:00"],
+    ];
+    let mut instants: Vec<_> = wall.iter().map(|[id, at, wall]| json!([id, format!("{at}+00:00"), wall])).collect();
+    instants.push(json!(["4", null, null]));
+    let mut walls: Vec<_> = wall.iter().map(|[id, at, _]| json!([id, at])).collect();
+    walls.push(json!(["4", null]));
+    let at = json!({"name": "at", "type": "timestamp", "nullable": true, "metadata": {}});
+    let kinds = json!({
+        "id": "integer",
+        "at": "timestamp",
+        "all": {"type": "array", "elementType": "timestamp", "containsNull": true},
+        "s": {"type": "struct", "fields": [at]},
+        "m": {"type": "map", "keyType": "string", "valueType": "timestamp", "valueContainsNull": true},
+        "wall": "timestamp_ntz",
+    });
+    assert_eq!(found, json!([[kinds, instants], ["timestamp_ntz", walls]]));
+}
+
+/// Copied, and cut since a row group is larger than a chunk.
+#[test]
+fn int96_are_instants_if_the_footer_has_the_word_of_spark() {
+    let place = Place::new();
+    python(
+        &place,
+        r"
+at = pa.array([n * 7_919_000_003 for n in range(100_000)], pa.timestamp('us'))
+def write(name, metadata):
+    how = {'use_deprecated_int96_timestamps': True, 'store_schema': False, 'use_dictionary': False, 'compression': 'none'}
+    with pq.ParquetWriter(f'{name}.parquet', pa.schema([('at', at.type)]), **how) as file:
+        file.write_table(pa.table({'at': at}))
+        file.add_key_value_metadata(metadata)
+write('spark', {'org.apache.spark.version': '3.5.0'})
+write('others', {'writer': 'x'})
+",
+    );
+    for (file, size) in [("spark", "100"), ("spark", "1"), ("others", "100"), ("others", "1")] {
+        let (source, table) = (format!("{file}.parquet"), format!("{file}_{size}"));
+        let ran = place.run(&["ingest", &source, "--table", &table, "--chunk-size-mb", size]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+    }
+    let found = python(
+        &place,
+        &format!(
+            "{TIMES}\n\
+             tables = ('spark_100', 'spark_1', 'others_100', 'others_1')\n\
+             source = pq.read_table('spark.parquet', coerce_int96_timestamp_unit='us')['at'].cast(pa.int64()).to_pylist()\n\
+             of = lambda name: sorted(deltalake.DeltaTable(name).to_pyarrow_table()['at'].cast(pa.int64()).to_pylist())\n\
+             sources.report([[kinds(name)['at'] for name in tables], all(of(name) == source for name in tables)])"
+        ),
+    );
+    assert_eq!(found, json!([["timestamp", "timestamp", "timestamp_ntz", "timestamp_ntz"], true]));
 }
 
 #[test]
