@@ -239,7 +239,7 @@ fn evidence(evidence: &Evidence, column_type: ColumnType) -> EvidenceDocument {
     }
 }
 
-fn parquet_column((name, column_type): (String, String)) -> ColumnDocument {
-    let source_name = name.clone();
+fn parquet_column(column: splitter::ParquetColumn) -> ColumnDocument {
+    let splitter::ParquetColumn { source_name, name, data_type: column_type } = column;
     ColumnDocument { name, source_name, column_type, date_format: None, origin: None, evidence: None }
 }

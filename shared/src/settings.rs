@@ -46,7 +46,7 @@ variables! {
     "FORMAT" = "auto": "what sources are: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto`, what their content says";
     "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
     "SCHEMA" = "": "types of columns, as `id:int64,price:decimal(12,2),day:date(DD.MM.YYYY)`: `boolean`, `int64`, `float64`, `decimal(P,S)`, `date`, `timestamp`, `timestamp_utc`, `text`; the types of other columns are those of the table, or found";
-    "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and characters that Delta refuses become `_`";
+    "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and points and characters that Delta refuses become `_`; a column that the table has keeps its name";
     "COMPRESSION" = "auto": "what sources are compressed with: `auto` (found by their first bytes), `none`, `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `snappy` or `zip`";
     "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
     "MAX_EXPANDED_MB" = "": "most MiB that a compressed source may expand to; none for no limit";

@@ -305,9 +305,9 @@ impl Keys {
         }
     }
 
-    /// A column for each key, of which no type is known yet.
-    pub(crate) fn columns(&self, style: ColumnNames) -> Vec<Column> {
-        let names = column_names(self.names.iter().map(String::as_str), style);
+    /// A column for each key, of which no type is known yet; `table` has the names of the table's columns.
+    pub(crate) fn columns(&self, style: ColumnNames, table: &[String]) -> Vec<Column> {
+        let names = column_names(&self.names, style, table);
         self.names.iter().cloned().zip(names).map(|(key, name)| Column::of_text(key, name)).collect()
     }
 

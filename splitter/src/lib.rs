@@ -61,7 +61,7 @@ pub use handler::{ContextError, HandlerContext, HandlerError, handle, handle_mes
 pub use header::Layout;
 pub use infer::Evidence;
 pub use open::{Examination, Gate, examine};
-pub use plan::{Expected, Plan, plan};
+pub use plan::{Expected, ParquetColumn, Plan, plan};
 pub use rejected::{RejectedRecord, rejected};
 pub use replay::{Changes, LeftOut, Replay, Tried};
 pub use split::{Known, SplitContext, SplitOutcome, split, split_opened};

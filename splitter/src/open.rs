@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CommitMode, CsvPolicy, Drops, Format, FormatChoice, Infer, Job, JobId, LoadPolicy, Location,
-    NdjsonPolicy, OnReplace, Policy, PutMode, Seal, Settings, SourceObject, StorageError, TextPolicy, ToldColumn,
-    TypeOrigin, WorkArea, put_json, try_get_json,
+    NdjsonPolicy, OnReplace, Policy, PutMode, Seal, Settings, SourceObject, StorageError, TextPolicy, TypeOrigin,
+    WorkArea, put_json, try_get_json,
 };
 
 use crate::content::same_as_before;
@@ -24,6 +24,7 @@ use crate::records::behind_first_line_end;
 use crate::row_groups::ParquetSource;
 use crate::sample::{self, HEAD_BYTES, Sample};
 use crate::split::{SplitContext, blocks};
+use crate::table_schema::TableColumns;
 use crate::text::Start;
 use crate::{decode, footer, header, json, schema, table_schema, value};
 
@@ -224,7 +225,8 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
             tracing::warn!(source = %source.uri, column, "a group without fields has no values, and is left out");
         }
         let names = parquet.column_names();
-        let names = column_names(names.iter().map(String::as_str), settings.column_names);
+        let table = table_columns(context).await?;
+        let names = column_names(&names, settings.column_names, &table.names);
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
         policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
         let (source, evidence) = (source.clone(), Vec::new());
@@ -277,7 +279,8 @@ async fn csv(
 ) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
-    let names = column_names(header.names.iter().map(String::as_str), settings.column_names);
+    let table = table_columns(context).await?;
+    let names = column_names(&header.names, settings.column_names, &table.names);
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         dialect: header.dialect,
@@ -303,7 +306,7 @@ async fn csv(
     };
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
-    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table_columns(context).await?)?;
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.told)?;
     Ok((csv, evidence, header.layout))
 }
 
@@ -331,12 +334,13 @@ async fn ndjson(
         }
     };
     // A key that was declared may come late, or never.
-    let seen = keys.columns(settings.column_names);
+    let table = table_columns(context).await?;
+    let seen = keys.columns(settings.column_names, &table.names);
     for declared in settings.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))
     {
         keys.declare(&declared.name);
     }
-    json.columns = keys.columns(settings.column_names);
+    json.columns = keys.columns(settings.column_names, &table.names);
     let mut evidence = keys.into_evidence();
     if settings.infer == Infer::None {
         evidence.fill(Evidence::of_text());
@@ -345,7 +349,7 @@ async fn ndjson(
         let hint = "each line must be a JSON object; name the keys in SCHEMA if they come late in the file";
         return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
     }
-    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table_columns(context).await?)?;
+    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table.told)?;
     Ok((json, evidence))
 }
 
@@ -358,10 +362,10 @@ fn infer(settings: &Settings) -> Infer {
 }
 
 /// The columns of the target table. With SQL in between, a column of the table need not be the source's of that name.
-async fn table_columns(context: &SplitContext) -> Result<Vec<ToldColumn>, SplitError> {
+async fn table_columns(context: &SplitContext) -> Result<TableColumns, SplitError> {
     match &context.table {
         Some(table) if context.settings.sql.is_none() => table_schema::columns(&context.storage, table).await,
-        _ => Ok(Vec::new()),
+        _ => Ok(TableColumns::default()),
     }
 }
 

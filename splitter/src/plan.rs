@@ -37,8 +37,8 @@ pub struct Plan {
     pub examination: Examination,
     /// Of a Parquet source, its row groups.
     pub row_groups: Option<u64>,
-    /// Of a Parquet source, name in the chunks and type of each column.
-    pub parquet_columns: Vec<(String, String)>,
+    /// The columns of a Parquet source.
+    pub parquet_columns: Vec<ParquetColumn>,
     /// The first ten rows at most, as text; none for null.
     pub rows: Vec<Vec<Option<String>>>,
     /// Records at the start of the source that were decoded.
@@ -49,6 +49,17 @@ pub struct Plan {
     pub first_rejected: Option<String>,
     /// What would be made of it.
     pub expected: Expected,
+}
+
+/// A top-level column of a Parquet source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParquetColumn {
+    /// Its name in the source.
+    pub source_name: String,
+    /// Its name in the chunks.
+    pub name: String,
+    /// Its type, as Arrow calls it.
+    pub data_type: String,
 }
 
 /// What a source would become.
@@ -193,7 +204,8 @@ async fn text_bytes(context: &SplitContext, source: &SourceObject, policy: &Text
 
 async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<Plan, SplitError> {
     let parquet = ParquetSource::open(context, &examination.source, None).await?;
-    let (rows, sizes, columns) = (parquet.rows(), parquet.row_group_bytes(), parquet.columns());
+    let (rows, sizes) = (parquet.rows(), parquet.row_group_bytes());
+    let columns = parquet.column_names().into_iter().zip(parquet.columns());
     let at = &examination.source.uri;
     let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
     let first = first.map_err(|error| gave_up(at, error))??;
@@ -205,6 +217,8 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
         Format::Parquet { column_names, .. } => column_names.clone(),
         _ => Vec::new(),
     };
+    let column = |((source_name, data_type), name)| ParquetColumn { source_name, name, data_type };
+    let parquet_columns = columns.zip(names).map(column).collect();
     let expected = Expected {
         is_estimate: true,
         chunks: chunks_of(&sizes, examination.policy.chunk_bytes),
@@ -214,7 +228,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
     Ok(Plan {
         examination,
         row_groups: Some(u64::try_from(sizes.len()).unwrap_or(u64::MAX)),
-        parquet_columns: names.into_iter().zip(columns).collect(),
+        parquet_columns,
         rows: shown_rows,
         records: 0,
         rejected: 0,

@@ -20,6 +20,7 @@ use crate::decode::decode;
 use crate::error::SplitError;
 use crate::record_format::RecordFormat;
 use crate::split::{SplitContext, framed};
+use crate::table_schema::{self, TableColumns};
 use crate::text::Start;
 pub(crate) use text::pieces;
 use text::{Judgement, Sieve, records, text_bytes};
@@ -95,11 +96,15 @@ impl Replay {
         manifest: &Manifest,
         changes: &Changes,
     ) -> Result<Self, SplitError> {
-        let policy = policy::changed(&area.quarantine(), &of.policy, changes)?;
         let sql = match &changes.sql {
             Some(sql) => Some(sql.clone()).filter(|sql| !sql.is_empty()),
             None => of.load.sql.clone(),
         };
+        let table = match &of.table {
+            Some(table) if sql.is_none() && !changes.schema.is_empty() => table_schema::columns(storage, table).await?,
+            _ => TableColumns::default(),
+        };
+        let policy = policy::changed(&area.quarantine(), &of.policy, changes, &table.names)?;
         // One commit has all of a replay, and takes the place of what an earlier one, in another way, may yet bring in.
         let (commit, on_replace) = (CommitMode::File, OnReplace::Replace);
         let load = LoadPolicy { sql, commit, on_replace, ..of.load.clone() };

@@ -63,18 +63,28 @@ struct TableField {
     data_type: serde_json::Value,
 }
 
-/// The columns of a table that have a type which text can be read as; empty when there is no table yet.
+/// The columns of a table; none when there is no table yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableColumns {
+    /// Names of all.
+    pub(crate) names: Vec<String>,
+    /// Those that have a type which text can be read as.
+    pub(crate) told: Vec<ToldColumn>,
+}
+
+/// The columns of a table.
 ///
 /// Commits and checkpoints are searched from the newest on, until one has the schema.
-pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Result<Vec<ToldColumn>, SplitError> {
+pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Result<TableColumns, SplitError> {
     let newest = newest_schema(storage, &table.join("_delta_log")).await.map_err(SplitError::Table)?;
-    let Some((at, schema)) = newest else { return Ok(Vec::new()) };
+    let Some((at, schema)) = newest else { return Ok(TableColumns::default()) };
     let schema: TableSchema = serde_json::from_str(&schema).map_err(|error| SplitError::Table(malformed(at, error)))?;
-    let told = |field: TableField| {
+    let told = |field: &TableField| {
         let column_type = column_type(field.data_type.as_str()?)?;
-        Some(ToldColumn { name: field.name, column_type, date_format: None })
+        Some(ToldColumn { name: field.name.clone(), column_type, date_format: None })
     };
-    Ok(schema.fields.into_iter().filter_map(told).collect())
+    let told = schema.fields.iter().filter_map(told).collect();
+    Ok(TableColumns { told, names: schema.fields.into_iter().map(|field| field.name).collect() })
 }
 
 /// The newest schema of a log, and the file that has it; none when there is no log.
@@ -273,7 +283,7 @@ mod tests {
         }
         let storage: Arc<dyn Storage> = Arc::new(storage);
         let columns = columns(&storage, &table).await.map_err(|error| shared::error_chain(&error))?;
-        Ok(columns.iter().map(|told| format!("{}:{}", told.name, told.column_type)).collect::<Vec<_>>().join(" "))
+        Ok(columns.told.iter().map(|told| format!("{}:{}", told.name, told.column_type)).collect::<Vec<_>>().join(" "))
     }
 
     #[tokio::test]

@@ -93,8 +93,10 @@ fn column(column: &ColumnDocument, width: usize) -> Vec<String> {
     let values = column.evidence.as_ref().map_or_else(String::new, |EvidenceDocument { values, nulls, .. }| {
         format!(" ({}, {})", counted(*values, "value"), counted(*nulls, "null"))
     });
-    let name = &column.name;
-    let mut lines = vec![format!("  {name:<width$}  {}{format}{origin}{values}", column.column_type)];
+    let (name, source_name) = (&column.name, column.source_name.trim());
+    let is_same = source_name.is_empty() || source_name.to_lowercase() == name.to_lowercase();
+    let of_source = if is_same { String::new() } else { format!(", '{}' in the source", shortened(source_name)) };
+    let mut lines = vec![format!("  {name:<width$}  {}{format}{origin}{of_source}{values}", column.column_type)];
     let Some(evidence) = &column.evidence else { return lines };
     if column.origin == Some(TypeOrigin::Inferred) {
         lines.extend(against(evidence).into_iter().map(|line| format!("  {:<width$}    {line}", "")));

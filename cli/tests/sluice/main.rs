@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod checkpoints;
+mod columns;
 mod commands;
 mod deployed;
 mod dlq;

@@ -12,11 +12,16 @@ use crate::names::column_names;
 use crate::schema::{names, unknown};
 use crate::value::NULL_WORDS;
 
-/// The policy of a replay of records that were rejected by `policy` and lie at `at`.
-pub(super) fn changed(at: &Location, policy: &Policy, changes: &Changes) -> Result<Policy, SplitError> {
+/// The policy of a replay of records that were rejected by `policy` and lie at `at`; `table` has the names of the table's columns.
+pub(super) fn changed(
+    at: &Location,
+    policy: &Policy,
+    changes: &Changes,
+    table: &[String],
+) -> Result<Policy, SplitError> {
     let format = match &policy.format {
         Format::Csv(csv) => Format::Csv(changed_csv(at, csv, changes)?),
-        Format::Ndjson(json) => Format::Ndjson(changed_ndjson(json, changes)),
+        Format::Ndjson(json) => Format::Ndjson(changed_ndjson(json, changes, table)),
         Format::Parquet { .. } => policy.format.clone(),
     };
     Ok(Policy {
@@ -63,13 +68,15 @@ fn changed_dialect(at: &Location, dialect: &Dialect, changes: &Changes) -> Resul
 }
 
 /// Keys that were no columns become columns once they are declared.
-fn changed_ndjson(json: &NdjsonPolicy, changes: &Changes) -> NdjsonPolicy {
+fn changed_ndjson(json: &NdjsonPolicy, changes: &Changes, table: &[String]) -> NdjsonPolicy {
     let mut columns = json.columns.clone();
     for declared in &changes.schema {
         if !columns.iter().any(|column| names(declared, column)) {
-            let all = columns.iter().map(|column| column.name.as_str()).chain([declared.name.as_str()]);
-            // Kept as it is declared, but for what Delta refuses; the others are legal and unique already.
-            let name = column_names(all, ColumnNames::Keep).pop().unwrap_or_default();
+            let taken: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+            let all: Vec<&str> = taken.iter().map(String::as_str).chain([declared.name.as_str()]).collect();
+            // As the table has it, or kept as it is declared, but for what Delta refuses; the others have their names already.
+            let name =
+                column_names(&all, ColumnNames::Keep, &[taken.as_slice(), table].concat()).pop().unwrap_or_default();
             columns.push(Column::of_text(declared.name.clone(), name));
         }
     }
@@ -112,9 +119,10 @@ mod tests {
             (&["id:text"], "id text Declared false"),
             (&["late:date(DD.MM.YYYY)"], "id text Inferred true, late date Declared true"),
             (&["ID:int64", "a b:text"], "id text Inferred true, ID_2 int64 Declared true, a_b text Declared false"),
+            (&["Order ID:int64"], "id text Inferred true, Order ID int64 Declared true"),
         ] {
             let schema = schema.iter().map(|column| column.parse().unwrap()).collect();
-            let changed = changed_ndjson(&json, &Changes { schema, ..Changes::default() });
+            let changed = changed_ndjson(&json, &Changes { schema, ..Changes::default() }, &["Order ID".to_owned()]);
             let show = |column: &Column| {
                 format!("{} {} {:?} {}", column.name, column.column_type, column.origin, column.null_words)
             };
