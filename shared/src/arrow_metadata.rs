@@ -37,6 +37,17 @@ const OF_SPARK: [&str; 2] = ["org.apache.spark.version", "org.apache.spark.sql.p
 /// What stands in the footers of chunks whose `INT96` timestamps are instants, as those of their source are.
 pub const INSTANTS_KEY: &str = "sluice.int96.instants";
 
+impl FooterError {
+    /// That a column is an `INTERVAL`.
+    pub fn interval(column: String) -> Self {
+        Self::Column {
+            column,
+            reason: "is an INTERVAL of months, days and milliseconds, which tables have no type for".to_owned(),
+            hint: "have it written as text, or its parts as numbers in columns of their own",
+        }
+    }
+}
+
 /// What may help where a column has a type of which there is no right reading.
 const OTHER_TYPE: &str = "have the column written in another type, text for instance";
 
@@ -148,11 +159,7 @@ fn refuse_intervals(parquet: &ParquetMetaData, metadata: &ArrowReaderMetadata) -
         let field = top.and_then(|top| metadata.schema().fields().find(top));
         let is_interval = column.converted_type() == ConvertedType::INTERVAL;
         if is_interval && field.is_some_and(|(_, field)| has_intervals(field.data_type())) {
-            return Err(FooterError::Column {
-                column: column.path().string(),
-                reason: "is an INTERVAL of months, days and milliseconds, which tables have no type for".to_owned(),
-                hint: "have it written as text, or its parts as numbers in columns of their own",
-            });
+            return Err(FooterError::interval(column.path().string()));
         }
     }
     Ok(())

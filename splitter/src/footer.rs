@@ -3,11 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow::datatypes::DECIMAL256_MAX_PRECISION;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
-use shared::FooterError;
+use shared::{FooterError, Location};
 
 use crate::error::{BadInput, SplitError};
 use crate::ranged_file::{HINT, RangedFile};
@@ -21,15 +23,19 @@ const TAIL: usize = 8;
 /// What may help where a file is encrypted.
 const DECRYPT: &str = "have it written without encryption; Sluice has no keys";
 
+/// What may help where a footer is not as the library has it: some old writers departed from the format.
+const STRANGE: &str =
+    "the footer is damaged, or departs from the format; have it written again, by another program if need be";
+
 /// The field of a footer that says how columns are encrypted, where the footer itself is not.
 const ALGORITHM: i16 = 8;
 
 /// Whether a source that begins like this is Parquet. A header of a CSV may begin with these letters too, but is followed by
-/// text.
+/// text, and ends.
 pub(crate) fn is_parquet(head: &[u8]) -> bool {
     let Some(rest) = head.strip_prefix(b"PAR1").or_else(|| head.strip_prefix(ENCRYPTED)) else { return false };
     let is_text = rest.first().is_some_and(|next| *next >= b' ' || matches!(next, b'\t' | b'\r' | b'\n'));
-    !is_text || memchr::memchr(0, rest).is_some()
+    !is_text || memchr::memchr(0, rest).is_some() || memchr::memchr2(b'\n', b'\r', rest).is_none()
 }
 
 /// Reads and decodes the footer, and says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells.
@@ -53,7 +59,7 @@ pub(crate) fn read_footer(file: &RangedFile, pinned: Option<bool>) -> Result<(Ar
     }
     let decoded = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(&footer)));
     let decoded = decoded.unwrap_or_else(|_| Err(ParquetError::General("the footer cannot be decoded".to_owned())));
-    let metadata = decoded.map_err(|error| file.blame(&error))?;
+    let metadata = decoded.map_err(|error| undecoded(at, &error))?;
     let instants = pinned.unwrap_or_else(|| shared::int96_are_instants(&metadata));
     let metadata = shared::arrow_metadata(&Arc::new(metadata), instants).map_err(|error| match error {
         FooterError::Column { column, reason, hint } => {
@@ -62,6 +68,34 @@ pub(crate) fn read_footer(file: &RangedFile, pinned: Option<bool>) -> Result<(Ar
         FooterError::Footer(error) => file.blame(&error),
     })?;
     Ok((metadata, instants))
+}
+
+/// The error of a footer that is all there, and that the Parquet library does not take.
+fn undecoded(at: &Location, error: &ParquetError) -> SplitError {
+    let said = error.to_string();
+    // parquet-java gives intervals the logical type of columns that are always null.
+    let interval = said.split_once("converted type INTERVAL for field '").and_then(|(_, name)| name.strip_suffix('\''));
+    let bad = match interval.map(|name| FooterError::interval(name.to_owned())) {
+        Some(FooterError::Column { column, reason, hint }) => {
+            BadInput { column: Some(column), ..BadInput::whole(at, reason, hint) }
+        }
+        _ => BadInput::whole(at, said, STRANGE),
+    };
+    bad.into()
+}
+
+/// The first column whose values the Parquet library cannot decode, as the footer tells, and why.
+pub(crate) fn unread_column(parquet: &ParquetMetaData) -> Option<(String, String)> {
+    let digits = parquet.file_metadata().schema_descr().columns().iter().find_map(|column| {
+        let is_wide = column.type_precision() > i32::from(DECIMAL256_MAX_PRECISION);
+        let reason = || {
+            format!("is a DECIMAL of {} digits, and {DECIMAL256_MAX_PRECISION} can be read", column.type_precision())
+        };
+        is_wide.then(|| (column.path().string(), reason()))
+    });
+    let mut chunks = parquet.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let lzo = chunks.find(|chunk| chunk.compression() == Compression::LZO);
+    digits.or_else(|| Some((lzo?.column_path().string(), "is compressed with LZO, which cannot be read".to_owned())))
 }
 
 /// Whether a footer, a struct of Thrift's compact protocol, has a field of this number. What is not such a struct has none.
@@ -187,9 +221,12 @@ mod tests {
             (b"PARE", true),
             (b"PAR1\x15\x04\x15\x10", true),
             (b"PAR1abc\0", true),
+            (b"PAR1PAR1", true),
+            (b"PAR1\xad\xad\xad\xadPAR1", true),
+            (b"PAR1abc", true),
             (b"PAR1,x\n1,2\n", false),
             (b"PAR1\n1\n", false),
-            (b"PARENT,x\n", false),
+            (b"PARENT,x\r", false),
             (b"x", false),
         ] {
             assert_eq!(is_parquet(head), expected, "{head:?}");

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
 use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
 use crate::error::{BadInput, SplitError};
-use crate::footer::read_footer;
+use crate::footer::{read_footer, unread_column};
 use crate::ranged_file::{HINT, RangedFile, gave_up};
 use crate::split::{Encoded, SplitContext};
 use crate::text::ExpansionLimit;
@@ -30,6 +30,9 @@ const PIECE_BYTES: i64 = 16 << 20;
 
 /// Most rows of such a piece: how large rows are once decoded, the footer does not tell.
 const MOST_ROWS: usize = 64 << 10;
+
+/// What may help where a column cannot be decoded, though the file is whole.
+const REWRITE: &str = "have the file written again, the column in another type or with another codec";
 
 /// What comes of a row group, or why none comes.
 type Sent = Result<Encoded, SplitError>;
@@ -134,6 +137,9 @@ impl ParquetSource {
     /// values, and Arrow leaves them out.
     fn check_columns(&self) -> Result<(), SplitError> {
         let at = &self.file.source.uri;
+        if let Some((column, reason)) = unread_column(self.parquet()) {
+            return Err(BadInput { column: Some(column), ..BadInput::whole(at, reason, REWRITE) }.into());
+        }
         let root = self.parquet().file_metadata().schema();
         let described = root.get_fields().iter().filter(|field| has_values(field)).map(|field| field.name());
         if !described.eq(self.metadata.schema().fields().iter().map(|field| field.name().as_str())) {

@@ -209,10 +209,15 @@ impl ChunkFile {
             read += rows;
             next = bytes;
         }
-        if read != self.rows {
-            return Err(self.damaged(format!("{read} rows of {} could be read", self.rows)));
+        check.finish().await?;
+        match &self.foreign {
+            _ if read == self.rows => Ok(()),
+            None => Err(self.damaged(format!("{read} rows of {} could be read", self.rows))),
+            Some(at) => {
+                let reason = format!("there are {read} rows, and the footer says {}", self.rows);
+                Err(LoadError::BadPages { at: at.clone(), place: format!("row groups of {}", self.at), reason })
+            }
         }
-        check.finish().await
     }
 
     /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.

@@ -78,3 +78,24 @@ fn pages_that_are_damaged_and_types_that_nobody_reads() {
     assert!(said.contains("hint: have it written as text"), "{said}");
     assert!(!place.path("t/_delta_log").exists());
 }
+
+#[test]
+fn footers_that_tell_of_other_rows_or_of_codecs_that_nobody_reads() {
+    let place = Place::new();
+    python(
+        &place,
+        r"
+for name in ('rows', 'lzo'):
+    pq.write_table(pa.table({'id': [1, 2, 3], 't': ['a', 'b', 'c']}), f'{name}.parquet', compression='none')
+def rows(footer): footer.num_rows = footer.row_groups[0].num_rows = 7
+def lzo(footer): footer.row_groups[0].columns[1].meta_data.codec = 3
+sources.change_footer('rows.parquet', rows)
+sources.change_footer('lzo.parquet', lzo)
+",
+    );
+    let said = refused(&place, "rows.parquet", "t");
+    assert!(said.contains("/rows.parquet, ") && said.contains("hint: the file is damaged, or written in"), "{said}");
+    let said = refused(&place, "lzo.parquet", "t");
+    assert!(said.contains("/lzo.parquet, column 't': is compressed with LZO, which cannot be read\nhint: "), "{said}");
+    assert!(!place.path("t/_delta_log").exists());
+}
