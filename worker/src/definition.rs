@@ -29,6 +29,9 @@ const WITHOUT_ZONE: TableFeature = TableFeature::TimestampWithoutTimezone;
 const LISTING_READER: i32 = 3;
 const LISTING_WRITER: i32 = 7;
 
+/// Most lists, maps and structs within each other in a column.
+const MOST_LEVELS: usize = 56;
+
 /// The first entry of the log of a new table.
 pub(crate) async fn first_entry(plan: &Plan) -> Result<Bytes, Refusal> {
     let refused = |error: DeltaTableError| refused(&error);
@@ -174,8 +177,31 @@ async fn open(mut draft: DeltaTable, entry: Bytes) -> Result<(), DeltaTableError
     log.write_commit_entry(0, CommitOrBytes::LogBytes(entry), uuid::Uuid::new_v4()).await?;
     draft.load().await?;
     let state = draft.snapshot()?;
+    check_levels(state)?;
     PROTOCOL.can_write_to(state)?;
     Plan::of(state).map(|_| ())
+}
+
+/// Arrow hands schemas on with 64 levels at most, and readers add some of their own.
+fn check_levels(state: &DeltaTableState) -> Result<(), DeltaTableError> {
+    let deepest = state.schema().fields().map(|field| levels(field.data_type())).max().unwrap_or(0);
+    if deepest > MOST_LEVELS {
+        return Err(DeltaTableError::generic(format!(
+            "{deepest} levels of lists, maps and structs, and {MOST_LEVELS} can be read"
+        )));
+    }
+    Ok(())
+}
+
+fn levels(data_type: &DataType) -> usize {
+    let below = match data_type {
+        DataType::Primitive(_) | DataType::Variant(_) => return 0,
+        DataType::Array(array) => levels(array.element_type()),
+        // A map is a list of pairs.
+        DataType::Map(map) => 1 + levels(map.key_type()).max(levels(map.value_type())),
+        DataType::Struct(fields) => fields.fields().map(|field| levels(field.data_type())).max().unwrap_or(0),
+    };
+    below + 1
 }
 
 /// The refusal of columns that could not be read back, with the name of the first that cannot be by itself.

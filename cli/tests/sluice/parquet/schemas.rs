@@ -3,7 +3,7 @@
 use super::{ingested, python, refused, versions};
 use crate::support::Place;
 
-/// Sources with timestamps without time zone at any place, those of Spark's default output among them, and one too deep.
+/// Sources with timestamps without time zone at any place, those of Spark's default output among them, and two too deep.
 const SOURCES: &str = r"
 T = datetime.datetime(2024, 1, 1)
 ntz = pa.timestamp('us')
@@ -18,6 +18,10 @@ kind, value = pa.int32(), 1
 for level in range(60):
     kind, value = pa.struct([('f', kind)]), {'f': value}
 write('deep', kind, value)
+kind, value = pa.int32(), 1
+for level in range(60):
+    kind, value = pa.list_(kind), [value]
+write('lists', kind, value, store_schema=False)
 deltalake.write_deltalake('others', pa.table({'id': [1]}))
 deltalake.write_deltalake('listing', pa.table({'id': [1], 't': pa.array([T], ntz)}))
 pq.write_table(pa.table({'id': [1]}), 'first.parquet')
@@ -61,9 +65,11 @@ fn what_no_reader_could_open_is_refused_at_once() {
     ingested(&place, "first.parquet", "own");
     for table in ["new", "own", "others"] {
         let before = versions(&place.path(table));
-        let said = refused(&place, "deep.parquet", table);
-        assert!(said.contains("column 'm': no reader could open the table with it"), "{said}");
-        assert!(said.lines().count() == 2, "{said}");
+        for file in ["deep.parquet", "lists.parquet"] {
+            let said = refused(&place, file, table);
+            assert!(said.contains("column 'm': no reader could open the table with it"), "{said}");
+            assert!(said.lines().count() == 2, "{said}");
+        }
         assert_eq!(versions(&place.path(table)), before);
         let planned = place.run(&["plan", "deep.parquet", "--table", table]);
         assert_eq!(planned.status, 3, "{planned:?}");
