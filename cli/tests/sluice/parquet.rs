@@ -1,10 +1,12 @@
 //! Parquet sources of other writers: each value as its writer reads it, or refused by name.
 
 mod fuzz;
+mod kinds;
 mod messages;
 mod nested;
 mod partitions;
 mod schemas;
+mod suites;
 mod types;
 
 use std::path::Path;
