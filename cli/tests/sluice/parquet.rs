@@ -7,6 +7,7 @@ mod nested;
 mod partitions;
 mod schemas;
 mod suites;
+mod tables;
 mod types;
 
 use std::path::Path;
