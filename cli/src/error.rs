@@ -181,8 +181,9 @@ impl CliError {
             | Self::TakenOut { .. }
             | Self::Restored { .. }
             | Self::PartLeft { .. }
-            | Self::Undo(LoadError::Unknown { .. })
-            | Self::Maintain(LoadError::NoSuchTable { .. }) => 3,
+            | Self::Undo(LoadError::Unknown { .. } | LoadError::Unsupported { .. })
+            | Self::Table(LoadError::Unsupported { .. })
+            | Self::Maintain(LoadError::Unsupported { .. } | LoadError::NoSuchTable { .. }) => 3,
             _ => 1,
         }
     }

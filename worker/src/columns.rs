@@ -5,8 +5,9 @@ use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use crate::LoadContext;
+use crate::checks::Checks;
 use crate::definition;
-use crate::error::LoadError;
+use crate::error::{LoadError, UNSUPPORTED_HINT};
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::{Plan, Sources};
@@ -17,6 +18,7 @@ use crate::table::Table;
 /// A plan with a place for every column of some rows, of which a table can be made that others can open.
 pub(crate) async fn accommodate(table: &Table, plan: &Plan, rows: &Schema) -> Result<(Plan, Sources), Refusal> {
     let (plan, sources) = plan.accommodate(rows)?;
+    Checks::of(&plan)?;
     definition::check(table.state(), &plan).await?;
     Ok((plan, sources))
 }
@@ -35,14 +37,20 @@ pub async fn check_columns(
         Some(Err(_)) => return Ok(None),
         None => columns.clone(),
     };
-    let head = open(context, table).await?;
+    let head = match open(context, table).await {
+        Err(LoadError::Unsupported { reason, .. }) => {
+            return Ok(Some(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
+        }
+        head => head?,
+    };
     let state = head.as_ref().and_then(Head::state);
     let plan = plan_of(table, state, partition_by)?;
-    let checked = match plan.accommodate(&columns) {
-        Ok((plan, _)) => definition::check(state, &plan).await,
-        Err(refusal) => Err(refusal),
+    let checked = async {
+        let (plan, _) = plan.accommodate(&columns)?;
+        Checks::of(&plan)?;
+        definition::check(state, &plan).await
     };
-    Ok(checked.err())
+    Ok(checked.await.err())
 }
 
 /// Why SQL cannot be run on chunks with these columns, or its columns have names that the table can have no columns of; none when it

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
 
-use deltalake::kernel::transaction::{CommitData, CommitProperties};
+use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::DeltaOperation;
 use serde::{Deserialize, Serialize};
@@ -42,12 +42,6 @@ pub(crate) fn commit_data(
     let metadata = metadata.into_iter().chain([("sluice".to_owned(), about)]).collect();
     let actions = iter::once(Action::CommitInfo(info)).chain(actions).collect();
     CommitData::new(actions, operation, metadata, transactions)
-}
-
-/// What a commit that the library makes says.
-pub(crate) fn commit_properties(text: &str) -> CommitProperties {
-    let about = json!({ "text": text, "version": env!("CARGO_PKG_VERSION") });
-    CommitProperties::default().with_metadata([("sluice".to_owned(), about)])
 }
 
 /// What an append says: how many chunks of which job and source it has.

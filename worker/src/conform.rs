@@ -14,6 +14,7 @@ use deltalake::kernel::DataType as DeltaType;
 use shared::BadRecords;
 
 use self::carry::{Carried, carry, present};
+use crate::checks::{Checks, Violations};
 use crate::error::LoadError;
 use crate::partition::{self, Misplaced, Placed};
 use crate::plan::{Plan, Sources};
@@ -39,6 +40,8 @@ pub(crate) struct Conform<'a> {
     pub(crate) chunk: &'a RoutedChunk,
     pub(crate) plan: &'a Plan,
     pub(crate) sources: &'a Sources,
+    /// What the table wants of each row.
+    pub(crate) checks: &'a Checks,
     /// Rows that came in so far.
     pub(crate) rows: u64,
     /// Values of rows that were taken that lost digits for which the table has no place.
@@ -47,13 +50,17 @@ pub(crate) struct Conform<'a> {
     pub(crate) emptied: u64,
 }
 
-/// What a value of one column is that cannot be taken.
+/// Why a row is not taken: what the value of one column is, or the constraint, of those that were violated, that it is against.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Misfit,
     Misplaced(Misplaced),
     Null,
+    Violation(usize),
 }
+
+/// The first fault of each row, with the place of its column.
+type Faults = Vec<Option<(usize, Fault)>>;
 
 impl Conform<'_> {
     /// The rows that fit, with exactly the columns of the plan, and the rows that do not.
@@ -61,7 +68,7 @@ impl Conform<'_> {
         let internal =
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
         let (mut columns, mut shortened) = (Vec::with_capacity(self.sources.len()), Vec::new());
-        let mut faults: Vec<Option<(usize, Fault)>> = vec![None; batch.num_rows()];
+        let mut faults: Faults = vec![None; batch.num_rows()];
         for (place, (field, source)) in self.plan.schema().fields().iter().zip(self.sources).enumerate() {
             let carried = match source {
                 Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
@@ -92,10 +99,15 @@ impl Conform<'_> {
             }
             columns.push(values);
         }
+        let violations = self.check(&columns, &mut faults)?;
         let taken = |row: &usize| faults.get(*row).is_some_and(Option::is_none);
         let cut: usize = shortened.iter().map(|cut| cut.set_indices().filter(taken).count()).sum();
         self.shortened += u64::try_from(cut).unwrap_or(u64::MAX);
-        let rejected = self.reject(batch, &faults)?;
+        let violated = |place: usize, row| {
+            let value = |column: usize| columns.get(column).map(|values| shown(values, row)).unwrap_or_default();
+            violations.get(place).map(|violations| self.checks.reason(violations, value)).unwrap_or_default()
+        };
+        let rejected = self.reject(batch, &faults, violated)?;
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
         let taken = self
             .taken(columns, &faults)
@@ -110,6 +122,27 @@ impl Conform<'_> {
             return Ok(Placed { values, misplaced: Vec::new(), emptied: 0 });
         }
         partition::place(field.name(), partition_by.len(), &values)
+    }
+
+    /// Rows that are against a constraint of the table get a fault, unless they have one.
+    fn check(&self, columns: &[ArrayRef], faults: &mut Faults) -> Result<Vec<Violations>, LoadError> {
+        let (false, Some(schema)) = (self.checks.is_empty(), self.checks.schema()) else { return Ok(Vec::new()) };
+        let bug = |reason| LoadError::Bug { what: self.chunk.at.to_string(), reason };
+        let options = RecordBatchOptions::new().with_row_count(Some(faults.len()));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(schema), columns.to_vec(), &options);
+        let rows = rows.map_err(|error| bug(error.to_string()))?;
+        let violations = self.checks.violations(&rows).map_err(|reason| {
+            let (chunk, table) = (self.chunk.at.clone(), Box::new(self.chunk.table.clone()));
+            LoadError::Unfit { chunk, table, refusal: reason.into() }
+        })?;
+        for (place, violation) in violations.iter().enumerate() {
+            for row in violation.rows.set_indices() {
+                if let Some(fault) = faults.get_mut(row).filter(|fault| fault.is_none()) {
+                    *fault = Some((violation.column, Fault::Violation(place)));
+                }
+            }
+        }
+        Ok(violations)
     }
 
     fn taken(&self, columns: Vec<ArrayRef>, faults: &[Option<(usize, Fault)>]) -> Result<RecordBatch, ArrowError> {
@@ -127,7 +160,13 @@ impl Conform<'_> {
         RecordBatch::try_new_with_options(Arc::clone(schema), kept.columns().to_vec(), &options)
     }
 
-    fn reject(&self, batch: &RecordBatch, faults: &[Option<(usize, Fault)>]) -> Result<Vec<RejectedRow>, LoadError> {
+    /// The rows that have a fault; `violated` says why for a constraint, by its place, and a row.
+    fn reject(
+        &self,
+        batch: &RecordBatch,
+        faults: &[Option<(usize, Fault)>],
+        violated: impl Fn(usize, usize) -> String,
+    ) -> Result<Vec<RejectedRow>, LoadError> {
         let mut rejected = Vec::new();
         for (row, (place, fault)) in faults.iter().enumerate().filter_map(|(row, fault)| Some((row, (*fault)?))) {
             let number = self.rows + u64::try_from(row).unwrap_or(0) + 1;
@@ -138,6 +177,7 @@ impl Conform<'_> {
             let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
             let is_there = source.is_some_and(|source| present(batch.column(source)).value(row));
             let reason = match fault {
+                Fault::Violation(place) => violated(place, row),
                 Fault::Null if is_there => {
                     "an empty text is null in a partition, and the table takes no null here".to_owned()
                 }
@@ -152,6 +192,14 @@ impl Conform<'_> {
         }
         Ok(rejected)
     }
+}
+
+/// A value as a reason shows it.
+fn shown(values: &ArrayRef, row: usize) -> String {
+    if !present(values).value(row) {
+        return "null".to_owned();
+    }
+    format!("'{}'", text(values, row).chars().take(SHOWN_CHARACTERS).collect::<String>())
 }
 
 fn misfit(shown: &str, data_type: Option<&DeltaType>) -> String {

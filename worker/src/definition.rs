@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use buoyant_kernel::table_features::TableFeature;
 use bytes::Bytes;
-use deltalake::kernel::transaction::{CommitData, PROTOCOL};
+use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, DataType, Metadata, PrimitiveType, Protocol, StructField, StructType};
 use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -16,6 +16,7 @@ use deltalake::{DeltaTable, DeltaTableError};
 use serde_json::{Value, json};
 
 use crate::commit_info::commit_data;
+use crate::features;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 
@@ -119,9 +120,8 @@ fn protocol_with(state: &DeltaTableState, new: &[StructField]) -> Result<Option<
         }
         features
     };
-    // Writer 2 implies invariants too. The table has none, or it would not be written to, and writers without an SQL engine
-    // refuse tables that list them.
-    let writers = listed(writers, &[TableFeature::AppendOnly]);
+    // Writers without an SQL engine refuse tables that list constraints, so what the table does not use is not listed.
+    let writers = listed(writers, &features::implied(state));
     listing(&listed(readers, &[]), &writers).map(Some).map_err(|error| refused(&error))
 }
 
@@ -178,8 +178,10 @@ async fn open(mut draft: DeltaTable, entry: Bytes) -> Result<(), DeltaTableError
     draft.load().await?;
     let state = draft.snapshot()?;
     check_levels(state)?;
-    PROTOCOL.can_write_to(state)?;
-    Plan::of(state).map(|_| ())
+    match features::obstacle(state) {
+        Some(reason) => Err(DeltaTableError::generic(reason)),
+        None => Plan::of(state).map(|_| ()),
+    }
 }
 
 /// Arrow hands schemas on with 64 levels at most, and readers add some of their own.

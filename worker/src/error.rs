@@ -24,6 +24,13 @@ const RETRY_BUG_AFTER: Duration = Duration::from_secs(1);
 /// Receives after which a chunk that the program fails on is rejected. Earlier ones may have ended for other reasons.
 const BUG_RECEIVES: u32 = 4;
 
+/// What may help with a table that asks for what is not done here.
+pub(crate) const UNSUPPORTED_HINT: &str = "docs/tables.md lists what is supported; a writer that supports this, such as Spark, can take the rows from a \
+                                           table that Sluice loads, or the table can be loaded into once it no longer asks for it";
+
+/// What may help with a file that cannot be decoded.
+const BAD_PAGES_HINT: &str = "the file is damaged, or written in a way that no reader knows; have it written again";
+
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -291,10 +298,9 @@ impl LoadError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Undecodable { source: FooterError::Column { hint, .. }, .. } => hint,
-            Self::BadPages { .. } => {
-                "the file is damaged, or written in a way that no reader knows; have it written again"
-            }
+            Self::BadPages { .. } => BAD_PAGES_HINT,
             Self::Unfit { refusal, .. } | Self::Columns { refusal, .. } => refusal.hint?,
+            Self::Unsupported { .. } => UNSUPPORTED_HINT,
             Self::NoTable { .. } => "set TABLE_URI, or ingest with --table",
             Self::Stray { .. } => {
                 "chunks of a job lie in <work area>/chunks; a message with nothing but bucket and key may name any Parquet file"
@@ -372,7 +378,14 @@ impl LoadError {
 
     /// Whether the source, rather than Sluice or its surroundings, is to blame.
     fn is_bad_input(&self) -> bool {
-        matches!(self, Self::BadPages { .. } | Self::Unfit { .. } | Self::Columns { .. } | Self::BadRow { .. })
+        matches!(
+            self,
+            Self::BadPages { .. }
+                | Self::Unfit { .. }
+                | Self::Columns { .. }
+                | Self::Unsupported { .. }
+                | Self::BadRow { .. }
+        )
     }
 
     /// Whether it may succeed when it is tried again.

@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
+use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Add, StructField};
 use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use crate::error::LoadError;
+use crate::features;
 use crate::log::Log;
 use crate::plan::Plan;
 use crate::table::{DeltaOptions, Table};
+use crate::tracking;
+
+/// Attempts, beyond the first, to add columns between the appends of others.
+const WIDEN_RETRIES: usize = 20;
 
 /// A table, and the end of its log; no log while there is no table. Clones are cheap, and go on by themselves.
 #[derive(Clone, Debug)]
@@ -104,13 +109,22 @@ impl Head {
         options: &DeltaOptions,
     ) -> Result<(), LoadError> {
         let known = self.state().map(|state| state.metadata().clone());
-        // The state that this is built on has to be the latest.
-        *self = Self::open(self.table.uri(), options).await?;
-        if self.state().map(DeltaTableState::metadata) != known.as_ref() {
-            return Ok(());
+        let mut retries = WIDEN_RETRIES;
+        loop {
+            // The state that this is built on has to be the latest.
+            *self = Self::open(self.table.uri(), options).await?;
+            if self.state().map(DeltaTableState::metadata) != known.as_ref() {
+                return Ok(());
+            }
+            let data = self.table.new_columns(fields.clone()).await?;
+            match self.put(&data).await {
+                Ok(_) => break,
+                Err(DeltaTableError::VersionAlreadyExists(_)) if retries > 0 => retries -= 1,
+                Err(error) => return Err(LoadError::table(self.table.uri(), "add columns to", error)),
+            }
         }
-        self.table.add_columns(fields).await?;
-        self.read_log().await
+        *self = Self::open(self.table.uri(), options).await?;
+        Ok(())
     }
 
     /// Puts the version after the latest that was read, unless another writer has; gives its number.
@@ -118,8 +132,9 @@ impl Head {
         let (Some(state), Some(log)) = (self.table.state(), &mut self.log) else {
             return Err(DeltaTableError::NotInitialized);
         };
-        PROTOCOL.can_commit(state, &data.actions, &data.operation)?;
-        log.put(data).await.map_err(|error: TransactionError| error.into())
+        features::check_commit(state, &data.actions, &data.operation)?;
+        let completed = tracking::complete(data, state, log).await?;
+        log.put(completed.as_ref().unwrap_or(data)).await.map_err(|error: TransactionError| error.into())
     }
 
     /// The version that holds a transaction, if its entry names one of these files, or if there are none to name.

@@ -6,15 +6,18 @@
 
 mod admission;
 mod batch;
+mod checks;
 mod columns;
 mod commit;
 mod commit_info;
 mod complete;
 mod conform;
+mod constraints;
 mod definition;
 mod durable_files;
 mod error;
 mod exclusive;
+mod features;
 mod fetch;
 mod group;
 mod head;
@@ -40,6 +43,7 @@ mod statistics;
 mod table;
 mod tables;
 mod takeover;
+mod tracking;
 mod transform;
 mod undo;
 mod verify;

@@ -44,6 +44,9 @@ pub(crate) struct Log {
     at_first: usize,
 }
 
+/// Where a table keeps the columns by which its rows are clustered.
+const CLUSTERING: &str = "delta.clustering";
+
 type Shared<T> = Arc<Mutex<HashMap<String, T>>>;
 
 fn locked<T>(shared: &Shared<T>) -> MutexGuard<'_, HashMap<String, T>> {
@@ -133,6 +136,7 @@ impl Log {
                     }
                 }
                 Action::Metadata(_) | Action::Protocol(_) => self.table_changed = true,
+                Action::DomainMetadata(domain) if domain.domain == CLUSTERING => self.table_changed = true,
                 _ => {}
             }
         }
@@ -143,6 +147,23 @@ impl Log {
     /// Latest version that was read.
     pub(crate) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// When the latest version that was read was committed, by its own words; none where it does not say.
+    pub(crate) fn commit_time(&self) -> DeltaResult<Option<i64>> {
+        let times = get_actions(self.version, &self.entry)?.into_iter().filter_map(|action| match action {
+            Action::CommitInfo(info) => info.in_commit_timestamp,
+            _ => None,
+        });
+        Ok(times.max())
+    }
+
+    /// What the table keeps under a name of its own, at the latest version that was read.
+    pub(crate) async fn domain(&self, name: &str) -> DeltaResult<Option<String>> {
+        let snapshot = snapshot(&self.store, self.version).await?;
+        let (name, engine) = (name.to_owned(), self.store.engine(None));
+        let found = move || snapshot.get_domain_metadata_internal(&name, engine.as_ref());
+        Ok(tokio::task::spawn_blocking(found).await.map_err(DeltaTableError::generic)??)
     }
 
     /// Version of a transaction in what was read; none when it is not in the table.
@@ -262,6 +283,14 @@ pub(crate) fn now() -> i64 {
 /// Version of the last checkpoint by the hint that its writer left; none when there is no hint, which only costs time.
 pub(crate) async fn last_checkpoint(store: &LogStoreRef) -> DeltaResult<Option<u64>> {
     Ok(hint::read(store.object_store(None).as_ref()).await?.map(|hint| hint.version))
+}
+
+/// Columns by which the rows of a table are clustered, by their paths in data files.
+pub(crate) async fn clustered_by(store: &LogStoreRef, version: u64) -> DeltaResult<Vec<Vec<String>>> {
+    let (snapshot, engine) = (snapshot(store, version).await?, store.engine(None));
+    let found = move || snapshot.get_physical_clustering_columns(engine.as_ref());
+    let found = tokio::task::spawn_blocking(found).await.map_err(DeltaTableError::generic)??;
+    Ok(found.into_iter().flatten().map(|column| column.into_iter().collect()).collect())
 }
 
 async fn snapshot(store: &LogStoreRef, version: u64) -> DeltaResult<SnapshotRef> {

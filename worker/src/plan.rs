@@ -1,20 +1,26 @@
 //! Which column of the table each column of a chunk goes to, and what the table becomes by it.
 
 pub(crate) mod evolve;
+mod mapping;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTableError;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{StructField, StructType};
 use deltalake::table::state::DeltaTableState;
 
 use crate::conform::carry;
+use crate::constraints::Constraint;
+use crate::features;
 use crate::partition;
 use crate::refusal::Refusal;
+use mapping::Mapping;
 
 /// Most digits of a Delta decimal.
 const MAX_PRECISION: u8 = 38;
@@ -28,6 +34,10 @@ pub(crate) struct Plan {
     fields: Vec<StructField>,
     partition_by: Vec<String>,
     arrow: SchemaRef,
+    /// What rows have to be like.
+    constraints: Vec<Constraint>,
+    /// The columns of data files, where these have other names.
+    mapping: Option<Mapping>,
     /// Whether the table is there; its partitioning is settled then.
     exists: bool,
 }
@@ -40,18 +50,21 @@ impl Plan {
     pub(crate) fn of(state: &DeltaTableState) -> Result<Self, DeltaTableError> {
         let fields: Vec<StructField> = state.schema().fields().cloned().collect();
         let partition_by = state.metadata().partition_columns().to_vec();
-        Ok(Self { arrow: arrow_schema(&fields)?, fields, partition_by, exists: true })
+        let (constraints, mapping) = (Constraint::of(state), Mapping::of(state, &partition_by)?);
+        Ok(Self { arrow: arrow_schema(&fields)?, fields, partition_by, constraints, mapping, exists: true })
     }
 
     /// A table that is yet to be created.
     pub(crate) fn new(partition_by: &[String]) -> Self {
-        let arrow = Arc::new(Schema::empty());
-        Self { fields: Vec::new(), partition_by: partition_by.to_vec(), arrow, exists: false }
+        let (arrow, partition_by) = (Arc::new(Schema::empty()), partition_by.to_vec());
+        let (fields, constraints, mapping) = (Vec::new(), Vec::new(), None);
+        Self { fields, partition_by, arrow, constraints, mapping, exists: false }
     }
 
-    /// What data files were written by.
+    /// What data files were written by that were checked against no constraint, and have the names of the table.
     pub(crate) fn written(fields: Vec<StructField>, partition_by: Vec<String>) -> Result<Self, DeltaTableError> {
-        Ok(Self { arrow: arrow_schema(&fields)?, fields, partition_by, exists: true })
+        let (arrow, constraints, mapping) = (arrow_schema(&fields)?, Vec::new(), None);
+        Ok(Self { arrow, fields, partition_by, constraints, mapping, exists: true })
     }
 
     /// The columns, as data for the table must have them.
@@ -65,6 +78,41 @@ impl Plan {
 
     pub(crate) fn partition_by(&self) -> &[String] {
         &self.partition_by
+    }
+
+    /// Whether data files have other names for the columns.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
+    }
+
+    /// The columns, as data files have them.
+    pub(crate) fn file_fields(&self) -> &[StructField] {
+        self.mapping.as_ref().map_or(&self.fields, |mapping| &mapping.fields)
+    }
+
+    /// The columns, as data for a file must have them.
+    pub(crate) fn file_schema(&self) -> &SchemaRef {
+        self.mapping.as_ref().map_or(&self.arrow, |mapping| &mapping.arrow)
+    }
+
+    /// The partition columns, as entries of files have them.
+    pub(crate) fn file_partition_by(&self) -> &[String] {
+        self.mapping.as_ref().map_or(&self.partition_by, |mapping| &mapping.partition_by)
+    }
+
+    /// Rows with exactly the columns of the table, as data for a file must have them.
+    pub(crate) fn to_file(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        self.mapping.as_ref().map_or_else(|| Ok(rows.clone()), |mapping| mapping.to_file(rows))
+    }
+
+    /// Rows of a data file, with the names that its columns have in the table.
+    pub(crate) fn of_file(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        if self.is_mapped() { mapping::of_file(&self.fields, &self.arrow, rows) } else { Ok(rows.clone()) }
+    }
+
+    /// What rows have to be like.
+    pub(crate) fn constraints(&self) -> &[Constraint] {
+        &self.constraints
     }
 
     /// This plan with a place for every column of a chunk. Names are matched without regard to case; columns that the table
@@ -90,6 +138,7 @@ impl Plan {
                 field.data_type = with_new.map_err(|reason| format!("column '{}' {reason}", column.name()))?;
             }
         }
+        self.check_lacking(&fields, &sources)?;
         let partition_by = self.partitioning(&fields, &sources)?;
         let arrow = arrow_schema(&fields).map_err(|error| shared::error_chain(&error))?;
         for (field, source) in arrow.fields().iter().zip(&sources) {
@@ -97,7 +146,25 @@ impl Plan {
                 check_types(chunk.field(*source), field)?;
             }
         }
-        Ok((Self { fields, partition_by, arrow, exists: self.exists }, sources))
+        let (constraints, mapping) = (self.constraints.clone(), self.mapping.clone());
+        Ok((Self { fields, partition_by, arrow, constraints, mapping, exists: self.exists }, sources))
+    }
+
+    /// Whether columns can be lacking, on either side.
+    fn check_lacking(&self, fields: &[StructField], sources: &Sources) -> Result<(), String> {
+        let lacking = fields.iter().zip(sources).filter(|(_, source)| source.is_none()).map(|(field, _)| field);
+        if let Some(field) = lacking.into_iter().find(|field| features::has_default(field)) {
+            let name = field.name();
+            return Err(format!(
+                "it lacks column '{name}', of which the table has a default value that is not computed here"
+            ));
+        }
+        if let Some(path) = mapping::unmapped(fields).filter(|_| self.is_mapped()) {
+            return Err(format!(
+                "the table has no column '{path}', and as it maps names of columns (delta.columnMapping.mode), none is added to it here"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether each column of a chunk has a name of its own that the table has, or can be given a column of.
@@ -136,8 +203,13 @@ impl Plan {
     /// What must happen to a table before files that were written by this plan can be added to it.
     pub(crate) fn compare(&self, state: &DeltaTableState) -> Result<Comparison, DeltaTableError> {
         let now = Self::of(state)?;
-        if now.partition_by != self.partition_by {
+        if now.partition_by != self.partition_by || now.constraints != self.constraints {
             return Ok(Comparison::Outdated);
+        }
+        if now.is_mapped() || self.is_mapped() {
+            // Names may have been given to other columns since.
+            let is_same = now.file_fields() == self.file_fields() && now.fields == self.fields;
+            return Ok(if is_same { Comparison::Fits } else { Comparison::Outdated });
         }
         let mut missing = Vec::new();
         for field in &self.fields {

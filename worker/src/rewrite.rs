@@ -7,6 +7,7 @@ use futures::StreamExt;
 use shared::{BadRecords, RowHash, Rows};
 
 use crate::LoadContext;
+use crate::checks::Checks;
 use crate::columns::accommodate;
 use crate::complete::Account;
 use crate::conform::Conform;
@@ -28,13 +29,14 @@ pub(crate) async fn rewrite(
     file: &Arc<ChunkFile>,
 ) -> Result<(Plan, Vec<Add>, Account), LoadError> {
     let rows = transform(file, chunk)?;
-    let accommodated = accommodate(table, plan, &rows.schema).await;
-    let (plan, sources) = accommodated.map_err(|refusal| {
+    let unfit = |refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
         LoadError::Unfit { chunk, table, refusal }
-    })?;
+    };
+    let (plan, sources) = accommodate(table, plan, &rows.schema).await.map_err(unfit)?;
+    let checks = Checks::of(&plan).map_err(unfit)?;
     let mut files = DataFiles::new(table, &plan);
-    let conform = Conform { chunk, plan: &plan, sources: &sources, rows: 0, shortened: 0, emptied: 0 };
+    let conform = Conform { chunk, plan: &plan, sources: &sources, checks: &checks, rows: 0, shortened: 0, emptied: 0 };
     let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {
         Ok(written) => {

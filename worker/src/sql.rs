@@ -3,6 +3,7 @@
 //! `DataFusion` parses it, checks its types and evaluates its expressions. A query is a chain of filters, projections and
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
+mod condition;
 mod names;
 mod refuse;
 mod unnest;
@@ -25,7 +26,7 @@ use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion_optimizer::{Optimizer, OptimizerContext};
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::Statement;
@@ -33,6 +34,7 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
 use crate::plan::Plan;
+pub(crate) use condition::Condition;
 use names::Names;
 use unnest::Unnest;
 
@@ -108,13 +110,19 @@ pub(crate) fn text_of(error: &DataFusionError) -> String {
 /// Constants are computed once, and so is what stands several times; nothing of rows that a filter takes away, nor what nobody
 /// asks for.
 fn simplified(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rules = Optimizer::with_rules(vec![
+    let rules: Rules = vec![
         Arc::new(SimplifyExpressions::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),
-    ]);
-    rules.optimize(plan, &OptimizerContext::new(), |_, _| {})
+    ];
+    optimized(plan, rules)
+}
+
+type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
+
+fn optimized(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
+    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new(), |_, _| {})
 }
 
 /// One thing that is done to rows, behind those that are done before.

@@ -31,6 +31,8 @@ pub(crate) struct Indexed {
     pub(crate) first: DataSkippingNumIndexedCols,
     /// Or these, with all below them.
     pub(crate) named: Option<Vec<String>>,
+    /// And these.
+    pub(crate) also: Vec<Vec<String>>,
 }
 
 /// Statistics as the log has them.
@@ -158,21 +160,21 @@ impl Indexed {
     pub(crate) fn leaves<'a>(&self, columns: &[&'a StructField]) -> Vec<Leaf<'a>> {
         let mut leaves = Vec::new();
         for (place, column) in columns.iter().enumerate() {
-            if self.named.is_some() || self.has(place) {
-                self.add_leaves(column, &[], &mut leaves);
-            }
+            self.add_leaves(column, &[], self.named.is_some() || self.has(place), &mut leaves);
         }
         leaves
     }
 
-    fn add_leaves<'a>(&self, column: &'a StructField, above: &[String], leaves: &mut Vec<Leaf<'a>>) {
+    fn add_leaves<'a>(&self, column: &'a StructField, above: &[String], is_first: bool, leaves: &mut Vec<Leaf<'a>>) {
         let mut path = above.to_vec();
         path.push(column.name().clone());
         match column.data_type() {
-            DataType::Primitive(kind) if self.names(&path) => leaves.push(Leaf { path, kind }),
+            DataType::Primitive(kind) if is_first && self.names(&path) || self.also.contains(&path) => {
+                leaves.push(Leaf { path, kind });
+            }
             DataType::Struct(fields) => {
                 for field in fields.fields() {
-                    self.add_leaves(field, &path, leaves);
+                    self.add_leaves(field, &path, is_first, leaves);
                 }
             }
             _ => {}

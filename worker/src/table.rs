@@ -5,28 +5,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use buoyant_kernel::table_features::TableFeature;
 use deltalake::checkpoints::create_checkpoint;
-use deltalake::kernel::transaction::{CommitBuilder, PROTOCOL, TransactionError};
+use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
+use serde_json::json;
 use shared::{Location, is_own_server};
 use url::Url;
 
-use crate::commit_info::commit_properties;
+use crate::commit_info::commit_data;
 use crate::definition;
 use crate::durable_files::DurableFiles;
 use crate::error::LoadError;
+use crate::features;
 use crate::hint::{self, BrokenHint, WithoutHint};
+use crate::log::clustered_by;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::tables::Tables;
-
-/// Attempts, beyond the first, to add columns between the appends of others.
-const WIDEN_RETRIES: usize = 20;
 
 /// How tables are reached, and for how long.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +87,8 @@ pub(crate) struct Table {
     handle: DeltaTable,
     /// The hint at the last checkpoint, if it is broken and the log is therefore read without it.
     broken_hint: Option<BrokenHint>,
+    /// Columns by which others cluster the rows, as data files have them.
+    clustered_by: Vec<Vec<String>>,
 }
 
 impl fmt::Debug for Table {
@@ -111,7 +114,7 @@ impl Table {
             builder = builder.with_storage_backend(store, url);
         }
         let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
-        let mut table = Self { uri: uri.clone(), handle, broken_hint: None };
+        let mut table = Self { uri: uri.clone(), handle, broken_hint: None, clustered_by: Vec::new() };
         match table.refresh().await {
             Err(error @ LoadError::Table { .. }) => table.open_without_hint(error, options).await,
             Err(error) => Err(error),
@@ -127,7 +130,8 @@ impl Table {
         let url = url(&self.uri)?;
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?.with_storage_backend(store, url);
         let handle = builder.with_storage_options(options.storage.clone()).build().map_err(failed)?;
-        let mut table = Self { uri: self.uri.clone(), handle, broken_hint: Some(broken.clone()) };
+        let (uri, clustered_by) = (self.uri.clone(), Vec::new());
+        let mut table = Self { uri, handle, broken_hint: Some(broken.clone()), clustered_by };
         match table.refresh().await {
             Err(LoadError::Table { source, .. }) => {
                 let reason = match hint::missing_versions(self.object_store().as_ref()).await {
@@ -205,10 +209,19 @@ impl Table {
             updated = self.handle.update_incremental(None).await;
         }
         updated.map_err(failed)?;
-        match self.state() {
-            Some(state) => check_writable(&self.uri, state),
-            None => Ok(()),
+        let Some(state) = self.state() else { return Ok(()) };
+        if let Some(reason) = features::obstacle(state) {
+            return Err(LoadError::Unsupported { table: self.uri.clone(), reason });
         }
+        if features::lists(state.protocol(), &TableFeature::ClusteredTable) {
+            self.clustered_by = clustered_by(&self.log_store(), state.version()).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Columns of which the table wants statistics whatever else it wants, by their paths in data files.
+    pub(crate) fn clustered_by(&self) -> &[Vec<String>] {
+        &self.clustered_by
     }
 
     /// Creates the table by a plan, unless another writer has done so by now, and opens what is there.
@@ -225,17 +238,14 @@ impl Table {
         }
     }
 
-    /// Adds nullable columns to the latest version. Appends of others are no conflict; other changes of the table are.
-    pub(crate) async fn add_columns(&mut self, fields: Vec<StructField>) -> Result<(), LoadError> {
-        let failed = |error: DeltaTableError| LoadError::table(&self.uri, "add columns to", error);
-        let state = self.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+    /// A commit that adds nullable columns to the version that was opened.
+    pub(crate) async fn new_columns(&self, fields: Vec<StructField>) -> Result<CommitData, LoadError> {
+        let no_table = || LoadError::table(&self.uri, "add columns to", DeltaTableError::NotInitialized);
+        let state = self.state().ok_or_else(no_table)?;
         let actions = definition::additions(state, &fields).await.map_err(|refusal| self.refused(refusal))?;
-        let properties = commit_properties("columns added").with_max_retries(WIDEN_RETRIES);
-        let properties = properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
-        let commit = CommitBuilder::from(properties).with_actions(actions);
         let operation = DeltaOperation::AddColumn { fields };
-        commit.build(Some(state), self.log_store(), operation).await.map_err(failed)?;
-        self.refresh().await
+        let about = json!({ "text": "columns added", "version": env!("CARGO_PKG_VERSION") });
+        Ok(commit_data(actions, operation, about, HashMap::new(), Vec::new()))
     }
 
     fn refused(&self, refusal: Refusal) -> LoadError {
@@ -276,34 +286,6 @@ fn url(uri: &Location) -> Result<Url, LoadError> {
             Ok(url)
         }
     }
-}
-
-/// Refuses tables that ask something of their writers which this one does not do.
-fn check_writable(uri: &Location, state: &DeltaTableState) -> Result<(), LoadError> {
-    let refuse = |reason: String| Err(LoadError::Unsupported { table: uri.clone(), reason });
-    if let Err(error) = PROTOCOL.can_write_to(state) {
-        return refuse(format!("it asks for what this worker does not do: {error}"));
-    }
-    for (key, value) in state.metadata().configuration() {
-        if key.starts_with("delta.constraints.") {
-            return refuse(format!("it has the CHECK constraint {key}, which this worker does not enforce"));
-        }
-        if key == "delta.setTransactionRetentionDuration" {
-            return refuse(format!(
-                "it forgets transactions ({key} is {value}), by which a chunk is known that came before"
-            ));
-        }
-        if key == "delta.columnMapping.mode" && value != "none" {
-            return refuse("it maps column names".to_owned());
-        }
-    }
-    for field in state.schema().fields() {
-        let asks = ["delta.invariants", "delta.generationExpression", "delta.identity.start"];
-        if let Some(key) = asks.into_iter().find(|key| field.metadata().contains_key(*key)) {
-            return refuse(format!("column '{}' has {key}, which this worker does not heed", field.name()));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

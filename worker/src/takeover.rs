@@ -111,6 +111,10 @@ fn obstacle(
         Some("its row groups were encoded by others")
     } else if !plan.partition_by().is_empty() {
         Some("the table is partitioned")
+    } else if plan.is_mapped() {
+        Some("the table maps names of columns")
+    } else if !plan.constraints().is_empty() {
+        Some("the table has constraints that its rows are to be checked by")
     } else if file.rows() == 0 {
         Some("it has no rows")
     } else if target.is_some_and(|target| target.get() < file.size()) {

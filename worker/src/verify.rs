@@ -304,12 +304,12 @@ async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView) -> Result<T
 fn partition_values(plan: &Plan, view: &LogicalFileView) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
     let texts = view.partition_values_map();
     let mut values = Vec::new();
-    for (field, column) in plan.fields().iter().zip(plan.schema().fields()) {
+    for ((field, column), of_file) in plan.fields().iter().zip(plan.schema().fields()).zip(plan.file_fields()) {
         let (true, DataType::Primitive(data_type)) = (plan.partition_by().contains(field.name()), field.data_type())
         else {
             continue;
         };
-        if let Some(text) = texts.get(field.name()).and_then(Option::as_ref) {
+        if let Some(text) = texts.get(of_file.name()).and_then(Option::as_ref) {
             let value = data_type.parse_scalar(text).and_then(|value| value.to_array(1));
             values.push((Arc::clone(column), value.map_err(DeltaTableError::from)?));
         }
@@ -323,6 +323,7 @@ fn as_in_table(
     constants: &[(FieldRef, ArrayRef)],
     batch: &RecordBatch,
 ) -> Result<RecordBatch, ArrowError> {
+    let batch = &plan.of_file(batch)?;
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for field in plan.schema().fields() {
         let constant = constants.iter().find(|(constant, _)| constant.name() == field.name());

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use buoyant_kernel::table_properties::DataSkippingNumIndexedCols;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
@@ -20,6 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::error::LoadError;
+use crate::features::maps_columns;
 use crate::plan::Plan;
 use crate::statistics::{Footer, Indexed, NotNumbers, read_footer, statistics};
 use crate::table::Table;
@@ -40,15 +40,18 @@ pub(crate) const CHUNK_TAG: &str = "sluice.chunk";
 /// Which columns a table wants statistics of; a new one those that Delta's defaults say.
 pub(crate) fn indexed(table: &Table) -> Indexed {
     let settings = table.state().map(DeltaTableState::table_config);
-    let (first, named) = get_num_idx_cols_and_stats_columns(settings, HashMap::new());
-    Indexed { first, named }
+    let (mut first, mut named) = get_num_idx_cols_and_stats_columns(settings, HashMap::new());
+    if named.is_some() && table.state().is_some_and(maps_columns) {
+        // Named are columns of the table, and not of its files: all have these, and no less.
+        (first, named) = (DataSkippingNumIndexedCols::AllColumns, None);
+    }
+    Indexed { first, named, also: table.clustered_by().to_vec() }
 }
 
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
     table: &'a Table,
-    schema: SchemaRef,
-    partition_by: Vec<String>,
+    plan: &'a Plan,
     /// Columns that the files have.
     columns: Vec<StructField>,
     /// Those with values that are no number, in the files that are open.
@@ -66,24 +69,24 @@ impl fmt::Debug for DataFiles<'_> {
 }
 
 impl<'a> DataFiles<'a> {
-    pub(crate) fn new(table: &'a Table, plan: &Plan) -> Self {
-        let (schema, partition_by) = (plan.schema().clone(), plan.partition_by().to_vec());
-        let is_partition = |field: &&StructField| partition_by.contains(field.name());
-        let columns = plan.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
+    pub(crate) fn new(table: &'a Table, plan: &'a Plan) -> Self {
+        let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
+        let columns = plan.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect();
         let not_numbers = NotNumbers::default();
-        let writer = writer(table, &schema, &partition_by, &not_numbers);
-        Self { table, schema, partition_by, columns, not_numbers, writer, held: 0, written: Vec::new() }
+        let writer = writer(table, plan, &not_numbers);
+        Self { table, plan, columns, not_numbers, writer, held: 0, written: Vec::new() }
     }
 
     /// Writes rows with exactly the columns of the plan.
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
+        let rows = &self.plan.to_file(rows).map_err(|error| self.failed(error.into()))?;
         if self.not_numbers.note(rows) {
             // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
             self.next_files().await?;
         }
         self.writer.write(rows).await.map_err(|error| self.failed(error))?;
         self.held += rows.get_array_memory_size();
-        if !self.partition_by.is_empty() && self.held > OPEN_PARTITIONS_BYTES {
+        if !self.plan.partition_by().is_empty() && self.held > OPEN_PARTITIONS_BYTES {
             self.next_files().await?;
         }
         Ok(())
@@ -91,7 +94,7 @@ impl<'a> DataFiles<'a> {
 
     /// Closes the files that are open.
     async fn next_files(&mut self) -> Result<(), LoadError> {
-        let next = writer(self.table, &self.schema, &self.partition_by, &self.not_numbers);
+        let next = writer(self.table, self.plan, &self.not_numbers);
         let full = std::mem::replace(&mut self.writer, next);
         self.held = 0;
         self.written.extend(full.close().await.map_err(|error| self.failed(error))?);
@@ -129,7 +132,7 @@ impl<'a> DataFiles<'a> {
 }
 
 /// Writes data files of a table. Of columns with values that are no number they have no bounds.
-fn writer(table: &Table, schema: &SchemaRef, partition_by: &[String], not_numbers: &NotNumbers) -> DeltaWriter {
+fn writer(table: &Table, plan: &Plan, not_numbers: &NotNumbers) -> DeltaWriter {
     let settings = table.state().map(DeltaTableState::table_config);
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -139,8 +142,8 @@ fn writer(table: &Table, schema: &SchemaRef, partition_by: &[String], not_number
         properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
     }
     let config = WriterConfig::new(
-        Arc::clone(schema),
-        partition_by.to_vec(),
+        Arc::clone(plan.file_schema()),
+        plan.file_partition_by().to_vec(),
         Some(properties.build()),
         settings.map(TablePropertiesExt::target_file_size),
         None,

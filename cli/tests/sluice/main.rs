@@ -39,6 +39,7 @@ mod shim;
 mod simulator;
 mod statistics;
 mod support;
+mod tables;
 mod tune;
 mod types;
 mod undo;

@@ -1,13 +1,16 @@
 //! Small data files become fewer larger ones. This adds versions to the table, and neither adds nor takes a row.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use buoyant_kernel::actions::deletion_vector::DeletionVectorDescriptor as StoredVector;
 use buoyant_kernel::expressions::{Scalar, StructData};
-use deltalake::kernel::{Action, Add, LogicalFileView, Remove, Snapshot};
+use deltalake::kernel::{Action, Add, DeletionVectorDescriptor, LogicalFileView, Remove, Snapshot};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::config::TablePropertiesExt;
@@ -23,6 +26,7 @@ use super::{Compaction, Maintenance, before};
 use crate::LoadContext;
 use crate::commit::{Loss, limits, loss};
 use crate::commit_info::commit_data;
+use crate::conform::carry::carry;
 use crate::error::{LoadError, Patience};
 use crate::exclusive::require_exclusive;
 use crate::head::Head;
@@ -30,6 +34,7 @@ use crate::load::open;
 use crate::plan::Plan;
 use crate::presence::missing;
 use crate::staging::StagingNote;
+use crate::tracking::keeps_row_ids;
 use crate::undo::{chunk_of, merged};
 use crate::write::DataFiles;
 
@@ -63,6 +68,10 @@ pub(super) async fn compact(
     }
     let head = open(context, table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
     let Some(state) = head.state() else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
+    if keeps_row_ids(state) {
+        let reason = "its files cannot be merged: its rows keep their numbers (delta.enableRowTracking), and here they would get others";
+        return Err(LoadError::Unsupported { table: table.clone(), reason: reason.to_owned() });
+    }
     if !asked.dry_run {
         require_exclusive(&context.delta, head.table()).await?;
     }
@@ -107,6 +116,8 @@ struct SmallFile {
     at: Path,
     rows: Option<usize>,
     partition: Option<StructData>,
+    /// Which of its rows are deleted, where some are.
+    deleted: Option<DeletionVectorDescriptor>,
     remove: Remove,
 }
 
@@ -124,14 +135,10 @@ async fn bins(head: &Head, state: &DeltaTableState, asked: &Maintenance) -> Delt
         let bytes = u64::try_from(view.size()).unwrap_or_default();
         #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
         let add = view.add_action();
-        // What a merged file carries in place of the chunk that it is made of.
-        let tag = chunk_of(&add).and_then(merged);
+        // What a merged file carries in place of the chunk that it is made of. Once rows are deleted, what is left is no job's.
+        let tag = chunk_of(&add).filter(|_| add.deletion_vector.is_none()).and_then(merged);
         let is_foreign = tag.is_none() && asked.compact == Compaction::WithinJobs;
-        if bytes >= target / SMALL
-            || view.modification_time() > old
-            || view.deletion_vector_descriptor().is_some()
-            || is_foreign
-        {
+        if bytes >= target / SMALL || view.modification_time() > old || is_foreign {
             continue;
         }
         if !logged.are_written(&add)? {
@@ -143,7 +150,7 @@ async fn bins(head: &Head, state: &DeltaTableState, asked: &Maintenance) -> Delt
         groups
             .entry(group)
             .or_default()
-            .push((Bin { bytes, files: vec![small_file(&view)], tag }, view.modification_time()));
+            .push((Bin { bytes, files: vec![small_file(&view, &add)], tag }, view.modification_time()));
     }
     let mut bins = Vec::new();
     for mut files in groups.into_values() {
@@ -161,13 +168,15 @@ async fn bins(head: &Head, state: &DeltaTableState, asked: &Maintenance) -> Delt
     Ok((bins, skipped))
 }
 
-fn small_file(view: &LogicalFileView) -> SmallFile {
+fn small_file(view: &LogicalFileView, add: &Add) -> SmallFile {
+    let (base_row_id, default_row_commit_version) = (add.base_row_id, add.default_row_commit_version);
     SmallFile {
         path: view.path().into_owned(),
         at: view.object_store_path(),
         rows: view.num_records(),
         partition: view.partition_values(),
-        remove: view.remove_action(false),
+        deleted: add.deletion_vector.clone(),
+        remove: Remove { base_row_id, default_row_commit_version, ..view.remove_action(false) },
     }
 }
 
@@ -180,13 +189,9 @@ impl Bin {
 
     /// Whether all of its files are in the table as they were, which is as it was.
     fn still_holds(&self, then: &DeltaTableState, now: &DeltaTableState) -> bool {
-        let active: HashSet<String> = now
-            .log_data()
-            .iter()
-            .filter(|view| view.deletion_vector_descriptor().is_none())
-            .map(|view| view.path().into_owned())
-            .collect();
-        self.files.iter().all(|file| active.contains(&file.path))
+        let active: HashMap<String, Option<DeletionVectorDescriptor>> =
+            now.log_data().iter().map(|view| (view.path().into_owned(), view.deletion_vector_descriptor())).collect();
+        self.files.iter().all(|file| active.get(&file.path) == Some(&file.deleted))
             && now.metadata() == then.metadata()
             && now.protocol() == then.protocol()
     }
@@ -228,11 +233,14 @@ async fn rewrite(head: &Head, plan: &Plan, file: &SmallFile, files: &mut DataFil
     let bytes = async { head.table().object_store().get(&file.at).await?.bytes().await };
     let bytes = bytes.await.map_err(|error| failed(error.into()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
+    let deleted = deleted_rows(head, file).await.map_err(failed)?;
     let mut rows = 0;
     for batch in reader.map_err(|error| failed(error.into()))? {
         let batch = batch.map_err(|error| failed(error.into()))?;
+        let first = u64::try_from(rows).unwrap_or_default();
         rows += batch.num_rows();
-        match fit(&batch, plan.schema(), file.partition.as_ref()).map_err(failed)? {
+        let batch = without(&batch, first, &deleted).map_err(|error| failed(error.into()))?;
+        match fit(&batch, plan, file.partition.as_ref()).map_err(failed)? {
             Some(batch) => files.write(&batch).await?,
             None => return Ok(false),
         }
@@ -246,19 +254,64 @@ async fn rewrite(head: &Head, plan: &Plan, file: &SmallFile, files: &mut DataFil
     }
 }
 
+/// Places of the rows of a file that are deleted, in order.
+async fn deleted_rows(head: &Head, file: &SmallFile) -> DeltaResult<Vec<u64>> {
+    let Some(deleted) = &file.deleted else { return Ok(Vec::new()) };
+    let stored = StoredVector::try_from(deleted.clone())?;
+    let log_store = head.table().log_store();
+    let mut root = log_store.root_url().clone();
+    if !root.path().ends_with('/') {
+        root.set_path(&format!("{}/", root.path()));
+    }
+    let storage = log_store.engine(None).storage_handler();
+    let read = tokio::task::spawn_blocking(move || stored.row_indexes(storage, &root));
+    Ok(read.await.map_err(DeltaTableError::generic)??)
+}
+
+/// Rows, of which the first is at the place `first` of its file, without those that are deleted.
+fn without(rows: &RecordBatch, first: u64, deleted: &[u64]) -> Result<RecordBatch, ArrowError> {
+    if deleted.is_empty() {
+        return Ok(rows.clone());
+    }
+    let is_kept = (first..).take(rows.num_rows()).map(|place| Some(deleted.binary_search(&place).is_err()));
+    filter_record_batch(rows, &is_kept.collect::<BooleanArray>())
+}
+
 /// The columns of the table for the rows of a file; none when one of them has another type there.
-fn fit(rows: &RecordBatch, schema: &SchemaRef, partition: Option<&StructData>) -> DeltaResult<Option<RecordBatch>> {
+fn fit(rows: &RecordBatch, plan: &Plan, partition: Option<&StructData>) -> DeltaResult<Option<RecordBatch>> {
+    let (rows, schema) = (plan.of_file(rows)?, plan.schema());
     let mut columns: Vec<ArrayRef> = Vec::new();
     for field in schema.fields() {
         let column = match (of_partition(partition, field), rows.column_by_name(field.name())) {
             (Some(value), _) => value.to_array(rows.num_rows())?,
-            (None, Some(column)) if column.data_type() == field.data_type() => Arc::clone(column),
-            (None, Some(_)) => return Ok(None),
+            (None, Some(column)) => match widened(column, field.data_type())? {
+                Some(values) => values,
+                None => return Ok(None),
+            },
             (None, None) => new_null_array(field.data_type(), rows.num_rows()),
         };
         columns.push(column);
     }
     Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
+}
+
+/// Values in the type of the table, which may have been a narrower one when they were written; none where a value would change.
+fn widened(values: &ArrayRef, to: &DataType) -> DeltaResult<Option<ArrayRef>> {
+    let from = values.data_type();
+    let is_wider = match (from, to) {
+        (DataType::Float64, DataType::Float32) => false,
+        (DataType::Date32, DataType::Timestamp(_, None)) => true,
+        (from, to) => from.is_numeric() && to.is_numeric(),
+    };
+    if from == to {
+        return Ok(Some(Arc::clone(values)));
+    }
+    if !is_wider {
+        return Ok(None);
+    }
+    let carried = carry(values, to)?;
+    let is_whole = carried.misfits.count_set_bits() + carried.shortened.count_set_bits() == 0;
+    Ok(is_whole.then_some(carried.values))
 }
 
 /// The value that all rows of a file have in a column by which the table is partitioned.

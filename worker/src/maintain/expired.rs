@@ -7,6 +7,7 @@ use deltalake::{DeltaResult, ObjectMeta, Path};
 use futures::TryStreamExt;
 
 use super::{Found, before};
+use crate::features::protects_log;
 
 /// What an object of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ enum Kind {
 /// Finds expired entries; none when the table wants to keep all.
 pub(super) async fn find(store: &ObjectStoreRef, state: &DeltaTableState) -> DeltaResult<Option<Found>> {
     let settings = state.table_config();
-    if !settings.enable_expired_log_cleanup() {
+    if !settings.enable_expired_log_cleanup() || protects_log(state.protocol()) {
         return Ok(None);
     }
     let listed: Vec<ObjectMeta> = store.list(Some(&Path::from("_delta_log"))).try_collect().await?;

@@ -23,6 +23,7 @@ use crate::error::LoadError;
 use crate::exclusive::require_exclusive;
 use crate::head::Head;
 use crate::load::open;
+use crate::plan::Plan;
 use crate::statistics::{
     Corrected, FileStatistics, FixedValue, Footer, Leaf, NotNumbers, correct, find_not_numbers, read_footer,
     statistics, value_of,
@@ -90,9 +91,9 @@ pub(super) async fn fix(
     let head = open(context, table).await?.ok_or_else(no_table)?;
     let state = head.state().cloned().ok_or_else(no_table)?;
     let failed = |error| LoadError::table(table, "read the statistics of", error);
-    let (indexed, partitions) = (indexed(head.table()), state.metadata().partition_columns().to_vec());
-    let schema = state.schema();
-    let columns: Vec<&StructField> = schema.fields().filter(|field| !partitions.contains(field.name())).collect();
+    let (indexed, plan) = (indexed(head.table()), Plan::of(&state).map_err(failed)?);
+    let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
+    let columns: Vec<&StructField> = plan.file_fields().iter().filter(|field| !is_partition(field)).collect();
     let leaves = indexed.leaves(&columns);
     let (files, skipped) = files(&head, &state).await.map_err(failed)?;
     let mut fixed = FixedStatistics { skipped, ..FixedStatistics::default() };

@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 
-const ALL: Indexed = Indexed { first: DataSkippingNumIndexedCols::AllColumns, named: None };
+const ALL: Indexed = Indexed { first: DataSkippingNumIndexedCols::AllColumns, named: None, also: Vec::new() };
 
 /// The footer of a file with row groups of two rows, and the columns that a table has for it.
 fn file(columns: Vec<(&str, ArrayRef)>) -> (ParquetMetaData, Vec<StructField>, NotNumbers) {
@@ -96,9 +96,10 @@ fn columns_that_the_table_indexes() {
     };
     let named = |names: &[&str]| Indexed {
         first: DataSkippingNumIndexedCols::NumColumns(0),
+        also: Vec::new(),
         named: Some(names.iter().map(|&name| name.to_owned()).collect()),
     };
-    let first = |first| Indexed { first: DataSkippingNumIndexedCols::NumColumns(first), named: None };
+    let first = |first| Indexed { first: DataSkippingNumIndexedCols::NumColumns(first), named: None, also: Vec::new() };
     for (indexed, expected) in [
         (ALL, r#"{"a":{"x":1,"y.z":1},"b":1}"#),
         (first(0), "{}"),

@@ -103,7 +103,9 @@ impl JobFiles {
         self.removed.bytes += u64::try_from(add.size).unwrap_or_default();
         let of_chunk = self.rows.entry(chunk_of(add).unwrap_or_default().to_owned()).or_insert(Some(0));
         *of_chunk = sum(*of_chunk, rows);
-        self.removes.push(Remove { tags: add.tags.clone(), ..view.remove_action(true) });
+        let (base_row_id, default_row_commit_version) = (add.base_row_id, add.default_row_commit_version);
+        let tags = add.tags.clone();
+        self.removes.push(Remove { tags, base_row_id, default_row_commit_version, ..view.remove_action(true) });
     }
 
     /// Compares with the rows of each chunk that has any.

@@ -126,34 +126,7 @@ fn add(field: &Type, is_of_list: bool, kinds: &mut BTreeSet<Kind>) {
 fn leaf(field: &Type) -> Kind {
     let Type::PrimitiveType { basic_info: info, physical_type, precision, .. } = field else { unreachable!() };
     if let Some(logical) = info.logical_type_ref() {
-        return match logical {
-            LogicalType::Integer(int) => integer(int.bit_width, int.is_signed),
-            LogicalType::Decimal(_) => decimal(*physical_type, *precision),
-            LogicalType::Time(time) => match &time.unit {
-                TimeUnit::MILLIS => "TIME in milliseconds",
-                TimeUnit::MICROS => "TIME in microseconds",
-                TimeUnit::NANOS => "TIME in nanoseconds",
-            },
-            LogicalType::Timestamp(at) => match (&at.unit, at.is_adjusted_to_u_t_c) {
-                (TimeUnit::MILLIS, true) => "TIMESTAMP in milliseconds, UTC",
-                (TimeUnit::MICROS, true) => "TIMESTAMP in microseconds, UTC",
-                (TimeUnit::NANOS, true) => "TIMESTAMP in nanoseconds, UTC",
-                (TimeUnit::MILLIS, false) => "TIMESTAMP in milliseconds",
-                (TimeUnit::MICROS, false) => "TIMESTAMP in microseconds",
-                (TimeUnit::NANOS, false) => "TIMESTAMP in nanoseconds",
-            },
-            LogicalType::String => "STRING",
-            LogicalType::Enum => "ENUM",
-            LogicalType::Json => "JSON",
-            LogicalType::Bson => "BSON",
-            LogicalType::Uuid => "UUID",
-            LogicalType::Date => "DATE",
-            LogicalType::Float16 => "FLOAT16",
-            LogicalType::Geometry(_) => "GEOMETRY",
-            LogicalType::Geography(_) => "GEOGRAPHY",
-            LogicalType::Unknown => "UNKNOWN",
-            _ => "types of later versions of the format",
-        };
+        return of_logical(logical, *physical_type, *precision);
     }
     match (info.converted_type(), *physical_type) {
         (ConvertedType::UTF8, _) => "STRING",
@@ -181,6 +154,37 @@ fn leaf(field: &Type) -> Kind {
         (_, Physical::DOUBLE) => "DOUBLE",
         (_, Physical::BYTE_ARRAY) => "BYTE_ARRAY",
         (_, Physical::FIXED_LEN_BYTE_ARRAY) => "FIXED_LEN_BYTE_ARRAY",
+    }
+}
+
+fn of_logical(logical: &LogicalType, physical: Physical, precision: i32) -> Kind {
+    match logical {
+        LogicalType::Integer(int) => integer(int.bit_width, int.is_signed),
+        LogicalType::Decimal(_) => decimal(physical, precision),
+        LogicalType::Time(time) => match &time.unit {
+            TimeUnit::MILLIS => "TIME in milliseconds",
+            TimeUnit::MICROS => "TIME in microseconds",
+            TimeUnit::NANOS => "TIME in nanoseconds",
+        },
+        LogicalType::Timestamp(at) => match (&at.unit, at.is_adjusted_to_u_t_c) {
+            (TimeUnit::MILLIS, true) => "TIMESTAMP in milliseconds, UTC",
+            (TimeUnit::MICROS, true) => "TIMESTAMP in microseconds, UTC",
+            (TimeUnit::NANOS, true) => "TIMESTAMP in nanoseconds, UTC",
+            (TimeUnit::MILLIS, false) => "TIMESTAMP in milliseconds",
+            (TimeUnit::MICROS, false) => "TIMESTAMP in microseconds",
+            (TimeUnit::NANOS, false) => "TIMESTAMP in nanoseconds",
+        },
+        LogicalType::String => "STRING",
+        LogicalType::Enum => "ENUM",
+        LogicalType::Json => "JSON",
+        LogicalType::Bson => "BSON",
+        LogicalType::Uuid => "UUID",
+        LogicalType::Date => "DATE",
+        LogicalType::Float16 => "FLOAT16",
+        LogicalType::Geometry(_) => "GEOMETRY",
+        LogicalType::Geography(_) => "GEOGRAPHY",
+        LogicalType::Unknown => "UNKNOWN",
+        _ => "types of later versions of the format",
     }
 }
 

@@ -3,7 +3,7 @@
 use super::python;
 use crate::support::{Place, fixture};
 
-/// Tables by Spark are archives of `fixtures/tables`; those by deltalake, Polars and DuckDB are made here.
+/// Tables by Spark are archives of `fixtures/tables`; those by deltalake, Polars and `DuckDB` are made here.
 #[test]
 fn tables_of_others_are_appended_to_and_as_they_were_after_an_undo() {
     let folder = fixture("tables").canonicalize().unwrap();
