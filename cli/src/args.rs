@@ -104,6 +104,9 @@ pub(crate) struct IngestArgs {
     /// Columns by which a new table is partitioned [env: PARTITION_BY]
     #[arg(long, value_name = "A,B")]
     pub(crate) partition_by: Option<String>,
+    /// Most partitions that the rows of one chunk may belong to [env: MAX_PARTITIONS] [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_partitions: Option<String>,
     /// What one commit holds: chunk, as they come, or file, all or nothing [env: COMMIT_MODE] [default: chunk]
     #[arg(long, value_name = "WHAT")]
     pub(crate) commit_mode: Option<String>,
@@ -265,6 +268,7 @@ impl IngestArgs {
             ("TABLE_URI", self.table.as_deref()),
             ("TRANSFORM_SQL", sql.as_deref()),
             ("PARTITION_BY", self.partition_by.as_deref()),
+            ("MAX_PARTITIONS", self.max_partitions.as_deref()),
             ("COMMIT_MODE", self.commit_mode.as_deref()),
             ("DATA_FILES", self.data_files.as_deref()),
             ("ON_REPLACE", self.on_replace.as_deref()),

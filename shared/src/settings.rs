@@ -8,6 +8,7 @@ use crate::backoff::BackoffSettings;
 use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
 use crate::job::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
+use crate::memory::{Memory, given_mb};
 use crate::notice::{SnsTopic, Topic};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
@@ -63,6 +64,8 @@ variables! {
     "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null, `widen` finds types from the whole file, which it reads twice, so that all values fit them";
     "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which a file is given up, and `sluice` ends with status 4; none for no limit";
     "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
+    "MAX_PARTITIONS" = "10000": "most partitions that the rows of one chunk may belong to, 1 to 1000000; a chunk with more is refused before a file of it is written";
+    "MEMORY_MB" = "": "memory of the process in MiB, 128 to 1048576, that work waits for; when not set, that of the function or of the control group, else 512";
     "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
     "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
     "COMMIT_BACKOFF_MAX_MS" = "5000": "bound for the mean wait, in milliseconds";
@@ -120,11 +123,19 @@ pub struct Settings {
     pub max_bad_records: Option<BadRecordLimit>,
     /// `MAX_RECORD_MB`, in bytes.
     pub max_record_bytes: u64,
+    /// `MAX_PARTITIONS`.
+    pub max_partitions: usize,
+    /// `MEMORY_MB`: the account that all work draws on which was begun with these settings, or clones of them.
+    pub memory: Memory,
     /// `COMMIT_MAX_ATTEMPTS`, `COMMIT_BACKOFF_INITIAL_MS`, `COMMIT_BACKOFF_MAX_MS`.
     pub commit: BackoffSettings,
     /// `COMPLETION_TOPIC_ARN`.
     pub completion_topic_arn: Option<String>,
 }
+
+/// Bounds of `MEMORY_MB`.
+pub(crate) const LEAST_MEMORY_MB: u64 = 128;
+pub(crate) const MOST_MEMORY_MB: u64 = 1 << 20;
 
 /// Records of a source that a percentage says something about, at least, unless they are all.
 const PERCENT_OF: u64 = 1000;
@@ -229,12 +240,9 @@ impl Settings {
             bad_records: read.word("BAD_RECORDS")?,
             max_bad_records: read.optional("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?,
             max_record_bytes: mib(read.number("MAX_RECORD_MB", 1, 1024)?),
-            commit: BackoffSettings {
-                max_attempts: u32::try_from(read.number("COMMIT_MAX_ATTEMPTS", 1, 10_000)?).unwrap_or(u32::MAX),
-                initial: Duration::from_millis(read.number("COMMIT_BACKOFF_INITIAL_MS", 1, 3_600_000)?),
-                max: Duration::from_millis(read.number("COMMIT_BACKOFF_MAX_MS", 1, 3_600_000)?),
-                max_elapsed: None,
-            },
+            max_partitions: usize::try_from(read.number("MAX_PARTITIONS", 1, 1_000_000)?).unwrap_or(usize::MAX),
+            memory: read.memory()?,
+            commit: read.commit()?,
             completion_topic_arn: read.optional("COMPLETION_TOPIC_ARN", "the ARN of an SNS topic", topic_arn)?,
         })
     }
@@ -406,6 +414,20 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Ok(())
     }
 
+    fn memory(&self) -> Result<Memory, SettingsError> {
+        let told = self.number_or_none("MEMORY_MB", LEAST_MEMORY_MB, MOST_MEMORY_MB)?;
+        Ok(Memory::of_mb(told.unwrap_or_else(|| given_mb(|name| self.text(name)))))
+    }
+
+    fn commit(&self) -> Result<BackoffSettings, SettingsError> {
+        Ok(BackoffSettings {
+            max_attempts: u32::try_from(self.number("COMMIT_MAX_ATTEMPTS", 1, 10_000)?).unwrap_or(u32::MAX),
+            initial: Duration::from_millis(self.number("COMMIT_BACKOFF_INITIAL_MS", 1, 3_600_000)?),
+            max: Duration::from_millis(self.number("COMMIT_BACKOFF_MAX_MS", 1, 3_600_000)?),
+            max_elapsed: None,
+        })
+    }
+
     fn list(&self, name: &str) -> Option<Vec<String>> {
         Some(self.text(name)?.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect())
     }
@@ -424,6 +446,7 @@ mod tests {
         let settings = Settings::from_lookup(|_| None).unwrap();
         assert_eq!(settings.chunk_bytes, 100 << 20);
         assert_eq!(settings.work_prefix, None);
+        assert_eq!(settings.max_partitions, 10_000);
         assert_eq!(settings.csv, CsvSettings::default());
     }
 
@@ -457,6 +480,9 @@ mod tests {
             ("CSV_SKIP_LINES", "-1"),
             ("CSV_DECIMAL", ";"),
             ("COMMIT_MAX_ATTEMPTS", "0"),
+            ("MAX_PARTITIONS", "0"),
+            ("MEMORY_MB", "127"),
+            ("MEMORY_MB", "all"),
             ("COMPLETION_TOPIC_ARN", "done"),
             ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
             ("TABLE_URI", "gs://b/t"),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Checkpoint, Completion, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt, Restart,
-    Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, try_get_json,
+    BadRecords, Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt,
+    Restart, Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, keep_freed_memory,
+    try_get_json,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::content;
-use crate::crew::Crew;
 use crate::decode::{decode, schema};
 use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
@@ -215,6 +215,7 @@ async fn text_row_groups<'a>(
     format: RecordFormat,
     checkpoint: &Checkpoint,
 ) -> Result<EncodedStream<'a>, SplitError> {
+    keep_freed_memory();
     let crew = Crew::new(context.threads).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let from = checkpoint.block_start.max(format.data_start());
     let start = Start { from, restart: checkpoint.restart.clone() };

@@ -70,11 +70,14 @@ pub(crate) struct ReadingArgs {
     /// Most MiB of one record [env: MAX_RECORD_MB] [default: 16]
     #[arg(long, value_name = "N")]
     max_record_mb: Option<String>,
+    /// Memory of the process in MiB, that work waits for [env: MEMORY_MB] [default: that of the container, else 512]
+    #[arg(long, value_name = "N")]
+    memory_mb: Option<String>,
 }
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    pub(super) fn variables(&self) -> [(&'static str, Option<&str>); 22] {
+    pub(super) fn variables(&self) -> [(&'static str, Option<&str>); 23] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),
@@ -98,6 +101,7 @@ impl ReadingArgs {
             ("BAD_RECORDS", self.bad_records.as_deref()),
             ("MAX_BAD_RECORDS", self.max_bad_records.as_deref()),
             ("MAX_RECORD_MB", self.max_record_mb.as_deref()),
+            ("MEMORY_MB", self.memory_mb.as_deref()),
         ]
     }
 }

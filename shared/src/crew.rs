@@ -1,4 +1,4 @@
-//! Threads that decode and encode.
+//! Threads of one's own for work that keeps a core busy.
 
 use std::hint::black_box;
 use std::io;
@@ -15,12 +15,12 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The runtime's threads for calls that block are no place for it: work goes to any of them, and the allocator keeps apart for
 /// each what it once took, so that a process holds several times what is in use.
 #[derive(Clone, Debug)]
-pub(crate) struct Crew(mpsc::Sender<Work>);
+pub struct Crew(mpsc::Sender<Work>);
 
 /// Work of which nothing came, since it panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("a thread that encodes has panicked")]
-pub(crate) struct Panicked;
+pub struct Panicked;
 
 /// Half of the free memory that glibc is to keep at the end of each heap.
 const MAPPING_BYTES: usize = 16 << 20;
@@ -30,14 +30,13 @@ const MAPPING_BYTES: usize = 16 << 20;
 /// What is free at the end of a heap goes back to the system when it is more than 128 KiB, and is taken anew page by page. Once a mapping is
 /// freed, twice its size is kept instead, and memory up to its size comes from heaps (mallopt(3), `M_MMAP_THRESHOLD`), unless the
 /// environment sets such thresholds. To other allocators this is a mapping that is never touched.
-fn keep_freed_memory() {
+pub fn keep_freed_memory() {
     drop(black_box(Vec::<u8>::with_capacity(MAPPING_BYTES)));
 }
 
 impl Crew {
     /// A crew of so many threads, from 1.
-    pub(crate) fn new(threads: usize) -> io::Result<Self> {
-        keep_freed_memory();
+    pub fn new(threads: usize) -> io::Result<Self> {
         let (sender, works) = mpsc::channel::<Work>();
         let works = Arc::new(Mutex::new(works));
         for _ in 0..threads.max(1) {
@@ -54,10 +53,7 @@ impl Crew {
     }
 
     /// Has work done once a thread is free.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Panicked> {
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
         let (sender, result) = oneshot::channel();
         let work = move || {
             // A panic is the end of the work, not of the thread. That nobody waits any more is no error.
