@@ -64,7 +64,7 @@ impl Line {
             topic: settings.topic(),
             gate: None,
             settings: settings.clone(),
-            threads: args::cores(),
+            threads: splitter::threads(&settings, args::cores()),
             known: splitter::Known::default(),
             announce_again: true,
             progress: progress.clone(),

@@ -131,6 +131,7 @@ struct ExpectedDocument {
 pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let source = args::location(&args.source)?;
+    let threads = splitter::threads(&settings, args::cores());
     let context = SplitContext {
         storage: Stores::from_env(),
         queue: None,
@@ -140,7 +141,7 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
         work_prefix: source.clone(),
         table: settings.table.clone(),
         settings,
-        threads: args::cores(),
+        threads,
         known: splitter::Known::default(),
         announce_again: false,
         progress: Arc::new(Progress::default()),

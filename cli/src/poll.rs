@@ -133,6 +133,7 @@ impl Pollers {
                 Work::Load(_) => (rest, &[][..]),
                 Work::Split(_) => rest.split_at(1),
             };
+            self.begin(begun).await;
             let verdicts = match &self.work {
                 Work::Load(context) => worker::load(context, begun).await,
                 Work::Split(context) => join_all(begun.iter().map(|m| splitter::handle_message(context, m))).await,
@@ -150,6 +151,20 @@ impl Pollers {
         }
     }
 
+    /// Notes what is begun, for whoever finds it when this process is killed over it.
+    async fn begin(&self, messages: &[Message]) {
+        let Some(put_back) = &self.put_back else { return };
+        match &self.work {
+            Work::Load(context) => {
+                let loading = worker::loading(messages.len());
+                put_back.begin(messages, loading, &context.settings.memory, None).await;
+            }
+            Work::Split(context) => {
+                put_back.begin(messages, splitter::splitting, &context.split.settings.memory, None).await;
+            }
+        }
+    }
+
     async fn answer(&self, message: &Message, verdict: Verdict) {
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
         let is_load = matches!(self.work, Work::Load(_));
@@ -158,6 +173,9 @@ impl Pollers {
             Verdict::Done => {
                 done.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(message_id, receives, "done");
+                if let Some(put_back) = &self.put_back {
+                    put_back.end(message).await;
+                }
                 return self.acknowledge(message).await;
             }
             Verdict::Reject { reason, .. } | Verdict::Retry { reason, .. }

@@ -17,13 +17,14 @@ use crate::stop;
 pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let limit = settings.max_bad_records;
+    let threads = splitter::threads(&settings, args::cores());
     let mut context = SplitContext {
         storage: Stores::from_env(),
         queue: None,
         work_prefix: args::location(&args.out)?,
         table: None,
         settings,
-        threads: args::cores(),
+        threads,
         topic: None,
         known: splitter::Known::default(),
         gate: None,

@@ -72,7 +72,8 @@ async fn split(args: &WorkArgs, mut settings: Settings, stop: &CancellationToken
     settings.source_queue_url.get_or_insert_with(|| args.queue_url.clone());
     let mut context = HandlerContext::from_settings(settings).await.map_err(CliError::Context)?;
     context.split.stop = stop.clone();
-    context.split.threads = (args::cores() / args.workers()).max(1);
+    let threads = splitter::threads(&context.split.settings, args::cores());
+    context.split.threads = (threads / args.workers()).max(1);
     Ok(Work::Split(Box::new(context)))
 }
 

@@ -1,5 +1,7 @@
 //! The queue message that says where a chunk is and what it is: all that splitter and worker agree on.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
@@ -36,6 +38,17 @@ pub struct ChunkIdentity {
     pub bytes: u64,
     /// Checksum of all bytes.
     pub checksum: String,
+}
+
+impl fmt::Display for ChunkTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.chunk {
+            Some(ChunkIdentity { job_id, index, rows, bytes, .. }) => {
+                write!(f, "chunk {index} of job {job_id} ({rows} rows, {} MiB)", bytes.div_ceil(1 << 20))
+            }
+            None => write!(f, "{}/{}", self.s3_bucket, self.s3_object_key),
+        }
+    }
 }
 
 fn first_version() -> u32 {

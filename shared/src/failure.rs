@@ -18,6 +18,9 @@ pub struct Failure {
     pub last_error: String,
     /// Receives up to the latest.
     pub receives: u32,
+    /// Receives one after the other that ended without a word, if the latest ends so too; none once it has ended in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<u32>,
 }
 
 impl Failure {
@@ -39,18 +42,118 @@ impl Failure {
         reason: &str,
     ) -> Result<(), StorageError> {
         let before = Self::of(storage, work_prefix, &message.id).await?;
-        let failure = Self {
-            version: 1,
-            message_id: message.id.clone(),
-            first_error: before.map_or_else(|| reason.to_owned(), |before| before.first_error),
-            last_error: reason.to_owned(),
-            receives: message.receive_count,
-        };
-        put_json(storage, &at(work_prefix, &message.id), &failure, PutMode::Overwrite).await
+        let first_error = before.map_or_else(|| reason.to_owned(), |before| before.first_error);
+        Self::new(message, first_error, reason.to_owned(), None).put(storage, work_prefix).await
+    }
+
+    /// Notes what is begun for a message that was received before, as if it did not end: so whoever is killed over it leaves a
+    /// reason behind, at the last receive too. Whoever ends in another way notes that. At a first receive, which is most of them,
+    /// nothing is noted, and what is noted at the second says that the first left no word.
+    ///
+    /// `work` is what is begun, as `loading chunk 3`; `means` what there is for it. Gives whether something was noted.
+    pub async fn begin(
+        storage: &dyn Storage,
+        work_prefix: &Location,
+        message: &Message,
+        work: &str,
+        means: &str,
+    ) -> Result<bool, StorageError> {
+        let receive = message.receive_count;
+        if receive < 2 {
+            return Ok(false);
+        }
+        let before = Self::of(storage, work_prefix, &message.id).await?;
+        let unfinished = before.as_ref().map_or(0, |before| before.unfinished.unwrap_or_default());
+        let silent = (receive - 1).saturating_sub(before.as_ref().map_or(0, |before| before.receives));
+        let times = unfinished + silent + 1;
+        let reason = format!(
+            "killed {} while {work}, the last time at receive {receive} with {means}: no answer came: out of memory, out of time, or ended from outside",
+            match times {
+                1 => "once".to_owned(),
+                2 => "twice".to_owned(),
+                times => format!("{times} times"),
+            }
+        );
+        let first_error = before.map_or_else(|| reason.clone(), |before| before.first_error);
+        Self::new(message, first_error, reason, Some(times)).put(storage, work_prefix).await?;
+        Ok(true)
+    }
+
+    /// Notes that what was begun is done, so that a message which comes once more is not taken for one that somebody was killed
+    /// over.
+    pub async fn end(storage: &dyn Storage, work_prefix: &Location, message: &Message) -> Result<(), StorageError> {
+        let done = || format!("none: it was done at receive {}", message.receive_count);
+        Self::new(message, done(), done(), None).put(storage, work_prefix).await
+    }
+
+    fn new(message: &Message, first_error: String, last_error: String, unfinished: Option<u32>) -> Self {
+        let (message_id, receives) = (message.id.clone(), message.receive_count);
+        Self { version: 1, message_id, first_error, last_error, receives, unfinished }
+    }
+
+    async fn put(&self, storage: &dyn Storage, work_prefix: &Location) -> Result<(), StorageError> {
+        put_json(storage, &at(work_prefix, &self.message_id), self, PutMode::Overwrite).await
     }
 }
 
 /// No job's name begins with an underscore.
 fn at(work_prefix: &Location, message_id: &str) -> Location {
     work_prefix.join(&format!("_failures/{message_id}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ReceiptHandle;
+    use crate::testing::MemoryStorage;
+
+    /// What is noted of a message after some receives, each of which fails for a reason, is done, or is killed.
+    async fn noted(receives: &[(u32, &str)]) -> Option<Failure> {
+        let (storage, prefix) = (MemoryStorage::default(), "s3://b/p".parse().unwrap());
+        for (receive_count, ended) in receives {
+            let receipt = ReceiptHandle(String::new());
+            let message = Message { id: "m".to_owned(), receipt, body: String::new(), receive_count: *receive_count };
+            let begun = Failure::begin(&storage, &prefix, &message, "loading chunk 3", "512 MB, 290 s left").await;
+            match *ended {
+                "killed" => {}
+                "done" if begun.unwrap() => Failure::end(&storage, &prefix, &message).await.unwrap(),
+                "done" => {}
+                reason => Failure::note(&storage, &prefix, &message, reason).await.unwrap(),
+            }
+        }
+        Failure::of(&storage, &prefix, "m").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_kill_leaves_a_reason_from_the_second_receive_on() {
+        assert_eq!(noted(&[(1, "killed")]).await, None);
+        assert_eq!(noted(&[(1, "done")]).await, None);
+        let twice = noted(&[(1, "killed"), (2, "killed")]).await.unwrap();
+        insta::assert_snapshot!(twice.last_error, @"killed twice while loading chunk 3, the last time at receive 2 with 512 MB, 290 s left: no answer came: out of memory, out of time, or ended from outside");
+        let said = |failure: Option<Failure>| {
+            let failure = failure.unwrap();
+            let last = failure.last_error.split(" while").next().unwrap_or_default().to_owned();
+            (failure.first_error.split(" while").next().unwrap_or_default().to_owned(), last, failure.receives)
+        };
+        let told = |first: &str, last: &str, receives| (first.to_owned(), last.to_owned(), receives);
+        assert_eq!(
+            said(noted(&[(1, "killed"), (2, "killed"), (3, "killed")]).await),
+            told("killed twice", "killed 3 times", 3)
+        );
+        assert_eq!(said(noted(&[(1, "busy"), (2, "killed")]).await), told("busy", "killed once", 2));
+        assert_eq!(
+            said(noted(&[(1, "killed"), (2, "busy"), (3, "killed")]).await),
+            told("killed twice", "killed once", 3)
+        );
+        assert_eq!(said(noted(&[(1, "killed"), (2, "busy")]).await), told("killed twice", "busy", 2));
+        assert_eq!(said(noted(&[(4, "killed")]).await), told("killed 4 times", "killed 4 times", 4));
+    }
+
+    #[tokio::test]
+    async fn what_was_done_was_not_killed() {
+        let done = noted(&[(1, "killed"), (2, "done")]).await.unwrap();
+        assert_eq!((done.unfinished, done.last_error.as_str()), (None, "none: it was done at receive 2"));
+        let again = noted(&[(1, "killed"), (2, "done"), (3, "killed")]).await.unwrap();
+        assert_eq!(again.unfinished, Some(1));
+    }
 }

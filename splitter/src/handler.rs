@@ -23,6 +23,14 @@ const RETRY_CHANGED_AFTER: Duration = Duration::from_secs(1);
 /// Most time that is kept for coming to a stop before the invocation's end.
 const STOP_MARGIN: Duration = Duration::from_mins(1);
 
+/// What a thread has in hand: blocks, and what becomes of them.
+const THREAD_BYTES: u64 = 32 << 20;
+
+/// Blocks that are decoded and encoded at once: one a core, as far as there is memory for them.
+pub fn threads(settings: &Settings, cores: usize) -> usize {
+    settings.memory.at_once(cores, THREAD_BYTES)
+}
+
 /// What messages are answered with the help of.
 #[derive(Clone, Debug)]
 pub struct HandlerContext {
@@ -79,7 +87,7 @@ impl HandlerContext {
             gate: None,
             work_prefix,
             table: Some(table),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: threads(&settings, std::thread::available_parallelism().map_or(1, usize::from)),
             known: Known::default(),
             announce_again: false,
             progress: Arc::new(Progress::default()),
@@ -95,7 +103,7 @@ pub async fn handle_within(context: &HandlerContext, payload: Value, left: Durat
     let stop = context.split.stop.child_token();
     let split = SplitContext { stop: stop.clone(), ..context.split.clone() };
     let context = HandlerContext { split, ..context.clone() };
-    let handled = handle(&context, payload);
+    let handled = answer(&context, payload, Some(left));
     tokio::pin!(handled);
     tokio::select! {
         answer = &mut handled => return answer,
@@ -115,6 +123,11 @@ fn time_to_work(left: Duration) -> Duration {
 /// batch ends in an error unless all of it is done, so that Lambda tries again. Messages are taken one after the other,
 /// since each uses all threads there are.
 pub async fn handle(context: &HandlerContext, payload: Value) -> Result<Value, HandlerError> {
+    answer(context, payload, None).await
+}
+
+/// As [`handle`], where so much time is left.
+async fn answer(context: &HandlerContext, payload: Value, left: Option<Duration>) -> Result<Value, HandlerError> {
     let payload = Payload::parse(&payload).inspect_err(|error| {
         tracing::error!(reason = error_chain(error), "the payload cannot be answered");
     });
@@ -132,16 +145,26 @@ pub async fn handle(context: &HandlerContext, payload: Value) -> Result<Value, H
     let held = put_back.hold(&messages);
     let mut failures = Vec::new();
     for message in messages {
+        put_back.begin(std::slice::from_ref(&message), splitting, &context.split.settings.memory, left).await;
         let verdict = handle_message(context, &message).await;
         if let Some(held) = &held {
             held.release(&message.receipt).await;
         }
-        if verdict != Verdict::Done {
+        if verdict == Verdict::Done {
+            put_back.end(&message).await;
+        } else {
             put_back.put_back(&message, &verdict).await;
             failures.push(json!({"itemIdentifier": message.id}));
         }
     }
     Ok(json!({"batchItemFailures": failures}))
+}
+
+/// What is begun with a message, in words.
+pub fn splitting(message: &Message) -> String {
+    let objects = Notification::parse(&message.body).map(|notification| notification.dropped).unwrap_or_default();
+    let objects: Vec<String> = objects.iter().map(|object| object.location().to_string()).collect();
+    format!("splitting {}", if objects.is_empty() { "what a message tells of".to_owned() } else { objects.join(", ") })
 }
 
 /// Splits all objects that a message tells of, and says what the message is to be answered. A panic is this message's only.

@@ -14,7 +14,6 @@ mod batch;
 mod column;
 mod column_chunk;
 mod content;
-mod crew;
 mod decode;
 mod decompress;
 mod dialect;
@@ -57,7 +56,9 @@ mod value;
 
 pub use error::{BadInput, SplitError, TooManyBad};
 pub use event::{DroppedObject, EventError, Notification, Payload, Skip};
-pub use handler::{ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within};
+pub use handler::{
+    ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within, splitting, threads,
+};
 pub use header::Layout;
 pub use infer::Evidence;
 pub use open::{Examination, Gate, examine};

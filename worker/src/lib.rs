@@ -53,7 +53,7 @@ mod write;
 pub use columns::{check_columns, check_sql_for_table};
 pub use error::LoadError;
 pub use ledger::{Holding, Ledger, TakenOut};
-pub use load::{LoadContext, has_job, load, table_version};
+pub use load::{LoadContext, has_job, load, loading, table_version};
 pub use maintain::{
     Checkpoints, Cleared, Compacted, Compaction, FixedFile, FixedStatistics, LEAST_RETENTION, Maintained, Maintenance,
     Vacuum, WrittenCheckpoint, maintain,

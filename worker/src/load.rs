@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deltalake::kernel::Add;
 use futures::FutureExt;
-use shared::{JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Topic, Verdict};
+use shared::{ChunkTask, JobId, Location, Message, Progress, Rows, Seal, Settings, Storage, Topic, Verdict};
 
 use crate::batch::{Answers, by_table, read_tasks};
 use crate::commit::{Decided, Fate, Prepared};
@@ -51,12 +51,26 @@ pub struct LoadContext {
 pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
     let mut answers = Answers::new(messages.len());
     let tasks = read_tasks(messages, &mut answers);
-    let chunks = route(context, tasks, &mut answers).await;
+    let routed = AssertUnwindSafe(route(context, tasks, &mut answers)).catch_unwind().await;
+    let chunks = routed.unwrap_or_else(|panic| {
+        let (all, what) = ((0..messages.len()).collect::<Vec<_>>(), format!("{} messages", messages.len()));
+        answers.give(&all, &LoadError::Bug { what, reason: said(panic.as_ref()) }.verdict());
+        Vec::new()
+    });
     for (table, chunks) in by_table(chunks, &mut answers) {
         load_table(context, &table, chunks, &mut answers).await;
     }
     let verdicts = answers.into_verdicts().into_iter().zip(messages);
     verdicts.map(|(verdict, message)| verdict.at_receive(message.receive_count)).collect()
+}
+
+/// What is begun with each of so many messages, in words.
+pub fn loading(messages: usize) -> impl Fn(&Message) -> String {
+    move |message| {
+        let what = ChunkTask::parse(&message.body).map_or_else(|_| "a message".to_owned(), |task| task.to_string());
+        let others = if messages > 1 { format!(", or another of the {messages} in its batch") } else { String::new() };
+        format!("loading {what}{others}")
+    }
 }
 
 /// Latest version of a table; `None` when there is none.
@@ -278,7 +292,7 @@ async fn prepare(
     plan: &Plan,
     chunk: &RoutedChunk,
 ) -> Result<((Plan, Vec<Add>, Account), Option<StagingNote>), LoadError> {
-    let file = ChunkFile::open(&context.storage, chunk).await?;
+    let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory).await?;
     let prepared = match take_over(context, table, plan, chunk, &file).await? {
         Some(prepared) => prepared,
         None => rewrite(context, table, plan, chunk, &file).await?,
@@ -395,6 +409,10 @@ fn verdict(result: Result<(), LoadError>) -> Verdict {
 }
 
 fn bug(what: &Location, panic: &(dyn std::any::Any + Send)) -> LoadError {
+    LoadError::Bug { what: what.to_string(), reason: said(panic) }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    LoadError::Bug { what: what.to_string(), reason: said.unwrap_or("a panic").to_owned() }
+    said.unwrap_or("a panic").to_owned()
 }

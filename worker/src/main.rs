@@ -10,7 +10,9 @@ use shared::{
     Location, LogFormat, Message, Progress, PutBack, Queue, ReceiptHandle, Settings, SqsQueue, Storage, Stores,
     Verdict, init_logs, metrics,
 };
-use worker::{Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, maintain};
+use worker::{
+    Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, loading, maintain,
+};
 
 /// Time before the function's own limit at which commits are no longer tried.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -106,7 +108,7 @@ async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Ev
     let function = event.context.env_config.function_name.as_str();
     match event.payload.maintain {
         Some(asked) => look_after(&context, &asked).await.map(Reply::Maintained),
-        None => take(&context, put_back, function, event.payload.records).await.map(Reply::Answer),
+        None => take(&context, put_back, function, left, event.payload.records).await.map(Reply::Answer),
     }
 }
 
@@ -120,10 +122,12 @@ async fn take(
     context: &LoadContext,
     put_back: &PutBack,
     function: &str,
+    left: Duration,
     records: Vec<Record>,
 ) -> Result<Answer, Error> {
     let messages = records.into_iter().map(message).collect::<Result<Vec<_>, Error>>()?;
     let held = put_back.hold(&messages);
+    put_back.begin(&messages, loading(messages.len()), &context.settings.memory, Some(left)).await;
     let verdicts = load(context, &messages).await;
     tell_metrics(function, &context.progress);
     let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
@@ -132,7 +136,9 @@ async fn take(
         }
         tell(&message, &verdict);
         let is_done = verdict == Verdict::Done;
-        if !is_done {
+        if is_done {
+            put_back.end(&message).await;
+        } else {
             put_back.put_back(&message, &verdict).await;
         }
         (!is_done).then_some(Failure { item_identifier: message.id })

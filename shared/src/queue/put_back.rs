@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use super::{Held, Message, Queue};
 use crate::failure::Failure;
+use crate::memory::Memory;
 use crate::storage::{Location, Storage};
 use crate::telemetry::error_chain;
 use crate::verdict::Verdict;
@@ -30,6 +33,39 @@ impl PutBack {
     /// Keeps messages hidden for a function that was handed them.
     pub fn hold(&self, messages: &[Message]) -> Option<Held> {
         Some(Held::from_now(self.queue.clone()?, messages, FUNCTION_VISIBILITY))
+    }
+
+    /// Notes what is begun for messages that were received before, so that who is killed over it leaves a reason. `work` says it of
+    /// a message, `left` is the time that there is for it; none where there is no end to it.
+    pub async fn begin(
+        &self,
+        messages: &[Message],
+        work: impl Fn(&Message) -> String,
+        memory: &Memory,
+        left: Option<Duration>,
+    ) {
+        let Some((storage, prefix)) = &self.notes else { return };
+        let left = left.map_or_else(String::new, |left| format!(" and {} s left", left.as_secs()));
+        let means = format!("MEMORY_MB={}{left}", memory.mb());
+        let again = messages.iter().filter(|message| message.receive_count > 1);
+        join_all(again.map(async |message| {
+            let message_id = message.id.as_str();
+            let begun = Failure::begin(storage.as_ref(), prefix, message, &work(message), &means).await;
+            if let Err(error) = begun {
+                tracing::warn!(message_id, reason = error_chain(&error), "no note could be kept of what is begun");
+            }
+        }))
+        .await;
+    }
+
+    /// Notes that what was begun for a message is done, where that was noted.
+    pub async fn end(&self, message: &Message) {
+        let message_id = message.id.as_str();
+        if let Some((storage, prefix)) = self.notes.as_ref().filter(|_| message.receive_count > 1)
+            && let Err(error) = Failure::end(storage.as_ref(), prefix, message).await
+        {
+            tracing::warn!(message_id, reason = error_chain(&error), "no note could be kept of what is done");
+        }
     }
 
     /// Puts one message back. Neither call that fails is a loss: the message comes again.
