@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
 use shared::{
-    ChunkTaskError, CompletionError, FooterError, JobId, Location, NOT_EXCLUSIVE_HINT, NoticeError, Seal, StorageError,
-    Verdict, error_chain,
+    ChunkTaskError, CompletionError, FooterError, JobId, Location, MemoryTooSmall, NOT_EXCLUSIVE_HINT, NoticeError,
+    Seal, StorageError, Verdict, error_chain,
 };
 
 use crate::maintain::LEAST_RETENTION;
@@ -220,6 +220,27 @@ pub enum LoadError {
         /// The table.
         table: Location,
     },
+    /// Loading, or reading back, takes more memory than the process has.
+    #[error("{what} of {at} cannot be read: {source}")]
+    Memory {
+        /// The chunk or data file.
+        at: Box<Location>,
+        /// Which part of it.
+        what: String,
+        /// How much it takes.
+        #[source]
+        source: MemoryTooSmall,
+    },
+    /// The rows of one chunk are spread over too many partitions.
+    #[error("the rows of one chunk belong to more than {most} partitions of table {table}, by {columns}")]
+    TooManyPartitions {
+        /// The table.
+        table: Location,
+        /// The columns, quoted.
+        columns: String,
+        /// The limit.
+        most: usize,
+    },
     /// Other writers, or changes of the table, left no room for the commit.
     #[error("could not commit to table {table} in {attempts} attempts")]
     Contention {
@@ -342,9 +363,22 @@ impl LoadError {
                 Outlook::ReadOnly => "it lies on a file system that is mounted read-only",
                 Outlook::Passes | Outlook::Soon | Outlook::Never => return None,
             },
-            _ => return None,
+            _ => return self.hint_on_bounds(),
         };
         Some(hint.to_owned())
+    }
+
+    /// The same where a bound was met.
+    fn hint_on_bounds(&self) -> Option<String> {
+        match self {
+            Self::Memory { source, .. } => Some(source.hint()),
+            Self::TooManyPartitions { .. } => Some(
+                "partition by a column of fewer values, such as a month in place of a moment; or set MAX_PARTITIONS for the workers: \
+                 each partition is a file of its own, and an entry of the table's log"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 
     /// The whole error as text: what, why, and what to do about it.
@@ -385,6 +419,7 @@ impl LoadError {
                 | Self::Columns { .. }
                 | Self::Unsupported { .. }
                 | Self::BadRow { .. }
+                | Self::TooManyPartitions { .. }
         )
     }
 
@@ -417,6 +452,8 @@ impl LoadError {
             | Self::NoSuchTable { .. }
             | Self::Retention { .. }
             | Self::Log { .. }
+            | Self::Memory { .. }
+            | Self::TooManyPartitions { .. }
             | Self::Mingled { .. } => Outlook::Never,
         }
     }

@@ -1,6 +1,8 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
 mod pages;
+mod size;
+mod stored;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,15 +16,29 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use shared::checksum::Checksum;
-use shared::{BadRecords, Copied, Location, ObjectStat, Storage, StorageError};
+use shared::{
+    BadRecords, Copied, Crew, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
+};
 use tokio::sync::mpsc;
 
 use crate::conform::RejectedRow;
 use crate::error::LoadError;
 use crate::route::RoutedChunk;
+pub(crate) use stored::StoredFile;
 
 /// Decoded batches that wait for whoever consumes them.
 const BATCHES_AHEAD: usize = 2;
+
+/// Bytes of a decoded batch, as long as it has more than one row.
+const MOST_BATCH_BYTES: u64 = 4 << 20;
+const LEAST_BATCH_BYTES: u64 = 1 << 20;
+const BATCH_PART: u64 = 16;
+
+/// Most bytes of a row group that is read while the one before it is decoded.
+const MOST_AHEAD: u64 = 32 << 20;
+
+/// What a footer takes in memory, for each of its bytes.
+const FOOTER_TIMES: u64 = 16;
 
 /// Bytes that are read at once where nothing but the checksum needs them.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -50,11 +66,25 @@ pub(crate) struct ChunkFile {
     metadata: ArrowReaderMetadata,
     schema: SchemaRef,
     rows: u64,
+    memory: Memory,
+    batch_bytes: u64,
+}
+
+/// What is known of a file before it is opened, as [`ChunkFile`] has it.
+#[derive(Debug)]
+struct Known {
+    checksum: Option<String>,
+    foreign: Option<Location>,
+    nulls: bool,
 }
 
 impl ChunkFile {
     /// Opens a chunk: its length and its footer are as the task says.
-    pub(crate) async fn open(storage: &Arc<dyn Storage>, chunk: &RoutedChunk) -> Result<Arc<Self>, LoadError> {
+    pub(crate) async fn open(
+        storage: &Arc<dyn Storage>,
+        chunk: &RoutedChunk,
+        memory: &Memory,
+    ) -> Result<Arc<Self>, LoadError> {
         let at = &chunk.at;
         let damaged = |reason: String| LoadError::Damaged { chunk: at.clone(), reason };
         let stat = match &chunk.stat {
@@ -66,8 +96,8 @@ impl ChunkFile {
             return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
         }
         let checksum = identity.map(|identity| identity.checksum.clone());
-        let nulls = chunk.bad_records == BadRecords::Null;
-        let file = Self::open_version(storage, at, stat, checksum, chunk.foreign.clone(), nulls).await?;
+        let known = Known { checksum, foreign: chunk.foreign.clone(), nulls: chunk.bad_records == BadRecords::Null };
+        let file = Self::open_version(storage, at, stat, known, memory).await?;
         if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
             return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
         }
@@ -79,20 +109,22 @@ impl ChunkFile {
         storage: &Arc<dyn Storage>,
         at: &Location,
         checksum: &str,
+        memory: &Memory,
     ) -> Result<Arc<Self>, LoadError> {
         let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
-        Self::open_version(storage, at, stat, Some(checksum.to_owned()), None, false).await
+        let known = Known { checksum: Some(checksum.to_owned()), foreign: None, nulls: false };
+        Self::open_version(storage, at, stat, known, memory).await
     }
 
     async fn open_version(
         storage: &Arc<dyn Storage>,
         at: &Location,
         stat: ObjectStat,
-        checksum: Option<String>,
-        foreign: Option<Location>,
-        nulls: bool,
+        known: Known,
+        memory: &Memory,
     ) -> Result<Arc<Self>, LoadError> {
-        let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat).await?;
+        let Known { checksum, foreign, nulls } = known;
+        let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat, memory).await?;
         let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
         let length = footer.len().saturating_sub(FOOTER_TAIL);
         let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]);
@@ -113,7 +145,41 @@ impl ChunkFile {
             schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
             metadata,
             rows,
+            memory: memory.clone(),
+            batch_bytes: batch_bytes(memory),
         }))
+    }
+
+    /// Takes what reading its batches takes of the account, and so many bytes more.
+    pub(crate) async fn take_memory(&self, more: u64) -> Result<MemoryShare, LoadError> {
+        let groups = self.footer().row_groups();
+        let costs = groups.iter().enumerate().map(|(group, metadata)| (self.cost(metadata) + more, group));
+        let (bytes, group) = costs.max().unwrap_or((more, 0));
+        self.memory.take(bytes).await.map_err(|source| self.too_large(group, source))
+    }
+
+    /// What decoding a row group takes, and reading the next where that is done meanwhile.
+    fn cost(&self, group: &RowGroupMetaData) -> u64 {
+        let next = if self.is_read_ahead() { size::unsigned(group.compressed_size()) } else { 0 };
+        let batch = if self.is_own() { size::likely_batch(group).min(self.batch_bytes) } else { self.batch_bytes };
+        size::cost(group, batch).saturating_add(next)
+    }
+
+    /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
+    fn is_own(&self) -> bool {
+        self.foreign.is_none() && self.checksum.is_some()
+    }
+
+    /// Whether there is room for the next row group beside the one that is decoded.
+    fn is_read_ahead(&self) -> bool {
+        let stored = self.footer().row_groups().iter().map(|group| size::unsigned(group.compressed_size()));
+        let largest = stored.max().unwrap_or_default();
+        largest <= MOST_AHEAD.min(self.memory.bytes() / 8)
+    }
+
+    fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
+        let at = Box::new(self.foreign.clone().unwrap_or_else(|| self.at.clone()));
+        LoadError::Memory { at, what: format!("row group {group}"), source }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -193,6 +259,8 @@ impl ChunkFile {
     /// Decodes one row group while the next is being read.
     async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
+        // A thread of its own keeps to itself what the allocator has it keep.
+        let crew = Crew::new(1).map_err(|error| bug(&self.at, &error))?;
         let mut check = Check { file: &self, checksum: Checksum::default(), done: 0 };
         let mut read = 0;
         let mut next = match groups {
@@ -201,13 +269,22 @@ impl ChunkFile {
         };
         for group in 0..groups {
             let Some(bytes) = next.take() else { break };
-            let decoding = self.decode(group, bytes, sender.clone());
-            let reading =
-                async { if group + 1 < groups { check.read_row_group(group + 1).await.map(Some) } else { Ok(None) } };
+            let decoding = self.decode(&crew, group, bytes, sender.clone());
+            let is_read_ahead = self.is_read_ahead();
+            let reading = async {
+                if is_read_ahead && group + 1 < groups {
+                    check.read_row_group(group + 1).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            };
             let (decoded, bytes) = tokio::try_join!(decoding, reading)?;
             let Some(rows) = decoded else { return Ok(()) };
             read += rows;
-            next = bytes;
+            next = match bytes {
+                None if group + 1 < groups => Some(check.read_row_group(group + 1).await?),
+                bytes => bytes,
+            };
         }
         check.finish().await?;
         match &self.foreign {
@@ -223,12 +300,13 @@ impl ChunkFile {
     /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
     async fn decode(
         self: &Arc<Self>,
+        crew: &Crew,
         group: usize,
         bytes: RowGroupBytes,
         sender: mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
         let file = Arc::clone(self);
-        let decoding = tokio::task::spawn_blocking(move || file.decode_all(group, &bytes, &sender));
+        let decoding = crew.run(move || file.decode_all(group, &bytes, &sender));
         decoding.await.map_err(|error| bug(&self.at, &error))?
     }
 
@@ -243,9 +321,10 @@ impl ChunkFile {
             let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch, &options)?;
             Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
         };
+        let at_once = self.rows_at_once(group, bytes)?;
         let mut rows = 0;
         let decoded = shared::guarded(|| {
-            for batch in pages::reader(bytes.clone(), &self.metadata, group)? {
+            for batch in pages::reader(bytes.clone(), &self.metadata, group, at_once)? {
                 let batch = batch?;
                 if !sent(batch.columns().to_vec(), batch.num_rows())? {
                     return Ok(None);
@@ -258,7 +337,7 @@ impl ChunkFile {
             (Err(error), Some(_)) if pages::is_text(&error) => {
                 let before = self.metadata.metadata().row_groups().iter().take(group);
                 let before: i64 = before.map(RowGroupMetaData::num_rows).sum();
-                let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows };
+                let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows, at_once };
                 texts.decode(bytes.clone(), &self.metadata, group, |columns, left, rejected| {
                     self.rejected.lock().unwrap_or_else(PoisonError::into_inner).extend(rejected);
                     sent(columns, left)
@@ -278,6 +357,20 @@ impl ChunkFile {
         }
     }
 
+    /// Rows of a row group that are decoded at once. What others encoded is looked at first.
+    fn rows_at_once(&self, group: usize, bytes: &RowGroupBytes) -> Result<usize, LoadError> {
+        let metadata = self.footer().row_group(group);
+        let rows = size::unsigned(metadata.num_rows());
+        if self.is_own() {
+            return Ok(size::rows_within(self.batch_bytes, size::fixed_row_bytes(metadata.columns(), rows)));
+        }
+        let survey = size::survey(bytes, metadata.columns(), rows);
+        let stored = u64::try_from(bytes.bytes.len()).unwrap_or(u64::MAX);
+        let least = stored.saturating_add(survey.page_bytes).saturating_add(survey.longest.saturating_mul(2));
+        self.memory.check(least).map_err(|source| self.too_large(group, source))?;
+        Ok(size::rows_within(self.batch_bytes, survey.row_bytes))
+    }
+
     fn damaged(&self, reason: String) -> LoadError {
         LoadError::Damaged { chunk: self.at.clone(), reason }
     }
@@ -290,21 +383,31 @@ impl ChunkFile {
 
     /// First byte of a row group, and the byte behind its last.
     fn extent(&self, group: &RowGroupMetaData) -> Result<(u64, u64), LoadError> {
-        let extents = group.columns().iter().map(|column| {
-            let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
-            let end = start.checked_add(column.compressed_size())?;
-            Some((u64::try_from(start).ok()?, u64::try_from(end).ok()?))
-        });
-        let whole: Option<Vec<_>> = extents.collect();
-        let whole =
-            whole.filter(|extents| extents.iter().all(|(start, end)| start <= end && *end <= self.footer_start));
-        let whole = whole.ok_or_else(|| self.damaged("its footer points outside of it".to_owned()))?;
-        let start = whole.iter().map(|(start, _)| *start).min().unwrap_or(0);
-        Ok((start, whole.iter().map(|(_, end)| *end).max().unwrap_or(start)))
+        extent(group, self.footer_start).ok_or_else(|| self.damaged("its footer points outside of it".to_owned()))
     }
 }
 
-fn bug(at: &Location, error: &tokio::task::JoinError) -> LoadError {
+/// First byte of a row group, and the byte behind its last; none when they are not all before `end`.
+fn extent(group: &RowGroupMetaData, end: u64) -> Option<(u64, u64)> {
+    let extents = group.columns().iter().map(|column| {
+        let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+        let end = start.checked_add(column.compressed_size())?;
+        Some((u64::try_from(start).ok()?, u64::try_from(end).ok()?))
+    });
+    let whole: Vec<_> = extents.collect::<Option<_>>()?;
+    if whole.iter().any(|(from, to)| from > to || *to > end) {
+        return None;
+    }
+    let start = whole.iter().map(|(start, _)| *start).min().unwrap_or(0);
+    Some((start, whole.iter().map(|(_, end)| *end).max().unwrap_or(start)))
+}
+
+/// Bytes of rows that are decoded at once.
+fn batch_bytes(memory: &Memory) -> u64 {
+    memory.part(BATCH_PART, LEAST_BATCH_BYTES, MOST_BATCH_BYTES)
+}
+
+fn bug(at: &Location, error: &dyn std::error::Error) -> LoadError {
     LoadError::Bug { what: at.to_string(), reason: error.to_string() }
 }
 
@@ -312,7 +415,12 @@ fn bug(at: &Location, error: &tokio::task::JoinError) -> LoadError {
 const FOOTER_TAIL: usize = 8;
 
 /// The footer with its tail, and where it begins.
-async fn read_footer(storage: &dyn Storage, at: &Location, stat: &ObjectStat) -> Result<(u64, Bytes), LoadError> {
+async fn read_footer(
+    storage: &dyn Storage,
+    at: &Location,
+    stat: &ObjectStat,
+    memory: &Memory,
+) -> Result<(u64, Bytes), LoadError> {
     let damaged = |reason: &str| LoadError::Damaged { chunk: at.clone(), reason: reason.to_owned() };
     let read = |start: u64| async move {
         let read = storage.get_range(at, &stat.version, start..stat.size).await;
@@ -326,6 +434,10 @@ async fn read_footer(storage: &dyn Storage, at: &Location, stat: &ObjectStat) ->
     };
     let length = u64::from(u32::from_le_bytes([*a, *b, *c, *d])) + 8;
     let footer_start = stat.size.checked_sub(length).ok_or_else(|| damaged("its footer is longer than the file"))?;
+    memory.check(length.saturating_mul(FOOTER_TIMES)).map_err(|source| {
+        let what = format!("the footer of {length} bytes");
+        LoadError::Memory { at: Box::new(at.clone()), what, source }
+    })?;
     if footer_start < begin {
         begin = footer_start;
         bytes = read(begin).await?;

@@ -18,7 +18,7 @@ use crate::quarantine::Quarantine;
 use crate::route::RoutedChunk;
 use crate::table::Table;
 use crate::transform::{self, transform};
-use crate::write::DataFiles;
+use crate::write::{DataFiles, Room};
 
 /// Writes the rows of a chunk, or what SQL makes of them, to data files.
 pub(crate) async fn rewrite(
@@ -35,7 +35,9 @@ pub(crate) async fn rewrite(
     };
     let (plan, sources) = accommodate(table, plan, &rows.schema).await.map_err(unfit)?;
     let checks = Checks::of(&plan).map_err(unfit)?;
-    let mut files = DataFiles::new(table, &plan);
+    let room = Room::of(&context.settings);
+    let _share = file.take_memory(room.bytes()).await?;
+    let mut files = DataFiles::new(table, &plan, room)?;
     let conform = Conform { chunk, plan: &plan, sources: &sources, checks: &checks, rows: 0, shortened: 0, emptied: 0 };
     let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {

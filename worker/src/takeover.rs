@@ -36,8 +36,9 @@ pub(crate) const CHECKSUM_TAG: &str = "sluice.checksum";
 /// Bytes that are passed on at once, and the size of the parts of an upload.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Parts that are on their way at once.
+/// Parts that are on their way at once, and with them the one that is read.
 const PARTS_AT_ONCE: usize = 2;
+const PIECES: u64 = 3;
 
 /// Encodings of values that all readers of Delta tables know.
 const ENCODINGS: [Encoding; 8] = [
@@ -76,6 +77,13 @@ pub(crate) async fn take_over(
     let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
     let stats = stats.map_err(|error| internal(&error))?;
     let size = i64::try_from(file.size()).map_err(|error| internal(&error))?;
+    let held = file.size().min(PIECE_BYTES * PIECES);
+    let share = context.settings.memory.take(held).await;
+    let _share = share.map_err(|source| LoadError::Memory {
+        at: Box::new(chunk.at.clone()),
+        what: "a piece".to_owned(),
+        source,
+    })?;
     let path = copy(context, table, file).await?;
     let tags = [(CHUNK_TAG, chunk.app_id.as_str()), (CHECKSUM_TAG, checksum)];
     let add = Add {

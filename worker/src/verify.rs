@@ -16,15 +16,15 @@ use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaTableError, ObjectStoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::ParquetObjectReader;
 use serde::Serialize;
 use shared::checksum::Checksum;
-use shared::{ChunkReceipt, JobId, Location, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
+use shared::{ChunkReceipt, JobId, Location, Memory, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
 use crate::LoadContext;
 use crate::conform::carry::carry;
 use crate::error::LoadError;
-use crate::fetch::ChunkFile;
+use crate::fetch::{ChunkFile, StoredFile};
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::Plan;
@@ -125,7 +125,7 @@ pub async fn verify(
         // Whoever undid it may have died before it could say so in the work area.
         (expected, is_whole) = (ByChunk::new(), true);
     }
-    let (mut found, paths) = read_back(&head, job, &expected).await?;
+    let (mut found, paths) = read_back(&head, job, &expected, &context.settings.memory).await?;
     let table_version = head.version().ok_or_else(missing)?;
     found.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
     let is_merged = found.keys().any(|chunk| is_merged(chunk));
@@ -199,11 +199,12 @@ async fn hash_chunks(
     let plan = &Plan::of(state).map_err(failed)?;
     for (chunk, tally) in expected.iter_mut().filter(|(chunk, _)| is_wanted(chunk)) {
         let (Some(checksum), Some(index)) = (tally.checksum.take(), index_of(chunk)) else { continue };
-        let at = area.chunk(index);
-        let file = match ChunkFile::open_verified(&context.storage, &at, &checksum).await {
+        let (at, memory) = (area.chunk(index), &context.settings.memory);
+        let file = match ChunkFile::open_verified(&context.storage, &at, &checksum, memory).await {
             Err(LoadError::Missing { .. }) => continue,
             file => file?,
         };
+        let _share = file.take_memory(0).await?;
         let mut hash = RowHash::default();
         let mut batches = file.batches();
         while let Some(batch) = batches.try_next().await? {
@@ -221,7 +222,12 @@ fn index_of(chunk: &str) -> Option<u32> {
 }
 
 /// What the table has, and the files that it is in.
-async fn read_back(head: &Head, job: &JobId, expected: &ByChunk) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
+async fn read_back(
+    head: &Head,
+    job: &JobId,
+    expected: &ByChunk,
+    memory: &Memory,
+) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
     let (mut found, mut paths) = (ByChunk::new(), BTreeSet::new());
     let Some(state) = head.state() else { return Ok((found, paths)) };
     let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
@@ -239,8 +245,11 @@ async fn read_back(head: &Head, job: &JobId, expected: &ByChunk) -> Result<(ByCh
     // Once some are merged, the sums tell, and bytes have none.
     let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
     let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
-        let tally =
-            if is_chunk && !is_merged { read_bytes(head, &view).await? } else { read_file(head, plan, &view).await? };
+        let tally = if is_chunk && !is_merged {
+            read_bytes(head, &view).await?
+        } else {
+            read_file(head, plan, &view, memory).await?
+        };
         Ok::<_, LoadError>((chunk, tally))
     });
     let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
@@ -279,19 +288,21 @@ fn unread(head: &Head, view: &LogicalFileView, error: &DeltaTableError) -> LoadE
 
 /// The rows of one file. Rows that a deletion vector takes out are not counted, and the others not hashed: that they are not
 /// what was committed is certain.
-async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView) -> Result<Tally, LoadError> {
+async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView, memory: &Memory) -> Result<Tally, LoadError> {
     let failed = |error: DeltaTableError| unread(head, view, &error);
-    let reader = ParquetObjectReader::new(head.table().object_store(), view.object_store_path());
-    let batches = async { ParquetRecordBatchStreamBuilder::new(reader).await?.build() };
-    let mut batches = batches.await.map_err(|error| failed(error.into()))?;
+    let file = StoredFile::open(head.table(), view.object_store_path(), memory).await.map_err(failed)?;
+    let _share = file.take_memory(0).await?;
     let constants = partition_values(plan, view).map_err(failed)?;
     let mut tally = Tally::default();
-    while let Some(batch) = batches.try_next().await.map_err(|error| failed(error.into()))? {
-        let rows = as_in_table(plan, &constants, &batch);
-        let hash = rows.and_then(|rows| row_hash(&rows, plan.partition_by()));
-        let hash = hash.map_err(|error| failed(error.into()))?;
-        let rows = u64::try_from(batch.num_rows()).unwrap_or_default();
-        tally.add(Tally { rows, row_hash: Some(hash), checksum: None });
+    for group in 0..file.groups() {
+        for batch in file.batches(group).await.map_err(failed)? {
+            let batch = batch.map_err(failed)?;
+            let rows = as_in_table(plan, &constants, &batch);
+            let hash = rows.and_then(|rows| row_hash(&rows, plan.partition_by()));
+            let hash = hash.map_err(|error| failed(error.into()))?;
+            let rows = u64::try_from(batch.num_rows()).unwrap_or_default();
+            tally.add(Tally { rows, row_hash: Some(hash), checksum: None });
+        }
     }
     if let Some(deleted) = view.deletion_vector_descriptor() {
         tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());

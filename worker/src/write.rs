@@ -1,4 +1,11 @@
 //! Data files with statistics, written into the table's location; nobody sees them before a commit names them.
+//!
+//! Rows are gathered until there are enough for a row group, then written to the files of their partitions while the next ones
+//! are gathered. So memory is that of two row groups, whatever the number of columns and partitions.
+
+mod files;
+mod partitions;
+mod row_group;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,33 +13,37 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use buoyant_kernel::table_properties::DataSkippingNumIndexedCols;
-use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::{Add, StructField};
-use deltalake::logstore::ObjectStoreRef;
 use deltalake::operations::get_num_idx_cols_and_stats_columns;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaTableError, ObjectStoreError, Path};
-use futures::{StreamExt, TryStreamExt, stream};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use shared::{Crew, Settings};
+use tokio::task::JoinHandle;
 
+use self::files::{Files, Target};
+use self::partitions::Partitions;
+use self::row_group::{Encoder, Rows};
 use crate::error::LoadError;
 use crate::features::maps_columns;
 use crate::plan::Plan;
-use crate::statistics::{Footer, Indexed, NotNumbers, read_footer, statistics};
+use crate::statistics::{Indexed, NotNumbers};
 use crate::table::Table;
 
-/// Most rows of a row group, and most bytes of it as encoded: what a writer holds of each open file.
+/// Most rows of a row group of a table without partitions.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Most bytes of rows that the open files of a partitioned table hold together; then all are closed.
-const OPEN_PARTITIONS_BYTES: usize = 256 << 20;
+/// Most bytes of rows that become one row group, as they are in memory; and of files that are not closed, as encoded.
+const MOST_BYTES: u64 = 24 << 20;
+const LEAST_BYTES: u64 = 4 << 20;
 
-/// Footers that are read at once.
-const FOOTERS_AT_ONCE: usize = 16;
+/// Memory is parted so that four loads with all that they hold find room in the default.
+const PART_OF_MEMORY: u64 = 14;
+
+/// Part of the rows gathered that is written at least once they are too many: that of the largest partitions.
+const WRITTEN_PART: usize = 4;
 
 /// Tag of a data file in the log: the application id of the chunk that it is made of. One commit may hold several chunks.
 pub(crate) const CHUNK_TAG: &str = "sluice.chunk";
@@ -48,134 +59,222 @@ pub(crate) fn indexed(table: &Table) -> Indexed {
     Indexed { first, named, also: table.clustered_by().to_vec() }
 }
 
+/// What the data files of one chunk may take while they are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes of rows that are gathered.
+    rows: usize,
+    /// Bytes that open files hold.
+    files: usize,
+    /// Partitions that the rows may belong to.
+    partitions: usize,
+}
+
+impl Room {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let part = settings.memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES);
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        Self { rows: part, files: part, partitions: settings.max_partitions }
+    }
+
+    /// Bytes for a share of the account: rows that are gathered, rows that are written, and what they become.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(2 * self.rows + self.files).unwrap_or(u64::MAX)
+    }
+}
+
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
     table: &'a Table,
     plan: &'a Plan,
-    /// Columns that the files have.
-    columns: Vec<StructField>,
+    room: Room,
+    is_partitioned: bool,
     /// Those with values that are no number, in the files that are open.
     not_numbers: NotNumbers,
-    writer: DeltaWriter,
-    /// Bytes of rows that went to `writer`.
-    held: usize,
-    written: Vec<Add>,
+    partitions: Partitions,
+    /// Rows that are in no file yet, and their bytes.
+    gathered: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    files: Stage,
+}
+
+/// The files, or the task that has them and writes to them; neither after a task that failed.
+enum Stage {
+    Idle(Box<Files>),
+    Writing(JoinHandle<(Box<Files>, Result<(), LoadError>)>),
+    Lost,
 }
 
 impl fmt::Debug for DataFiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFiles").field("table", self.table).field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("DataFiles").field("table", self.table).field("room", &self.room).finish_non_exhaustive()
     }
 }
 
 impl<'a> DataFiles<'a> {
-    pub(crate) fn new(table: &'a Table, plan: &'a Plan) -> Self {
+    pub(crate) fn new(table: &'a Table, plan: &'a Plan, room: Room) -> Result<Self, LoadError> {
+        let partitions = Partitions::new(plan, room.partitions);
         let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
-        let columns = plan.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect();
+        let settings = table.state().map(DeltaTableState::table_config);
+        let target = Target {
+            table: table.uri().clone(),
+            store: table.object_store(),
+            crew: Crew::new(1).map_err(|source| LoadError::Bug {
+                what: format!("data files of {}", table.uri()),
+                reason: source.to_string(),
+            })?,
+            columns: plan.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect(),
+            indexed: indexed(table),
+            file_bytes: settings.map_or(u64::MAX, |settings| settings.target_file_size().get()),
+            held_bytes: room.files,
+        };
+        // A file gets whole row groups, and is not to become much larger than the table wants it.
+        let wanted = usize::try_from(target.file_bytes).unwrap_or(usize::MAX);
+        let room = Room { rows: room.rows.min(wanted), ..room };
         let not_numbers = NotNumbers::default();
-        let writer = writer(table, plan, &not_numbers);
-        Self { table, plan, columns, not_numbers, writer, held: 0, written: Vec::new() }
+        let encoder = encoder(table, &partitions, &not_numbers)?;
+        let files = Stage::Idle(Box::new(Files::new(target, encoder)));
+        let (gathered, is_partitioned) = (Vec::new(), !plan.partition_by().is_empty());
+        Ok(Self { table, plan, room, is_partitioned, not_numbers, partitions, gathered, rows: 0, bytes: 0, files })
     }
 
     /// Writes rows with exactly the columns of the plan.
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
-        let rows = &self.plan.to_file(rows).map_err(|error| self.failed(error.into()))?;
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = &self.plan.to_file(rows).map_err(|error| self.bug(&error))?;
         if self.not_numbers.note(rows) {
             // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
-            self.next_files().await?;
+            self.store(true).await?;
+            let encoder = encoder(self.table, &self.partitions, &self.not_numbers)?;
+            let mut files = self.take_files().await?;
+            files.use_encoder(encoder);
+            self.files = Stage::Idle(files);
         }
-        self.writer.write(rows).await.map_err(|error| self.failed(error))?;
-        self.held += rows.get_array_memory_size();
-        if !self.plan.partition_by().is_empty() && self.held > OPEN_PARTITIONS_BYTES {
-            self.next_files().await?;
+        let mut rest = rows.clone();
+        while !self.is_partitioned && self.rows + rest.num_rows() >= ROW_GROUP_ROWS {
+            let fitting = ROW_GROUP_ROWS - self.rows;
+            self.gather(rest.slice(0, fitting))?;
+            self.store(false).await?;
+            rest = rest.slice(fitting, rest.num_rows() - fitting);
         }
+        if rest.num_rows() > 0 {
+            self.gather(rest)?;
+        }
+        if self.bytes >= self.room.rows { self.store(false).await } else { Ok(()) }
+    }
+
+    fn gather(&mut self, rows: RecordBatch) -> Result<(), LoadError> {
+        self.partitions.note(&rows).map_err(|refusal| refusal.of(self.table.uri()))?;
+        self.rows += rows.num_rows();
+        self.bytes += rows.get_array_memory_size();
+        self.gathered.push(rows);
         Ok(())
     }
 
-    /// Closes the files that are open.
-    async fn next_files(&mut self) -> Result<(), LoadError> {
-        let next = writer(self.table, self.plan, &self.not_numbers);
-        let full = std::mem::replace(&mut self.writer, next);
-        self.held = 0;
-        self.written.extend(full.close().await.map_err(|error| self.failed(error))?);
+    /// Has what was gathered written, once what was gathered before is. `all` says that nothing is kept back, and that files are
+    /// closed; otherwise the smallest partitions stay, to become larger.
+    async fn store(&mut self, all: bool) -> Result<(), LoadError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let (rows, mut parts) = self.partitions.part(gathered);
+        let mut kept = None;
+        if !all {
+            let (written, rest) = split_off_small(&rows, parts);
+            parts = written;
+            kept = partitions::collect(&rows, &rest).map_err(|error| self.bug(&error))?;
+            if kept.as_ref().is_some_and(|kept| kept.get_array_memory_size() > self.room.rows / 2) {
+                parts.extend(rest);
+                kept = None;
+            } else if let Some(kept) = &kept {
+                self.partitions.keep(kept, &rest);
+            }
+        }
+        (self.rows, self.bytes) = kept.as_ref().map_or((0, 0), |kept| (kept.num_rows(), kept.get_array_memory_size()));
+        self.gathered = kept.into_iter().collect();
+        let mut files = self.take_files().await?;
+        self.files = Stage::Writing(tokio::spawn(async move {
+            let stored = files.store(Arc::new(rows), parts, all).await;
+            (files, stored)
+        }));
         Ok(())
+    }
+
+    /// The files, once nothing is written to them any more.
+    async fn take_files(&mut self) -> Result<Box<Files>, LoadError> {
+        match std::mem::replace(&mut self.files, Stage::Lost) {
+            Stage::Idle(files) => Ok(files),
+            Stage::Writing(task) => {
+                let (files, stored) = task.await.map_err(|error| self.bug(&error))?;
+                if let Err(error) = stored {
+                    self.files = Stage::Idle(files);
+                    return Err(error);
+                }
+                Ok(files)
+            }
+            Stage::Lost => Err(self.bug(&"the files are gone")),
+        }
     }
 
     /// Makes the files durable, and marks them with what they are made of: the chunk, or the job of merged ones.
     pub(crate) async fn finish(mut self, made_of: Option<&str>) -> Result<Vec<Add>, LoadError> {
-        let table = self.table.uri();
-        let rest = self.writer.close().await.map_err(|error| LoadError::table(table, "write data files of", error))?;
-        self.written.extend(rest);
-        if let Err(error) = describe(self.table, &self.columns, &mut self.written).await {
-            self.table.delete_files(&self.written).await;
-            return Err(error);
-        }
+        let finished = match self.store(true).await {
+            Ok(()) => self.take_files().await,
+            Err(error) => Err(error),
+        };
+        let mut written = match finished {
+            Ok(files) => files.into_written(),
+            Err(error) => {
+                self.abort().await;
+                return Err(error);
+            }
+        };
         if let Some(made_of) = made_of {
-            for file in &mut self.written {
+            for file in &mut written {
                 file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(made_of.to_owned()));
             }
         }
-        Ok(self.written)
+        Ok(written)
     }
 
     /// Gives the files up.
-    pub(crate) async fn abort(self) {
-        if let Err(error) = self.writer.abort().await {
-            tracing::debug!(table = %self.table.uri(), %error, "parts of a data file left for the store's own cleaning");
+    pub(crate) async fn abort(mut self) {
+        let files = match std::mem::replace(&mut self.files, Stage::Lost) {
+            Stage::Idle(files) => Some(files),
+            Stage::Writing(task) => task.await.ok().map(|(files, _)| files),
+            Stage::Lost => None,
+        };
+        if let Some(files) = files {
+            self.table.delete_files(&files.abort().await).await;
         }
-        self.table.delete_files(&self.written).await;
     }
 
-    fn failed(&self, error: deltalake::DeltaTableError) -> LoadError {
-        LoadError::table(self.table.uri(), "write data files of", error)
+    fn bug(&self, error: &dyn fmt::Display) -> LoadError {
+        LoadError::Bug { what: format!("data files of {}", self.table.uri()), reason: error.to_string() }
     }
 }
 
-/// Writes data files of a table. Of columns with values that are no number they have no bounds.
-fn writer(table: &Table, plan: &Plan, not_numbers: &NotNumbers) -> DeltaWriter {
-    let settings = table.state().map(DeltaTableState::table_config);
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+/// Parts the largest partitions, which are written, from the others.
+fn split_off_small(rows: &Rows, mut parts: Vec<partitions::Part>) -> (Vec<partitions::Part>, Vec<partitions::Part>) {
+    parts.sort_by_key(|part| std::cmp::Reverse(part.rows.len()));
+    let (mut written, enough) = (0, rows.count() - rows.count() / WRITTEN_PART);
+    let large = parts.iter().take_while(|part| {
+        let is_needed = written < enough;
+        written += part.rows.len();
+        is_needed
+    });
+    let large = large.count();
+    let small = parts.split_off(large);
+    (parts, small)
+}
+
+/// Encodes rows of a table. Of columns with values that are no number their row groups have no bounds.
+fn encoder(table: &Table, partitions: &Partitions, not_numbers: &NotNumbers) -> Result<Encoder, LoadError> {
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
     for path in not_numbers.paths() {
         properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
     }
-    let config = WriterConfig::new(
-        Arc::clone(plan.file_schema()),
-        plan.file_partition_by().to_vec(),
-        Some(properties.build()),
-        settings.map(TablePropertiesExt::target_file_size),
-        None,
-        // Its bounds of decimals are rounded, and too tight. Ours are of the files' footers.
-        DataSkippingNumIndexedCols::NumColumns(0),
-        None,
-    );
-    DeltaWriter::new(table.object_store(), config)
-}
-
-/// Gives files that were just written their statistics.
-async fn describe(table: &Table, columns: &[StructField], files: &mut [Add]) -> Result<(), LoadError> {
-    let failed = |error| LoadError::table(table.uri(), "read the data files just written to", error);
-    let (store, indexed, columns) = (table.object_store(), indexed(table), columns.iter().collect::<Vec<_>>());
-    let mut places = Vec::new();
-    for file in files.iter() {
-        let at = Path::parse(&file.path).map_err(|error| failed(ObjectStoreError::from(error).into()))?;
-        places.push((at, u64::try_from(file.size).map_err(|error| failed(DeltaTableError::generic(error)))?));
-    }
-    let reads = places.into_iter().map(|(at, size)| {
-        let store = ObjectStoreRef::clone(&store);
-        async move { read_footer(store.as_ref(), &at, size).await }
-    });
-    let mut footers = stream::iter(reads).buffered(FOOTERS_AT_ONCE);
-    for file in files {
-        let Some(footer) = footers.try_next().await.map_err(failed)? else { break };
-        let footer = Footer::new(&footer);
-        let rows = footer.rows().unwrap_or_default();
-        // What has values that are no number has no bounds in the footer.
-        let statistics = statistics(&footer, rows, &columns, &indexed, &NotNumbers::default());
-        let statistics = statistics.map_err(|error| failed(error.into()))?;
-        file.stats = Some(statistics);
-    }
-    Ok(())
+    Encoder::new(partitions.file_columns(), properties.build())
+        .map_err(|error| LoadError::table(table.uri(), "write data files of", error))
 }

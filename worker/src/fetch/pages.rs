@@ -14,17 +14,15 @@ use shared::guarded;
 use crate::conform::carry::carry;
 use crate::conform::{self, RejectedRow};
 
-/// Rows of a decoded batch.
-const BATCH_ROWS: usize = 8192;
-
-/// The rows of a row group.
+/// The rows of a row group, so many at a time.
 pub(super) fn reader(
     bytes: impl ChunkReader + 'static,
     metadata: &ArrowReaderMetadata,
     group: usize,
+    rows: usize,
 ) -> Result<ParquetRecordBatchReader> {
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata.clone());
-    builder.with_row_groups(vec![group]).with_batch_size(BATCH_ROWS).build()
+    builder.with_row_groups(vec![group]).with_batch_size(rows).build()
 }
 
 /// Whether decoding failed over a text.
@@ -42,6 +40,8 @@ pub(super) struct Texts<'a> {
     pub(super) nulls: bool,
     /// Rows that were read already.
     pub(super) skip: usize,
+    /// Rows that are decoded at once.
+    pub(super) at_once: usize,
 }
 
 impl Texts<'_> {
@@ -56,7 +56,7 @@ impl Texts<'_> {
         let metadata = shared::arrow_metadata_of_bytes(metadata)?;
         let mut read = 0;
         guarded(|| {
-            for batch in reader(bytes, &metadata, group)? {
+            for batch in reader(bytes, &metadata, group, self.at_once)? {
                 let batch = batch?;
                 let known = self.skip.saturating_sub(read).min(batch.num_rows());
                 let first = read + known;

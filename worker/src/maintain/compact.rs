@@ -11,12 +11,10 @@ use arrow::error::ArrowError;
 use buoyant_kernel::actions::deletion_vector::DeletionVectorDescriptor as StoredVector;
 use buoyant_kernel::expressions::{Scalar, StructData};
 use deltalake::kernel::{Action, Add, DeletionVectorDescriptor, LogicalFileView, Remove, Snapshot};
-use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaResult, DeltaTableError, Path};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 use serde_json::json;
 use shared::{Backoff, Location};
@@ -29,6 +27,7 @@ use crate::commit_info::commit_data;
 use crate::conform::carry::carry;
 use crate::error::{LoadError, Patience};
 use crate::exclusive::require_exclusive;
+use crate::fetch::StoredFile;
 use crate::head::Head;
 use crate::load::open;
 use crate::plan::Plan;
@@ -36,7 +35,7 @@ use crate::presence::missing;
 use crate::staging::StagingNote;
 use crate::tracking::keeps_row_ids;
 use crate::undo::{chunk_of, merged};
-use crate::write::DataFiles;
+use crate::write::{DataFiles, Room};
 
 /// A file of less than one part in so many of the size that the table wants is small.
 const SMALL: u64 = 2;
@@ -180,6 +179,12 @@ fn small_file(view: &LogicalFileView, add: &Add) -> SmallFile {
     }
 }
 
+/// A file whose rows are written anew.
+struct Source<'a> {
+    small: &'a SmallFile,
+    stored: StoredFile,
+}
+
 impl Bin {
     fn take(&mut self, other: Self) {
         self.tag = if self.files.is_empty() || self.tag == other.tag { other.tag } else { None };
@@ -203,9 +208,16 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
     let Some(state) = head.state() else { return Ok(None) };
     let failed = |error| LoadError::table(head.table().uri(), "merge data files of", error);
     let plan = Plan::of(state).map_err(failed)?;
-    let mut files = DataFiles::new(head.table(), &plan);
-    for file in &bin.files {
-        match rewrite(&head, &plan, file, &mut files).await {
+    let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
+    let mut files = DataFiles::new(head.table(), &plan, room)?;
+    for small in &bin.files {
+        // The share of one file at a time; rows that wait for those of the next are within its share.
+        let rewritten = async {
+            let stored = StoredFile::open(head.table(), small.at.clone(), memory).await.map_err(failed)?;
+            let _share = stored.take_memory(room.bytes()).await?;
+            rewrite(&head, &plan, &Source { small, stored }, &mut files).await
+        };
+        match rewritten.await {
             Ok(true) => {}
             Ok(false) => {
                 files.abort().await;
@@ -228,26 +240,26 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
 }
 
 /// Writes the rows of a file anew; gives whether that can be done without a change of any value.
-async fn rewrite(head: &Head, plan: &Plan, file: &SmallFile, files: &mut DataFiles<'_>) -> Result<bool, LoadError> {
+async fn rewrite(head: &Head, plan: &Plan, file: &Source<'_>, files: &mut DataFiles<'_>) -> Result<bool, LoadError> {
     let failed = |error: DeltaTableError| LoadError::table(head.table().uri(), "merge data files of", error);
-    let bytes = async { head.table().object_store().get(&file.at).await?.bytes().await };
-    let bytes = bytes.await.map_err(|error| failed(error.into()))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
-    let deleted = deleted_rows(head, file).await.map_err(failed)?;
+    let Source { small, stored } = file;
+    let deleted = deleted_rows(head, small).await.map_err(failed)?;
     let mut rows = 0;
-    for batch in reader.map_err(|error| failed(error.into()))? {
-        let batch = batch.map_err(|error| failed(error.into()))?;
-        let first = u64::try_from(rows).unwrap_or_default();
-        rows += batch.num_rows();
-        let batch = without(&batch, first, &deleted).map_err(|error| failed(error.into()))?;
-        match fit(&batch, plan, file.partition.as_ref()).map_err(failed)? {
-            Some(batch) => files.write(&batch).await?,
-            None => return Ok(false),
+    for group in 0..stored.groups() {
+        for batch in stored.batches(group).await.map_err(failed)? {
+            let batch = batch.map_err(failed)?;
+            let first = u64::try_from(rows).unwrap_or_default();
+            rows += batch.num_rows();
+            let batch = without(&batch, first, &deleted).map_err(|error| failed(error.into()))?;
+            match fit(&batch, plan, small.partition.as_ref()).map_err(failed)? {
+                Some(batch) => files.write(&batch).await?,
+                None => return Ok(false),
+            }
         }
     }
-    match file.rows {
+    match small.rows {
         Some(expected) if expected != rows => {
-            let reason = format!("{} has {rows} rows, and the log says {expected}", file.path);
+            let reason = format!("{} has {rows} rows, and the log says {expected}", small.path);
             Err(failed(DeltaTableError::generic(reason)))
         }
         _ => Ok(true),
