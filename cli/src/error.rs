@@ -83,6 +83,8 @@ pub(crate) enum CliError {
     TooManyBad { quarantined: u64, read: u64 },
     #[error("stopped on request; {committed} of the chunks are in the table")]
     Stopped { committed: u64 },
+    #[error("sluice stopped on a bug of its own: {0}")]
+    Panic(String),
     #[error("a task of this process failed")]
     Bug(#[source] tokio::task::JoinError),
     #[error("no job is known of '{asked}' in {prefix}")]
@@ -230,6 +232,9 @@ impl CliError {
             Self::SmallSample { .. } => Some(
                 "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
             ),
+            Self::Panic(_) => {
+                Some("nothing of it is half in the table; please report it, with what the same command says with -vv")
+            }
             Self::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
             Self::NoJob { .. } => Some(
                 "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \

@@ -23,9 +23,11 @@ mod undo;
 mod usage;
 mod work;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser;
+use futures::FutureExt;
 use shared::{LogFormat, init_logs};
 use tracing::Level;
 
@@ -46,7 +48,19 @@ async fn main() -> ExitCode {
     let format = if is_service && args.json { LogFormat::Json } else { LogFormat::Text };
     init_logs(format, level);
     let output = Output { json: args.json };
-    let done = match &args.command {
+    let done = AssertUnwindSafe(run(&args, output)).catch_unwind().await;
+    let done = done.unwrap_or_else(|panic| Err(CliError::Panic(said(panic.as_ref()))));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(args: &Args, output: Output) -> Done {
+    match &args.command {
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Plan(args) => plan::run(args, output).await,
         Command::Tune(args) => tune::run(args, output).await,
@@ -65,14 +79,13 @@ async fn main() -> ExitCode {
             quarantine::replay(args, output).await
         }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output.error(&error);
-            ExitCode::from(error.exit_code())
-        }
     }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    said.unwrap_or("it does not say why").to_owned()
 }
 
 /// The outcome of a command.

@@ -34,20 +34,12 @@ pub fn init_logs(format: LogFormat, level: Level) {
         // The list of spans ends with the current one, which would be written twice.
         LogFormat::Json => targets.with(logs.json().flatten_event(true).with_current_span(false)).init(),
     }
-    hush_tasks();
+    hush_panics();
 }
 
-/// Tasks that panic say so to whoever waits for them, who tells why, and of what; so what Rust prints of it is for those who
-/// look for details.
-fn hush_tasks() {
-    let printed = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().name() == Some("main") {
-            printed(panic);
-        } else {
-            tracing::debug!(%panic, "a task panicked");
-        }
-    }));
+/// A panic is told of by whoever waits for the work, who knows of what; so what Rust prints of it is for those who look for details.
+fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic, "work panicked")));
 }
 
 fn own(level: Level) -> Targets {
