@@ -432,6 +432,17 @@ variable "column_names" {
   }
 }
 
+variable "max_partitions" {
+  description = "Most partitions that the rows of one chunk may belong to (MAX_PARTITIONS)."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_partitions == null ? true : var.max_partitions >= 1 && var.max_partitions <= 1000000 && floor(var.max_partitions) == var.max_partitions
+    error_message = "max_partitions must be a whole number from 1 to 1000000."
+  }
+}
+
 variable "commit_max_attempts" {
   description = "Attempts to commit a chunk against other writers (COMMIT_MAX_ATTEMPTS)."
   type        = number
@@ -709,7 +720,7 @@ variable "worker_timeout_seconds" {
 }
 
 variable "splitter_memory_mb" {
-  description = "Memory of the splitter in MB; 1769 is one whole vCPU."
+  description = "Memory of the splitter in MB; 1769 is one whole vCPU. The splitter bounds its work by it, as MEMORY_MB."
   type        = number
   default     = 1769
   nullable    = false
@@ -721,7 +732,7 @@ variable "splitter_memory_mb" {
 }
 
 variable "worker_memory_mb" {
-  description = "Memory of the worker in MB; 1769 is one whole vCPU."
+  description = "Memory of the worker in MB; 1769 is one whole vCPU. The worker bounds its work by it, as MEMORY_MB."
   type        = number
   default     = 1769
   nullable    = false

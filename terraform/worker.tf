@@ -12,6 +12,7 @@ locals {
     TRANSFORM_SQL             = var.transform_sql
     PARTITION_BY              = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
     ROUTES_URI                = var.routes_uri
+    MAX_PARTITIONS            = var.max_partitions
     COMMIT_MAX_ATTEMPTS       = var.commit_max_attempts
     COMMIT_BACKOFF_INITIAL_MS = var.commit_backoff_initial_ms
     COMMIT_BACKOFF_MAX_MS     = var.commit_backoff_max_ms

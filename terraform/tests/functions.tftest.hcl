@@ -134,6 +134,7 @@ run "all_settings" {
     schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
     column_names                  = "snake"
     completion_topic_arn          = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
+    max_partitions                = 500
     commit_max_attempts           = 20
     commit_backoff_initial_ms     = 50
     commit_backoff_max_ms         = 5000
@@ -201,6 +202,7 @@ run "all_settings" {
       TRANSFORM_SQL             = "SELECT * FROM chunk"
       PARTITION_BY              = "day,country"
       ROUTES_URI                = "s3://example-config/routes.toml"
+      MAX_PARTITIONS            = "500"
       COMMIT_MAX_ATTEMPTS       = "20"
       COMMIT_BACKOFF_INITIAL_MS = "50"
       COMMIT_BACKOFF_MAX_MS     = "5000"

@@ -200,6 +200,7 @@ run "tables_and_rows" {
     null_words            = ["a,b"]
     data_files            = "copied"
     column_names          = "upper"
+    max_partitions        = 0
     commit_max_attempts   = 0
     commit_backoff_max_ms = 0
     extra_environment     = { AWS_LAMBDA_RUNTIME_API = "x" }
@@ -233,6 +234,7 @@ run "tables_and_rows" {
     var.null_words,
     var.data_files,
     var.column_names,
+    var.max_partitions,
     var.commit_max_attempts,
     var.commit_backoff_max_ms,
     var.extra_environment,

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod bounds;
 mod checkpoints;
 mod columns;
 mod commands;
@@ -19,6 +20,7 @@ mod durable;
 mod exclusive;
 mod fixtures;
 mod gate;
+mod killed;
 mod lasting;
 mod life;
 mod lost_files;
