@@ -2,6 +2,7 @@
 
 pub(crate) mod evolve;
 mod mapping;
+mod names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::features;
 use crate::partition;
 use crate::refusal::Refusal;
 use mapping::Mapping;
+use names::Names;
 
 /// Most digits of a Delta decimal.
 const MAX_PRECISION: u8 = 38;
@@ -119,12 +121,14 @@ impl Plan {
     /// lacks are added. The error says what does not fit.
     pub(crate) fn accommodate(&self, chunk: &Schema) -> Result<(Self, Sources), Refusal> {
         let mut fields = self.fields.clone();
+        let mut names = Names::of(&fields);
         let mut sources: Sources = vec![None; fields.len()];
         if chunk.fields().is_empty() {
             return Err("it has no columns".to_owned().into());
         }
         for (position, column) in chunk.fields().iter().enumerate() {
-            let Some(place) = find(&fields, column.name()) else {
+            let Some(place) = names.find(column.name()) else {
+                names.add(column.name(), fields.len());
                 fields.push(new_field(column)?);
                 sources.push(Some(position));
                 continue;
@@ -170,8 +174,9 @@ impl Plan {
     /// Whether each column of a chunk has a name of its own that the table has, or can be given a column of.
     pub(crate) fn check_names(&self, chunk: &Schema) -> Result<(), String> {
         let mut met = HashMap::new();
+        let names = Names::of(&self.fields);
         for column in chunk.fields() {
-            let there = find(&self.fields, column.name()).and_then(|place| self.fields.get(place));
+            let there = names.find(column.name()).and_then(|place| self.fields.get(place));
             let name = there.map_or(column.name().as_str(), |field| field.name());
             if let Some(other) = met.insert(name.to_lowercase(), column.name()) {
                 return Err(format!("columns '{other}' and '{}' have one name", column.name()));
@@ -185,9 +190,9 @@ impl Plan {
 
     /// The partition columns by their names in the table.
     fn partitioning(&self, fields: &[StructField], sources: &Sources) -> Result<Vec<String>, Refusal> {
-        let mut columns = Vec::new();
+        let (mut columns, places) = (Vec::new(), Names::of(fields));
         for name in &self.partition_by {
-            let place = find(fields, name);
+            let place = places.find(name);
             let field = place
                 .filter(|place| sources.get(*place).is_some_and(Option::is_some))
                 .and_then(|place| fields.get(place));
@@ -212,8 +217,9 @@ impl Plan {
             return Ok(if is_same { Comparison::Fits } else { Comparison::Outdated });
         }
         let mut missing = Vec::new();
+        let (of_table, of_files) = (Names::of(&now.fields), Names::of(&self.fields));
         for field in &self.fields {
-            let Some(there) = find(&now.fields, field.name()).and_then(|place| now.fields.get(place)) else {
+            let Some(there) = of_table.find(field.name()).and_then(|place| now.fields.get(place)) else {
                 missing.push(field.clone());
                 continue;
             };
@@ -226,7 +232,7 @@ impl Plan {
                 missing.push(StructField { data_type: both, ..there.clone() });
             }
         }
-        let unwritten = |field: &&StructField| find(&self.fields, field.name()).is_none();
+        let unwritten = |field: &&StructField| of_files.find(field.name()).is_none();
         if now.fields.iter().filter(unwritten).any(|field| !field.is_nullable()) {
             return Ok(Comparison::Outdated);
         }
@@ -243,12 +249,6 @@ pub(crate) enum Comparison {
     Lacks(Vec<StructField>),
     /// Files have to be written again.
     Outdated,
-}
-
-fn find(fields: &[StructField], name: &str) -> Option<usize> {
-    let exact = fields.iter().position(|field| field.name() == name);
-    let lower = || name.to_lowercase();
-    exact.or_else(|| fields.iter().position(|field| field.name().to_lowercase() == lower()))
 }
 
 fn arrow_schema(fields: &[StructField]) -> Result<SchemaRef, DeltaTableError> {

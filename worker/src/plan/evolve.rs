@@ -1,9 +1,11 @@
 //! Structs of a table that get fields, as the table gets columns: those that rows have and it lacks, all of which may be null.
 
+use std::collections::HashSet;
+
 use arrow::datatypes::{DataType, FieldRef};
 use deltalake::kernel::{ArrayType, DataType as DeltaType, MapType, StructField, StructType};
 
-use super::{find, inner, new_field};
+use super::{Names, inner, new_field};
 
 /// A type of the table with the fields that values of `rows` have beyond its own, at any depth. Where the two are not of one
 /// kind, it stays as it is.
@@ -12,16 +14,19 @@ pub(super) fn with_fields_of(there: &DeltaType, rows: &DataType) -> Result<Delta
         (_, DataType::Dictionary(_, values)) => with_fields_of(there, values),
         (DeltaType::Struct(fields), DataType::Struct(rows)) => {
             let mut fields: Vec<StructField> = fields.fields().cloned().collect();
-            let mut met = Vec::new();
+            let (mut names, mut met) = (Names::of(&fields), HashSet::new());
             for field in rows {
-                let place = find(&fields, field.name());
+                let place = names.find(field.name());
                 if let Some(other) = place.filter(|place| met.contains(place)).and_then(|place| fields.get(place)) {
                     return Err(format!("has two fields of the name '{}'", other.name()));
                 }
-                met.push(place.unwrap_or(fields.len()));
+                met.insert(place.unwrap_or(fields.len()));
                 match place.and_then(|place| fields.get_mut(place)) {
                     Some(there) => there.data_type = with_fields_of(&there.data_type, field.data_type())?,
-                    None => fields.push(new_in_struct(field)?),
+                    None => {
+                        names.add(field.name(), fields.len());
+                        fields.push(new_in_struct(field)?);
+                    }
                 }
             }
             of_fields(fields)
@@ -53,13 +58,17 @@ pub(crate) fn both(there: &DeltaType, written: &DeltaType) -> Option<DeltaType> 
             if fields.iter().any(lacks) {
                 return None;
             }
+            let mut names = Names::of(&fields);
             for field in other.fields() {
-                match find(&fields, field.name()).and_then(|place| fields.get_mut(place)) {
+                match names.find(field.name()).and_then(|place| fields.get_mut(place)) {
                     Some(there) if there.name() != field.name() || (field.is_nullable() && !there.is_nullable()) => {
                         return None;
                     }
                     Some(there) => there.data_type = both(&there.data_type, &field.data_type)?,
-                    None => fields.push(field.clone()),
+                    None => {
+                        names.add(field.name(), fields.len());
+                        fields.push(field.clone());
+                    }
                 }
             }
             of_fields(fields).ok()
