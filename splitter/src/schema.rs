@@ -1,5 +1,7 @@
 //! The types of a source's columns: as `SCHEMA` declares them, as the target table has them, or as the values are.
 
+use std::collections::{HashMap, HashSet};
+
 use shared::{Column, Location, Settings, ToldColumn, TypeOrigin};
 
 use crate::error::{BadInput, SplitError};
@@ -13,17 +15,20 @@ pub(crate) fn settle(
     settings: &Settings,
     table: &[ToldColumn],
 ) -> Result<(), SplitError> {
+    let known: HashSet<&str> =
+        columns.iter().flat_map(|column| [column.source_name.as_str(), column.name.as_str()]).collect();
     for declared in &settings.schema {
-        if !columns.iter().any(|column| names(declared, column)) {
+        if !known.contains(declared.name.as_str()) {
             return Err(unknown(at, declared, columns).into());
         }
     }
+    // Upper and lower case are the same to Delta.
+    let of_table: HashMap<String, &ToldColumn> =
+        table.iter().rev().map(|told| (told.name.to_lowercase(), told)).collect();
     for (column, evidence) in columns.iter_mut().zip(evidence) {
         let declared = settings.schema.iter().find(|declared| names(declared, column));
         let declared = declared.map(|declared| (declared, TypeOrigin::Declared));
-        // Upper and lower case are the same to Delta.
-        let of_table = || table.iter().find(|told| told.name.to_lowercase() == column.name.to_lowercase());
-        let told = declared.or_else(|| Some((of_table()?, TypeOrigin::Table)));
+        let told = declared.or_else(|| Some((*of_table.get(&column.name.to_lowercase())?, TypeOrigin::Table)));
         evidence.settle(column, told, settings.null_words.is_some()).map_err(|reason| {
             let hint = "declare which it is, as SCHEMA=day:date(DD/MM/YYYY), and run with --again if the job is known";
             BadInput { column: Some(column.name.clone()), ..BadInput::whole(at, reason, hint) }

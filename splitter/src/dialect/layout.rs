@@ -201,12 +201,15 @@ fn fitted(mut names: Vec<Vec<u8>>, header: usize, width: usize, records: &[Row],
     if header > 0 && !outweighed {
         return names;
     }
-    // A cell too many in the header is more likely one without a name.
-    while names.len() > width
-        && let Some(unfilled_names) = names.iter().rposition(Vec::is_empty)
-    {
-        names.remove(unfilled_names);
-    }
+    // A cell too many in the header is more likely one without a name, and of these one of the last.
+    let mut too_many = names.len().saturating_sub(width);
+    let mut is_kept = |name: &Vec<u8>| {
+        let is_kept = too_many == 0 || !name.is_empty();
+        too_many -= usize::from(!is_kept);
+        is_kept
+    };
+    let mut names: Vec<_> = names.into_iter().rev().filter(&mut is_kept).collect();
+    names.reverse();
     names.resize(width, Vec::new());
     names
 }
