@@ -54,6 +54,15 @@ impl Members {
         }
     }
 
+    /// Decodes the next stream of bzip2 at once, if it is a small one.
+    fn small_stream(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
+        let (Compression::Bzip2, Now::Between(stored)) = (self.compression, &mut self.now) else { return Ok(None) };
+        let Some((length, read)) = small_bzip2(stored.fill_buf()?, out) else { return Ok(None) };
+        stored.consume(length);
+        self.any = true;
+        Ok(Some(read))
+    }
+
     /// Begins with the next member; `false` where there is none.
     fn next_member(&mut self) -> io::Result<bool> {
         let Now::Between(mut stored) = std::mem::replace(&mut self.now, Now::Failed) else { return Ok(false) };
@@ -120,12 +129,40 @@ impl Members {
     }
 }
 
+/// Bytes in which a small stream of bzip2 has to end.
+const SMALL_STREAM_BYTES: usize = 16 << 10;
+
+/// What a stream of bzip2 begins with. Its level, from 1 to 9, says how many times 100,000 bytes its blocks have at most.
+const BZIP2_START: &[u8] = b"BZh";
+
+/// Decodes a stream of bzip2 that text begins with, if another one begins a little behind it; how long it is, and how much it holds.
+///
+/// For each stream the decoder takes memory for blocks of its level and sets all of it to zero: 3.6 MB for most, which takes many times as
+/// long as a small stream does. So that one is tried as if it was of the lowest level. `None` says nothing of it.
+fn small_bzip2(stored: &[u8], out: &mut [u8]) -> Option<(usize, usize)> {
+    let rest = stored
+        .strip_prefix(BZIP2_START)?
+        .get(..SMALL_STREAM_BYTES.min(stored.len().checked_sub(BZIP2_START.len())?))?;
+    let is_start = |place: &usize| rest.get(*place..).is_some_and(super::is_bzip2);
+    let length = memchr::memmem::find_iter(rest, BZIP2_START).find(is_start)? + BZIP2_START.len();
+    let level = BZIP2_START.len();
+    let body = stored.get(level + 1..length)?;
+    let mut decoder = bzip2::Decompress::new(false);
+    decoder.decompress(b"BZh1", out).ok()?;
+    let status = decoder.decompress(body, out).ok()?;
+    let is_whole = status == bzip2::Status::StreamEnd && decoder.total_in() == u64::try_from(length).ok()?;
+    is_whole.then_some((length, usize::try_from(decoder.total_out()).ok()?))
+}
+
 fn snappy(start: &'static [u8], stored: Stored) -> Now {
     Now::Snappy(Box::new(snap::read::FrameDecoder::new(Cursor::new(start).chain(stored))))
 }
 
 impl Decoder for Members {
     fn decode(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
+        if let Some(read) = self.small_stream(out)? {
+            return Ok(Some(read));
+        }
         if matches!(self.now, Now::Between(_)) && !self.next_member()? {
             return Ok(None);
         }
@@ -158,3 +195,42 @@ impl Decoder for Members {
 }
 
 const _: () = assert!(ROOM_BYTES >= 64 << 10, "a chunk of Snappy's framing format must fit");
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn stream(text: &[u8], level: u32) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(level));
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn small_streams_of_bzip2_are_decoded_at_once() {
+        // No two runs of it are alike, so that a block of the lowest level cannot hold it; but it is short once compressed.
+        let long: Vec<u8> = (0..150_000_u32).map(|place| if place % 2 == 0 { b'a' } else { b'b' }).collect();
+        let next = stream(b"x", 9);
+        for (what, first, next, expected) in [
+            ("level 9", stream(b"1,2\n", 9), &next[..], Some(4)),
+            ("level 1", stream(b"1,2\n", 1), &next, Some(4)),
+            ("nothing", stream(b"", 9), &next, Some(0)),
+            ("the last one", stream(b"1,2\n", 9), b"", None),
+            ("other data behind it", stream(b"1,2\n", 9), b"BZh91AY&S", None),
+            ("more than there is room for", stream(&long, 9), &next, None),
+            ("no stream", b"1,2\n".to_vec(), &next, None),
+            ("nothing at all", Vec::new(), b"", None),
+        ] {
+            let mut out = vec![0; ROOM_BYTES];
+            let decoded = small_bzip2(&[&first, next].concat(), &mut out);
+            assert_eq!(decoded, expected.map(|read| (first.len(), read)), "{what}");
+            assert!(out.starts_with(&b"1,2\n"[..expected.unwrap_or_default()]), "{what}");
+        }
+        let mut damaged = stream(b"1,2\n", 9);
+        let last = damaged.len() - 1;
+        damaged[last] ^= 0xff;
+        assert_eq!(small_bzip2(&[&damaged, &next[..]].concat(), &mut vec![0; ROOM_BYTES]), None);
+    }
+}
