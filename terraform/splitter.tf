@@ -31,6 +31,7 @@ locals {
     ENCODING            = var.encoding
     MAX_EXPANDED_MB     = var.max_expanded_mb
     MAX_EXPANSION_RATIO = var.max_expansion_ratio
+    MAX_FOOTER_MB       = var.max_footer_mb
     CSV_DELIMITER       = var.csv_delimiter
     CSV_QUOTE           = var.csv_quote
     CSV_ESCAPE          = var.csv_escape

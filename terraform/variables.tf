@@ -536,6 +536,17 @@ variable "max_expansion_ratio" {
   }
 }
 
+variable "max_footer_mb" {
+  description = "Most MiB of memory that the footer of a Parquet source may take (MAX_FOOTER_MB)."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_footer_mb == null ? true : var.max_footer_mb >= 1 && floor(var.max_footer_mb) == var.max_footer_mb
+    error_message = "max_footer_mb must be a whole number from 1."
+  }
+}
+
 variable "csv_delimiter" {
   description = "Field separator of CSV (CSV_DELIMITER): one character, tab, a byte such as 0x1f, or auto."
   type        = string

@@ -76,7 +76,7 @@ async fn run(args: &Args, output: Output) -> Done {
             quarantine::show(args, output).await
         }
         Command::Quarantine(QuarantineArgs { command: QuarantineCommand::Replay(args) }) => {
-            quarantine::replay(args, output).await
+            Box::pin(quarantine::replay(args, output)).await
         }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
     }

@@ -52,6 +52,7 @@ variables! {
     "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
     "MAX_EXPANDED_MB" = "": "most MiB that a compressed source may expand to; none for no limit";
     "MAX_EXPANSION_RATIO" = "1000": "how many times its size a compressed source may expand to, once it is beyond 256 MiB";
+    "MAX_FOOTER_MB" = "128": "most MiB of memory that the footer of a Parquet source may take, estimated before it is decoded: twice its bytes, and 1 KiB for each column of each row group";
     "CSV_DELIMITER" = "auto": "field separator of CSV: one ASCII character, `tab`, a byte such as `0x1f`, or `auto` to find it";
     "CSV_QUOTE" = "auto": "quote character: one ASCII character, `none`, or `auto` to find it";
     "CSV_ESCAPE" = "auto": "character that makes the one behind it text within quotes, beside doubled quotes: one ASCII character, `none`, or `auto` to find it";
@@ -107,6 +108,8 @@ pub struct Settings {
     pub max_expanded_bytes: Option<u64>,
     /// `MAX_EXPANSION_RATIO`.
     pub max_expansion_ratio: u64,
+    /// `MAX_FOOTER_MB`, in bytes.
+    pub max_footer_bytes: u64,
     /// The settings that begin with `CSV_`.
     pub csv: CsvSettings,
     /// `NULL_WORDS`; `None` when it is not set.
@@ -235,6 +238,7 @@ impl Settings {
             encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
             max_expanded_bytes: read.number_or_none("MAX_EXPANDED_MB", 1, 1 << 40)?.map(mib),
             max_expansion_ratio: read.number("MAX_EXPANSION_RATIO", 1, 1 << 32)?,
+            max_footer_bytes: mib(read.number("MAX_FOOTER_MB", 1, 1 << 20)?),
             csv: read.csv()?,
             null_words: read.list("NULL_WORDS"),
             bad_records: read.word("BAD_RECORDS")?,
@@ -464,6 +468,7 @@ mod tests {
             ("ENCODING", "ebcdic"),
             ("MAX_EXPANDED_MB", "0"),
             ("MAX_EXPANSION_RATIO", "none"),
+            ("MAX_FOOTER_MB", "0"),
             ("SCHEMA", "id:integer"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),

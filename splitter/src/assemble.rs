@@ -1,25 +1,24 @@
 //! Row groups become chunks: encoded bytes are appended as they are, and the footer is written anew.
 
+mod footer;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::schema::types::ColumnDescPtr;
 use shared::checksum::Checksum;
 use shared::{ChunkEntry, Location, Storage, Upload};
 
+use self::footer::GrowingFooter;
+pub(crate) use self::footer::{Entry, footer};
 use crate::encode::{ChunkSchema, Payload, RowGroup};
 use crate::error::SplitError;
 
 /// The four bytes that a Parquet file begins and ends with.
 pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
-
-/// What moving a column to another place can add to its part of a footer: three offsets of ten bytes at most.
-const MOVED_COLUMN_BYTES: u64 = 30;
 
 /// A chunk that is being written.
 #[derive(Debug)]
@@ -31,9 +30,7 @@ pub(crate) struct ChunkWriter {
     position: u64,
     checksum: Checksum,
     schema: Arc<ChunkSchema>,
-    row_groups: Vec<RowGroupMetaData>,
-    /// What the footer has at most.
-    footer_bound: u64,
+    footer: GrowingFooter,
 }
 
 impl ChunkWriter {
@@ -45,42 +42,25 @@ impl ChunkWriter {
         schema: Arc<ChunkSchema>,
     ) -> Result<Self, SplitError> {
         let upload = storage.create(&at).await.map_err(SplitError::WorkArea)?;
-        let footer_bound = length(&footer(&schema, Vec::new()).map_err(|error| SplitError::internal(&at, error))?);
-        let mut chunk = Self {
-            index,
-            at,
-            upload,
-            position: 0,
-            checksum: Checksum::default(),
-            schema,
-            row_groups: Vec::new(),
-            footer_bound,
-        };
+        let footer = GrowingFooter::new(&schema).map_err(|error| SplitError::internal(&at, error))?;
+        let mut chunk = Self { index, at, upload, position: 0, checksum: Checksum::default(), schema, footer };
         chunk.write(Bytes::from_static(MAGIC)).await?;
         Ok(chunk)
     }
 
-    /// Whether the chunk, as a file with this row group as its last, would have at most so many bytes.
-    ///
-    /// That is counted on the footer itself, unless a bound that is quick to come by says that there is room for sure:
-    /// a file may have thousands of row groups.
-    pub(crate) fn has_room_for(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<bool, SplitError> {
-        let internal = |error| SplitError::internal(&self.at, error);
-        let end = self.position + payload_bytes(&row_group.metadata);
-        let bound = self.footer_bound + footer_part(&row_group.metadata, &row_group.schema).map_err(internal)?;
-        if end + bound <= chunk_bytes {
-            return Ok(true);
-        }
-        let mut row_groups = self.row_groups.clone();
-        row_groups.push(self.place(&row_group.metadata)?);
-        Ok(end + length(&footer(&self.schema, row_groups).map_err(internal)?) <= chunk_bytes)
+    /// The place of a row group in the footer, if the chunk, as a file with this row group as its last, would have at most so many bytes.
+    pub(crate) fn place_for(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<Option<Entry>, SplitError> {
+        let metadata = &row_group.metadata;
+        let placed = place(metadata, &self.schema, self.position, self.footer.row_groups());
+        let entry = placed.and_then(|placed| self.footer.entry(&self.schema, placed));
+        let entry = entry.map_err(|error| SplitError::internal(&self.at, error))?;
+        let footer = u64::try_from(self.footer.bytes_with(&entry)).unwrap_or(u64::MAX);
+        Ok((self.position + payload_bytes(metadata) + footer <= chunk_bytes).then_some(entry))
     }
 
-    /// Appends a row group.
-    pub(crate) async fn append(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
-        let RowGroup { metadata, payload, schema } = row_group;
-        let placed = self.place(&metadata)?;
-        self.footer_bound += footer_part(&metadata, &schema).map_err(|error| SplitError::internal(&self.at, error))?;
+    /// Appends a row group, for which there is a place.
+    pub(crate) async fn append(&mut self, row_group: RowGroup, entry: Entry) -> Result<(), SplitError> {
+        let RowGroup { metadata, payload, .. } = row_group;
         let end = self.position + payload_bytes(&metadata);
         match payload {
             Payload::Memory(file) => {
@@ -97,23 +77,25 @@ impl ChunkWriter {
         if self.position != end {
             return Err(SplitError::internal(&self.at, "a row group has other bytes than its metadata says"));
         }
-        self.row_groups.push(placed);
+        self.footer.push(&entry);
         Ok(())
     }
 
     /// Rows so far.
     pub(crate) fn rows(&self) -> u64 {
-        self.row_groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
+        u64::try_from(self.footer.rows()).unwrap_or_default()
     }
 
     /// Writes the footer. What is left is to finish the upload, which makes the chunk durable.
-    pub(crate) async fn close(mut self) -> Result<(ChunkEntry, Box<dyn Upload>), SplitError> {
+    pub(crate) async fn close(self) -> Result<(ChunkEntry, Box<dyn Upload>), SplitError> {
         let rows = self.rows();
-        let row_groups = std::mem::take(&mut self.row_groups);
-        let footer = footer(&self.schema, row_groups).map_err(|error| SplitError::internal(&self.at, error))?;
-        self.write(footer).await?;
-        let entry = ChunkEntry { index: self.index, rows, bytes: self.position, checksum: self.checksum.text() };
-        Ok((entry, self.upload))
+        let Self { index, at, mut upload, mut position, mut checksum, footer, .. } = self;
+        for piece in footer.finish().map_err(|error| SplitError::internal(&at, error))? {
+            checksum.update(&piece);
+            position += length(&piece);
+            upload.write(piece).await.map_err(SplitError::WorkArea)?;
+        }
+        Ok((ChunkEntry { index, rows, bytes: position, checksum: checksum.text() }, upload))
     }
 
     /// Gives the chunk up.
@@ -125,12 +107,6 @@ impl ChunkWriter {
         self.checksum.update(&bytes);
         self.position += length(&bytes);
         self.upload.write(bytes).await.map_err(SplitError::WorkArea)
-    }
-
-    /// The metadata of a row group as it will stand in this chunk.
-    fn place(&self, metadata: &RowGroupMetaData) -> Result<RowGroupMetaData, SplitError> {
-        let placed = place(metadata, &self.schema, self.position, self.row_groups.len());
-        placed.map_err(|error| SplitError::internal(&self.at, error))
     }
 }
 
@@ -171,13 +147,6 @@ pub(crate) fn file_bytes(metadata: &RowGroupMetaData, schema: &ChunkSchema) -> R
     let start = u64::try_from(MAGIC.len()).unwrap_or_default();
     let placed = place(metadata, schema, start, 0)?;
     Ok(start + payload_bytes(&placed) + length(&footer(schema, vec![placed])?))
-}
-
-/// What a row group adds to a footer at most, in bytes.
-fn footer_part(metadata: &RowGroupMetaData, schema: &ChunkSchema) -> Result<u64, ParquetError> {
-    let columns = u64::try_from(metadata.num_columns()).unwrap_or_default();
-    let alone = length(&footer(schema, vec![place(metadata, schema, 0, 0)?])?);
-    Ok(alone + MOVED_COLUMN_BYTES * (columns + 1) - length(&footer(schema, Vec::new())?))
 }
 
 /// Where a column chunk stands: from its dictionary, or its first data page, for its compressed size.
@@ -239,22 +208,6 @@ fn place_column(
         builder = builder.set_page_encoding_stats(pages.clone());
     }
     builder.build()
-}
-
-/// The end of a file.
-pub(crate) fn footer(schema: &ChunkSchema, row_groups: Vec<RowGroupMetaData>) -> Result<Bytes, ParquetError> {
-    let rows = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
-    let described = FileMetaData::new(
-        2,
-        rows,
-        Some("sluice".to_owned()),
-        schema.key_values.clone(),
-        Arc::clone(&schema.columns),
-        None,
-    );
-    let mut footer = Vec::new();
-    ParquetMetaDataWriter::new(&mut footer, &ParquetMetaData::new(described, row_groups)).finish()?;
-    Ok(BytesMut::from(footer.as_slice()).freeze())
 }
 
 fn length(bytes: &Bytes) -> u64 {

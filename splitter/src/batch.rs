@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter, take};
 use arrow::datatypes::{Int32Type, SchemaRef};
@@ -23,6 +23,95 @@ pub(crate) enum Values {
     Plain(ArrayRef),
     /// Values that recur.
     Keyed(Keyed),
+    /// The values of some rows; the others have none.
+    Sparse(Sparse),
+}
+
+/// The values of a column of which some rows have none. These take no memory, since a block may have millions of rows, thousands of columns
+/// and hardly any values.
+#[derive(Clone, Debug)]
+pub(crate) struct Sparse {
+    /// The rows that have a value, in order. Counted from `first`.
+    given: ScalarBuffer<u32>,
+    first: usize,
+    rows: usize,
+    /// Their values, some of which may be null.
+    pub(crate) values: Box<Values>,
+}
+
+impl Sparse {
+    /// Of so many rows, with the values of these, in order.
+    pub(crate) fn new(given: Vec<u32>, rows: usize, values: Values) -> Self {
+        Self { given: given.into(), first: 0, rows, values: Box::new(values) }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows that have a value, in order.
+    pub(crate) fn given(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.given.iter().filter_map(|row| usize::try_from(*row).ok()?.checked_sub(self.first))
+    }
+
+    fn slice(&self, start: usize, rows: usize) -> Self {
+        let first = self.first + start;
+        let before =
+            |row: usize| self.given.partition_point(|given| usize::try_from(*given).is_ok_and(|given| given < row));
+        let (from, to) = (before(first), before(first + rows));
+        Self {
+            given: self.given.slice(from, to - from),
+            first,
+            rows,
+            values: Box::new(self.values.slice(from, to - from)),
+        }
+    }
+
+    fn filter(&self, taken: &BooleanArray, taken_before: &[u32]) -> Result<Self, ArrowError> {
+        let is_taken = |row: usize| row < taken.len() && taken.value(row);
+        let kept = self.given().filter(|row| is_taken(*row));
+        let given = kept.filter_map(|row| taken_before.get(row).copied()).collect::<Vec<_>>();
+        let values = self.values.filter(&self.given().map(|row| Some(is_taken(row))).collect(), &[])?;
+        Ok(Self::new(given, taken.true_count(), values))
+    }
+
+    fn to_arrow(&self) -> Result<ArrayRef, ArrowError> {
+        let mut places = vec![None; self.rows];
+        for (place, row) in (0..).zip(self.given()) {
+            if let Some(of_row) = places.get_mut(row) {
+                *of_row = Some(place);
+            }
+        }
+        take(&self.values.to_arrow()?, &UInt32Array::from(places), None)
+    }
+}
+
+impl Values {
+    fn slice(&self, start: usize, rows: usize) -> Self {
+        match self {
+            Self::Plain(values) => Self::Plain(values.slice(start, rows)),
+            Self::Keyed(values) => Self::Keyed(values.slice(start, rows)),
+            Self::Sparse(values) => Self::Sparse(values.slice(start, rows)),
+        }
+    }
+
+    /// Those of rows that are to be taken, of which there are so many before each row.
+    fn filter(&self, taken: &BooleanArray, taken_before: &[u32]) -> Result<Self, ArrowError> {
+        match self {
+            Self::Plain(values) => Ok(Self::Plain(filter(values, taken)?)),
+            Self::Keyed(values) => values.filter(taken).map(Self::Keyed),
+            Self::Sparse(values) => values.filter(taken, taken_before).map(Self::Sparse),
+        }
+    }
+
+    fn to_arrow(&self) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Plain(values) => Ok(Arc::clone(values)),
+            Self::Keyed(values) => values.to_arrow(),
+            Self::Sparse(values) => values.to_arrow(),
+        }
+    }
 }
 
 /// The values of a column, each once, and which of them each row has.
@@ -61,30 +150,21 @@ impl Keyed {
 impl Batch {
     /// So many rows, the first of them at `start`.
     pub(crate) fn slice(&self, start: usize, rows: usize) -> Self {
-        let part = |column: &Values| match column {
-            Values::Plain(values) => Values::Plain(values.slice(start, rows)),
-            Values::Keyed(values) => Values::Keyed(values.slice(start, rows)),
-        };
-        Self { columns: self.columns.iter().map(part).collect(), rows }
+        Self { columns: self.columns.iter().map(|column| column.slice(start, rows)).collect(), rows }
     }
 
     /// The rows that are to be taken.
     pub(crate) fn filter(&self, taken: &BooleanArray) -> Result<Self, ArrowError> {
-        let part = |column: &Values| match column {
-            Values::Plain(values) => Ok(Values::Plain(filter(values, taken)?)),
-            Values::Keyed(values) => values.filter(taken).map(Values::Keyed),
-        };
-        let columns = self.columns.iter().map(part).collect::<Result<_, ArrowError>>()?;
-        Ok(Self { columns, rows: taken.true_count() })
+        let is_taken = (0..taken.len()).map(|row| u32::from(taken.value(row)));
+        let taken_before = is_taken.scan(0, |before, is_taken| Some(std::mem::replace(before, *before + is_taken)));
+        let taken_before: Vec<u32> = taken_before.collect();
+        let columns = self.columns.iter().map(|column| column.filter(taken, &taken_before));
+        Ok(Self { columns: columns.collect::<Result<_, ArrowError>>()?, rows: taken.true_count() })
     }
 
     /// The same rows for Arrow.
     pub(crate) fn to_arrow(&self, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
-        let array = |column: &Values| match column {
-            Values::Plain(values) => Ok(values.clone()),
-            Values::Keyed(values) => values.to_arrow(),
-        };
-        let columns = self.columns.iter().map(array).collect::<Result<_, ArrowError>>()?;
+        let columns = self.columns.iter().map(Values::to_arrow).collect::<Result<_, ArrowError>>()?;
         RecordBatch::try_new_with_options(schema, columns, &RecordBatchOptions::new().with_row_count(Some(self.rows)))
     }
 }

@@ -8,7 +8,7 @@ use shared::{Column, ColumnType};
 
 use self::reader::Builder;
 pub(crate) use self::reader::{Nulls, Reader};
-use crate::batch::{Keyed, Values};
+use crate::batch::{Keyed, Sparse, Values};
 use crate::decode::Misfits;
 use crate::dictionary::Dictionary;
 use crate::field::Field;
@@ -55,27 +55,66 @@ pub(crate) fn decode<'a>(
     misfits: &mut Misfits,
 ) -> Vec<Values> {
     let mut count = rows.advance(FIRST_ROWS);
-    let mut decoders: Vec<_> =
-        readers.enumerate().map(|(index, reader)| Decoder::begin(index, reader, count, rows, misfits)).collect();
-    let mut start = count;
+    let begin = |(index, reader): (usize, Reader<'a>)| {
+        let (place, expected) = ((index, reader.column), (rows.expected(), rows.bytes()));
+        let decoder = Decoder::begin(reader, count, 0, expected, rows.column(place), |row, text| {
+            misfits.note(row, place, text);
+        });
+        (place, decoder)
+    };
+    let mut decoders: Vec<_> = readers.enumerate().map(begin).collect();
     loop {
         count = rows.advance(STRIP);
         if count == 0 {
-            return decoders.into_iter().map(|decoder| decoder.finish(misfits)).collect();
+            break;
         }
-        for decoder in &mut decoders {
-            decoder.take(start, count, rows, misfits);
+        for (place, decoder) in &mut decoders {
+            decoder.take(count, 0, rows.column(*place), |row, text| misfits.note(row, *place, text));
         }
-        start += count;
     }
+    let finish =
+        |(place, decoder): (Place<'a>, Decoder<'a>)| decoder.finish(|row, text| misfits.note(row, place, text));
+    decoders.into_iter().map(finish).collect()
+}
+
+/// Decodes a column that has a cell in these of so many rows, in order, and in the others none: to nothing else than if they were null,
+/// and without a step for each of them.
+pub(crate) fn decode_some<'a, 'c>(
+    place: Place<'a>,
+    reader: Reader<'a>,
+    (given, rows): (Vec<u32>, usize),
+    bytes: usize,
+    cell: impl Fn(usize) -> Cell<'c> + Copy,
+    misfits: &mut Misfits,
+) -> Values
+where
+    'a: 'c,
+{
+    let row = |number: usize| given.get(number).and_then(|row| usize::try_from(*row).ok()).unwrap_or(rows);
+    let mut note = |number, text: &[u8]| misfits.note(row(number), place, text);
+    let mut end = rows.min(FIRST_ROWS);
+    let mut taken = given.partition_point(|row| usize::try_from(*row).is_ok_and(|row| row < end));
+    let mut decoder = Decoder::begin(reader, taken, end - taken, (given.len(), bytes), cell, &mut note);
+    while taken < given.len() {
+        // Strips without a cell change nothing.
+        let next = end + (row(taken) - end) / STRIP * STRIP + STRIP;
+        let count = (taken..given.len()).take_while(|number| row(*number) < next).count();
+        let absent = next.min(rows) - end - count;
+        decoder.take(count, absent, |number| cell(taken + number), &mut note);
+        (taken, end) = (taken + count, next.min(rows));
+    }
+    decoder.pass(rows - end);
+    let values = decoder.finish(note);
+    if given.len() == rows { values } else { Values::Sparse(Sparse::new(given, rows, values)) }
 }
 
 /// A column that is being decoded.
 #[derive(Debug)]
 struct Decoder<'a> {
-    place: Place<'a>,
     reader: Reader<'a>,
     read: Read,
+    /// Cells that were taken.
+    cells: usize,
 }
 
 #[derive(Debug)]
@@ -87,67 +126,93 @@ enum Read {
 }
 
 impl<'a> Decoder<'a> {
-    /// Begins a column with its first rows.
-    fn begin(index: usize, reader: Reader<'a>, count: usize, rows: &impl Cells, misfits: &mut Misfits) -> Self {
-        let (place, column_type) = ((index, reader.column), reader.column.column_type);
-        let cell = rows.column(place);
+    /// Begins a column with the cells of its first rows, of which others have none. So many cells are expected in all, of so many
+    /// bytes at most. Cells that do not fit are noted by their number among all.
+    fn begin<'c>(
+        reader: Reader<'a>,
+        count: usize,
+        absent: usize,
+        (expected, most_bytes): (usize, usize),
+        cell: impl Fn(usize) -> Cell<'c> + Copy,
+        note: impl FnMut(usize, &[u8]),
+    ) -> Self
+    where
+        'a: 'c,
+    {
+        let column_type = reader.column.column_type;
         // Of booleans Parquet has no dictionaries.
         if column_type != ColumnType::Boolean
-            && let Some(dictionary) = Dictionary::begin(count, rows.expected(), cell, |text| reader.nulls.hold(text))
+            && let Some(dictionary) = Dictionary::begin((count, absent), expected, cell, |text| reader.nulls.hold(text))
         {
-            return Self { place, reader, read: Read::Dictionary(Box::new(dictionary)) };
+            return Self { reader, read: Read::Dictionary(Box::new(dictionary)), cells: count };
         }
-        let length = |row| if let Cell::Text(text) = cell(row) { text.len() } else { 0 };
+        let length = |number| if let Cell::Text(text) = cell(number) { text.len() } else { 0 };
         let texts = if column_type == ColumnType::Utf8 { count } else { 0 };
-        let bytes = (0..texts).map(length).sum::<usize>().div_ceil(count.max(1)) * rows.expected();
-        let values = Builder::new(column_type, rows.expected(), bytes.min(rows.bytes()));
-        let mut decoder = Self { place, reader, read: Read::Plain(values) };
-        decoder.take(0, count, rows, misfits);
+        let bytes = (0..texts).map(length).sum::<usize>().div_ceil(count.max(1)) * expected;
+        let values = Builder::new(column_type, expected, bytes.min(most_bytes));
+        let mut decoder = Self { reader, read: Read::Plain(values), cells: 0 };
+        decoder.take(count, absent, cell, note);
         decoder
     }
 
-    /// Takes so many rows in hand, before which there were `start`.
-    fn take(&mut self, start: usize, count: usize, rows: &impl Cells, misfits: &mut Misfits) {
-        let cell = rows.column(self.place);
+    /// Takes the cells of more rows, of which others have none. Cells that do not fit are noted by their number among all.
+    fn take<'c>(
+        &mut self,
+        count: usize,
+        absent: usize,
+        cell: impl Fn(usize) -> Cell<'c>,
+        mut note: impl FnMut(usize, &[u8]),
+    ) where
+        'a: 'c,
+    {
         match &mut self.read {
             Read::Dictionary(dictionary) => {
                 dictionary.add(count, cell);
+                dictionary.pass(absent);
                 if dictionary.is_in_vain() {
-                    self.read = Read::Plain(read_rows(dictionary, self.reader, self.place, misfits));
+                    self.read = Read::Plain(read_rows(dictionary, self.reader, note));
                 }
             }
             Read::Plain(values) => {
-                self.reader.read((0..count).map(cell), values, |row, text| misfits.note(start + row, self.place, text));
+                let before = self.cells;
+                self.reader.read((0..count).map(cell), values, |number, text| note(before + number, text));
             }
+        }
+        self.cells += count;
+    }
+
+    /// Goes on behind rows without a cell.
+    fn pass(&mut self, absent: usize) {
+        if let Read::Dictionary(dictionary) = &mut self.read {
+            dictionary.pass(absent);
         }
     }
 
-    fn finish(self, misfits: &mut Misfits) -> Values {
-        let Self { place, reader, read } = self;
+    /// The values of all cells.
+    fn finish(self, mut note: impl FnMut(usize, &[u8])) -> Values {
+        let Self { reader, read, .. } = self;
         let values = match read {
-            Read::Dictionary(dictionary) if dictionary.pays() => {
-                return read_dictionary(*dictionary, reader, place, misfits);
-            }
-            Read::Dictionary(dictionary) => read_rows(&dictionary, reader, place, misfits),
+            Read::Dictionary(dictionary) if dictionary.pays() => return read_dictionary(*dictionary, reader, note),
+            Read::Dictionary(dictionary) => read_rows(&dictionary, reader, &mut note),
             Read::Plain(values) => values,
         };
-        Values::Plain(values.finish(|row, text| misfits.note(row, place, text)))
+        Values::Plain(values.finish(note))
     }
 }
 
 /// Reads each text of a dictionary once.
-fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, place: Place<'_>, misfits: &mut Misfits) -> Values {
+fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl FnMut(usize, &[u8])) -> Values {
     let mut unread = BTreeMap::new();
     let mut values = Builder::new(reader.column.column_type, dictionary.len(), dictionary.text_bytes());
-    let mut note = |number, text: &[u8]| {
+    let mut note_unread = |number, text: &[u8]| {
         unread.insert(number, text.to_vec());
     };
-    reader.read(dictionary.cells(), &mut values, &mut note);
-    let values = values.finish(note);
+    reader.read(dictionary.cells(), &mut values, &mut note_unread);
+    let values = values.finish(note_unread);
     if !unread.is_empty() {
         for (row, key) in dictionary.keys().iter().enumerate() {
             if let Some(text) = usize::try_from(*key).ok().and_then(|number| unread.get(&number)) {
-                misfits.note(row, place, text);
+                note(row, text);
             }
         }
     }
@@ -155,11 +220,11 @@ fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, place: Place<'_>,
 }
 
 /// Reads the text of each row of a dictionary that does not pay.
-fn read_rows(dictionary: &Dictionary, reader: Reader<'_>, place: Place<'_>, misfits: &mut Misfits) -> Builder {
+fn read_rows(dictionary: &Dictionary, reader: Reader<'_>, note: impl FnMut(usize, &[u8])) -> Builder {
     let cells: Vec<_> = dictionary.cells().collect();
     let keys = dictionary.keys().iter();
     let rows = keys.filter_map(|key| cells.get(usize::try_from(*key).ok()?).copied());
     let mut values = Builder::new(reader.column.column_type, dictionary.keys().len(), dictionary.text_bytes());
-    reader.read(rows, &mut values, |row, text| misfits.note(row, place, text));
+    reader.read(rows, &mut values, note);
     values
 }

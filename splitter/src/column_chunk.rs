@@ -11,7 +11,7 @@ mod statistics;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, is_not_null};
 use arrow::error::ArrowError;
@@ -24,7 +24,7 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 pub(crate) use self::compressor::Compressor;
-use crate::batch::{Keyed, Values};
+use crate::batch::{Keyed, Sparse, Values};
 
 /// Most bytes of the header of a page.
 const PAGE_HEADER_BYTES: usize = 64;
@@ -97,8 +97,21 @@ struct Content {
     /// Of each row that is not null, the place of its value.
     keys: Option<ScalarBuffer<i32>>,
     rows: usize,
-    /// Which rows are null, where any is.
-    nulls: Option<NullBuffer>,
+    nulls: Nulls,
+}
+
+/// Which rows are null.
+#[derive(Debug)]
+enum Nulls {
+    None,
+    All,
+    Some(NullBuffer),
+}
+
+impl Nulls {
+    fn of(nulls: Option<NullBuffer>) -> Self {
+        nulls.filter(|nulls| nulls.null_count() > 0).map_or(Self::None, Self::Some)
+    }
 }
 
 impl Content {
@@ -106,11 +119,32 @@ impl Content {
         let values = match column {
             Values::Plain(values) => values,
             Values::Keyed(column) => return Self::of_keyed(column),
+            Values::Sparse(column) => return Self::of_sparse(column),
         };
-        let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+        let nulls = Nulls::of(values.nulls().cloned());
         let rows = values.len();
-        let values = if nulls.is_some() { filter(values, &is_not_null(values)?)? } else { Arc::clone(values) };
+        let is_whole = matches!(nulls, Nulls::None);
+        let values = if is_whole { Arc::clone(values) } else { filter(values, &is_not_null(values)?)? };
         Ok(Self { values, keys: None, rows, nulls })
+    }
+
+    /// Of the rows that have a value; those that have none are null. Where none has, that takes no step for each row.
+    fn of_sparse(column: &Sparse) -> Result<Self, ArrowError> {
+        let given = Self::of(&column.values)?;
+        let rows = column.rows();
+        let nulls = match given.rows - given.nulls() {
+            0 => Nulls::All,
+            values if values == rows => Nulls::None,
+            _ => {
+                let mut has_value = BooleanBufferBuilder::new(rows);
+                has_value.append_n(rows, false);
+                let is_null = |place| matches!(&given.nulls, Nulls::Some(nulls) if nulls.is_null(place));
+                let with_value = column.given().enumerate().filter(|(place, _)| !is_null(*place));
+                with_value.for_each(|(_, row)| has_value.set_bit(row, true));
+                Nulls::Some(NullBuffer::new(has_value.finish()))
+            }
+        };
+        Ok(Self { rows, nulls, ..given })
     }
 
     /// Of the values some may be null, and some no row's. Null ones are left out, and keys then count what is left.
@@ -118,20 +152,24 @@ impl Content {
         let (keys, values) = (&column.keys, &column.values);
         let rows = keys.len();
         let Some(is_used) = used(column) else {
-            return Ok(Self { values: Arc::clone(values), keys: Some(keys.clone()), rows, nulls: None });
+            return Ok(Self { values: Arc::clone(values), keys: Some(keys.clone()), rows, nulls: Nulls::None });
         };
         let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
         let numbers: Vec<i32> = is_used.values().iter().scan(0, number).collect();
         let has_value = |key: &i32| values.is_valid(place(*key));
-        let nulls = (values.null_count() > 0).then(|| keys.iter().map(has_value).collect::<NullBuffer>());
-        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        let nulls = Nulls::of((values.null_count() > 0).then(|| keys.iter().map(has_value).collect::<NullBuffer>()));
+        let is_whole = matches!(nulls, Nulls::None);
         let renumber = |key: &i32| numbers.get(place(*key)).copied().unwrap_or_default();
-        let keys = keys.iter().filter(|key| nulls.is_none() || has_value(key)).map(renumber).collect();
+        let keys = keys.iter().filter(|key| is_whole || has_value(key)).map(renumber).collect();
         Ok(Self { values: filter(values, &is_used)?, keys: Some(keys), rows, nulls })
     }
 
     fn nulls(&self) -> usize {
-        self.nulls.as_ref().map_or(0, NullBuffer::null_count)
+        match &self.nulls {
+            Nulls::None => 0,
+            Nulls::All => self.rows,
+            Nulls::Some(nulls) => nulls.null_count(),
+        }
     }
 
     /// Its pages, not compressed yet.
@@ -139,7 +177,7 @@ impl Content {
         let mut pages = Vec::with_capacity(2);
         let mut data = Vec::new();
         if described.max_def_level() > 0 {
-            hybrid::levels(self.nulls.as_ref(), self.rows, &mut data)?;
+            hybrid::levels(&self.nulls, self.rows, &mut data)?;
         }
         let encoding = if let Some(keys) = &self.keys {
             let mut dictionary = Vec::new();

@@ -1,6 +1,5 @@
 //! Blocks of text become typed columns; what does not fit is rejected, with its place and the reason.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -10,11 +9,11 @@ use shared::{BadRecords, Column, ColumnType, CsvPolicy};
 use crate::batch::Batch;
 use crate::column::{self, Nulls, Place, Reader};
 use crate::fields::{Fields, Rows};
-use crate::json::{self, Objects};
-use crate::quarantine::Reject;
-use crate::record::byte;
+use crate::json::Objects;
+use crate::record::{Span, byte};
 use crate::record_format::RecordFormat;
 use crate::records::Block;
+use crate::rejects::Rejects;
 use crate::value;
 use crate::value::number::Notation;
 
@@ -26,7 +25,7 @@ pub(crate) struct Decoded {
     /// Records that were read, rejected ones included.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within the block.
-    pub(crate) rejects: Vec<Reject>,
+    pub(crate) rejects: Rejects,
 }
 
 /// Schema of the rows of a source of text.
@@ -69,7 +68,7 @@ pub(crate) fn decode(
     max_record_bytes: u64,
 ) -> Result<Decoded, ArrowError> {
     let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
-    let mut misfits = Misfits { by_row: BTreeMap::new(), nulls_instead: bad_records == BadRecords::Null };
+    let mut misfits = Misfits { nulls_instead: bad_records == BadRecords::Null, ..Misfits::default() };
     let (read, columns) = match format {
         RecordFormat::Csv(csv) => {
             let mut fields = Fields::new(block, csv, max_record_bytes);
@@ -77,52 +76,79 @@ pub(crate) fn decode(
             let columns = column::decode(&mut fields, csv.columns.iter().map(reader), &mut misfits);
             (fields.into_rows(), columns)
         }
-        RecordFormat::Ndjson(json) => {
-            let mut objects = Objects::read(block, json, max_record_bytes);
-            let reader = |column| Reader { column, notation: json::NOTATION, nulls: Nulls::NONE };
-            let columns = column::decode(&mut objects, json.columns.iter().map(reader), &mut misfits);
-            (objects.into_rows(), columns)
-        }
+        RecordFormat::Ndjson(json) => Objects::read(block, json, max_record_bytes).decode(&mut misfits),
     };
     let Rows { taken: read, records, mut rejects } = read;
     let mut rows = Batch { columns, rows: read.len() };
-    if !misfits.by_row.is_empty() {
-        let taken = (0..read.len()).map(|row| Some(!misfits.by_row.contains_key(&row)));
+    if !misfits.noted.is_empty() {
+        let taken = (0..read.len()).map(|row| Some(misfits.of_row(row).is_none()));
         rows = rows.filter(&taken.collect())?;
-        rejects.extend(misfits.by_row.into_iter().filter_map(|(row, misfit)| {
-            let column = format.columns().get(misfit.column).map(|column| column.name.clone());
-            Some(read.get(row)?.reject(block, format.dialect(), column, misfit.reason))
+        rejects = rejects.merged((0..).zip(&read).filter_map(|(number, row)| {
+            let misfit = misfits.of_row(number)?;
+            let column = format.columns().get(usize::try_from(misfit.column).ok()?)?;
+            let fault = (Some(column.name.clone()), reason(misfits.shown(misfit), column));
+            Some((row.record(), row.place(block, format.dialect()), fault))
         }));
-        rejects.sort_by_key(|reject| reject.record);
+    }
+    if rejects.len() == 0 {
+        // So that they hold the block's text no longer.
+        rejects = Rejects::default();
     }
     Ok(Decoded { rows, records, rejects })
 }
 
 /// Values that do not fit their column; of each row the one in the first column.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Misfits {
-    by_row: BTreeMap<usize, Misfit>,
     nulls_instead: bool,
+    /// By row, which of those that are noted is its own, counted from 1; 0 for none.
+    by_row: Vec<u32>,
+    noted: Vec<Misfit>,
+    /// What is shown of them.
+    shown: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Misfit {
-    column: usize,
-    reason: String,
+    column: u32,
+    /// Where its text is among those that are shown; none for one that is no text.
+    text: Option<Span>,
 }
 
 impl Misfits {
     /// Notes a text of a row.
-    pub(crate) fn note(&mut self, row: usize, (index, column): Place<'_>, text: &[u8]) {
-        let is_first = self.by_row.get(&row).is_none_or(|misfit| index < misfit.column);
-        if is_first && !self.nulls_instead {
-            self.by_row.insert(row, Misfit { column: index, reason: reason(text, column) });
+    pub(crate) fn note(&mut self, row: usize, (index, _): Place<'_>, text: &[u8]) {
+        let column = u32::try_from(index).unwrap_or(u32::MAX);
+        if self.nulls_instead || self.of_row(row).is_some_and(|misfit| misfit.column <= column) {
+            return;
         }
+        let start = self.shown.len();
+        let text = value::shown(text).map(|shown| {
+            self.shown.push_str(&shown);
+            Span::new(start, self.shown.len())
+        });
+        self.noted.push(Misfit { column, text });
+        if self.by_row.len() <= row {
+            self.by_row.resize(row + 1, 0);
+        }
+        if let Some(number) = self.by_row.get_mut(row) {
+            *number = u32::try_from(self.noted.len()).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn of_row(&self, row: usize) -> Option<Misfit> {
+        let number = self.by_row.get(row)?.checked_sub(1)?;
+        self.noted.get(usize::try_from(number).ok()?).copied()
+    }
+
+    fn shown(&self, misfit: Misfit) -> Option<&str> {
+        let text = misfit.text?;
+        self.shown.get(text.start()..text.end())
     }
 }
 
-fn reason(text: &[u8], column: &Column) -> String {
-    let Some(shown) = value::shown(text) else {
+fn reason(shown: Option<&str>, column: &Column) -> String {
+    let Some(shown) = shown else {
         return value::UNDECODABLE.to_owned();
     };
     let date = column.date_format;

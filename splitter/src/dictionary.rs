@@ -45,8 +45,10 @@ pub(crate) struct Dictionary {
     /// The texts that are held.
     text: Vec<u8>,
     null: Option<i32>,
-    /// Of each row, the number of its cell.
+    /// Of each row that has a cell, the number of it.
     keys: Vec<i32>,
+    /// Rows that have none, which count as if it were null.
+    absent: usize,
 }
 
 /// A cell, its text elsewhere.
@@ -76,18 +78,24 @@ struct Lookup {
 }
 
 impl Dictionary {
-    /// A dictionary of so many rows, with room for as many as are expected, if they show that their column earns one: a function of
-    /// the cells alone, as a chunk's bytes must be.
+    /// A dictionary of so many rows with a cell, and so many without, with room for as many cells as are expected, if they show that
+    /// their column earns one: a function of the cells alone, as a chunk's bytes must be.
     pub(crate) fn begin<'a>(
-        rows: usize,
+        (rows, absent): (usize, usize),
         expected: usize,
         cell: impl Fn(usize) -> Cell<'a>,
         is_null: impl Fn(&[u8]) -> bool,
     ) -> Option<Self> {
-        if rows < LEAST_ROWS {
+        if rows + absent < LEAST_ROWS {
             return None;
         }
-        let mut dictionary = Self::new();
+        let mut dictionary = Self::new(match expected {
+            0 => 0,
+            // Whatever these are, each finds a place here, and so none is held twice.
+            1..=MOST_TRIES => MOST_TRIES * SLOTS_PER_TEXT,
+            _ => SLOTS,
+        });
+        dictionary.absent = absent;
         dictionary.keys.reserve(expected);
         dictionary.add(rows, cell);
         let is_value = |cell: Cell<'_>| matches!(cell, Cell::Text(text) if !is_null(text.bytes()));
@@ -99,16 +107,16 @@ impl Dictionary {
         (different + values / REPEATED_SHARE <= values).then_some(dictionary)
     }
 
-    fn new() -> Self {
-        let slots = vec![0; SLOTS];
+    fn new(slots: usize) -> Self {
         Self {
-            slots,
+            slots: vec![0; slots],
             outlines: Vec::new(),
             held: Vec::new(),
             of_bytes: [-1; 256],
             text: Vec::new(),
             null: None,
             keys: Vec::new(),
+            absent: 0,
         }
     }
 
@@ -122,6 +130,11 @@ impl Dictionary {
             }
             self.keys.extend_from_slice(lookup.keys.get(..batch.len()).unwrap_or_default());
         }
+    }
+
+    /// Goes on behind so many rows without a cell.
+    pub(crate) fn pass(&mut self, absent: usize) {
+        self.absent += absent;
     }
 
     /// Finds the numbers of rows that are known texts of one byte each, as flags and small numbers are; whether all were.
@@ -174,7 +187,7 @@ impl Dictionary {
         })
     }
 
-    /// Of each row, the number of its cell among these.
+    /// Of each row that has a cell, the number of it among these.
     pub(crate) fn keys(&self) -> &[i32] {
         &self.keys
     }
@@ -196,12 +209,17 @@ impl Dictionary {
 
     /// Whether it has grown large, and does not pay.
     pub(crate) fn is_in_vain(&self) -> bool {
-        self.held.len() > LEAST_IN_VAIN && !self.pays()
+        self.held_with_null() > LEAST_IN_VAIN && !self.pays()
     }
 
     /// Whether cells occur twice on average, so that what is written of each is less with the dictionary.
     pub(crate) fn pays(&self) -> bool {
-        self.held.len() * 2 <= self.keys.len()
+        self.held_with_null() * 2 <= self.keys.len() + self.absent
+    }
+
+    /// How many different cells there are, null for rows without one included.
+    fn held_with_null(&self) -> usize {
+        self.held.len() + usize::from(self.absent > 0 && self.null.is_none())
     }
 
     #[inline(never)]
@@ -336,7 +354,7 @@ mod tests {
     /// The dictionary of a column that earns it, made in two parts.
     fn dictionary<'a>(rows: usize, cell: impl Fn(usize) -> Cell<'a>) -> Option<Dictionary> {
         let begun = rows.min(2048);
-        let mut dictionary = Dictionary::begin(begun, rows, &cell, <[u8]>::is_empty)?;
+        let mut dictionary = Dictionary::begin((begun, 0), rows, &cell, <[u8]>::is_empty)?;
         let part = (rows - begun) / 3;
         dictionary.add(part, |row| cell(begun + row));
         dictionary.add(rows - begun - part, |row| cell(begun + part + row));
@@ -377,7 +395,7 @@ mod tests {
         ) {
             let cells = [Cell::Text(b"a"[..].into()), Cell::Text(b"b"[..].into()), Cell::Text(b"ab"[..].into()), Cell::Null, Cell::Misfit(b"a")];
             let rows: Vec<usize> = runs.iter().flat_map(|(cell, rows)| vec![*cell; *rows]).collect();
-            let mut dictionary = Dictionary::new();
+            let mut dictionary = Dictionary::new(SLOTS);
             for part in rows.chunks(512) {
                 dictionary.add(part.len(), |row| cells[part[row]]);
             }

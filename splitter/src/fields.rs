@@ -4,9 +4,9 @@ use shared::{CsvPolicy, Dialect};
 
 use crate::column::{Cell, Cells, FIRST_ROWS, Place};
 use crate::field::Field;
-use crate::quarantine::Reject;
-use crate::record::{Found, Records, Spans, byte};
+use crate::record::{Found, Records, Span, Spans, byte};
 use crate::records::{Block, Torn, without_line_end};
+use crate::rejects::Rejects;
 
 /// The fields of the records of a block that have the right number of them, some records at a time.
 #[derive(Debug)]
@@ -36,41 +36,56 @@ pub(crate) struct Rows {
     /// How many there are, rejected ones included.
     pub(crate) records: u64,
     /// Those that are rejected.
-    pub(crate) rejects: Vec<Reject>,
+    pub(crate) rejects: Rejects,
 }
 
-/// Where a record stands in its block.
-#[derive(Debug)]
+impl Rows {
+    /// None yet, of a block.
+    pub(crate) fn of(block: &Block) -> Self {
+        Self { taken: Vec::new(), records: 0, rejects: Rejects::of(&block.text, block.start) }
+    }
+
+    /// Those of a block that is no run of whole records: what is kept of one whose end was not found, which is rejected.
+    pub(crate) fn torn(block: &Block, torn: Torn, dialect: &Dialect, max_record_bytes: usize) -> Self {
+        let mut rows = Self { records: 1, ..Self::of(block) };
+        let place = Row::new(1, 0, block.text.len()).place(block, dialect);
+        rows.rejects.push(1, place, (None, torn_reason(torn, max_record_bytes)));
+        rows
+    }
+}
+
+/// Where a record stands in its block. There may be millions of them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Its number within the block, from 1.
-    pub(crate) record: u64,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    record: u32,
+    span: Span,
 }
 
 impl Row {
-    /// The record, rejected.
-    pub(crate) fn reject(&self, block: &Block, dialect: &Dialect, column: Option<String>, reason: String) -> Reject {
-        let raw = block.text.get(self.start..self.end).unwrap_or_default();
-        Reject {
-            record: self.record,
-            byte_offset: block.start + u64::try_from(self.start).unwrap_or_default(),
-            column,
-            reason,
-            raw: without_line_end(raw, dialect).to_vec(),
-        }
+    /// A record of a block by its number there, from 1, and where it stands, line end included or not.
+    pub(crate) fn new(record: u64, start: usize, end: usize) -> Self {
+        Self { record: u32::try_from(record).unwrap_or(u32::MAX), span: Span::new(start, end) }
+    }
+
+    /// Its number within the block, from 1.
+    pub(crate) fn record(self) -> u64 {
+        self.record.into()
+    }
+
+    /// Where it begins and ends in its block, without its line end.
+    pub(crate) fn place(self, block: &Block, dialect: &Dialect) -> (usize, usize) {
+        let start = self.span.start();
+        (start, start + without_line_end(self.span.of(&block.text), dialect).len())
     }
 }
 
 impl<'a> Fields<'a> {
     /// The fields of a block.
     pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
-        let mut found = Rows::default();
-        if let Some(torn) = block.torn {
-            found.records = 1;
-            let record = Row { record: 1, start: 0, end: block.text.len() };
-            found.rejects.push(record.reject(block, &csv.dialect, None, torn_reason(torn, max_record_bytes)));
-        }
+        let found = match block.torn {
+            None => Rows::of(block),
+            Some(torn) => Rows::torn(block, torn, &csv.dialect, max_record_bytes),
+        };
         let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
         let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));
         Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), found }
@@ -81,7 +96,7 @@ impl<'a> Fields<'a> {
         let (width, first) = (self.csv.columns.len(), self.spans.len());
         let Some(Found { start, end, is_rewritten }) = self.records.find(&mut self.spans) else { return false };
         self.found.records += 1;
-        let row = Row { record: self.found.records, start, end };
+        let row = Row::new(self.found.records, start, end);
         let fields = self.spans.len() - first;
         let raw = || self.block.text.get(start..end).unwrap_or_default();
         let reason = if fields != width {
@@ -101,7 +116,7 @@ impl<'a> Fields<'a> {
             return true;
         };
         self.spans.truncate(first);
-        self.found.rejects.push(row.reject(self.block, &self.csv.dialect, None, reason));
+        self.found.rejects.push(row.record(), row.place(self.block, &self.csv.dialect), (None, reason));
         true
     }
 
@@ -125,7 +140,7 @@ impl Cells for Fields<'_> {
     /// has room made for what never comes.
     fn expected(&self) -> usize {
         let taken = self.found.taken.len();
-        let bytes = self.found.taken.last().map_or(usize::MAX, |row| row.end.max(1));
+        let bytes = self.found.taken.last().map_or(usize::MAX, |row| row.span.end().max(1));
         let expected = taken.saturating_mul(self.block.text.len()) / bytes;
         (expected + expected / 16).min(taken * MOST_EXPECTED)
     }

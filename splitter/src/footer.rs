@@ -11,7 +11,9 @@ use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader
 use parquet::file::reader::{ChunkReader, Length};
 use shared::{FooterError, Location};
 
+use crate::compact::Compact;
 use crate::error::{BadInput, SplitError};
+use crate::names::check_columns;
 use crate::ranged_file::{HINT, RangedFile};
 
 /// What a Parquet file begins with when its footer is encrypted.
@@ -38,9 +40,33 @@ pub(crate) fn is_parquet(head: &[u8]) -> bool {
     !is_text || memchr::memchr(0, rest).is_some() || memchr::memchr2(b'\n', b'\r', rest).is_none()
 }
 
-/// Reads and decodes the footer, and says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells.
-/// Blocks, so off the async threads only.
-pub(crate) fn read_footer(file: &RangedFile, pinned: Option<bool>) -> Result<(ArrowReaderMetadata, bool), SplitError> {
+/// Memory that a column of a row group takes once the footer is decoded, about, in bytes.
+const DECODED_COLUMN_BYTES: u64 = 1 << 10;
+
+/// What may help where a footer is too large.
+const LARGER_GROUPS: &str =
+    "have it written with larger row groups, or, with so much more memory, run with a higher MAX_FOOTER_MB";
+
+/// What a footer describes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Shape {
+    row_groups: u64,
+    /// Columns of all row groups together.
+    columns: u64,
+    /// Groups within groups.
+    levels: usize,
+}
+
+/// Most groups within groups. What reads a schema goes into each group from within the one around it, and the stack has an end.
+const MOST_LEVELS: usize = 100;
+
+/// Reads and decodes the footer, if it has no more columns than a table may have and takes no more than so many bytes of memory; and
+/// says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells. Blocks, so off the async threads only.
+pub(crate) fn read_footer(
+    file: &RangedFile,
+    pinned: Option<bool>,
+    most_bytes: u64,
+) -> Result<(ArrowReaderMetadata, bool), SplitError> {
     let at = &file.source.uri;
     let bad = |reason: String, hint| SplitError::from(BadInput::whole(at, reason, hint));
     let cut = || bad(format!("this Parquet file of {} bytes does not end as one", file.len()), HINT);
@@ -53,7 +79,11 @@ pub(crate) fn read_footer(file: &RangedFile, pinned: Option<bool>) -> Result<(Ar
         return Err(bad("this Parquet file is encrypted".to_owned(), DECRYPT));
     }
     let Some(start) = before.checked_sub(tail.metadata_length()) else { return Err(cut()) };
+    check(at, Shape::default(), tail.metadata_length(), most_bytes)?;
     let footer = file.get_bytes(place(start), tail.metadata_length()).map_err(|error| file.blame(&error))?;
+    if let Some(shape) = shape(&footer) {
+        check(at, shape, footer.len(), most_bytes)?;
+    }
     if has_field(&footer, ALGORITHM) {
         return Err(bad("columns of this Parquet file are encrypted".to_owned(), DECRYPT));
     }
@@ -98,6 +128,70 @@ pub(crate) fn unread_column(parquet: &ParquetMetaData) -> Option<(String, String
     digits.or_else(|| Some((lzo?.column_path().string(), "is compressed with LZO, which cannot be read".to_owned())))
 }
 
+/// Refuses a footer of so many bytes that describes more than is taken.
+fn check(at: &Location, shape: Shape, length: usize, most_bytes: u64) -> Result<(), SplitError> {
+    let Shape { row_groups, columns, levels } = shape;
+    let bytes = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(2);
+    let bytes = bytes.saturating_add(columns.saturating_mul(DECODED_COLUMN_BYTES));
+    if bytes > most_bytes {
+        let (bytes, most) = (bytes.div_ceil(1 << 20), most_bytes >> 20);
+        let of = if row_groups == 0 {
+            String::new()
+        } else {
+            format!(", of {row_groups} row groups with {columns} columns in all,")
+        };
+        let reason =
+            format!("its footer{of} would take about {bytes} MiB of memory, and MAX_FOOTER_MB={most} allows no more");
+        return Err(BadInput::whole(at, reason, LARGER_GROUPS).into());
+    }
+    if levels > MOST_LEVELS {
+        let reason = format!("its columns are nested in {levels} levels, and {MOST_LEVELS} are taken at most");
+        return Err(BadInput::whole(at, reason, "have the innermost values written as text, JSON for instance").into());
+    }
+    check_columns(at, usize::try_from(columns / row_groups.max(1)).unwrap_or(usize::MAX))
+}
+
+/// How many row groups and columns a footer describes. What is not one describes none.
+fn shape(footer: &[u8]) -> Option<Shape> {
+    const SCHEMA: i16 = 2;
+    const ROW_GROUPS: i16 = 4;
+    let mut schema = Compact(footer);
+    let elements = schema.list_of(SCHEMA)?;
+    let levels = levels(schema, elements)?;
+    let mut rest = Compact(footer);
+    let row_groups = rest.list_of(ROW_GROUPS)?;
+    let mut columns = 0;
+    for _ in 0..row_groups {
+        let mut row_group = rest;
+        columns = row_group.list_of(1)?.saturating_add(columns);
+        rest.skip_struct(0)?;
+    }
+    Some(Shape { row_groups, columns, levels })
+}
+
+/// How deep groups are within groups among so many elements of a schema, each of which stands before those that it has.
+fn levels(mut schema: Compact<'_>, elements: u64) -> Option<usize> {
+    const CHILDREN: i16 = 5;
+    let (mut open, mut deepest) = (Vec::new(), 0);
+    for _ in 0..elements {
+        let mut element = schema;
+        let children = element.number_of(CHILDREN).unwrap_or_default();
+        schema.skip_struct(0)?;
+        if let Some(left) = open.last_mut() {
+            *left -= 1;
+        }
+        if children > 0 {
+            open.push(children);
+            // The root is no group of a column.
+            deepest = deepest.max(open.len() - 1);
+        }
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+    }
+    Some(deepest)
+}
+
 /// Whether a footer, a struct of Thrift's compact protocol, has a field of this number. What is not such a struct has none.
 fn has_field(footer: &[u8], wanted: i16) -> bool {
     let mut rest = Compact(footer);
@@ -112,102 +206,6 @@ fn has_field(footer: &[u8], wanted: i16) -> bool {
         }
     }
     false
-}
-
-/// Most structs within structs: those of a footer are a few.
-const MOST_DEPTH: u8 = 32;
-
-/// What is left of a text in Thrift's compact protocol.
-struct Compact<'a>(&'a [u8]);
-
-impl Compact<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, bytes: usize) -> Option<()> {
-        self.0 = self.0.get(bytes..)?;
-        Some(())
-    }
-
-    /// Number and kind of the next field; none at the end of a struct.
-    fn field(&mut self, last: i16) -> Option<(i16, u8)> {
-        let header = self.byte()?;
-        let kind = header & 0x0f;
-        if kind == 0 {
-            return None;
-        }
-        let number = match header >> 4 {
-            0 => {
-                let coded = self.varint()?;
-                let value = i64::try_from(coded >> 1).ok()? ^ -i64::try_from(coded & 1).ok()?;
-                i16::try_from(value).ok()?
-            }
-            step => last.checked_add(i16::from(step))?,
-        };
-        Some((number, kind))
-    }
-
-    fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
-        if depth > MOST_DEPTH {
-            return None;
-        }
-        match kind {
-            1 | 2 => Some(()),
-            3 => self.take(1),
-            4..=6 => self.varint().map(drop),
-            7 => self.take(8),
-            8 => {
-                let length = self.varint()?;
-                self.take(usize::try_from(length).ok()?)
-            }
-            9 | 10 => {
-                let header = self.byte()?;
-                let count = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
-                (0..count).try_for_each(|_| self.skip_element(header & 0x0f, depth + 1))
-            }
-            11 => {
-                let count = self.varint()?;
-                if count == 0 {
-                    return Some(());
-                }
-                let kinds = self.byte()?;
-                (0..count).try_for_each(|_| {
-                    self.skip_element(kinds >> 4, depth + 1)?;
-                    self.skip_element(kinds & 0x0f, depth + 1)
-                })
-            }
-            12 => {
-                let mut number = 0;
-                while self.0.first().copied()? & 0x0f != 0 {
-                    let (next, kind) = self.field(number)?;
-                    number = next;
-                    self.skip(kind, depth + 1)?;
-                }
-                self.take(1)
-            }
-            _ => None,
-        }
-    }
-
-    /// As `skip`, of what is in lists and maps: truths have a byte there.
-    fn skip_element(&mut self, kind: u8, depth: u8) -> Option<()> {
-        if matches!(kind, 1 | 2) { self.take(1) } else { self.skip(kind, depth) }
-    }
 }
 
 #[cfg(test)]
@@ -241,5 +239,34 @@ mod tests {
         assert!(!has_field(&footer, 7));
         assert!(!has_field(&footer[..5], 8));
         assert!(!has_field(&[0xff; 40], 8));
+    }
+
+    #[test]
+    fn row_groups_and_columns_are_counted() {
+        use std::sync::Arc;
+
+        use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+        use parquet::arrow::ArrowWriter;
+        use parquet::file::properties::WriterProperties;
+
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..99));
+        let columns = (0..7).map(|number| (format!("c{number}"), Arc::clone(&column)));
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        for (most, row_groups) in [(3, 33), (10, 10), (99, 1)] {
+            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(most)).build();
+            let mut file = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+            file.write(&rows).unwrap();
+            let file = file.into_inner().unwrap();
+            let tail = FooterTail::try_from(&file[file.len() - TAIL..]).unwrap();
+            let footer = &file[file.len() - TAIL - tail.metadata_length()..];
+            assert_eq!(shape(footer), Some(Shape { row_groups, columns: 7 * row_groups, levels: 0 }));
+        }
+        // A schema of a root, a group within a group and a value in it, then one of the root's own.
+        let (group, value) = (|children: u8| [0x55, 2 * children, 0], [0_u8]);
+        let elements = [&group(2)[..], &group(1), &group(1), &value, &value].concat();
+        assert_eq!(levels(Compact(&elements), 5), Some(2));
+        assert_eq!(shape(&[0xff; 40]), None);
+        // A list that says it has more than there is.
+        assert_eq!(shape(&[0x49, 0xfc, 0xff, 0xff, 0xff, 0x0f, 0]), None);
     }
 }

@@ -10,21 +10,21 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use shared::{Column, ColumnNames, ColumnType, NdjsonPolicy};
 
-use crate::column::{Cell, Cells, Place};
+use crate::batch::Values;
+use crate::column::{Cell, Nulls, Reader, decode_some};
+use crate::decode::Misfits;
 use crate::field::Field;
-use crate::fields::{Row, Rows, torn_reason};
+use crate::fields::{Row, Rows};
 use crate::infer::{Evidence, Written};
-use crate::names::column_names;
+use crate::names::{MOST_COLUMNS, column_names};
 use crate::record::Span;
 use crate::record_format::LINES;
 use crate::records::Block;
+use crate::rejects::Fault;
 use crate::value::number::Notation;
 
 /// How JSON writes numbers.
 pub(crate) const NOTATION: Notation = Notation { point: b'.', bare_exponents: true };
-
-/// Most columns that are found. What has more keys than this has data for keys.
-const MOST_COLUMNS: usize = 10_000;
 
 /// Lines that are looked at to tell whether a text is NDJSON.
 const LINES_LOOKED_AT: usize = 5;
@@ -35,116 +35,127 @@ pub(crate) struct Objects<'a> {
     json: &'a NdjsonPolicy,
     /// Values one behind the other, record by record: strings without quotes, all else as it stands.
     text: Vec<u8>,
-    /// Of each value what it is, and where it ends in `text`.
-    values: Vec<(Kind, usize)>,
+    /// By column, the values that it has, in the order of the rows. Nothing is kept of keys that a record does not have.
+    values: Vec<Vec<Value>>,
     found: Rows,
-    /// Number of the first row in hand.
-    first: usize,
-    /// How many are in hand.
-    count: usize,
+}
+
+/// A value that is not `null`.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    row: u32,
+    kind: Kind,
+    /// Where it is in the text.
+    span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// `null`, or no value at all.
+    /// `null`.
     Null,
     Quoted,
     Bare,
 }
 
-/// Why a record is rejected: a column, where it is one's fault, and the reason.
-type Fault = (Option<String>, String);
+/// The columns of a source by their keys, and the record in which each came last, counted from 1.
+struct Places<'a> {
+    by_key: HashMap<&'a str, usize>,
+    last: Vec<u64>,
+}
 
 impl<'a> Objects<'a> {
     /// Reads a block.
     pub(crate) fn read(block: &Block, json: &'a NdjsonPolicy, max_record_bytes: usize) -> Self {
+        let found = match block.torn {
+            None => Rows::of(block),
+            Some(torn) => Rows::torn(block, torn, &LINES, max_record_bytes),
+        };
         let text = Vec::with_capacity(block.text.len());
-        let mut objects = Self { json, text, values: Vec::new(), found: Rows::default(), first: 0, count: 0 };
-        if let Some(torn) = block.torn {
-            objects.found.records = 1;
-            let record = Row { record: 1, start: 0, end: block.text.len() };
-            objects.found.rejects.push(record.reject(block, &LINES, None, torn_reason(torn, max_record_bytes)));
+        let mut objects = Self { json, text, values: vec![Vec::new(); json.columns.len()], found };
+        if block.torn.is_some() {
             return objects;
         }
-        let places: HashMap<&str, usize> =
+        let by_key =
             json.columns.iter().enumerate().map(|(place, column)| (column.source_name.as_str(), place)).collect();
+        let mut places = Places { by_key, last: vec![0; json.columns.len()] };
         for (start, line) in lines(&block.text) {
             objects.found.records += 1;
-            let row = Row { record: objects.found.records, start, end: start + line.len() };
+            let row = Row::new(objects.found.records, start, start + line.len());
             let taken = if line.len() > max_record_bytes {
                 Err((None, format!("the record has {} bytes, more than MAX_RECORD_MB allows", line.len())))
             } else {
-                objects.take(line, &places)
+                objects.take(line, &mut places)
             };
             match taken {
                 Ok(()) => objects.found.taken.push(row),
-                Err((column, reason)) => objects.found.rejects.push(row.reject(block, &LINES, column, reason)),
+                Err(fault) => objects.found.rejects.push(row.record(), row.place(block, &LINES), fault),
             }
         }
         objects
     }
 
     /// Takes the values of one record; of one that is rejected none.
-    fn take(&mut self, line: &[u8], places: &HashMap<&str, usize>) -> Result<(), Fault> {
+    fn take(&mut self, line: &[u8], places: &mut Places<'_>) -> Result<(), Fault> {
         let object = Object::parse(line).map_err(|reason| (None, reason))?;
-        let mut slots: Vec<Option<&RawValue>> = vec![None; self.json.columns.len()];
+        let mut values = Vec::with_capacity(object.0.len());
         for (number, (key, value)) in object.0.into_iter().enumerate() {
-            let Some(place) = places.get(key.as_ref()).copied() else {
+            let Some(place) = places.by_key.get(key.as_ref()).copied() else {
                 let reason = "a key that no record of the sample has; name it in SCHEMA, or find types with INFER=full";
                 return Err((Some(key.into_owned()), reason.to_owned()));
             };
-            if slots.get_mut(place).is_some_and(|slot| slot.replace(value).is_some()) {
+            let last = places.last.get_mut(place).map(|last| std::mem::replace(last, self.found.records));
+            if last == Some(self.found.records) {
                 return Err((
                     Some(key.into_owned()),
                     format!("the key is there twice, the second time as key {}", number + 1),
                 ));
             }
+            values.push((place, value));
         }
-        let (texts, values) = (self.text.len(), self.values.len());
-        for slot in slots {
-            let kind = match slot.map(|value| append(value, &mut self.text)) {
-                None => Kind::Null,
-                Some(Ok(kind)) => kind,
-                Some(Err(reason)) => {
+        // Of several faults the one in the first column is told.
+        values.sort_unstable_by_key(|(place, _)| *place);
+        let (texts, row) = (self.text.len(), u32::try_from(self.found.taken.len()).unwrap_or(u32::MAX));
+        for (number, (place, value)) in values.iter().enumerate() {
+            let start = self.text.len();
+            let kind = append(value, &mut self.text);
+            let Some(of_column) = self.values.get_mut(*place) else { continue };
+            match kind {
+                Ok(Kind::Null) => {}
+                Ok(kind) => of_column.push(Value { row, kind, span: Span::new(start, self.text.len()) }),
+                Err(reason) => {
                     self.text.truncate(texts);
-                    self.values.truncate(values);
+                    for (place, _) in values.iter().take(number) {
+                        self.values.get_mut(*place).and_then(|of_column| of_column.pop_if(|last| last.row == row));
+                    }
                     return Err((None, reason));
                 }
-            };
-            self.values.push((kind, self.text.len()));
+            }
         }
         Ok(())
     }
 
-    /// What was found.
-    pub(crate) fn into_rows(self) -> Rows {
-        self.found
+    /// The columns, and what was found. What a column was made of is let go before the next one is.
+    pub(crate) fn decode(self, misfits: &mut Misfits) -> (Rows, Vec<Values>) {
+        let Self { json, text, values, found } = self;
+        let decode = |((index, column), values): ((usize, &'a Column), Vec<Value>)| {
+            let given: Vec<u32> = values.iter().map(|value| value.row).collect();
+            let cell = |number: usize| {
+                let value = values.get(number);
+                value.map_or(Cell::Null, |value| {
+                    cell(value.kind, Field::at(&text, value.span), column, &json.null_words)
+                })
+            };
+            let reader = Reader { column, notation: NOTATION, nulls: Nulls::NONE };
+            decode_some((index, column), reader, (given, found.taken.len()), text.len(), cell, misfits)
+        };
+        let columns = json.columns.iter().enumerate().zip(values).map(decode).collect();
+        (found, columns)
     }
-}
 
-impl Cells for Objects<'_> {
-    fn advance(&mut self, most: usize) -> usize {
-        self.first += self.count;
-        self.count = most.min(self.found.taken.len() - self.first);
-        self.count
-    }
-
-    fn expected(&self) -> usize {
+    /// How many rows were taken.
+    #[cfg(feature = "stages")]
+    pub(crate) fn rows(&self) -> usize {
         self.found.taken.len()
-    }
-
-    fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    fn column<'s>(&'s self, (index, column): Place<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
-        move |row| {
-            let place = (self.first + row) * self.json.columns.len() + index;
-            let before = place.checked_sub(1).and_then(|before| self.values.get(before));
-            let start = before.map_or(0, |(_, end)| *end);
-            let (kind, end) = self.values.get(place).copied().unwrap_or((Kind::Null, start));
-            cell(kind, Field::at(&self.text, Span::new(start, end)), column, &self.json.null_words)
-        }
     }
 }
 
@@ -244,10 +255,15 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     names: Vec<String>,
+    /// Bytes of all of them.
+    bytes: usize,
     places: HashMap<String, usize>,
     evidence: Vec<Evidence>,
     records: u64,
 }
+
+/// Most bytes of all keys together that become columns: as many as a header may have.
+const MOST_KEY_BYTES: usize = 4 << 20;
 
 impl Keys {
     /// Makes a key known that may not be seen, or later than others.
@@ -258,7 +274,8 @@ impl Keys {
     fn evidence_of(&mut self, key: &str) -> Option<&mut Evidence> {
         let place = match self.places.get(key) {
             Some(place) => *place,
-            None if self.names.len() < MOST_COLUMNS => {
+            None if self.names.len() < MOST_COLUMNS && self.bytes + key.len() <= MOST_KEY_BYTES => {
+                self.bytes += key.len();
                 self.places.insert(key.to_owned(), self.names.len());
                 self.names.push(key.to_owned());
                 self.evidence.push(Evidence::default());

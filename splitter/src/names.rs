@@ -2,7 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::ColumnNames;
+use shared::{ColumnNames, Location};
+
+use crate::error::{BadInput, SplitError};
+
+/// Most columns of a table. With more, not only Sluice is slow: each entry of the table's log, and each footer, names them all.
+pub(crate) const MOST_COLUMNS: usize = 10_000;
+
+/// What may help where there are more.
+const FEWER_COLUMNS: &str =
+    "have it written as several files of fewer columns, or with a row for each value instead of a column";
+
+/// Refuses a source of more columns.
+pub(crate) fn check_columns(at: &Location, columns: usize) -> Result<(), SplitError> {
+    if columns <= MOST_COLUMNS {
+        return Ok(());
+    }
+    let reason = format!("it has {columns} columns, and a table may have {MOST_COLUMNS} at most");
+    Err(BadInput::whole(at, reason, FEWER_COLUMNS).into())
+}
 
 /// Characters that Delta refuses in the name of a column, and the point: not all readers find a column by a name that has one.
 const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\r', '\t', '=', '.'];

@@ -18,7 +18,7 @@ use crate::error::{BadInput, SplitError};
 use crate::header::Layout;
 use crate::infer::{Evidence, observe_csv};
 use crate::json::Keys;
-use crate::names::column_names;
+use crate::names::{check_columns, column_names};
 use crate::record_format::RecordFormat;
 use crate::records::behind_first_line_end;
 use crate::row_groups::ParquetSource;
@@ -279,6 +279,7 @@ async fn csv(
 ) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
+    check_columns(&source.uri, header.names.len())?;
     let table = table_columns(context).await?;
     let names = column_names(&header.names, settings.column_names, &table.names);
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();

@@ -147,12 +147,15 @@ impl Tried {
         let schema = Arc::new(schema.map_err(|error| SplitError::internal(at, error))?);
         if self.rows.len() < ROWS {
             let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
-            let rows = decoded.and_then(|decoded| decoded.rows.to_arrow(rows_schema));
+            let rows = decoded.and_then(|decoded| {
+                let rows = decoded.rows.rows.min(ROWS);
+                decoded.rows.slice(0, rows).to_arrow(rows_schema)
+            });
             let shown = rows.and_then(|rows| shown(&rows, ROWS - self.rows.len()));
             self.rows.extend(shown.map_err(|error| SplitError::internal(at, error))?);
         }
         let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
-        if let (None, Some(first)) = (&self.first_rejected, rejects.first()) {
+        if let (None, Some(first)) = (&self.first_rejected, rejects.iter().next()) {
             self.first_rejected = Some(first.told(self.records));
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

@@ -16,7 +16,8 @@ use crate::assemble::ChunkWriter;
 use crate::content::Content;
 use crate::encode::RowGroup;
 use crate::error::{BadInput, SplitError, TooManyBad};
-use crate::quarantine::{Quarantine, Reject};
+use crate::quarantine::Quarantine;
+use crate::rejects::Rejects;
 use crate::split::{Encoded, SplitContext};
 use crate::transcode::unmarked;
 
@@ -49,12 +50,12 @@ struct Rejected {
 }
 
 impl Rejected {
-    fn add(&mut self, rejects: &[Reject]) {
+    fn add(&mut self, rejects: &Rejects, records_before: u64) {
         /// How many are told of when there are too many.
         const TOLD: usize = 3;
         self.count += u64::try_from(rejects.len()).unwrap_or_default();
         let untold = TOLD.saturating_sub(self.first.len());
-        self.first.extend(rejects.iter().take(untold).map(|reject| reject.told(0)));
+        self.first.extend(rejects.iter().take(untold).map(|reject| reject.told(records_before)));
     }
 }
 
@@ -171,58 +172,55 @@ impl<'a> Publisher<'a> {
         Ok(SplitError::TooManyBad(Box::new(bad)))
     }
 
-    async fn take_rejects(&mut self, mut rejects: Vec<Reject>, records_before: u64) -> Result<(), SplitError> {
+    async fn take_rejects(&mut self, rejects: Rejects, records_before: u64) -> Result<(), SplitError> {
         let is_transcoded = !self.job.policy.text.encoding.is_utf_8();
-        for reject in &mut rejects {
+        self.rejected.add(&rejects, records_before);
+        self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
+        let (storage, index) = (self.context.storage.as_ref(), self.index());
+        for mut reject in rejects.iter() {
             reject.record += records_before;
+            if self.job.policy.bad_records == shared::BadRecords::Fail {
+                let bad = BadInput {
+                    at: self.job.source.uri.clone(),
+                    byte: Some(reject.byte_offset),
+                    record: Some(reject.record),
+                    column: reject.column,
+                    reason: reject.reason,
+                    hint: "BAD_RECORDS=quarantine with --again keeps such records beside the job and goes on",
+                };
+                return Err(bad.into());
+            }
             if is_transcoded {
                 reject.raw = unmarked(&reject.raw);
             }
+            let stored = self.quarantine.add(&reject, storage, self.area, index).await;
+            self.quarantined.extend(stored.map_err(SplitError::WorkArea)?);
         }
-        if self.job.policy.bad_records == shared::BadRecords::Fail
-            && let Some(first) = rejects.first()
-        {
-            let bad = BadInput {
-                at: self.job.source.uri.clone(),
-                byte: Some(first.byte_offset),
-                record: Some(first.record),
-                column: first.column.clone(),
-                reason: first.reason.clone(),
-                hint: "BAD_RECORDS=quarantine with --again keeps such records beside the job and goes on",
-            };
-            return Err(bad.into());
-        }
-        self.rejected.add(&rejects);
-        self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
-        let (storage, index) = (self.context.storage.as_ref(), self.index());
-        let stored = self.quarantine.add(rejects, storage, self.area, index).await;
-        self.quarantined.extend(stored.map_err(SplitError::WorkArea)?);
         Ok(())
     }
 
     async fn take_row_group(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
-        if let Some(chunk) = &self.chunk
-            && !chunk.has_room_for(&row_group, self.job.policy.chunk_bytes)?
-        {
-            self.end_chunk(false).await?;
-        }
-        let storage = self.context.storage.as_ref();
-        if self.chunk.is_none() {
-            let index = self.index();
-            let schema = Arc::clone(&row_group.schema);
-            let chunk = ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?;
-            let has_room = chunk.has_room_for(&row_group, self.job.policy.chunk_bytes)?;
-            self.chunk = Some(chunk);
-            if !has_room {
-                let reason = "one row group with its footer is larger than a chunk";
-                let hint = "run with a higher CHUNK_SIZE_MB and --again";
-                return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
+        let chunk_bytes = self.job.policy.chunk_bytes;
+        let mut place = None;
+        if let Some(chunk) = &self.chunk {
+            place = chunk.place_for(&row_group, chunk_bytes)?;
+            if place.is_none() {
+                self.end_chunk(false).await?;
             }
         }
-        if let Some(chunk) = &mut self.chunk {
-            chunk.append(row_group).await?;
+        if self.chunk.is_none() {
+            let (storage, index) = (self.context.storage.as_ref(), self.index());
+            let schema = Arc::clone(&row_group.schema);
+            let chunk = ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?;
+            place = chunk.place_for(&row_group, chunk_bytes)?;
+            self.chunk = Some(chunk);
         }
-        Ok(())
+        let (Some(chunk), Some(place)) = (&mut self.chunk, place) else {
+            let reason = "one row group with its footer is larger than a chunk";
+            let hint = "run with a higher CHUNK_SIZE_MB and --again";
+            return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
+        };
+        chunk.append(row_group, place).await
     }
 
     /// Chunk, then task; the checkpoint, or behind the last chunk the manifest, comes after: who sees the later finds the earlier.

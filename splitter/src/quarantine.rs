@@ -2,35 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayBuilder, ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use shared::{PutMode, QuarantineEntry, Storage, StorageError, WorkArea};
 
-/// A record that could not be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reject {
-    /// Record number from 1, without the header.
-    pub(crate) record: u64,
-    /// Byte offset of its first byte in the text of the source.
-    pub(crate) byte_offset: u64,
-    /// Name of the column whose value does not fit, where it is one.
-    pub(crate) column: Option<String>,
-    /// Why.
-    pub(crate) reason: String,
-    /// The record as it stands in the text, without its line end; bytes that cannot be decoded as they stand in the source.
-    pub(crate) raw: Vec<u8>,
-}
-
-impl Reject {
-    /// Where it stands and what is wrong with it; `records_before` is added to its number.
-    pub(crate) fn told(&self, records_before: u64) -> String {
-        let (record, byte) = (records_before + self.record, self.byte_offset);
-        let column = self.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
-        format!("record {record}, byte {byte}{column}: {}", self.reason)
-    }
-}
+use crate::rejects::Reject;
 
 /// Rejected records that are stored together, so many bytes at a time.
 const PART_BYTES: usize = 8 << 20;
@@ -41,29 +19,36 @@ const PART_BYTES: usize = 8 << 20;
 /// repeated writes the same objects again.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
-    pending: Vec<Reject>,
+    pending: Pending,
     pending_bytes: usize,
     part: u32,
 }
 
+/// Rejects that wait to be stored, column by column: as vectors of their own each would take several times the bytes of a short record.
+#[derive(Debug, Default)]
+struct Pending {
+    numbers: Int64Builder,
+    offsets: Int64Builder,
+    columns: StringBuilder,
+    reasons: StringBuilder,
+    raws: BinaryBuilder,
+}
+
 impl Quarantine {
-    /// Takes rejects; returns what had to be stored to keep memory bounded.
+    /// Takes a reject; returns what had to be stored to keep memory bounded.
     pub(crate) async fn add(
         &mut self,
-        rejects: Vec<Reject>,
+        reject: &Reject,
         storage: &dyn Storage,
         area: &WorkArea,
         chunk: u32,
-    ) -> Result<Vec<QuarantineEntry>, StorageError> {
-        let mut stored = Vec::new();
-        for reject in rejects {
-            self.pending_bytes += reject.raw.len() + reject.reason.len() + 32;
-            self.pending.push(reject);
-            if self.pending_bytes >= PART_BYTES {
-                stored.extend(self.store(storage, area, chunk).await?);
-            }
+    ) -> Result<Option<QuarantineEntry>, StorageError> {
+        self.pending_bytes += reject.raw.len() + reject.reason.len() + 32;
+        self.pending.add(reject);
+        if self.pending_bytes < PART_BYTES {
+            return Ok(None);
         }
-        Ok(stored)
+        self.store(storage, area, chunk).await
     }
 
     /// Stores what is left for the chunk, and begins with the next one.
@@ -84,36 +69,46 @@ impl Quarantine {
         area: &WorkArea,
         chunk: u32,
     ) -> Result<Option<QuarantineEntry>, StorageError> {
-        if self.pending.is_empty() {
+        let records = u64::try_from(self.pending.numbers.len()).unwrap_or_default();
+        if records == 0 {
             return Ok(None);
         }
         let at = area.split_quarantine(chunk, self.part);
-        let encoded = encode(&self.pending).map_err(|source| StorageError::Unavailable {
+        let encoded = self.pending.encode().map_err(|source| StorageError::Unavailable {
             at: at.clone(),
             action: "encode",
             source: source.into(),
         })?;
         storage.put(&at, encoded.into(), PutMode::Overwrite).await?;
-        let records = u64::try_from(self.pending.len()).unwrap_or_default();
-        self.pending.clear();
         self.pending_bytes = 0;
         self.part += 1;
         Ok(Some(QuarantineEntry { key: format!("quarantine/{}", at.name()), records }))
     }
 }
 
-fn encode(rejects: &[Reject]) -> Result<Vec<u8>, ParquetError> {
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let columns: [(&str, ArrayRef, bool); 5] = [
-        ("record_number", Arc::new(rejects.iter().map(|r| Some(number(r.record))).collect::<Int64Array>()), false),
-        ("byte_offset", Arc::new(rejects.iter().map(|r| Some(number(r.byte_offset))).collect::<Int64Array>()), true),
-        ("column", Arc::new(rejects.iter().map(|r| r.column.as_deref()).collect::<StringArray>()), true),
-        ("reason", Arc::new(rejects.iter().map(|r| Some(r.reason.as_str())).collect::<StringArray>()), false),
-        ("raw", Arc::new(rejects.iter().map(|r| Some(r.raw.as_slice())).collect::<BinaryArray>()), false),
-    ];
-    let batch: Result<RecordBatch, ArrowError> = RecordBatch::try_from_iter_with_nullable(columns);
-    let batch = batch?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
-    writer.write(&batch)?;
-    writer.into_inner()
+impl Pending {
+    fn add(&mut self, reject: &Reject) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.numbers.append_value(number(reject.record));
+        self.offsets.append_value(number(reject.byte_offset));
+        self.columns.append_option(reject.column.as_deref());
+        self.reasons.append_value(&reject.reason);
+        self.raws.append_value(&reject.raw);
+    }
+
+    /// All of them as a file, after which there are none.
+    fn encode(&mut self) -> Result<Vec<u8>, ParquetError> {
+        let columns: [(&str, ArrayRef, bool); 5] = [
+            ("record_number", Arc::new(self.numbers.finish()), false),
+            ("byte_offset", Arc::new(self.offsets.finish()), true),
+            ("column", Arc::new(self.columns.finish()), true),
+            ("reason", Arc::new(self.reasons.finish()), false),
+            ("raw", Arc::new(self.raws.finish()), false),
+        ];
+        let batch: Result<RecordBatch, ArrowError> = RecordBatch::try_from_iter_with_nullable(columns);
+        let batch = batch?;
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
+        writer.write(&batch)?;
+        writer.into_inner()
+    }
 }

@@ -115,7 +115,7 @@ impl Framer {
             return None;
         }
         let (target, most) = self.bounds();
-        match self.scanner.end_of_record(&self.text, target, false) {
+        match self.scanner.end_of_record(up_to(&self.text, most), target, false) {
             Some(end) if end <= most => Some(self.cut(end, None)),
             // Not the end of the text, which depends on the pieces in which it came.
             _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
@@ -131,7 +131,7 @@ impl Framer {
             return None;
         }
         let (target, most) = self.bounds();
-        match self.scanner.end_of_record(&self.text, target, true) {
+        match self.scanner.end_of_record(up_to(&self.text, most), target, self.text.len() <= most) {
             Some(end) if end <= most => Some(self.cut(end, None)),
             _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
             _ if self.scanner.in_quotes => Some(self.give_up(self.text.len(), Torn::OpenQuote)),
@@ -186,6 +186,7 @@ impl Framer {
         while let Some(end) = scanner.end_of_record(held, record + 1, false) {
             record = end;
         }
+        self.scanner = scanner.noting_open();
         if record > 0 {
             return self.cut(record, None);
         }
@@ -208,10 +209,16 @@ impl Framer {
         let text = self.text.split_to(end).freeze();
         let start = self.start;
         self.start += u64::try_from(end).unwrap_or_default();
-        self.scanner = self.scanner.anew();
+        self.scanner = self.scanner.behind(end);
         self.let_go();
         Block { start, text, torn }
     }
+}
+
+/// What of a text tells whether a record ends within so many bytes: one more, as the last of them may be followed by the other half of a
+/// line end.
+fn up_to(text: &[u8], most: usize) -> &[u8] {
+    text.get(..most.saturating_add(1)).unwrap_or(text)
 }
 
 /// Skips the record ends that stand before a record: the `\n` of the `\r\n` before it, and blank lines.

@@ -195,7 +195,7 @@ impl Replay {
             let decoding = tokio::task::spawn_blocking(move || decode(&block, &format, bad_records, max_record_bytes));
             let decoded = decoding.await.map_err(|error| SplitError::internal(&at, error))?;
             let decoded = decoded.map_err(|error| SplitError::internal(&at, error))?;
-            if let (None, Some(first)) = (&tried.first_rejected, decoded.rejects.first()) {
+            if let (None, Some(first)) = (&tried.first_rejected, decoded.rejects.iter().next()) {
                 tried.first_rejected = Some(first.told(tried.taken + tried.rejected));
             }
             let rejected = u64::try_from(decoded.rejects.len()).unwrap_or_default();

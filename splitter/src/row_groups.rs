@@ -22,6 +22,7 @@ use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, propert
 use crate::error::{BadInput, SplitError};
 use crate::footer::{read_footer, unread_column};
 use crate::ranged_file::{HINT, RangedFile, gave_up};
+use crate::rejects::Rejects;
 use crate::split::{Encoded, SplitContext};
 use crate::text::ExpansionLimit;
 
@@ -60,8 +61,8 @@ impl ParquetSource {
     ) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
         let file = RangedFile::new(storage, source.clone(), progress);
-        let reader = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader, int96_instants));
+        let (reader, most_bytes) = (file.clone(), context.settings.max_footer_bytes);
+        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader, int96_instants, most_bytes));
         let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
         let (metadata, int96_instants) = loaded?;
         let opened = Self { file, metadata, int96_instants };
@@ -352,7 +353,7 @@ fn check_codecs(at: &Location, parquet: &ParquetMetaData, has_brotli: bool) -> R
 
 fn encoded(block_start: u64, records: i64, row_groups: Vec<RowGroup>) -> Encoded {
     let records = u64::try_from(records).unwrap_or_default();
-    Encoded { block_start, restart: None, content: None, records, rejects: Vec::new(), row_groups }
+    Encoded { block_start, restart: None, content: None, records, rejects: Rejects::default(), row_groups }
 }
 
 fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {

@@ -15,11 +15,12 @@ use crate::content;
 use crate::decode::{decode, schema};
 use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
+use crate::fields::Rows;
 use crate::open::{Gate, open};
 use crate::publish::{Publisher, announce_again, announce_end};
-use crate::quarantine::Reject;
 use crate::record_format::RecordFormat;
 use crate::records::{Block, BlockEnds, Framer, Torn};
+use crate::rejects::Rejects;
 use crate::replay;
 use crate::row_groups::ParquetSource;
 use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
@@ -103,7 +104,7 @@ pub(crate) struct Encoded {
     /// Records in it.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
-    pub(crate) rejects: Vec<Reject>,
+    pub(crate) rejects: Rejects,
     /// The rest.
     pub(crate) row_groups: Vec<RowGroup>,
 }
@@ -232,19 +233,48 @@ async fn text_row_groups<'a>(
     let schema =
         ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
-    let encoded = blocks.map(move |block| {
+    let encoded = in_runs(blocks).map(move |run| {
         let (work, crew) = (Arc::clone(&work), crew.clone());
         async move {
-            let (block, restart) = block?;
+            let run = run?;
             let encoding = crew.run(move || {
                 let (format, policy, schema, at) = &*work;
-                let encoded = encode_block(&block, format, policy, schema, at)?;
-                Ok(Encoded { restart, ..encoded })
+                let encode = |(block, restart): FoundBlock| {
+                    let encoded = encode_block(&block, format, policy, schema, at)?;
+                    Ok(Encoded { restart, ..encoded })
+                };
+                run.into_iter().map(encode).collect::<Result<Vec<_>, SplitError>>()
             });
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
     });
-    Ok(Box::pin(encoded.buffered(context.threads.max(1) + BLOCKS_AHEAD)))
+    let encoded = encoded.buffered(context.threads.max(1) + BLOCKS_AHEAD);
+    Ok(Box::pin(encoded.map_ok(|run| stream::iter(run.into_iter().map(Ok::<_, SplitError>))).try_flatten()))
+}
+
+/// A block, and the last place before it at which reading can begin anew.
+type FoundBlock = (Block, Option<Arc<Restart>>);
+
+/// Blocks that are worked on as one: most by themselves, but lines that were given up many together, since a file may have one after
+/// the other.
+fn in_runs<'a>(
+    blocks: impl Stream<Item = Result<FoundBlock, SplitError>> + Send + 'a,
+) -> impl Stream<Item = Result<Vec<FoundBlock>, SplitError>> + Send + 'a {
+    /// Most lines of a run, and most bytes of all but the last.
+    const MOST: (usize, usize) = (1024, 1 << 20);
+    stream::try_unfold(Box::pin(blocks.peekable()), |mut blocks| async move {
+        let Some(first) = blocks.try_next().await? else { return Ok(None) };
+        let is_torn = |(block, _): &FoundBlock| block.torn.is_some();
+        let (mut is_run, mut bytes, mut run) = (is_torn(&first), first.0.text.len(), vec![first]);
+        while is_run && run.len() < MOST.0 && bytes < MOST.1 {
+            is_run = matches!(blocks.as_mut().peek().await, Some(Ok(next)) if is_torn(next));
+            if is_run && let Some(next) = blocks.try_next().await? {
+                bytes += next.0.text.len();
+                run.push(next);
+            }
+        }
+        Ok(Some((run, blocks)))
+    })
 }
 
 /// Decodes a block of text and encodes its rows.
@@ -255,6 +285,19 @@ pub(crate) fn encode_block(
     schema: &Arc<ChunkSchema>,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
+    if let Some(torn) = block.torn {
+        let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
+        let Rows { records, rejects, .. } = Rows::torn(block, torn, format.dialect(), most);
+        let content = Some(content::of_block(block));
+        return Ok(Encoded {
+            block_start: block.start,
+            restart: None,
+            content,
+            records,
+            rejects,
+            row_groups: Vec::new(),
+        });
+    }
     let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
     let row_groups = encode_text(&decoded.rows, schema, compression(&policy.codec), policy.chunk_bytes);
@@ -279,7 +322,7 @@ pub(crate) fn blocks<'a>(
     format: &RecordFormat,
     start: Start,
     progress: &Arc<Progress>,
-) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
+) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
     framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
 }
 
@@ -301,7 +344,7 @@ pub(crate) fn framed<'a>(
     policy: &'a Policy,
     format: &RecordFormat,
     start: Start,
-) -> impl Stream<Item = Result<(Block, Option<Arc<Restart>>), SplitError>> + Send + use<'a> {
+) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
     let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
     let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
     let restarts = Restarts::new(start.restart);

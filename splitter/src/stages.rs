@@ -107,7 +107,7 @@ impl Stages {
     pub fn fields(&self) -> usize {
         let of_block = |block: &Block| match &self.format {
             RecordFormat::Csv(csv) => count(&mut Fields::new(block, csv, self.max_record_bytes())),
-            RecordFormat::Ndjson(json) => count(&mut Objects::read(block, json, self.max_record_bytes())),
+            RecordFormat::Ndjson(json) => Objects::read(block, json, self.max_record_bytes()).rows(),
         };
         self.blocks.iter().map(of_block).sum()
     }

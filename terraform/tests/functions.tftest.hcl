@@ -117,6 +117,7 @@ run "all_settings" {
     encoding                      = "windows-1252"
     max_expanded_mb               = 4096
     max_expansion_ratio           = 100
+    max_footer_mb                 = 64
     csv_delimiter                 = "tab"
     csv_quote                     = "'"
     csv_escape                    = "\\"
@@ -176,6 +177,7 @@ run "all_settings" {
       ENCODING            = "windows-1252"
       MAX_EXPANDED_MB     = "4096"
       MAX_EXPANSION_RATIO = "100"
+      MAX_FOOTER_MB       = "64"
       CSV_DELIMITER       = "tab"
       CSV_QUOTE           = "'"
       CSV_ESCAPE          = "\\"

@@ -189,6 +189,7 @@ run "tables_and_rows" {
     encoding              = "utf 8"
     max_expanded_mb       = 0
     max_expansion_ratio   = 0.5
+    max_footer_mb         = 0
     csv_delimiter         = ";;"
     csv_quote             = "quote"
     csv_escape            = "0xff"
@@ -223,6 +224,7 @@ run "tables_and_rows" {
     var.encoding,
     var.max_expanded_mb,
     var.max_expansion_ratio,
+    var.max_footer_mb,
     var.csv_delimiter,
     var.csv_quote,
     var.csv_escape,

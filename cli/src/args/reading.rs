@@ -34,6 +34,9 @@ pub(crate) struct ReadingArgs {
     /// Times its size that it may expand to, beyond 256 MiB [env: MAX_EXPANSION_RATIO] [default: 1000]
     #[arg(long, value_name = "N")]
     max_expansion_ratio: Option<String>,
+    /// Most MiB of memory that the footer of a Parquet file may take [env: MAX_FOOTER_MB] [default: 128]
+    #[arg(long, value_name = "N")]
+    max_footer_mb: Option<String>,
     /// Field separator of a CSV: one character, tab, a byte such as 0x1f, or auto [env: CSV_DELIMITER] [default: auto]
     #[arg(long, value_name = "CHAR")]
     csv_delimiter: Option<String>,
@@ -89,6 +92,7 @@ impl ReadingArgs {
             ("ENCODING", self.encoding.as_deref()),
             ("MAX_EXPANDED_MB", self.max_expanded_mb.as_deref()),
             ("MAX_EXPANSION_RATIO", self.max_expansion_ratio.as_deref()),
+            ("MAX_FOOTER_MB", self.max_footer_mb.as_deref()),
             ("CSV_DELIMITER", self.csv_delimiter.as_deref()),
             ("CSV_QUOTE", self.csv_quote.as_deref()),
             ("CSV_ESCAPE", self.csv_escape.as_deref()),

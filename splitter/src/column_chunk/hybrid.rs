@@ -1,7 +1,8 @@
 //! Small numbers as runs, and in as few bits each as the largest takes: Parquet's hybrid of run lengths and bit packing.
 
-use arrow::buffer::NullBuffer;
 use parquet::errors::ParquetError;
+
+use super::Nulls;
 
 /// Numbers that are packed together: so many of any width fill whole bytes.
 const GROUP: usize = 8;
@@ -96,13 +97,14 @@ fn append_varint(mut number: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends the definition levels of a column of so many rows: 0 for those that are null, and 1 for the others.
-pub(super) fn levels(nulls: Option<&NullBuffer>, rows: usize, out: &mut Vec<u8>) -> Result<(), ParquetError> {
+pub(super) fn levels(nulls: &Nulls, rows: usize, out: &mut Vec<u8>) -> Result<(), ParquetError> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     match nulls {
-        None => append_run(1, rows, 1, out),
-        Some(nulls) if nulls.null_count() == rows => append_run(0, rows, 1, out),
-        Some(nulls) => {
+        Nulls::None => append_run(1, rows, 1, out),
+        Nulls::All => append_run(0, rows, 1, out),
+        Nulls::Some(nulls) if nulls.null_count() == rows => append_run(0, rows, 1, out),
+        Nulls::Some(nulls) => {
             append_varint(rows.div_ceil(GROUP) << 1 | 1, out);
             super::plain::append_bits(nulls.inner(), out);
         }

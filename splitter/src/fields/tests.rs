@@ -5,6 +5,7 @@ use shared::Column;
 use super::*;
 use crate::records::behind_line_ends;
 use crate::records::tests::frame;
+use crate::rejects::Reject;
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());
@@ -34,7 +35,7 @@ fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> (Vec<Ve
         let (fields, rows) = read_block(&block, csv);
         let text = |field: Vec<u8>| String::from_utf8(field).unwrap();
         taken.extend(fields.into_iter().map(|row| row.into_iter().map(text).collect::<Vec<_>>()));
-        let raw = |reject: &Reject| (reject.byte_offset, String::from_utf8(reject.raw.clone()).unwrap());
+        let raw = |reject: Reject| (reject.byte_offset, String::from_utf8(reject.raw).unwrap());
         rejected.extend(rows.rejects.iter().map(raw));
     }
     (taken, rejected)
@@ -135,7 +136,7 @@ fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> Vec<Out
     let mut outcomes = Vec::new();
     for block in frame(&csv.dialect, &pieces, block_bytes, 1 << 20) {
         let (fields, rows) = read_block(&block, csv);
-        let taken = rows.taken.iter().zip(fields).map(|(place, row)| (place.record, Ok(row)));
+        let taken = rows.taken.iter().zip(fields).map(|(place, row)| (place.record(), Ok(row)));
         let rejected = rows.rejects.iter().map(|reject| {
             assert_eq!(without_line_end(&reject.raw, &csv.dialect), reject.raw);
             let start = usize::try_from(reject.byte_offset).unwrap();

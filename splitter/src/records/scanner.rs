@@ -8,7 +8,8 @@ use crate::record::byte;
 
 /// Finds where records end in a text that grows at its end.
 ///
-/// All that is remembered between two looks is how far the text was looked at and whether that place is inside quotes.
+/// All that is remembered between two looks is how far the text was looked at and whether that place is inside quotes; and of a part in
+/// which no record ends, where it ends.
 ///
 /// Advice to whoever changes this: it must agree with the `csv` crate on what a record is. A quote opens a field only at
 /// the field's first byte; within a quoted field a doubled quote is text, and so is what follows the escape character. The
@@ -22,6 +23,17 @@ pub(super) struct Scanner {
     comment: Option<u8>,
     scanned: usize,
     pub(super) in_quotes: bool,
+    open: Option<Open>,
+}
+
+/// The end of a part of the text, from its start on, in which all line ends are inside quotes when reading begins at the start.
+///
+/// Reading that begins further on, and comes to one of these line ends inside quotes, goes on in the same way from there. So it can leap to
+/// the end of the part. Without that, each line of a text with open quotes would take reading all of the text.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    end: usize,
+    in_quotes: bool,
 }
 
 impl Scanner {
@@ -34,18 +46,36 @@ impl Scanner {
             dialect: dialect.clone(),
             scanned: 0,
             in_quotes: false,
+            open: None,
         }
     }
 
+    /// For the same text, from its start.
     pub(super) fn anew(&self) -> Self {
         Self { scanned: 0, in_quotes: false, ..self.clone() }
+    }
+
+    /// For what of the text stands behind a place.
+    pub(super) fn behind(&self, place: usize) -> Self {
+        let open = self.open.filter(|open| open.end > place).map(|open| Open { end: open.end - place, ..open });
+        Self { open, ..self.anew() }
+    }
+
+    /// For the same text, from where this one found the last record end, once it came to a place without finding another.
+    pub(super) fn noting_open(&self) -> Self {
+        Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.anew() }
     }
 
     /// Where the first record ends that ends at or behind byte `target`, if that can be told yet.
     pub(super) fn end_of_record(&mut self, text: &[u8], target: usize, at_end: bool) -> Option<usize> {
         loop {
-            if self.comment.is_none() {
+            let open = self.open.filter(|open| self.scanned < open.end && open.end <= text.len());
+            if self.comment.is_none() && open.is_none() {
                 self.pass(text, target.saturating_sub(1).min(text.len()));
+            }
+            if let Some(open) = open.filter(|_| self.in_quotes) {
+                self.leave_quotes_or_leap(text, open, at_end)?;
+                continue;
             }
             if self.in_quotes {
                 self.leave_quotes(text, at_end)?;
@@ -165,6 +195,18 @@ impl Scanner {
             None => true,
             Some(&before) => before == self.delimiter || self.dialect.ends_record(before),
         }
+    }
+
+    /// Goes behind the quote that closes the field, or if a line end comes before it, to the end of the part that has no other.
+    fn leave_quotes_or_leap(&mut self, text: &[u8], open: Open, at_end: bool) -> Option<()> {
+        let Some(line) = self.end_of_line(text.get(self.scanned..open.end)?) else {
+            return self.leave_quotes(text, at_end);
+        };
+        let line = text.get(..self.scanned + line)?;
+        if self.leave_quotes(line, false).is_none() {
+            (self.scanned, self.in_quotes) = (open.end, open.in_quotes);
+        }
+        Some(())
     }
 
     /// Goes behind the quote that closes the field; `None` when it has not come yet.

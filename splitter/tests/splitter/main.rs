@@ -8,6 +8,7 @@ mod events;
 mod fuzz;
 mod golden;
 mod limit;
+mod limits;
 mod memory;
 mod one_file;
 mod pollock;

@@ -21,12 +21,11 @@ pub(super) fn with_fields_of(there: &DeltaType, rows: &DataType) -> Result<Delta
                     return Err(format!("has two fields of the name '{}'", other.name()));
                 }
                 met.insert(place.unwrap_or(fields.len()));
-                match place.and_then(|place| fields.get_mut(place)) {
-                    Some(there) => there.data_type = with_fields_of(&there.data_type, field.data_type())?,
-                    None => {
-                        names.add(field.name(), fields.len());
-                        fields.push(new_in_struct(field)?);
-                    }
+                if let Some(there) = place.and_then(|place| fields.get_mut(place)) {
+                    there.data_type = with_fields_of(&there.data_type, field.data_type())?;
+                } else {
+                    names.add(field.name(), fields.len());
+                    fields.push(new_in_struct(field)?);
                 }
             }
             of_fields(fields)
