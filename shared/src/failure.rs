@@ -115,9 +115,8 @@ mod tests {
             let message = Message { id: "m".to_owned(), receipt, body: String::new(), receive_count: *receive_count };
             let begun = Failure::begin(&storage, &prefix, &message, "loading chunk 3", "512 MB, 290 s left").await;
             match *ended {
-                "killed" => {}
                 "done" if begun.unwrap() => Failure::end(&storage, &prefix, &message).await.unwrap(),
-                "done" => {}
+                "killed" | "done" => {}
                 reason => Failure::note(&storage, &prefix, &message, reason).await.unwrap(),
             }
         }

@@ -80,7 +80,7 @@ pub(crate) struct ReadingArgs {
 
 impl ReadingArgs {
     /// The variables that these options stand for.
-    pub(super) fn variables(&self) -> [(&'static str, Option<&str>); 23] {
+    pub(super) fn variables(&self) -> [(&'static str, Option<&str>); 24] {
         [
             ("CHUNK_SIZE_MB", self.chunk_size_mb.as_deref()),
             ("CHUNK_CODEC", self.chunk_codec.as_deref()),

@@ -13,7 +13,9 @@ fn receive(queues: &Queues, url: &str) -> Message {
     let received = std::cell::OnceCell::new();
     queues.wait_until("a message", || {
         let one = queues.runtime.block_on(queue.receive(1, Duration::from_secs(1))).unwrap();
-        one.into_iter().for_each(|message| drop(received.set(message)));
+        for message in one {
+            drop(received.set(message));
+        }
         received.get().is_some()
     });
     received.into_inner().unwrap()
