@@ -12,12 +12,6 @@ locals {
 
   # Permissions of both beside what each needs for its own work.
   common_statements = concat(
-    var.routes_uri == null ? [] : [{
-      Sid      = "ReadRoutes"
-      Effect   = "Allow"
-      Action   = "s3:GetObject"
-      Resource = "arn:${local.partition}:s3:::${trimprefix(var.routes_uri, "s3://")}"
-    }],
     var.kms_key_arn == null ? [] : [{
       Sid      = "UseKey"
       Effect   = "Allow"

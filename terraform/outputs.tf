@@ -19,7 +19,7 @@ output "chunk_uri" {
 }
 
 output "table_uri" {
-  description = "Delta table that rows are appended to when no route says otherwise."
+  description = "Delta table that rows are appended to."
   value       = var.table_uri
 }
 

@@ -78,7 +78,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "chunks_dead" {
   })
 }
 
-# Who may send to the events queue stands in routes.tf; the others take nothing from outside their roles.
+# Who may send to the events queue stands in notification.tf; the others take nothing from outside their roles.
 resource "aws_sqs_queue_policy" "inner" {
   for_each = {
     events_dead = aws_sqs_queue.events_dead

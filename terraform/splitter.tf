@@ -16,7 +16,6 @@ locals {
     TABLE_URI           = var.table_uri
     TRANSFORM_SQL       = var.transform_sql
     PARTITION_BY        = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
-    ROUTES_URI          = var.routes_uri
     BAD_RECORDS         = var.bad_records
     MAX_BAD_RECORDS     = var.max_bad_records
     MAX_RECORD_MB       = var.max_record_mb

@@ -18,7 +18,7 @@ locals {
 resource "aws_s3_bucket" "created" {
   #checkov:skip=CKV_AWS_18:access logs need a bucket of their own; attach one outside where an auditor asks for it
   #checkov:skip=CKV_AWS_144:chunks can be made again from their source; replication of source and table is their owner's choice
-  #checkov:skip=CKV2_AWS_62:only drops in the source bucket start something, see routes.tf
+  #checkov:skip=CKV2_AWS_62:only drops in the source bucket start something, see notification.tf
   for_each = local.created_buckets
 
   bucket        = each.value

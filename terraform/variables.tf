@@ -197,7 +197,7 @@ variable "force_destroy" {
 # Where rows end up
 
 variable "table_uri" {
-  description = "The Delta table, s3://bucket/path, that rows are appended to when no route says otherwise."
+  description = "The Delta table, s3://bucket/path, that rows are appended to."
   type        = string
   nullable    = false
 
@@ -235,51 +235,6 @@ variable "create_table_bucket" {
       var.create_source_bucket && startswith(var.table_uri, "s3://${var.source_bucket_name}/")
     )
     error_message = "The table's bucket is created already, as source or chunk bucket: set create_table_bucket to false."
-  }
-}
-
-variable "routes_uri" {
-  description = "Routes file, s3://bucket/key. Not read yet: functions refuse to start with one."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.routes_uri == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?$]*[^*?$/]$", var.routes_uri))
-    error_message = "routes_uri must be s3://bucket/key of one object."
-  }
-}
-
-variable "route_table_uris" {
-  description = "Other tables that routes lead to; the worker may write to these and table_uri only."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition = alltrue([
-      for uri in var.route_table_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)+$", uri))
-    ])
-    error_message = "route_table_uris must be s3://bucket/path of plain characters, with a path and without a slash at the end."
-  }
-
-  validation {
-    condition = alltrue([
-      for uri in var.route_table_uris : !startswith(uri, "s3://${var.source_bucket_name}/") || !(
-        startswith("${uri}/", "s3://${var.source_bucket_name}/${var.source_prefix}") ||
-        startswith("s3://${var.source_bucket_name}/${var.source_prefix}", "${uri}/")
-      )
-    ])
-    error_message = "Data files would start the splitter again: in the same bucket a table's path and source_prefix must not contain each other."
-  }
-
-  validation {
-    condition = alltrue([
-      for uri in var.route_table_uris : !(
-        startswith("${uri}/", "s3://${local.chunk_bucket}/${var.chunk_prefix}/") ||
-        startswith("s3://${local.chunk_bucket}/${var.chunk_prefix}/", "${uri}/")
-      )
-    ])
-    error_message = "Data files would expire with the chunks: in the same bucket a table's path and chunk_prefix must not contain each other."
   }
 }
 

@@ -11,7 +11,6 @@ locals {
     TABLE_URI                 = var.table_uri
     TRANSFORM_SQL             = var.transform_sql
     PARTITION_BY              = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
-    ROUTES_URI                = var.routes_uri
     MAX_PARTITIONS            = var.max_partitions
     COMMIT_MAX_ATTEMPTS       = var.commit_max_attempts
     COMMIT_BACKOFF_INITIAL_MS = var.commit_backoff_initial_ms
@@ -23,7 +22,8 @@ locals {
     RUST_LOG                  = local.log_filter
   }
 
-  table_uris = distinct(concat([var.table_uri], var.route_table_uris))
+  # A list: policies and the schedule are written for any number of tables.
+  table_uris = [var.table_uri]
 }
 
 resource "aws_lambda_function" "worker" {

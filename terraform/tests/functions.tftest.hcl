@@ -109,7 +109,6 @@ run "all_settings" {
     chunk_prefix                  = "team/jobs"
     transform_sql                 = "SELECT * FROM chunk"
     partition_by                  = ["day", "country"]
-    routes_uri                    = "s3://example-config/routes.toml"
     bad_records                   = "null"
     max_bad_records               = "0.5%"
     chunk_codec                   = "zstd"
@@ -164,7 +163,6 @@ run "all_settings" {
       TABLE_URI           = "s3://example-lake/tables/orders"
       TRANSFORM_SQL       = "SELECT * FROM chunk"
       PARTITION_BY        = "day,country"
-      ROUTES_URI          = "s3://example-config/routes.toml"
       BAD_RECORDS         = "null"
       MAX_BAD_RECORDS     = "0.5%"
       MAX_RECORD_MB       = "16"
@@ -203,7 +201,6 @@ run "all_settings" {
       TABLE_URI                 = "s3://example-lake/tables/orders"
       TRANSFORM_SQL             = "SELECT * FROM chunk"
       PARTITION_BY              = "day,country"
-      ROUTES_URI                = "s3://example-config/routes.toml"
       MAX_PARTITIONS            = "500"
       COMMIT_MAX_ATTEMPTS       = "20"
       COMMIT_BACKOFF_INITIAL_MS = "50"

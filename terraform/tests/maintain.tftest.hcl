@@ -7,7 +7,6 @@ mock_provider "aws" {
 variables {
   source_bucket_name = "example-drops"
   table_uri          = "s3://example-lake/tables/orders"
-  route_table_uris   = ["s3://example-lake/tables/customers"]
   splitter_zip       = "tests/code.zip"
   worker_zip         = "tests/code.zip"
 }
@@ -20,9 +19,9 @@ run "scheduled" {
 
   assert {
     condition = jsondecode(aws_cloudwatch_event_target.maintain[0].input) == {
-      maintain = { tables = ["s3://example-lake/tables/orders", "s3://example-lake/tables/customers"], keep_jobs_days = 30 }
+      maintain = { tables = ["s3://example-lake/tables/orders"], keep_jobs_days = 30 }
     }
-    error_message = "Every table that the worker writes to must be looked after."
+    error_message = "The table that the worker writes to must be looked after."
   }
 
   assert {

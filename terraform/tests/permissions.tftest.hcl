@@ -129,40 +129,6 @@ run "completion_topic" {
   }
 }
 
-run "routes" {
-  variables {
-    routes_uri       = "s3://example-config/sluice/routes.toml"
-    route_table_uris = ["s3://example-lake/tables/customers", "s3://example-other/people"]
-  }
-
-  assert {
-    condition = alltrue([
-      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] : [
-        for statement in jsondecode(policy.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "ReadRoutes"
-      ] == [["s3:GetObject", "arn:aws:s3:::example-config/sluice/routes.toml"]]
-    ])
-    error_message = "Both may read the routes file, and nothing beside it."
-  }
-
-  assert {
-    condition = flatten([for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Resource if statement.Sid == "WriteTable"]) == [
-      "arn:aws:s3:::example-lake/tables/orders/*",
-      "arn:aws:s3:::example-lake/tables/customers/*",
-      "arn:aws:s3:::example-other/people/*",
-    ]
-    error_message = "The worker may write to the tables that routes lead to."
-  }
-
-  assert {
-    condition = [for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : [statement.Resource, statement.Condition.StringLike["s3:prefix"]] if startswith(statement.Sid, "ListTable")] == [
-      ["arn:aws:s3:::example-lake", "tables/orders/*"],
-      ["arn:aws:s3:::example-lake", "tables/customers/*"],
-      ["arn:aws:s3:::example-other", "people/*"],
-    ]
-    error_message = "Each table's bucket may be listed below that table only."
-  }
-}
-
 run "vpc" {
   variables {
     subnet_ids         = ["subnet-1", "subnet-2"]

@@ -72,16 +72,6 @@ run "source_prefix_in_the_table" {
   expect_failures = [var.table_uri]
 }
 
-run "route_table_in_the_source_bucket" {
-  command = plan
-
-  variables {
-    route_table_uris = ["s3://example-drops/tables/orders"]
-  }
-
-  expect_failures = [var.route_table_uris]
-}
-
 run "table_among_chunks" {
   command = plan
 
@@ -91,17 +81,6 @@ run "table_among_chunks" {
   }
 
   expect_failures = [var.table_uri]
-}
-
-run "route_table_among_chunks" {
-  command = plan
-
-  variables {
-    chunk_bucket_name = "example-chunks"
-    route_table_uris  = ["s3://example-chunks/sluice/orders"]
-  }
-
-  expect_failures = [var.route_table_uris]
 }
 
 run "source_bucket_made_twice" {
@@ -142,7 +121,6 @@ run "names_and_watching" {
     chunk_expiration_days         = 14
     abort_incomplete_uploads_days = 8
     noncurrent_version_days       = 0
-    routes_uri                    = "s3://example-config/routes/*"
     log_retention_days            = 31
     log_level                     = "DEBUG"
     alarm_topic_arns              = ["on-call"]
@@ -161,7 +139,6 @@ run "names_and_watching" {
     var.chunk_expiration_days,
     var.abort_incomplete_uploads_days,
     var.noncurrent_version_days,
-    var.routes_uri,
     var.log_retention_days,
     var.log_level,
     var.alarm_topic_arns,
@@ -206,7 +183,6 @@ run "tables_and_rows" {
     commit_backoff_max_ms = 0
     extra_environment     = { AWS_LAMBDA_RUNTIME_API = "x" }
     table_uri             = "s3://example-lake"
-    route_table_uris      = ["example-lake/orders"]
   }
 
   expect_failures = [
@@ -241,7 +217,6 @@ run "tables_and_rows" {
     var.commit_backoff_max_ms,
     var.extra_environment,
     var.table_uri,
-    var.route_table_uris,
   ]
 }
 

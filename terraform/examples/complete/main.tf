@@ -1,4 +1,4 @@
-# All of it: existing buckets, a key, a topic, routes, alarms and, where subnets are given, a VPC.
+# All of it: existing buckets, a key, a topic, alarms and, where subnets are given, a VPC.
 
 terraform {
   required_version = ">= 1.9"
@@ -34,10 +34,8 @@ module "sluice" {
   source_kms_key_arn   = var.source_kms_key_arn
   notify_through       = "sns"
 
-  # Tables: an existing bucket, one table for all that no route takes.
-  table_uri         = "s3://${var.table_bucket_name}/tables/unrouted"
-  route_table_uris  = [for table in var.route_tables : "s3://${var.table_bucket_name}/tables/${table}"]
-  routes_uri        = var.routes_uri
+  # The table, in an existing bucket.
+  table_uri         = "s3://${var.table_bucket_name}/tables/orders"
   table_kms_key_arn = var.table_kms_key_arn
 
   # Rows.

@@ -22,7 +22,7 @@ variable "source_kms_key_arn" {
 }
 
 variable "table_bucket_name" {
-  description = "Existing bucket of the tables, which lie under tables/."
+  description = "Existing bucket of the table, which lies under tables/."
   type        = string
 }
 
@@ -30,18 +30,6 @@ variable "table_kms_key_arn" {
   description = "KMS key of the table bucket, if it has one."
   type        = string
   default     = null
-}
-
-variable "routes_uri" {
-  description = "Routes file, s3://bucket/key; null sends everything to tables/unrouted."
-  type        = string
-  default     = null
-}
-
-variable "route_tables" {
-  description = "Names of the tables under tables/ that routes lead to."
-  type        = list(string)
-  default     = []
 }
 
 variable "subnet_ids" {
