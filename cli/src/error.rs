@@ -186,7 +186,28 @@ impl CliError {
             | Self::Undo(LoadError::Unknown { .. } | LoadError::Unsupported { .. })
             | Self::Table(LoadError::Unsupported { .. })
             | Self::Maintain(LoadError::Unsupported { .. } | LoadError::NoSuchTable { .. }) => 3,
-            _ => 1,
+            // No catch-all: a new error has to choose.
+            Self::Output { .. }
+            | Self::Split(_)
+            | Self::Table(_)
+            | Self::Completion(_)
+            | Self::WorkArea(_)
+            | Self::Chunks { bad_input: false, .. }
+            | Self::TableLost { .. }
+            | Self::AreaLost { .. }
+            | Self::Undo(_)
+            | Self::Maintain(_)
+            | Self::NotSplit { .. }
+            | Self::Incomplete { .. }
+            | Self::Bug(_)
+            | Self::Queue(_)
+            | Self::MoveFailed { .. }
+            | Self::NoDeployment { .. }
+            | Self::Unproven { .. }
+            | Self::TuneDir(_)
+            | Self::Sample(_)
+            | Self::Page { .. }
+            | Self::Unhealthy { .. } => 1,
         }
     }
 

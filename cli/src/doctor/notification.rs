@@ -1,6 +1,6 @@
 //! The way from a drop to the events queue, and what must not go that way.
 
-mod routes;
+mod paths;
 
 use aws_sdk_s3::types::{Event, FilterRuleName, NotificationConfigurationFilter};
 use shared::Location;
@@ -9,7 +9,7 @@ use super::aws::{Aws, Refusal};
 use super::findings::{Finding, Subject};
 use super::functions::Functions;
 use super::queues::{Queue, name};
-use routes::{Route, Via};
+use paths::{DeliveryPath, Via};
 
 /// All that makes an object.
 const ALL: &str = "s3:ObjectCreated:*";
@@ -49,18 +49,18 @@ pub(super) async fn check(
     findings: &mut Vec<Finding>,
 ) -> Vec<Location> {
     let Some(queue) = queue else { return source.cloned().into_iter().collect() };
-    let routes = routes::find(aws, queue, source, findings).await;
+    let paths = paths::find(aws, queue, source, findings).await;
     let mut drops = Vec::new();
-    for route in &routes {
-        match look(aws, &route.bucket).await {
+    for path in &paths {
+        match look(aws, &path.bucket).await {
             Ok(notifications) => {
-                findings.extend(judge(route, &notifications));
-                drops.extend(dropped(route, &notifications));
+                findings.extend(judge(path, &notifications));
+                drops.extend(dropped(path, &notifications));
             }
-            Err(refusal) => findings.push(absent(&route.bucket, &refusal)),
+            Err(refusal) => findings.push(absent(&path.bucket, &refusal)),
         }
     }
-    findings.extend(check_loops(aws, functions, queue, &routes).await);
+    findings.extend(check_loops(aws, functions, queue, &paths).await);
     drops
 }
 
@@ -128,9 +128,9 @@ fn absent(bucket: &str, refusal: &Refusal) -> Finding {
 }
 
 /// Whether a bucket tells of all drops.
-fn judge(route: &Route, notifications: &Notifications) -> Vec<Finding> {
-    let subject = Subject::new("notification", &route.bucket);
-    let target = match &route.via {
+fn judge(path: &DeliveryPath, notifications: &Notifications) -> Vec<Finding> {
+    let subject = Subject::new("notification", &path.bucket);
+    let target = match &path.via {
         Via::EventBridge if notifications.is_bridged => {
             let hint =
                 "look in EventBridge whether the rule is enabled, has the queue as its target, and takes drops only";
@@ -145,8 +145,8 @@ fn judge(route: &Route, notifications: &Notifications) -> Vec<Finding> {
     };
     let hint = "set manage_notification = true, or have the bucket notify it of s3:ObjectCreated:*";
     let rules: Vec<&Rule> = notifications.rules.iter().filter(|rule| rule.target == *target).collect();
-    let is_met = |rule: &&Rule| route.prefix.as_ref().is_none_or(|prefix| rule.meets(prefix));
-    match (rules.as_slice(), &route.prefix) {
+    let is_met = |rule: &&Rule| path.prefix.as_ref().is_none_or(|prefix| rule.meets(prefix));
+    match (rules.as_slice(), &path.prefix) {
         ([], _) => vec![subject.problem(format!("it does not notify {} of what is dropped", name(target)), hint)],
         (rules, Some(prefix)) if !rules.iter().any(is_met) => {
             let told: Vec<String> = rules.iter().map(|rule| rule.objects()).collect();
@@ -177,21 +177,21 @@ fn judge_rule(subject: &Subject, rule: &Rule) -> Finding {
 }
 
 /// Where files are dropped: by the rules of a bucket, and as far as that was said.
-fn dropped(route: &Route, notifications: &Notifications) -> Vec<Location> {
-    let said = route.prefix.as_deref().unwrap_or_default();
-    let rules = notifications.rules.iter().filter(|rule| route.target() == Some(&rule.target) && rule.meets(said));
+fn dropped(path: &DeliveryPath, notifications: &Notifications) -> Vec<Location> {
+    let said = path.prefix.as_deref().unwrap_or_default();
+    let rules = notifications.rules.iter().filter(|rule| path.target() == Some(&rule.target) && rule.meets(said));
     let longer = |rule: &Rule| if rule.prefix.len() > said.len() { rule.prefix.clone() } else { said.to_owned() };
     let mut keys: Vec<String> = rules.map(longer).collect();
-    if keys.is_empty() && (route.prefix.is_some() || route.via == Via::EventBridge) {
+    if keys.is_empty() && (path.prefix.is_some() || path.via == Via::EventBridge) {
         keys.push(said.to_owned());
     }
     keys.dedup();
-    keys.into_iter().map(|key| Location::S3 { bucket: route.bucket.clone(), key }).collect()
+    keys.into_iter().map(|key| Location::S3 { bucket: path.bucket.clone(), key }).collect()
 }
 
 /// Whether what Sluice writes is taken for a drop, whichever bucket it is in.
-async fn check_loops(aws: &Aws, functions: &Functions, queue: &Queue, routes: &[Route]) -> Vec<Finding> {
-    let targets: Vec<&str> = routes.iter().filter_map(Route::target).chain([queue.arn.as_str()]).collect();
+async fn check_loops(aws: &Aws, functions: &Functions, queue: &Queue, paths: &[DeliveryPath]) -> Vec<Finding> {
+    let targets: Vec<&str> = paths.iter().filter_map(DeliveryPath::target).chain([queue.arn.as_str()]).collect();
     let mut findings = Vec::new();
     for (what, at) in [("chunks", functions.work_prefix()), ("table", functions.table())] {
         let Some(at @ Location::S3 { .. }) = at else { continue };
@@ -281,9 +281,12 @@ mod tests {
                 "problem  notification of b: q is told of objects under in/, not of what is under out",
             ),
         ] {
-            let route =
-                Route { bucket: "b".to_owned(), via: Via::Target(QUEUE.to_owned()), prefix: prefix.map(str::to_owned) };
-            assert_eq!(lines(&judge(&route, &notifications(&rules))), [says], "{rules:?}");
+            let path = DeliveryPath {
+                bucket: "b".to_owned(),
+                via: Via::Target(QUEUE.to_owned()),
+                prefix: prefix.map(str::to_owned),
+            };
+            assert_eq!(lines(&judge(&path, &notifications(&rules))), [says], "{rules:?}");
         }
     }
 
@@ -297,20 +300,20 @@ mod tests {
             (vec![(&["*"], "in/", "")], Some("in/day/"), vec!["s3://b/in/day/"]),
         ] {
             let (via, prefix) = (Via::Target(QUEUE.to_owned()), said.map(str::to_owned));
-            let route = Route { bucket: "b".to_owned(), via, prefix };
-            let found = dropped(&route, &notifications(&rules));
+            let path = DeliveryPath { bucket: "b".to_owned(), via, prefix };
+            let found = dropped(&path, &notifications(&rules));
             assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), drops, "{rules:?}");
         }
     }
 
     #[test]
     fn event_bridge() {
-        let route = Route { bucket: "b".to_owned(), via: Via::EventBridge, prefix: None };
+        let path = DeliveryPath { bucket: "b".to_owned(), via: Via::EventBridge, prefix: None };
         for (is_bridged, says) in [
             (true, "unknown  notification of b: all objects go to EventBridge; what its rule takes is not looked into"),
             (false, "problem  notification of b: EventBridge is told of nothing"),
         ] {
-            assert_eq!(lines(&judge(&route, &Notifications { rules: Vec::new(), is_bridged })), [says]);
+            assert_eq!(lines(&judge(&path, &Notifications { rules: Vec::new(), is_bridged })), [says]);
         }
     }
 

@@ -9,7 +9,7 @@ use super::super::queues::{Queue, name};
 
 /// A bucket, and whom it has to tell of drops.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Route {
+pub(super) struct DeliveryPath {
     pub(super) bucket: String,
     pub(super) via: Via,
     /// Where files are dropped, when that was said.
@@ -23,7 +23,7 @@ pub(super) enum Via {
     EventBridge,
 }
 
-impl Route {
+impl DeliveryPath {
     /// The queue or topic.
     pub(super) fn target(&self) -> Option<&str> {
         match &self.via {
@@ -33,47 +33,47 @@ impl Route {
     }
 }
 
-/// All routes to the queue; of a source that is told, only those that begin there.
+/// All paths to the queue; of a source that is told, only those that begin there.
 pub(super) async fn find(
     aws: &Aws,
     queue: &Queue,
     source: Option<&Location>,
     findings: &mut Vec<Finding>,
-) -> Vec<Route> {
+) -> Vec<DeliveryPath> {
     let subject = Subject::new("policy", queue.name());
     let senders = senders(&queue.policy, "sqs:SendMessage");
     findings.extend(judge_senders(&subject, &senders));
-    let mut routes = Vec::new();
+    let mut paths = Vec::new();
     // Whom a bucket that no policy names has to tell.
     let mut via = Via::Target(queue.arn.clone());
     for sender in &senders {
         match sender {
-            Sender::Bucket(bucket) => routes.push(Route::new(bucket, &Via::Target(queue.arn.clone()))),
+            Sender::Bucket(bucket) => paths.push(DeliveryPath::new(bucket, &Via::Target(queue.arn.clone()))),
             Sender::Topic(topic) => {
                 via = Via::Target(topic.clone());
                 let buckets = check_topic(aws, queue, topic, findings).await;
-                routes.extend(buckets.iter().map(|bucket| Route::new(bucket, &via)));
+                paths.extend(buckets.iter().map(|bucket| DeliveryPath::new(bucket, &via)));
             }
             Sender::Rule(_) => via = Via::EventBridge,
             Sender::Any(_) => {}
         }
     }
     if let Some(source) = source {
-        routes.retain(|route| route.bucket == source.bucket());
-        if routes.is_empty() {
-            routes.push(Route::new(source.bucket(), &via));
+        paths.retain(|path| path.bucket == source.bucket());
+        if paths.is_empty() {
+            paths.push(DeliveryPath::new(source.bucket(), &via));
         }
-        for route in &mut routes {
-            route.prefix = Some(source.key().to_owned());
+        for path in &mut paths {
+            path.prefix = Some(source.key().to_owned());
         }
-    } else if routes.is_empty() && !senders.is_empty() {
+    } else if paths.is_empty() && !senders.is_empty() {
         let hint = "say where files are dropped: --source s3://bucket/prefix";
         findings.push(Subject::new("notification", queue.name()).unknown("no policy names the bucket", hint));
     }
-    routes
+    paths
 }
 
-impl Route {
+impl DeliveryPath {
     fn new(bucket: &str, via: &Via) -> Self {
         Self { bucket: bucket.to_owned(), via: via.clone(), prefix: None }
     }
