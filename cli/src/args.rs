@@ -1,8 +1,8 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod given;
 mod quarantine;
-mod reading;
 mod tune;
 mod upkeep;
 
@@ -14,8 +14,8 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+use given::{Given, Ingest, Plan, Split};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
-pub(crate) use reading::ReadingArgs;
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 
@@ -43,7 +43,7 @@ const AFTER_HELP: &str = "\
 Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than
 MAX_BAD_RECORDS allows, 130 stopped on request.
 
-Options that are not given are taken from the environment variables of the README's table of settings.";
+Options that are not given are taken from environment variables: `sluice settings` lists them.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -72,9 +72,13 @@ pub(crate) enum Command {
     Dlq(DlqArgs),
     /// Say what is wrong with a deployment on AWS, and how to mend it
     Doctor(DoctorArgs),
+    /// List all settings: variable, default, meaning, option, and the Lambda functions that read it
+    Settings,
 }
 
 const AFTER_INGEST_HELP: &str = "\
+A table that does not exist is created.
+
 A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job
 was undone, or when others restored the table to an earlier version or overwrote it. Then, --again loads the file as another job.";
 
@@ -83,9 +87,6 @@ was undone, or when others restored the table to an earlier version or overwrote
 pub(crate) struct IngestArgs {
     /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
-    /// The Delta table: a path, or s3://bucket/prefix; made when it is not there [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    pub(crate) table: Option<String>,
     /// Loads that run at once [default: one a core, 4 at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,
@@ -95,43 +96,23 @@ pub(crate) struct IngestArgs {
     /// Load this very file once more, though it was loaded before
     #[arg(long)]
     pub(crate) again: bool,
-    /// SQL that each chunk goes through; the chunk is the table "chunk" [env: TRANSFORM_SQL]
-    #[arg(long, value_name = "SQL")]
-    pub(crate) sql: Option<String>,
-    /// A file with that SQL
+    /// A file with the SQL
     #[arg(long, value_name = "FILE", conflicts_with = "sql")]
-    pub(crate) sql_file: Option<PathBuf>,
-    /// Columns by which a new table is partitioned [env: PARTITION_BY]
-    #[arg(long, value_name = "A,B")]
-    pub(crate) partition_by: Option<String>,
-    /// Most partitions that the rows of one chunk may belong to [env: MAX_PARTITIONS] [default: 10000]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_partitions: Option<String>,
-    /// What one commit holds: chunk, as they come, or file, all or nothing [env: COMMIT_MODE] [default: chunk]
-    #[arg(long, value_name = "WHAT")]
-    pub(crate) commit_mode: Option<String>,
-    /// What data files are made of: as-split, the chunks as they are where the table takes them so, or rewritten, all rows encoded
-    /// anew [env: DATA_FILES] [default: as-split]
-    #[arg(long, value_name = "WHAT")]
-    pub(crate) data_files: Option<String>,
-    /// What becomes of the rows of earlier drops under the same key: append leaves them, replace removes them in the commit that
-    /// adds the new ones [env: ON_REPLACE] [default: append]
-    #[arg(long, value_name = "WHAT")]
-    pub(crate) on_replace: Option<String>,
+    sql_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    given: Given<Ingest>,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_PLAN_HELP)]
 pub(crate) struct PlanArgs {
     /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
-    /// The Delta table whose types win over those that are found: a path, or s3://bucket/prefix [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    table: Option<String>,
     #[command(flatten)]
-    reading: ReadingArgs,
+    given: Given<Plan>,
 }
+
+const AFTER_PLAN_HELP: &str = "The types of the columns of --table, if it exists, win over those that are detected.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {
@@ -144,7 +125,7 @@ pub(crate) struct SplitArgs {
     #[arg(long)]
     pub(crate) again: bool,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    given: Given<Split>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -165,7 +146,7 @@ pub(crate) struct WorkArgs {
 }
 
 const WORK_HELP: &str = "\
-All else comes from the environment variables of the README's table of settings: the worker needs TABLE_URI only for \
+All else comes from environment variables, which `sluice settings` lists: the worker needs TABLE_URI only for \
 messages that name no job; the splitter needs CHUNK_BUCKET, CHUNK_QUEUE_URL and TABLE_URI.
 
 The first SIGTERM or Ctrl-C lets it finish what is in hand, hand back what it has not begun, and end with status 0. The \
@@ -263,17 +244,7 @@ status: 1 when there is a problem, or when neither function can be looked into; 
 impl IngestArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        let sql = sql(self.sql.as_ref(), self.sql_file.as_ref())?;
-        let own = [
-            ("TABLE_URI", self.table.as_deref()),
-            ("TRANSFORM_SQL", sql.as_deref()),
-            ("PARTITION_BY", self.partition_by.as_deref()),
-            ("MAX_PARTITIONS", self.max_partitions.as_deref()),
-            ("COMMIT_MODE", self.commit_mode.as_deref()),
-            ("DATA_FILES", self.data_files.as_deref()),
-            ("ON_REPLACE", self.on_replace.as_deref()),
-        ];
-        settings(own.into_iter().chain(self.reading.variables()))
+        self.given.settings_with(self.sql_file.as_ref())
     }
 
     /// Loads that run at once.
@@ -285,14 +256,14 @@ impl IngestArgs {
 impl PlanArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings([("TABLE_URI", self.table.as_deref())].into_iter().chain(self.reading.variables()))
+        self.given.settings()
     }
 }
 
 impl SplitArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings(self.reading.variables())
+        self.given.settings()
     }
 }
 
@@ -349,30 +320,8 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Settings from options, and from the environment where an option is not given.
-fn settings<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Result<Settings, CliError> {
-    settings_of(options, |asked| std::env::var(asked).ok())
-}
-
-/// Settings from options alone.
-fn told<'a>(options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Result<Settings, CliError> {
-    settings_of(options, |_| None)
-}
-
-fn settings_of<'a>(
-    options: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
-    otherwise: impl Fn(&str) -> Option<String>,
-) -> Result<Settings, CliError> {
-    let given: Vec<_> = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let lookup = |asked: &str| match given.iter().find(|(name, _)| *name == asked) {
-        Some((_, value)) => Some((*value).to_owned()),
-        None => otherwise(asked),
-    };
-    Settings::from_lookup(lookup).map_err(CliError::Settings)
-}
-
 /// SQL as it was given, or as its file has it.
-fn sql(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>, CliError> {
+fn sql(text: Option<&str>, file: Option<&PathBuf>) -> Result<Option<String>, CliError> {
     let read = |file: &PathBuf| {
         let sql = std::fs::read_to_string(file).map_err(|source| CliError::SqlFile { file: file.clone(), source })?;
         match sql.strip_prefix('\u{feff}').unwrap_or(&sql) {
@@ -381,7 +330,7 @@ fn sql(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>, 
             sql => Ok(sql.to_owned()),
         }
     };
-    file.map(read).transpose().map(|sql| sql.or_else(|| text.cloned()))
+    file.map(read).transpose().map(|sql| sql.or_else(|| text.map(str::to_owned)))
 }
 
 /// Where work areas are: as the option says, or `CHUNK_BUCKET`, or below the table, so that what was loaded in which way

@@ -200,6 +200,7 @@ impl CliError {
             | Self::NotSplit { .. }
             | Self::Incomplete { .. }
             | Self::Bug(_)
+            | Self::Panic(_)
             | Self::Queue(_)
             | Self::MoveFailed { .. }
             | Self::NoDeployment { .. }
@@ -318,7 +319,7 @@ impl CliError {
                 "credentials and region have to be those of the queue's account; docs/operations.md has the permissions",
             ),
             Self::SameQueue { .. } => Some("--to names the queue that they are sent to"),
-            Self::Context(_) => Some("the README has a table of all variables"),
+            Self::Context(_) => Some("`sluice settings` lists all variables"),
             Self::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
             Self::MoveFailed { .. } => {
                 Some("SQS knows only of messages that it moved there itself where they came from; say --to QUEUE_URL")

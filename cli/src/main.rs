@@ -15,6 +15,7 @@ mod plan;
 mod poll;
 mod progress;
 mod quarantine;
+mod settings;
 mod split;
 mod status;
 mod stop;
@@ -79,6 +80,7 @@ async fn run(args: &Args, output: Output) -> Done {
             Box::pin(quarantine::replay(args, output)).await
         }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
+        Command::Settings => settings::run(output),
     }
 }
 

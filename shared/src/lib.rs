@@ -25,7 +25,7 @@ mod queue;
 mod receipt;
 mod restart;
 mod row_hash;
-mod settings;
+pub mod settings;
 mod source_object;
 mod storage;
 mod telemetry;

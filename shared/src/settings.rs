@@ -1,5 +1,7 @@
 //! Settings: one list of variables, read by the Lambdas from their environment and by the command line as defaults.
 
+mod variables;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,66 +14,7 @@ use crate::memory::{Memory, given_mb};
 use crate::notice::{SnsTopic, Topic};
 use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
-
-/// One setting, as the README's table shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variable {
-    /// Name of the environment variable.
-    pub name: &'static str,
-    /// Value when it is not set, as text; empty for none.
-    pub default: &'static str,
-    /// What it is, with unit and bounds.
-    pub about: &'static str,
-}
-
-macro_rules! variables {
-    ($($name:literal = $default:literal : $about:literal;)*) => {
-        /// All settings there are.
-        pub const VARIABLES: &[Variable] = &[$(Variable { name: $name, default: $default, about: $about }),*];
-    };
-}
-
-variables! {
-    "CHUNK_SIZE_MB" = "100": "most MiB of a chunk as written, 1 to 5120";
-    "CHUNK_CODEC" = "snappy": "compression of chunks: `snappy`, `zstd`, `lz4` or `none`";
-    "CHUNK_BUCKET" = "": "bucket of the work areas; the command line, when this is not set, keeps them below the table, in `_sluice`";
-    "CHUNK_PREFIX" = "sluice": "prefix of the work areas within `CHUNK_BUCKET`";
-    "CHUNK_QUEUE_URL" = "": "SQS queue that chunk tasks are sent to";
-    "SOURCE_QUEUE_URL" = "": "SQS queue that drops come from; the splitter hands a job that outlasts its function over to itself through it, so that no receives are used up";
-    "TABLE_URI" = "": "Delta table, `s3://bucket/prefix` or a path";
-    "TRANSFORM_SQL" = "": "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`";
-    "PARTITION_BY" = "": "columns, separated by commas, by which a new table is partitioned";
-    "COMMIT_MODE" = "chunk": "`chunk` commits chunks as they come, `file` all chunks of a file in one commit, so that readers see all of it or nothing; a job keeps the one that it was first seen with";
-    "DATA_FILES" = "as-split": "`as-split` takes chunks over into the table as they are where that changes nothing for its readers, `rewritten` encodes all of them anew, with zstd and in larger row groups";
-    "ON_REPLACE" = "append": "what becomes of the rows of earlier drops under the same key: `append` leaves them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`";
-    "FORMAT" = "auto": "what sources are: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto`, what their content says";
-    "INFER" = "sample": "how column types are found: `sample` (spread over the file), `full` (reads it twice), `none` (all text)";
-    "SCHEMA" = "": "types of columns, as `id:int64,price:decimal(12,2),day:date(DD.MM.YYYY)`: `boolean`, `int64`, `float64`, `decimal(P,S)`, `date`, `timestamp`, `timestamp_utc`, `text`; the types of other columns are those of the table, or found";
-    "COLUMN_NAMES" = "lower": "`lower`, `snake` or `keep`; names are made unique, and points and characters that Delta refuses become `_`; a column that the table has keeps its name";
-    "COMPRESSION" = "auto": "what sources are compressed with: `auto` (found by their first bytes), `none`, `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `snappy` or `zip`";
-    "ENCODING" = "auto": "what text is written in: `auto` (found by its bytes), or a label such as `utf-8`, `utf-16le`, `windows-1252` or `shift_jis`";
-    "MAX_EXPANDED_MB" = "": "most MiB that a compressed source may expand to; none for no limit";
-    "MAX_EXPANSION_RATIO" = "1000": "how many times its size a compressed source may expand to, once it is beyond 256 MiB";
-    "MAX_FOOTER_MB" = "128": "most MiB of memory that the footer of a Parquet source may take, estimated before it is decoded: twice its bytes, and 1 KiB for each column of each row group";
-    "CSV_DELIMITER" = "auto": "field separator of CSV: one ASCII character, `tab`, a byte such as `0x1f`, or `auto` to find it";
-    "CSV_QUOTE" = "auto": "quote character: one ASCII character, `none`, or `auto` to find it";
-    "CSV_ESCAPE" = "auto": "character that makes the one behind it text within quotes, beside doubled quotes: one ASCII character, `none`, or `auto` to find it";
-    "CSV_COMMENT" = "auto": "character at the start of lines that are no records and are left out: one ASCII character, or `none`, which `auto` is too";
-    "CSV_TERMINATOR" = "auto": "character that ends a record: one ASCII character, a byte such as `0x1e`, or `auto` for line ends of every kind";
-    "CSV_HEADER" = "auto": "rows of the header, up to 16, whose names are joined: `true` (one), `false` (none), a number, or `auto` to find them";
-    "CSV_SKIP_LINES" = "auto": "lines before the header, up to 10000, that are no part of the table, or `auto` to find them";
-    "CSV_DECIMAL" = "auto": "`.` or `,` before the fraction of a number, or `auto` to find it";
-    "NULL_WORDS" = "": "words, separated by commas, that mean null in every column; when not set, NA, N/A, NULL, null and \\N mean null in columns that are not text; an empty field always does";
-    "BAD_RECORDS" = "quarantine": "`quarantine` keeps rejected records beside the job, `fail` stops at the first, `null` makes a value that does not fit null, `widen` finds types from the whole file, which it reads twice, so that all values fit them";
-    "MAX_BAD_RECORDS" = "": "rejected records, as a number or as a percentage such as `0.5%`, beyond which a file is given up, and `sluice` ends with status 4; none for no limit";
-    "MAX_RECORD_MB" = "16": "most MiB of one record, 1 to 1024";
-    "MAX_PARTITIONS" = "10000": "most partitions that the rows of one chunk may belong to, 1 to 1000000; a chunk with more is refused before a file of it is written";
-    "MEMORY_MB" = "": "memory of the process in MiB, 128 to 1048576, that work waits for; when not set, that of the function or of the control group, else 512";
-    "COMMIT_MAX_ATTEMPTS" = "50": "attempts to commit before the chunk goes back to its queue, from 1";
-    "COMMIT_BACKOFF_INITIAL_MS" = "50": "mean of the first wait between two attempts, in milliseconds";
-    "COMMIT_BACKOFF_MAX_MS" = "5000": "bound for the mean wait, in milliseconds";
-    "COMPLETION_TOPIC_ARN" = "": "SNS topic that is told of each job that is done, by its ARN; a FIFO topic passes each notice on once";
-}
+pub use variables::{CliOption, Function, Kind, VARIABLES, Variable};
 
 /// All settings, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,19 +155,19 @@ impl Settings {
             return Err(SettingsError { name: "ROUTES_URI", value, expected });
         }
         let work_prefix = match read.text("CHUNK_BUCKET") {
-            Some(bucket) => Some(read.parsed("CHUNK_BUCKET", "a bucket or a URI", |_| {
+            Some(bucket) => Some(read.parsed("CHUNK_BUCKET", |_| {
                 let root = if bucket.contains('/') { bucket.clone() } else { format!("s3://{bucket}") };
                 Some(root.parse::<Location>().ok()?.join(&read.or_default("CHUNK_PREFIX")))
             })?),
             None => None,
         };
         Ok(Self {
-            chunk_bytes: mib(read.number("CHUNK_SIZE_MB", 1, 5120)?),
-            chunk_codec: read.one_of("CHUNK_CODEC", &["snappy", "zstd", "lz4", "none"])?,
+            chunk_bytes: mib(read.number("CHUNK_SIZE_MB")?),
+            chunk_codec: read.one_of("CHUNK_CODEC")?,
             work_prefix,
             chunk_queue_url: read.text("CHUNK_QUEUE_URL"),
             source_queue_url: read.text("SOURCE_QUEUE_URL"),
-            table: read.optional("TABLE_URI", "s3://bucket/prefix or a path", |text| text.parse().ok())?,
+            table: read.optional("TABLE_URI", |text| text.parse().ok())?,
             sql: read.text("TRANSFORM_SQL"),
             partition_by: read.list("PARTITION_BY").unwrap_or_default(),
             commit_mode: read.word("COMMIT_MODE")?,
@@ -234,20 +177,20 @@ impl Settings {
             infer: read.word("INFER")?,
             schema: read.schema()?,
             column_names: read.word("COLUMN_NAMES")?,
-            compression: read.unless_auto("COMPRESSION", COMPRESSIONS, |word| word.parse().ok())?,
-            encoding: read.unless_auto("ENCODING", ENCODINGS, Encoding::for_label)?,
-            max_expanded_bytes: read.number_or_none("MAX_EXPANDED_MB", 1, 1 << 40)?.map(mib),
-            max_expansion_ratio: read.number("MAX_EXPANSION_RATIO", 1, 1 << 32)?,
-            max_footer_bytes: mib(read.number("MAX_FOOTER_MB", 1, 1 << 20)?),
+            compression: read.unless_auto("COMPRESSION", |word| word.parse().ok())?,
+            encoding: read.unless_auto("ENCODING", Encoding::for_label)?,
+            max_expanded_bytes: read.number_or_none("MAX_EXPANDED_MB")?.map(mib),
+            max_expansion_ratio: read.number("MAX_EXPANSION_RATIO")?,
+            max_footer_bytes: mib(read.number("MAX_FOOTER_MB")?),
             csv: read.csv()?,
             null_words: read.list("NULL_WORDS"),
             bad_records: read.word("BAD_RECORDS")?,
-            max_bad_records: read.optional("MAX_BAD_RECORDS", "a number, or a percentage such as 0.5%", bad_limit)?,
-            max_record_bytes: mib(read.number("MAX_RECORD_MB", 1, 1024)?),
-            max_partitions: usize::try_from(read.number("MAX_PARTITIONS", 1, 1_000_000)?).unwrap_or(usize::MAX),
+            max_bad_records: read.optional("MAX_BAD_RECORDS", bad_limit)?,
+            max_record_bytes: mib(read.number("MAX_RECORD_MB")?),
+            max_partitions: usize::try_from(read.number("MAX_PARTITIONS")?).unwrap_or(usize::MAX),
             memory: read.memory()?,
             commit: read.commit()?,
-            completion_topic_arn: read.optional("COMPLETION_TOPIC_ARN", "the ARN of an SNS topic", topic_arn)?,
+            completion_topic_arn: read.optional("COMPLETION_TOPIC_ARN", topic_arn)?,
         })
     }
 
@@ -256,9 +199,6 @@ impl Settings {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 }
-
-const COMPRESSIONS: &str = "auto, none, gzip, zstd, bzip2, xz, lz4, snappy or zip";
-const ENCODINGS: &str = "auto, or the label of an encoding, such as utf-8, utf-16le or windows-1252";
 
 fn topic_arn(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -288,7 +228,7 @@ fn character(text: &str) -> Option<char> {
     characters.next().is_none().then_some(first)
 }
 
-/// Reads variables, each with the default of [`VARIABLES`].
+/// Reads variables, each as its row of [`VARIABLES`] says.
 struct Reader<L> {
     lookup: L,
 }
@@ -299,45 +239,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn or_default(&self, name: &str) -> String {
-        let default = VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.default);
+        let default = Variable::find(name).map_or("", |variable| variable.default);
         self.text(name).unwrap_or_else(|| default.to_owned())
     }
 
-    fn parsed<T>(
-        &self,
-        name: &'static str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, SettingsError> {
-        let value = self.or_default(name);
-        parse(&value).ok_or_else(|| SettingsError { name, value, expected: expected.to_owned() })
-    }
-
-    fn optional<T>(
-        &self,
-        name: &'static str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, SettingsError> {
-        self.text(name).map(|_| self.parsed(name, expected, parse)).transpose()
-    }
-
-    fn number(&self, name: &'static str, least: u64, most: u64) -> Result<u64, SettingsError> {
-        self.parsed(name, &format!("a whole number from {least} to {most}"), |text| {
-            text.parse().ok().filter(|number| (least..=most).contains(number))
-        })
-    }
-
-    fn one_of(&self, name: &'static str, words: &[&str]) -> Result<String, SettingsError> {
-        self.parsed(name, &format!("one of {}", words.join(", ")), |text| {
-            words.contains(&text).then(|| text.to_owned())
-        })
-    }
-
-    fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
-        self.worded("SCHEMA", |text| {
-            told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
-        })
+    /// The value or the default; the error says what its row expects.
+    fn parsed<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, SettingsError> {
+        let expected = || Variable::find(name).map_or_else(String::new, |variable| variable.kind.expected());
+        self.worded(name, |text| parse(text).ok_or_else(expected))
     }
 
     /// As [`Reader::parsed`], where the error says by itself what is wrong.
@@ -346,32 +255,52 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parse(&value).map_err(|expected| SettingsError { name, value, expected })
     }
 
+    fn optional<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, SettingsError> {
+        self.text(name).map(|_| self.parsed(name, parse)).transpose()
+    }
+
+    /// A whole number within the bounds of its row.
+    fn number(&self, name: &'static str) -> Result<u64, SettingsError> {
+        self.parsed(name, |text| match Variable::find(name)?.kind {
+            Kind::Whole { least, most } => text.parse().ok().filter(|number| (least..=most).contains(number)),
+            Kind::Word { .. } | Kind::Text { .. } => None,
+        })
+    }
+
+    fn number_or_none(&self, name: &'static str) -> Result<Option<u64>, SettingsError> {
+        self.text(name).map(|_| self.number(name)).transpose()
+    }
+
+    /// One of the words of its row.
+    fn one_of(&self, name: &'static str) -> Result<String, SettingsError> {
+        self.parsed(name, |text| match Variable::find(name)?.kind {
+            Kind::Word { words } => words.contains(&text).then(|| text.to_owned()),
+            Kind::Whole { .. } | Kind::Text { .. } => None,
+        })
+    }
+
     fn word<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<T, SettingsError> {
         self.worded(name, str::parse)
     }
 
-    fn number_or_none(&self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, SettingsError> {
-        self.text(name).map(|_| self.number(name, least, most)).transpose()
+    fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
+        self.worded("SCHEMA", |text| {
+            told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
+        })
     }
 
     /// `None` where it is `auto`.
     fn unless_auto<T>(
         &self,
         name: &'static str,
-        expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, SettingsError> {
-        self.parsed(name, expected, |text| if text == "auto" { Some(None) } else { parse(text).map(Some) })
+        self.parsed(name, |text| if text == "auto" { Some(None) } else { parse(text).map(Some) })
     }
 
     /// A setting that is found when it is `auto`.
-    fn told<T>(
-        &self,
-        name: &'static str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Told<T>, SettingsError> {
-        Ok(self.unless_auto(name, &format!("{expected}, or 'auto'"), parse)?.map_or(Told::Auto, Told::Is))
+    fn told<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Told<T>, SettingsError> {
+        Ok(self.unless_auto(name, parse)?.map_or(Told::Auto, Told::Is))
     }
 
     fn csv(&self) -> Result<CsvSettings, SettingsError> {
@@ -384,16 +313,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         };
         let decimal = |text: &str| character(text).filter(|c| matches!(c, '.' | ','));
         let csv = CsvSettings {
-            delimiter: self.told("CSV_DELIMITER", "one ASCII character, 'tab', or a byte such as 0x1f", |text| {
-                character(text).filter(|c| !matches!(c, '\r' | '\n'))
-            })?,
-            quote: self.told("CSV_QUOTE", "one ASCII character, or 'none'", mark)?,
-            escape: self.told("CSV_ESCAPE", "one ASCII character, or 'none'", mark)?,
-            comment: self.told("CSV_COMMENT", "one ASCII character, or 'none'", mark)?,
-            terminator: self.told("CSV_TERMINATOR", "one ASCII character, or a byte such as 0x1e", character)?,
-            header: self.told("CSV_HEADER", "'true', 'false', or a number of rows up to 16", header)?,
-            skip_lines: self.told("CSV_SKIP_LINES", "a number of lines up to 10000", count(10_000))?,
-            decimal: self.told("CSV_DECIMAL", "'.' or ','", decimal)?,
+            delimiter: self.told("CSV_DELIMITER", |text| character(text).filter(|c| !matches!(c, '\r' | '\n')))?,
+            quote: self.told("CSV_QUOTE", mark)?,
+            escape: self.told("CSV_ESCAPE", mark)?,
+            comment: self.told("CSV_COMMENT", mark)?,
+            terminator: self.told("CSV_TERMINATOR", character)?,
+            header: self.told("CSV_HEADER", header)?,
+            skip_lines: self.told("CSV_SKIP_LINES", count(10_000))?,
+            decimal: self.told("CSV_DECIMAL", decimal)?,
         };
         self.each_once(&csv)?;
         Ok(csv)
@@ -419,15 +346,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn memory(&self) -> Result<Memory, SettingsError> {
-        let told = self.number_or_none("MEMORY_MB", LEAST_MEMORY_MB, MOST_MEMORY_MB)?;
+        let told = self.number_or_none("MEMORY_MB")?;
         Ok(Memory::of_mb(told.unwrap_or_else(|| given_mb(|name| self.text(name)))))
     }
 
     fn commit(&self) -> Result<BackoffSettings, SettingsError> {
         Ok(BackoffSettings {
-            max_attempts: u32::try_from(self.number("COMMIT_MAX_ATTEMPTS", 1, 10_000)?).unwrap_or(u32::MAX),
-            initial: Duration::from_millis(self.number("COMMIT_BACKOFF_INITIAL_MS", 1, 3_600_000)?),
-            max: Duration::from_millis(self.number("COMMIT_BACKOFF_MAX_MS", 1, 3_600_000)?),
+            max_attempts: u32::try_from(self.number("COMMIT_MAX_ATTEMPTS")?).unwrap_or(u32::MAX),
+            initial: Duration::from_millis(self.number("COMMIT_BACKOFF_INITIAL_MS")?),
+            max: Duration::from_millis(self.number("COMMIT_BACKOFF_MAX_MS")?),
             max_elapsed: None,
         })
     }
@@ -452,6 +379,30 @@ mod tests {
         assert_eq!(settings.work_prefix, None);
         assert_eq!(settings.max_partitions, 10_000);
         assert_eq!(settings.csv, CsvSettings::default());
+    }
+
+    #[test]
+    fn texts_name_the_values() {
+        for Variable { name, kind, about, .. } in VARIABLES {
+            let named = match kind {
+                Kind::Whole { least, most } if *most < 1 << 32 => vec![format!("{least} to {most}")],
+                Kind::Word { words } => words.iter().map(|word| format!("`{word}`")).collect(),
+                Kind::Whole { .. } | Kind::Text { .. } => Vec::new(),
+            };
+            for value in named {
+                assert!(about.contains(&value), "the text of {name} should name {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_word_is_read() {
+        for Variable { name, kind, .. } in VARIABLES {
+            let Kind::Word { words } = kind else { continue };
+            for word in *words {
+                assert!(with(name, word).is_ok(), "{name}={word}");
+            }
+        }
     }
 
     #[test]

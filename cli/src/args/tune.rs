@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use shared::Settings;
 
-use super::{ReadingArgs, sql};
+use super::given::{Given, Tune};
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]
@@ -43,17 +43,11 @@ pub(crate) struct TuneArgs {
     /// Write a page with plots, too: one file that needs no network
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// SQL that each chunk goes through; the chunk is the table "chunk" [env: TRANSFORM_SQL]
-    #[arg(long, value_name = "SQL")]
-    sql: Option<String>,
-    /// A file with that SQL
+    /// A file with the SQL
     #[arg(long, value_name = "FILE", conflicts_with = "sql")]
     sql_file: Option<PathBuf>,
-    /// Columns by which the table is partitioned [env: PARTITION_BY]
-    #[arg(long, value_name = "A,B")]
-    partition_by: Option<String>,
     #[command(flatten)]
-    reading: ReadingArgs,
+    given: Given<Tune>,
 }
 
 const TUNE_HELP: &str = "\
@@ -104,11 +98,9 @@ impl TuneArgs {
     /// What a sample is made by: settings from the options, and from the environment where an option is not given; with
     /// what would send, spoil a sample, or read all of the source, left out.
     pub(crate) fn variables(&self) -> Result<Vec<(&'static str, String)>, CliError> {
-        let sql = sql(self.sql.as_ref(), self.sql_file.as_ref())?;
-        let own = [("TRANSFORM_SQL", sql.as_deref()), ("PARTITION_BY", self.partition_by.as_deref())];
-        let given: Vec<_> = own.into_iter().chain(self.reading.variables()).collect();
+        let sql = self.given.sql(self.sql_file.as_ref())?;
         let value = |name: &'static str| {
-            let option = given.iter().find_map(|(option, value)| value.filter(|_| *option == name));
+            let option = if name == "TRANSFORM_SQL" { sql.as_deref() } else { self.given.get(name) };
             option.map(str::to_owned).or_else(|| std::env::var(name).ok())
         };
         let here = |name: &'static str| match (name, value(name)) {

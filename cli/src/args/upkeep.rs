@@ -6,7 +6,8 @@ use std::time::Duration;
 use shared::Settings;
 use worker::{Compaction, LEAST_RETENTION};
 
-use super::{settings, time_span};
+use super::given::{Given, Maintain, Status, Undo};
+use super::time_span;
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]
@@ -14,15 +15,14 @@ use crate::error::CliError;
 pub(crate) struct StatusArgs {
     /// Name of a job, or the file that it is about
     pub(crate) job_or_source: String,
-    /// The Delta table of the job [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    pub(crate) table: Option<String>,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
     /// Read the job's rows back from the table, and compare them with its receipts
     #[arg(long)]
     pub(crate) verify: bool,
+    #[command(flatten)]
+    given: Given<Status>,
 }
 
 const STATUS_HELP: &str = "\
@@ -35,15 +35,14 @@ more since the files were compacted. Order of rows and columns, and columns adde
 pub(crate) struct UndoArgs {
     /// Name of a job, or the file that it loaded
     pub(crate) job_or_source: String,
-    /// The Delta table [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    pub(crate) table: Option<String>,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
     /// Say what would be removed, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    given: Given<Undo>,
 }
 
 const UNDO_HELP: &str = "\
@@ -59,9 +58,6 @@ ingest --again. A file that was loaded more than once has a job for each load, w
 #[command(after_help = MAINTAIN_HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct MaintainArgs {
-    /// The Delta table [env: TABLE_URI]
-    #[arg(long, value_name = "TABLE_URI")]
-    pub(crate) table: Option<String>,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<String>,
@@ -99,6 +95,8 @@ pub(crate) struct MaintainArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    given: Given<Maintain>,
 }
 
 const MAINTAIN_HELP: &str = "\
@@ -139,14 +137,14 @@ fn retention(text: &str) -> Result<Duration, String> {
 impl UndoArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings([("TABLE_URI", self.table.as_deref())])
+        self.given.settings()
     }
 }
 
 impl MaintainArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings([("TABLE_URI", self.table.as_deref())])
+        self.given.settings()
     }
 
     /// How long chunks of finished jobs are kept.
@@ -159,6 +157,6 @@ impl MaintainArgs {
 impl StatusArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        settings([("TABLE_URI", self.table.as_deref())])
+        self.given.settings()
     }
 }

@@ -37,6 +37,7 @@ mod redrop;
 mod replay;
 mod resume;
 mod s3;
+mod settings;
 mod shim;
 mod simulator;
 mod statistics;

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use shared::VARIABLES;
 use shared::testing::run_python;
 
 use crate::support::{Place, fixture};
@@ -17,26 +16,6 @@ fn root() -> PathBuf {
 
 fn read(document: &Path) -> String {
     std::fs::read_to_string(document).unwrap_or_else(|error| panic!("{}: {error}", document.display()))
-}
-
-/// The table of settings in docs/settings.md. `UPDATE_DOCS=1` writes it.
-#[test]
-fn the_table_of_settings_is_the_one_in_the_code() {
-    let head = "| variable | default | what it is |\n| --- | --- | --- |\n";
-    let mut table = head.to_owned();
-    for variable in VARIABLES {
-        let default = if variable.default.is_empty() { String::new() } else { format!("`{}`", variable.default) };
-        table += &format!("| `{}` | {default} | {} |\n", variable.name, variable.about);
-    }
-    let document = root().join("docs/settings.md");
-    let text = read(&document);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let (before, rest) = text.split_once(head).expect("the head of the table");
-        let after: String = rest.split_inclusive('\n').skip_while(|line| line.starts_with('|')).collect();
-        std::fs::write(&document, format!("{before}{table}{after}")).unwrap();
-        return;
-    }
-    assert!(text.contains(&table), "run UPDATE_DOCS=1 cargo test --workspace --test sluice readme; wanted:\n\n{table}");
 }
 
 /// The README's two runs of the first command give what it shows, and its Python reads the table.
