@@ -3,45 +3,17 @@
 locals {
   splitter_zip = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
 
-  # What a job is and how it is cut: the splitter pins these when it first sees a drop.
   splitter_environment = {
     # Each thread keeps an arena of what it freed; with two, memory stays the same over any length of file.
     MALLOC_ARENA_MAX = "2"
-    CHUNK_SIZE_MB    = var.chunk_size_mb
     CHUNK_BUCKET     = local.chunk_bucket
     CHUNK_PREFIX     = var.chunk_prefix
     CHUNK_QUEUE_URL  = aws_sqs_queue.chunks.url
     # Where to send a continuation; absent, the splitter hands nothing over.
-    SOURCE_QUEUE_URL    = var.splitter_hand_over ? aws_sqs_queue.events.url : null
-    TABLE_URI           = var.table_uri
-    TRANSFORM_SQL       = var.transform_sql
-    PARTITION_BY        = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
-    BAD_RECORDS         = var.bad_records
-    MAX_BAD_RECORDS     = var.max_bad_records
-    MAX_RECORD_MB       = var.max_record_mb
-    COMMIT_MODE         = var.commit_mode
-    ON_REPLACE          = var.on_replace
-    FORMAT              = var.format
-    INFER               = var.infer
-    SCHEMA              = length(var.schema) == 0 ? null : join(",", [for column, type in var.schema : "${column}:${type}"])
-    COLUMN_NAMES        = var.column_names
-    CHUNK_CODEC         = var.chunk_codec
-    COMPRESSION         = var.compression
-    ENCODING            = var.encoding
-    MAX_EXPANDED_MB     = var.max_expanded_mb
-    MAX_EXPANSION_RATIO = var.max_expansion_ratio
-    MAX_FOOTER_MB       = var.max_footer_mb
-    CSV_DELIMITER       = var.csv_delimiter
-    CSV_QUOTE           = var.csv_quote
-    CSV_ESCAPE          = var.csv_escape
-    CSV_COMMENT         = var.csv_comment
-    CSV_TERMINATOR      = var.csv_terminator
-    CSV_HEADER          = var.csv_header
-    CSV_SKIP_LINES      = var.csv_skip_lines
-    CSV_DECIMAL         = var.csv_decimal
-    # Who sees a job done tells of it: the splitter, when all chunks were loaded before it came to its end.
+    SOURCE_QUEUE_URL = var.splitter_hand_over ? aws_sqs_queue.events.url : null
+    TABLE_URI        = var.table_uri
+    # Whichever function sees a job done sends the notice: the splitter, if all chunks were loaded before it came to its end.
     COMPLETION_TOPIC_ARN = var.completion_topic_arn
-    NULL_WORDS           = length(var.null_words) == 0 ? null : join(",", var.null_words)
     RUST_LOG             = local.log_filter
   }
 }
@@ -67,7 +39,7 @@ resource "aws_lambda_function" "splitter" {
   tags             = var.tags
 
   environment {
-    variables = merge(var.extra_environment, { for key, value in local.splitter_environment : key => tostring(value) if value != null })
+    variables = merge(var.extra_environment, local.settings.splitter, { for name, value in local.splitter_environment : name => value if value != null })
   }
 
   ephemeral_storage {
@@ -93,6 +65,12 @@ resource "aws_lambda_function" "splitter" {
     precondition {
       condition     = fileexists(local.splitter_zip)
       error_message = "No splitter at ${local.splitter_zip}: build it with cargo lambda build --profile dist-splitter --output-format zip -p splitter, or set splitter_zip."
+    }
+
+    # Without this, it would refuse to start, and what is dropped would end as dead letters.
+    precondition {
+      condition     = length(local.wrong_settings.splitter) == 0
+      error_message = "The splitter cannot use these settings: ${join(", ", local.wrong_settings.splitter)}. settings.json has the values that there are."
     }
   }
 

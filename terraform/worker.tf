@@ -3,23 +3,13 @@
 locals {
   worker_zip = coalesce(var.worker_zip, "${path.module}/../target/lambda/worker/bootstrap.zip")
 
-  # Settings that a chunk task carries none of, since it may hold nothing but bucket and key.
   worker_environment = {
-    CHUNK_BUCKET              = local.chunk_bucket
-    CHUNK_PREFIX              = var.chunk_prefix
-    CHUNK_QUEUE_URL           = aws_sqs_queue.chunks.url
-    TABLE_URI                 = var.table_uri
-    TRANSFORM_SQL             = var.transform_sql
-    PARTITION_BY              = length(var.partition_by) == 0 ? null : join(",", var.partition_by)
-    MAX_PARTITIONS            = var.max_partitions
-    COMMIT_MAX_ATTEMPTS       = var.commit_max_attempts
-    COMMIT_BACKOFF_INITIAL_MS = var.commit_backoff_initial_ms
-    COMMIT_BACKOFF_MAX_MS     = var.commit_backoff_max_ms
-    BAD_RECORDS               = var.bad_records
-    MAX_BAD_RECORDS           = var.max_bad_records
-    DATA_FILES                = var.data_files
-    COMPLETION_TOPIC_ARN      = var.completion_topic_arn
-    RUST_LOG                  = local.log_filter
+    CHUNK_BUCKET         = local.chunk_bucket
+    CHUNK_PREFIX         = var.chunk_prefix
+    CHUNK_QUEUE_URL      = aws_sqs_queue.chunks.url
+    TABLE_URI            = var.table_uri
+    COMPLETION_TOPIC_ARN = var.completion_topic_arn
+    RUST_LOG             = local.log_filter
   }
 
   # A list: policies and the schedule are written for any number of tables.
@@ -47,7 +37,7 @@ resource "aws_lambda_function" "worker" {
   tags             = var.tags
 
   environment {
-    variables = merge(var.extra_environment, { for key, value in local.worker_environment : key => tostring(value) if value != null })
+    variables = merge(var.extra_environment, local.settings.worker, { for name, value in local.worker_environment : name => value if value != null })
   }
 
   ephemeral_storage {
@@ -73,6 +63,12 @@ resource "aws_lambda_function" "worker" {
     precondition {
       condition     = fileexists(local.worker_zip)
       error_message = "No worker at ${local.worker_zip}: build it with cargo lambda build --profile dist --output-format zip -p worker, or set worker_zip."
+    }
+
+    # Without this, it would refuse to start, and what is dropped would end as dead letters.
+    precondition {
+      condition     = length(local.wrong_settings.worker) == 0
+      error_message = "The worker cannot use these settings: ${join(", ", local.wrong_settings.worker)}. settings.json has the values that there are."
     }
   }
 

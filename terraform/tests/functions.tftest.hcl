@@ -32,7 +32,6 @@ run "deployment" {
   assert {
     condition = aws_lambda_function.splitter.environment[0].variables == tomap({
       MALLOC_ARENA_MAX = "2"
-      CHUNK_SIZE_MB    = "100"
       CHUNK_BUCKET     = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX     = "sluice"
       CHUNK_QUEUE_URL  = "https://sqs.eu-central-1.amazonaws.com/000000000000/sluice-chunks"
@@ -105,40 +104,10 @@ run "deployment" {
 run "all_settings" {
   variables {
     architecture                  = "x86_64"
-    chunk_size_mb                 = 64
     chunk_prefix                  = "team/jobs"
-    transform_sql                 = "SELECT * FROM chunk"
-    partition_by                  = ["day", "country"]
-    bad_records                   = "null"
-    max_bad_records               = "0.5%"
-    chunk_codec                   = "zstd"
-    compression                   = "gzip"
-    encoding                      = "windows-1252"
-    max_expanded_mb               = 4096
-    max_expansion_ratio           = 100
-    max_footer_mb                 = 64
-    csv_delimiter                 = "tab"
-    csv_quote                     = "'"
-    csv_escape                    = "\\"
-    csv_comment                   = "#"
-    csv_terminator                = "0x1e"
-    csv_header                    = "2"
-    csv_skip_lines                = "3"
-    csv_decimal                   = ","
-    null_words                    = ["-", "n/a"]
-    data_files                    = "rewritten"
     log_level                     = "debug"
-    max_record_mb                 = 16
-    format                        = "ndjson"
-    infer                         = "full"
-    schema                        = { day = "date(DD.MM.YYYY)", price = "decimal(12,2)" }
-    column_names                  = "snake"
     completion_topic_arn          = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
-    max_partitions                = 500
-    commit_max_attempts           = 20
-    commit_backoff_initial_ms     = 50
-    commit_backoff_max_ms         = 5000
-    extra_environment             = { DELTA_EXTRA = "1", TABLE_URI = "s3://elsewhere/table" }
+    extra_environment             = { DELTA_EXTRA = "1", RUST_LOG = "trace" }
     splitter_memory_mb            = 3538
     worker_memory_mb              = 2048
     splitter_ephemeral_storage_mb = 1024
@@ -148,6 +117,41 @@ run "all_settings" {
     queue_age_alarm_seconds       = 600
     duration_alarm_percent        = 50
     tags                          = { team = "data" }
+
+    settings = {
+      CHUNK_SIZE_MB             = 64
+      CHUNK_CODEC               = "zstd"
+      TRANSFORM_SQL             = "SELECT *,\n  1 AS one FROM chunk"
+      PARTITION_BY              = "day,country"
+      COMMIT_MODE               = "file"
+      DATA_FILES                = "rewritten"
+      ON_REPLACE                = "replace"
+      FORMAT                    = "ndjson"
+      INFER                     = "full"
+      SCHEMA                    = "day:date(DD.MM.YYYY),price:decimal(12,2)"
+      COLUMN_NAMES              = "snake"
+      COMPRESSION               = "gzip"
+      ENCODING                  = "windows-1252"
+      MAX_EXPANDED_MB           = 4096
+      MAX_EXPANSION_RATIO       = 100
+      MAX_FOOTER_MB             = 64
+      CSV_DELIMITER             = "tab"
+      CSV_QUOTE                 = "'"
+      CSV_ESCAPE                = "\\"
+      CSV_COMMENT               = "#"
+      CSV_TERMINATOR            = "0x1e"
+      CSV_HEADER                = 2
+      CSV_SKIP_LINES            = 3
+      CSV_DECIMAL               = ","
+      NULL_WORDS                = "-,n/a"
+      BAD_RECORDS               = "null"
+      MAX_BAD_RECORDS           = "0.5%"
+      MAX_RECORD_MB             = 16
+      MAX_PARTITIONS            = 500
+      COMMIT_MAX_ATTEMPTS       = 20
+      COMMIT_BACKOFF_INITIAL_MS = 50
+      COMMIT_BACKOFF_MAX_MS     = 5000
+    }
   }
 
   assert {
@@ -156,12 +160,14 @@ run "all_settings" {
       RUST_LOG            = "off,lambda_runtime=info,splitter=debug,worker=debug,shared=debug"
       MALLOC_ARENA_MAX    = "2"
       CHUNK_SIZE_MB       = "64"
+      COMMIT_MODE         = "file"
+      ON_REPLACE          = "replace"
       CHUNK_BUCKET        = "sluice-chunks-000000000000-eu-central-1"
       CHUNK_PREFIX        = "team/jobs"
       CHUNK_QUEUE_URL     = aws_sqs_queue.chunks.url
       SOURCE_QUEUE_URL    = aws_sqs_queue.events.url
       TABLE_URI           = "s3://example-lake/tables/orders"
-      TRANSFORM_SQL       = "SELECT * FROM chunk"
+      TRANSFORM_SQL       = "SELECT *,\n  1 AS one FROM chunk"
       PARTITION_BY        = "day,country"
       BAD_RECORDS         = "null"
       MAX_BAD_RECORDS     = "0.5%"
@@ -188,7 +194,7 @@ run "all_settings" {
 
       COMPLETION_TOPIC_ARN = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })
-    error_message = "Every setting of the splitter must reach it, and extra ones replace none."
+    error_message = "The splitter must get every setting that it reads, and extra variables replace none."
   }
 
   assert {
@@ -199,18 +205,17 @@ run "all_settings" {
       CHUNK_PREFIX              = "team/jobs"
       CHUNK_QUEUE_URL           = aws_sqs_queue.chunks.url
       TABLE_URI                 = "s3://example-lake/tables/orders"
-      TRANSFORM_SQL             = "SELECT * FROM chunk"
+      TRANSFORM_SQL             = "SELECT *,\n  1 AS one FROM chunk"
       PARTITION_BY              = "day,country"
       MAX_PARTITIONS            = "500"
       COMMIT_MAX_ATTEMPTS       = "20"
       COMMIT_BACKOFF_INITIAL_MS = "50"
       COMMIT_BACKOFF_MAX_MS     = "5000"
       BAD_RECORDS               = "null"
-      MAX_BAD_RECORDS           = "0.5%"
       DATA_FILES                = "rewritten"
       COMPLETION_TOPIC_ARN      = "arn:aws:sns:eu-central-1:000000000000:loaded.fifo"
     })
-    error_message = "Every setting of the worker must reach it, and extra ones replace none."
+    error_message = "The worker must get every setting that it reads, and extra variables replace none."
   }
 
   assert {

@@ -147,74 +147,106 @@ run "names_and_watching" {
   ]
 }
 
-# As above.
-run "tables_and_rows" {
+# Values that no function could use, of every setting that has such values: each has to be named.
+run "settings_of_wrong_values" {
   command = plan
 
   variables {
-    chunk_size_mb         = 0
-    transform_sql         = ""
-    partition_by          = ["day,country"]
-    bad_records           = "ignore"
-    max_bad_records       = "-1"
-    max_record_mb         = 0.5
-    format                = "xml"
-    infer                 = "guess"
-    schema                = { id = "integer" }
-    chunk_codec           = "gzip"
-    compression           = "rar"
-    encoding              = "utf 8"
-    max_expanded_mb       = 0
-    max_expansion_ratio   = 0.5
-    max_footer_mb         = 0
-    csv_delimiter         = ";;"
-    csv_quote             = "quote"
-    csv_escape            = "0xff"
-    csv_comment           = "//"
-    csv_terminator        = "none"
-    csv_header            = "17"
-    csv_skip_lines        = "-1"
-    csv_decimal           = ";"
-    null_words            = ["a,b"]
-    data_files            = "copied"
-    column_names          = "upper"
-    max_partitions        = 0
-    commit_max_attempts   = 0
-    commit_backoff_max_ms = 0
-    extra_environment     = { AWS_LAMBDA_RUNTIME_API = "x" }
-    table_uri             = "s3://example-lake"
+    settings = {
+      CHUNK_SIZE_MB             = "0"
+      CHUNK_CODEC               = "gzip"
+      TRANSFORM_SQL             = ""
+      PARTITION_BY              = ""
+      COMMIT_MODE               = "row"
+      DATA_FILES                = "copied"
+      ON_REPLACE                = "merge"
+      FORMAT                    = "xml"
+      INFER                     = "guess"
+      SCHEMA                    = "id"
+      COLUMN_NAMES              = "upper"
+      COMPRESSION               = "rar"
+      ENCODING                  = "utf 8"
+      MAX_EXPANDED_MB           = "0"
+      MAX_EXPANSION_RATIO       = "0.5"
+      MAX_FOOTER_MB             = "0"
+      CSV_DELIMITER             = ";;"
+      CSV_QUOTE                 = "quote"
+      CSV_ESCAPE                = "0xff"
+      CSV_COMMENT               = "//"
+      CSV_TERMINATOR            = "none"
+      CSV_HEADER                = "17"
+      CSV_SKIP_LINES            = "-1"
+      CSV_DECIMAL               = ";"
+      NULL_WORDS                = ""
+      BAD_RECORDS               = "ignore"
+      MAX_BAD_RECORDS           = "-1"
+      MAX_RECORD_MB             = "1025"
+      MAX_PARTITIONS            = "0"
+      MEMORY_MB                 = "127"
+      COMMIT_MAX_ATTEMPTS       = "0"
+      COMMIT_BACKOFF_INITIAL_MS = "0"
+      COMMIT_BACKOFF_MAX_MS     = "x"
+    }
+  }
+
+  expect_failures = [aws_lambda_function.splitter, aws_lambda_function.worker]
+
+  assert {
+    condition     = length(distinct(flatten(values(local.wrong_settings)))) == length(var.settings)
+    error_message = "Every value must be refused, not only ${join(", ", flatten(values(local.wrong_settings)))}."
+  }
+}
+
+run "setting_of_no_name" {
+  command = plan
+
+  variables {
+    settings = { BAD_RECORD = "fail" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_of_the_module" {
+  command = plan
+
+  variables {
+    settings = { TABLE_URI = "s3://elsewhere/table" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "settings_of_more_than_there_is_room_for" {
+  command = plan
+
+  variables {
+    settings = { TRANSFORM_SQL = "SELECT '${join("", [for i in range(310) : "0123456789"])}' AS long FROM chunk" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_among_other_variables" {
+  command = plan
+
+  variables {
+    extra_environment = { BAD_RECORDS = "fail" }
+  }
+
+  expect_failures = [var.extra_environment]
+}
+
+# As above.
+run "other_variables" {
+  command = plan
+
+  variables {
+    extra_environment = { AWS_LAMBDA_RUNTIME_API = "x" }
+    table_uri         = "s3://example-lake"
   }
 
   expect_failures = [
-    var.chunk_size_mb,
-    var.transform_sql,
-    var.partition_by,
-    var.bad_records,
-    var.max_bad_records,
-    var.max_record_mb,
-    var.format,
-    var.infer,
-    var.schema,
-    var.chunk_codec,
-    var.compression,
-    var.encoding,
-    var.max_expanded_mb,
-    var.max_expansion_ratio,
-    var.max_footer_mb,
-    var.csv_delimiter,
-    var.csv_quote,
-    var.csv_escape,
-    var.csv_comment,
-    var.csv_terminator,
-    var.csv_header,
-    var.csv_skip_lines,
-    var.csv_decimal,
-    var.null_words,
-    var.data_files,
-    var.column_names,
-    var.max_partitions,
-    var.commit_max_attempts,
-    var.commit_backoff_max_ms,
     var.extra_environment,
     var.table_uri,
   ]
@@ -286,7 +318,6 @@ run "other_ends" {
     queue_retention_days          = 15
     worker_timeout_seconds        = 901
     max_receive_count             = 5.5
-    commit_backoff_initial_ms     = 0
     worker_batch_window_seconds   = 301
     security_group_ids            = ["subnet-1"]
     subnet_ids                    = ["subnet-1"]
@@ -303,7 +334,6 @@ run "other_ends" {
     var.queue_retention_days,
     var.worker_timeout_seconds,
     var.max_receive_count,
-    var.commit_backoff_initial_ms,
     var.worker_batch_window_seconds,
     var.security_group_ids,
   ]
@@ -314,8 +344,6 @@ run "do_not_fit" {
   command = plan
 
   variables {
-    commit_backoff_initial_ms   = 100
-    commit_backoff_max_ms       = 50
     worker_batch_size           = 11
     worker_batch_window_seconds = 0
     subnet_ids                  = ["subnet-1"]
@@ -325,7 +353,6 @@ run "do_not_fit" {
   }
 
   expect_failures = [
-    var.commit_backoff_max_ms,
     var.worker_batch_window_seconds,
     var.security_group_ids,
     var.table_uri,

@@ -38,15 +38,14 @@ module "sluice" {
   table_uri         = "s3://${var.table_bucket_name}/tables/orders"
   table_kms_key_arn = var.table_kms_key_arn
 
-  # Rows.
-  chunk_size_mb             = 128
-  bad_records               = "quarantine"
-  max_bad_records           = 1000
-  infer                     = "sample"
-  column_names              = "snake"
-  commit_max_attempts       = 30
-  commit_backoff_initial_ms = 100
-  commit_backoff_max_ms     = 10000
+  # How files are read and rows committed: the settings that `sluice settings` lists.
+  settings = {
+    CHUNK_SIZE_MB       = 128
+    BAD_RECORDS         = "quarantine"
+    MAX_BAD_RECORDS     = 1000
+    COLUMN_NAMES        = "snake"
+    COMMIT_MAX_ATTEMPTS = 30
+  }
 
   # Functions and queues.
   architecture                = "arm64"

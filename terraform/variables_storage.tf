@@ -1,0 +1,212 @@
+# Where files are dropped
+
+variable "source_bucket_name" {
+  description = "Bucket that files are dropped in."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_bucket_name))
+    error_message = "source_bucket_name must be a bucket name, without s3://."
+  }
+}
+
+variable "create_source_bucket" {
+  description = "Create the source bucket; false uses one that exists."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = !var.create_source_bucket || var.source_bucket_name != local.chunk_bucket
+    error_message = "The source bucket is the chunk bucket, which is created anyway: set create_source_bucket to false."
+  }
+}
+
+variable "source_prefix" {
+  description = "Only objects whose key starts with this are taken; empty takes the whole bucket."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = !startswith(var.source_prefix, "/") && !can(regex("[*?$]", var.source_prefix))
+    error_message = "source_prefix must not start with a slash nor contain *, ? or $, which mean something else in a policy."
+  }
+}
+
+variable "source_suffixes" {
+  description = "Only objects whose key ends with one of these are taken, for example [\".csv\", \".parquet\"]; empty takes all."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue(flatten([
+      for i, a in var.source_suffixes : [for j, b in var.source_suffixes : i == j || !endswith(a, b)]
+    ]))
+    error_message = "source_suffixes must not overlap (S3 refuses two rules that match the same key)."
+  }
+
+  validation {
+    condition     = alltrue([for suffix in var.source_suffixes : suffix != ""])
+    error_message = "source_suffixes must not hold an empty suffix; leave the list empty to take all objects."
+  }
+}
+
+variable "manage_notification" {
+  description = "Own the source bucket's notification. A bucket has only one such configuration: set to false where something else owns it, and add the queue or topic of the outputs there, or switch EventBridge on."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "notify_through" {
+  description = "How a drop is told of: s3 notifies the queue itself; sns sends through a topic, so that others can listen to the same drops; eventbridge through a rule, which leaves the bucket's notifications free for others."
+  type        = string
+  default     = "s3"
+  nullable    = false
+
+  validation {
+    condition     = contains(["s3", "sns", "eventbridge"], var.notify_through)
+    error_message = "notify_through must be s3, sns or eventbridge."
+  }
+}
+
+variable "sns_raw_delivery" {
+  description = "Deliver from the topic without SNS's envelope; the splitter reads both."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.sns_raw_delivery || var.notify_through == "sns"
+    error_message = "sns_raw_delivery is about a topic, and there is none unless notify_through is sns."
+  }
+}
+
+# Where chunks are kept
+
+variable "chunk_bucket_name" {
+  description = "Name of the chunk bucket, which is created here; null makes one of name, account and region. Giving it the source's or the table's bucket keeps everything in one bucket."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.chunk_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.chunk_bucket_name))
+    error_message = "chunk_bucket_name must be a bucket name, without s3://."
+  }
+}
+
+variable "chunk_prefix" {
+  description = "Prefix of all jobs' work areas in the chunk bucket, without slashes at its ends."
+  type        = string
+  default     = "sluice"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.chunk_prefix))
+    error_message = "chunk_prefix must be a plain path such as sluice or team/sluice, without slashes at its ends."
+  }
+
+  validation {
+    condition = local.chunk_bucket != var.source_bucket_name || !(
+      startswith("${var.chunk_prefix}/", var.source_prefix) || startswith(var.source_prefix, "${var.chunk_prefix}/")
+    )
+    error_message = "Chunks would start the splitter again: in the same bucket chunk_prefix and source_prefix must not contain each other."
+  }
+}
+
+variable "chunk_expiration_days" {
+  description = "Days after which a job's work area expires: chunks, manifest, receipts and quarantine. Longer than a dead letter lives, or its replay finds no chunk."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.chunk_expiration_days > 14 && floor(var.chunk_expiration_days) == var.chunk_expiration_days
+    error_message = "chunk_expiration_days must be a whole number above 14, the days that a dead letter is kept."
+  }
+}
+
+variable "chunk_versioning" {
+  description = "Keep old versions of chunks. Off by default: chunks are written once and can be made again from their source, so old versions only cost."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "abort_incomplete_uploads_days" {
+  description = "Days after which unfinished multipart uploads are removed."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.abort_incomplete_uploads_days >= 1 && var.abort_incomplete_uploads_days <= 7 && floor(var.abort_incomplete_uploads_days) == var.abort_incomplete_uploads_days
+    error_message = "abort_incomplete_uploads_days must be a whole number from 1 to 7."
+  }
+}
+
+variable "noncurrent_version_days" {
+  description = "Days that replaced or deleted versions are kept in the versioned buckets that are created here."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.noncurrent_version_days >= 1 && floor(var.noncurrent_version_days) == var.noncurrent_version_days
+    error_message = "noncurrent_version_days must be a whole number of at least 1."
+  }
+}
+
+variable "force_destroy" {
+  description = "Let terraform destroy delete the created buckets with everything in them. For trials only."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+# Where rows end up
+
+variable "table_uri" {
+  description = "The Delta table, s3://bucket/path, that rows are appended to."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)+$", var.table_uri))
+    error_message = "table_uri must be s3://bucket/path of plain characters, with a path and without a slash at its end."
+  }
+
+  validation {
+    condition = !startswith(var.table_uri, "s3://${var.source_bucket_name}/") || !(
+      startswith("${var.table_uri}/", "s3://${var.source_bucket_name}/${var.source_prefix}") ||
+      startswith("s3://${var.source_bucket_name}/${var.source_prefix}", "${var.table_uri}/")
+    )
+    error_message = "Data files would start the splitter again: in the same bucket the table's path and source_prefix must not contain each other."
+  }
+
+  validation {
+    condition = !(
+      startswith("${var.table_uri}/", "s3://${local.chunk_bucket}/${var.chunk_prefix}/") ||
+      startswith("s3://${local.chunk_bucket}/${var.chunk_prefix}/", "${var.table_uri}/")
+    )
+    error_message = "Data files would expire with the chunks: in the same bucket the table's path and chunk_prefix must not contain each other."
+  }
+}
+
+variable "create_table_bucket" {
+  description = "Create the bucket of table_uri, versioned; false uses one that exists."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition = !var.create_table_bucket || !(
+      startswith(var.table_uri, "s3://${local.chunk_bucket}/") ||
+      var.create_source_bucket && startswith(var.table_uri, "s3://${var.source_bucket_name}/")
+    )
+    error_message = "The table's bucket is created already, as source or chunk bucket: set create_table_bucket to false."
+  }
+}
