@@ -149,6 +149,7 @@ impl CliError {
     }
 
     /// Exit status: 1 failure, 2 usage, 3 bad input, 4 too many rejected records, 130 stopped.
+    #[expect(clippy::too_many_lines, reason = "a list: each error is in the arm of its status")]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_)
