@@ -58,7 +58,7 @@ struct Shape {
 }
 
 /// Most groups within groups. What reads a schema goes into each group from within the one around it, and the stack has an end.
-const MOST_LEVELS: usize = 100;
+const MOST_LEVELS: usize = 128;
 
 /// Reads and decodes the footer, if it has no more columns than a table may have and takes no more than so many bytes of memory; and
 /// says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells. Blocks, so off the async threads only.

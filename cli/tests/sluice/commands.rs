@@ -155,7 +155,7 @@ for entry in reversed(deltalake.DeltaTable('t').history()):
     insta::assert_snapshot!(history, @r"
     CREATE TABLE Sluice created - False
     WRITE Sluice loaded from  x.csv True
-    ADD COLUMN delta-rs columns added - False
+    ADD COLUMN Sluice columns added - False
     WRITE Sluice loaded from  y.csv True
     DELETE Sluice undone: job [job] - False
     ");
