@@ -117,11 +117,10 @@ impl Conform<'_> {
 
     /// Values that a partition can have, if the column is one that the table is partitioned by.
     fn place(&self, field: &Field, values: ArrayRef) -> Result<Placed, ArrowError> {
-        let partition_by = self.plan.partition_by();
-        if !partition_by.contains(field.name()) {
+        let Some(name) = self.plan.folder_name(field.name()) else {
             return Ok(Placed { values, misplaced: Vec::new(), emptied: 0 });
-        }
-        partition::place(field.name(), partition_by.len(), &values)
+        };
+        partition::place(name, self.plan.partition_by().len(), &values)
     }
 
     /// Rows that are against a constraint of the table get a fault, unless they have one.

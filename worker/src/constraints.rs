@@ -1,12 +1,14 @@
 //! What a table wants of each row: its CHECK constraints, and the invariants of its columns.
 
 use deltalake::table::state::DeltaTableState;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::features::{CONSTRAINT, each_field, invariant};
 
 /// A condition that the table has for its rows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Constraint {
     /// `CHECK`, with its name and its SQL.
     Check { name: String, sql: String },

@@ -124,6 +124,11 @@ pub(crate) fn maps_columns(state: &DeltaTableState) -> bool {
 
 /// Why a setting stands in the way.
 fn of_setting(metadata: &Metadata) -> Option<&'static str> {
+    if metadata.configuration().contains_key("delta.setTransactionRetentionDuration") {
+        return Some(
+            "the table forgets transactions (delta.setTransactionRetentionDuration), by which a chunk is known that came before",
+        );
+    }
     let iceberg = ["delta.enableIcebergCompatV1", "delta.enableIcebergCompatV2", "delta.enableIcebergCompatV3"];
     iceberg.iter().any(|setting| is_on(metadata, setting)).then_some(
         "the table is kept compatible with Iceberg (delta.enableIcebergCompat), which this worker does not support",

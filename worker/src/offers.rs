@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::Prepared;
 use crate::commit_info::LoadedFrom;
+use crate::constraints::Constraint;
 use crate::head::Head;
 use crate::plan::{Comparison, Plan};
 use crate::presence::missing;
@@ -50,6 +51,12 @@ pub(crate) struct Offered {
     /// Columns of the table that the files were written for.
     fields: Vec<StructField>,
     partition_by: Vec<String>,
+    /// What its rows were held against; nothing in offers of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    constraints: Vec<Constraint>,
+    /// Whether its files have other names for the columns; not so in offers of earlier versions.
+    #[serde(default)]
+    is_mapped: bool,
     pub(crate) files: Vec<Add>,
     /// Where its rows come from; none in offers of earlier versions.
     #[serde(default)]
@@ -63,6 +70,8 @@ impl Offered {
             seal: chunk.chunk.origin.as_ref().map(|origin| (origin.seal_id(), origin.seal.0)),
             fields: chunk.plan.fields().to_vec(),
             partition_by: chunk.plan.partition_by().to_vec(),
+            constraints: chunk.plan.constraints().to_vec(),
+            is_mapped: chunk.plan.is_mapped(),
             files: chunk.files.clone(),
             from: Some(chunk.chunk.from.clone()),
         }
@@ -207,7 +216,8 @@ impl Standing {
                 Err(_) => return Self::Waits,
             }
         }
-        let plan = Plan::written(chunk.fields.clone(), chunk.partition_by.clone());
+        let plan =
+            Plan::written(chunk.fields.clone(), chunk.partition_by.clone(), chunk.constraints.clone(), chunk.is_mapped);
         match plan.ok().zip(head.state()).map(|(plan, state)| plan.compare(state)) {
             Some(Ok(Comparison::Fits)) => Self::Fits { is_sealed },
             _ => Self::Waits,

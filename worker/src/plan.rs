@@ -63,9 +63,16 @@ impl Plan {
         Self { fields, partition_by, arrow, constraints, mapping, exists: false }
     }
 
-    /// What data files were written by that were checked against no constraint, and have the names of the table.
-    pub(crate) fn written(fields: Vec<StructField>, partition_by: Vec<String>) -> Result<Self, DeltaTableError> {
-        let (arrow, constraints, mapping) = (arrow_schema(&fields)?, Vec::new(), None);
+    /// What data files were written by: the columns of the table, the constraints that their rows were held against, and whether the
+    /// files have other names for the columns.
+    pub(crate) fn written(
+        fields: Vec<StructField>,
+        partition_by: Vec<String>,
+        constraints: Vec<Constraint>,
+        is_mapped: bool,
+    ) -> Result<Self, DeltaTableError> {
+        let arrow = arrow_schema(&fields)?;
+        let mapping = if is_mapped { Some(Mapping::of_fields(&fields, &partition_by)?) } else { None };
         Ok(Self { arrow, fields, partition_by, constraints, mapping, exists: true })
     }
 
@@ -110,6 +117,18 @@ impl Plan {
     /// Rows of a data file, with the names that its columns have in the table.
     pub(crate) fn of_file(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         if self.is_mapped() { mapping::of_file(&self.fields, &self.arrow, rows) } else { Ok(rows.clone()) }
+    }
+
+    /// The name of a partition column in folders; none of other columns.
+    pub(crate) fn folder_name(&self, column: &str) -> Option<&str> {
+        let place = self.partition_by.iter().position(|name| name == column)?;
+        self.file_partition_by().get(place).map(String::as_str)
+    }
+
+    /// Whether the table's partition columns have values that can be written.
+    pub(crate) fn check_partitions(&self) -> Result<(), Refusal> {
+        let columns = self.fields.iter().filter(|field| self.partition_by.contains(field.name()));
+        partition::check(&columns.collect::<Vec<_>>(), self.exists)
     }
 
     /// What rows have to be like.

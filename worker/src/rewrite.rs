@@ -28,6 +28,9 @@ pub(crate) async fn rewrite(
     chunk: &RoutedChunk,
     file: &Arc<ChunkFile>,
 ) -> Result<(Plan, Vec<Add>, Account), LoadError> {
+    let room = Room::of(&context.settings);
+    // Rows are decoded as soon as they are asked for.
+    let _share = file.take_memory(room.bytes()).await?;
     let rows = transform(file, chunk)?;
     let unfit = |refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
@@ -35,8 +38,6 @@ pub(crate) async fn rewrite(
     };
     let (plan, sources) = accommodate(table, plan, &rows.schema).await.map_err(unfit)?;
     let checks = Checks::of(&plan).map_err(unfit)?;
-    let room = Room::of(&context.settings);
-    let _share = file.take_memory(room.bytes()).await?;
     let mut files = DataFiles::new(table, &plan, room)?;
     let conform = Conform { chunk, plan: &plan, sources: &sources, checks: &checks, rows: 0, shortened: 0, emptied: 0 };
     let written = write(context, chunk, file, conform, rows, &mut files).await;

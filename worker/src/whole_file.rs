@@ -8,6 +8,7 @@ use shared::{Manifest, PutMode, Storage, WorkArea, get_json, put_json, try_get_j
 use crate::LoadContext;
 use crate::commit::Prepared;
 use crate::complete::Account;
+use crate::constraints::Constraint;
 use crate::error::LoadError;
 use crate::plan::{Comparison, Plan};
 use crate::presence::missing;
@@ -25,6 +26,12 @@ struct PreparedChunk {
     /// Columns of the table that the files were written for.
     fields: Vec<StructField>,
     partition_by: Vec<String>,
+    /// What its rows were held against; nothing in notes of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    constraints: Vec<Constraint>,
+    /// Whether its files have other names for the columns; not so in notes of earlier versions.
+    #[serde(default)]
+    is_mapped: bool,
     files: Vec<Add>,
     /// Id of the table that the files were written for; none when there was none yet, and in notes from before it was noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +48,8 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
         version: 1,
         fields: prepared.plan.fields().to_vec(),
         partition_by: prepared.plan.partition_by().to_vec(),
+        constraints: prepared.plan.constraints().to_vec(),
+        is_mapped: prepared.plan.is_mapped(),
         files: prepared.files.clone(),
         table_id: prepared.table_id.clone(),
         account: prepared.account.clone(),
@@ -63,8 +72,9 @@ pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &Routed
 async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
     let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
-    let Some(PreparedChunk { fields, partition_by, files, account, table_id, .. }) = document else { return Ok(None) };
-    let plan = Plan::written(fields, partition_by);
+    let Some(document) = document else { return Ok(None) };
+    let PreparedChunk { fields, partition_by, constraints, is_mapped, files, account, table_id, .. } = document;
+    let plan = Plan::written(fields, partition_by, constraints, is_mapped);
     let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
     Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account, table_id, note: None }))
 }

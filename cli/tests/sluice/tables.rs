@@ -249,13 +249,20 @@ fn mapped_columns_with_deleted_rows() {
     lead_life(&place, sources, &[], MAPPED);
     let script = "print(readers.duckdb_connection().execute(\"select part, col1, col2 from delta_scan('t') where col2 in ('x', 'y', 'z', 'q') order by col1\").fetchall())";
     assert_eq!(python(&place, script), "[(0, 1, 'x'), (1, 2, 'y'), (0, 3, 'z'), (None, 7, 'q')]");
+    place.write("whole.csv", "part,col1,col2\n1,9,w\n");
+    let whole = ingest(&place, "whole.csv", &["--commit-mode", "file"]);
+    assert_eq!(
+        (whole.status, place.run(&["status", "whole.csv", "--table", "t", "--verify"]).status),
+        (0, 0),
+        "{whole:?}"
+    );
     place.write("new.csv", "part,col1,col2,col3\n0,1,x,y\n");
     refused(&place, "new.csv", "no column 'col3'");
 }
 
 #[test]
 fn nested_columns_mapped_by_id() {
-    const ROWS: &str = "[str(row) for row in readers.duckdb_connection().execute(\"from delta_scan('t')\").fetchall()]";
+    const ROWS: &str = "[str(row) for row in readers.duckdb_connection().execute(\"from delta_scan('t')\").fetch_arrow_table().to_pylist()]";
     let place = with_table("spark-column-mapping-id");
     let before = count(&place, MAPPED);
     // Its own rows once more, as they are.
@@ -315,6 +322,9 @@ t.alter.add_constraint({'known': \"Kind IN ('a', 'b') OR Kind LIKE 'x%'\"})",
         assert!(shown.stdout.contains(said), "{said}: {shown:?}");
     }
     assert_eq!(place.run(&["status", "a.csv", "--table", "t", "--verify"]).status, 0);
+    place.write("f.csv", "id,amount,kind\n6,1,a\n7,-1,a\n");
+    let whole = ingest(&place, "f.csv", &["--commit-mode", "file"]);
+    assert_eq!((whole.status, count(&place, ALL)), (0, 4), "{whole:?}");
     // The next writer finds all rows in order.
     python(&place, "deltalake.DeltaTable('t').alter.add_constraint({'again': 'amount > 0'})");
     let failed = ingest(&place, "a.csv", &["--again", "--bad-records", "fail"]);

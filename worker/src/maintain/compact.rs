@@ -208,6 +208,10 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
     let Some(state) = head.state() else { return Ok(None) };
     let failed = |error| LoadError::table(head.table().uri(), "merge data files of", error);
     let plan = Plan::of(state).map_err(failed)?;
+    if let Err(refusal) = plan.check_partitions() {
+        tracing::warn!(table = %head.table().uri(), "its small files are left alone: {}", refusal.reason);
+        return Ok(None);
+    }
     let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
     let mut files = DataFiles::new(head.table(), &plan, room)?;
     for small in &bin.files {
@@ -291,7 +295,12 @@ fn without(rows: &RecordBatch, first: u64, deleted: &[u64]) -> Result<RecordBatc
 
 /// The columns of the table for the rows of a file; none when one of them has another type there.
 fn fit(rows: &RecordBatch, plan: &Plan, partition: Option<&StructData>) -> DeltaResult<Option<RecordBatch>> {
-    let (rows, schema) = (plan.of_file(rows)?, plan.schema());
+    let (all, schema) = (rows.num_columns(), plan.schema());
+    let rows = plan.of_file(rows)?;
+    if rows.num_columns() < all {
+        // The table has dropped the column, or knows it by its number under another name.
+        return Ok(None);
+    }
     let mut columns: Vec<ArrayRef> = Vec::new();
     for field in schema.fields() {
         let column = match (of_partition(partition, field), rows.column_by_name(field.name())) {

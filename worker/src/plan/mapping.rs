@@ -31,16 +31,21 @@ impl Mapping {
         if !maps_columns(state) {
             return Ok(None);
         }
+        let fields: Vec<StructField> = state.schema().fields().cloned().collect();
+        Self::of_fields(&fields, partition_by).map(Some)
+    }
+
+    /// The mapping that columns of a table say.
+    pub(super) fn of_fields(columns: &[StructField], partition_by: &[String]) -> Result<Self, DeltaTableError> {
         // Files are written in the same way for both modes: with names and with ids.
         let physical = |field: &StructField| field.make_physical(ColumnMappingMode::Name);
-        let schema = state.schema();
-        let fields: Vec<StructField> = schema.fields().map(physical).collect::<Result<_, _>>()?;
+        let fields: Vec<StructField> = columns.iter().map(physical).collect::<Result<_, _>>()?;
         let name = |name: &String| {
-            let place = schema.fields().position(|field| field.name() == name);
+            let place = columns.iter().position(|field| field.name() == name);
             place.and_then(|place| fields.get(place)).map_or_else(|| name.clone(), |field| field.name().clone())
         };
         let partition_by = partition_by.iter().map(name).collect();
-        Ok(Some(Self { partition_by, arrow: arrow_schema(&fields)?, fields }))
+        Ok(Self { partition_by, arrow: arrow_schema(&fields)?, fields })
     }
 
     /// Rows that have the columns of the table, as they are written to a file.

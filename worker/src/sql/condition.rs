@@ -32,13 +32,12 @@ use super::names::Names;
 use super::{Result, optimized, physical};
 
 /// Functions that give the same everywhere.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 14] = [
     "abs",
     "ceil",
     "char_length",
     "character_length",
     "coalesce",
-    "concat",
     "floor",
     // How deltalake writes the field of a struct.
     "get_field",

@@ -177,12 +177,10 @@ async fn appends_of_others_are_no_conflict() {
     assert_eq!(world.rows().await, expected(0..30));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_in_other_types_are_left_alone() {
+/// A table of two chunks and a file of another writer, whose ids have a type of their own.
+async fn with_other_ids(ids: ArrayRef) -> World {
     let world = world().await;
     world.with_chunks(&[numbered(0..10), numbered(10..20)]).await;
-    // Another writer adds rows whose ids are narrower than the table's.
-    let ids: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![20, 21]));
     let rows = batch(vec![("id", ids), ("name", strings(&[Some("n20"), Some("n21")]))]);
     let bytes = crate::support::encode(&rows);
     std::fs::write(Path::new(world.table.key()).join("other.parquet"), &bytes).unwrap();
@@ -190,9 +188,23 @@ async fn files_in_other_types_are_left_alone() {
         "dataChange": true, "stats": "{\"numRecords\":2}"}});
     let entry = Path::new(world.table.key()).join(format!("_delta_log/{:020}.json", world.log().len()));
     std::fs::write(entry, add.to_string()).unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_other_types_are_left_alone() {
+    let world = with_other_ids(strings(&[Some("20"), Some("21")])).await;
     let before = world.rows().await;
     assert_eq!(numbers(world.compact(ACROSS).await), (0, 0));
     assert_eq!(numbers(world.compact(WITHIN).await), (2, 1));
+    assert_eq!(world.rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_narrower_types_are_widened() {
+    let world = with_other_ids(Arc::new(arrow::array::Int32Array::from(vec![20, 21]))).await;
+    let before = world.rows().await;
+    assert_eq!(numbers(world.compact(ACROSS).await), (3, 1));
     assert_eq!(world.rows().await, before);
 }
 
