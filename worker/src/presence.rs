@@ -14,23 +14,31 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shared::Location;
 
 use crate::error::LoadError;
+use crate::staging::STALE;
 use crate::table::Table;
 
 /// Age up to which files on S3 are taken to be there, by the wall clock, which goes on while a process is suspended. Vacuum
 /// takes none that is younger than an hour.
 const TRUSTED_FOR: Duration = Duration::from_mins(15);
 
+/// Age from which files are taken to be gone, though they may be there: a vacuum that does not heed their note any more
+/// ([`STALE`]) may be about to delete them. A day is more than any vacuum takes.
+const GIVEN_UP: Duration = STALE.saturating_sub(Duration::from_hours(24));
+
 /// Files that are looked at once.
 const AT_ONCE: usize = 16;
 
-/// The first file that is gone, or not as long as it was written, of those about which there is a doubt: all on a local disk,
-/// where a look costs next to nothing; else those that are not young, and those that were written for another table than is
-/// there now. `written_for` is the id of that table; none when there was none.
+/// The first file that is gone, given up, or not as long as it was written, of those about which there is a doubt: all on a local
+/// disk, where a look costs next to nothing; else those that are not young, and those that were written for another table than
+/// is there now. `written_for` is the id of that table; none when there was none.
 pub(crate) async fn missing(
     table: &Table,
     files: &[Add],
     written_for: Option<&str>,
 ) -> Result<Option<String>, LoadError> {
+    if let Some(old) = files.iter().find(|file| age(file).is_some_and(|age| age >= GIVEN_UP)) {
+        return Ok(Some(old.path.clone()));
+    }
     let is_doubtful = matches!(table.uri(), Location::Local { .. }) || table.id().as_deref() != written_for;
     let doubtful: Vec<(String, i64)> =
         files.iter().filter(|file| is_doubtful || !is_young(file)).map(|file| (file.path.clone(), file.size)).collect();
@@ -57,10 +65,14 @@ pub(crate) async fn missing(
 
 /// Whether a file was written a short while ago; one from the future is not known to be.
 fn is_young(file: &Add) -> bool {
-    let written = u64::try_from(file.modification_time).ok().map(Duration::from_millis);
-    let written = written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-    let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
-    age.is_some_and(|age| age < TRUSTED_FOR)
+    age(file).is_some_and(|age| age < TRUSTED_FOR)
+}
+
+/// How long ago a file was written; none if that time is in the future.
+fn age(file: &Add) -> Option<Duration> {
+    let written = u64::try_from(file.modification_time).ok().map(Duration::from_millis)?;
+    let written = SystemTime::UNIX_EPOCH.checked_add(written)?;
+    SystemTime::now().duration_since(written).ok()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ impl Commit<'_> {
         for (mut chunk, lost) in std::mem::take(&mut self.open).into_iter().zip(lost) {
             if let Some(file) = &lost {
                 let (table, chunk) = (table.uri(), &chunk.chunk.at);
-                tracing::warn!(%table, %chunk, file, "a data file is gone before its commit; its chunk is loaded again");
+                tracing::warn!(%table, %chunk, file, "a data file is gone, or too old, before its commit; its chunk is loaded again");
             }
             if lost.is_some() || all {
                 self.discard(&chunk).await;

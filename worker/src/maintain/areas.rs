@@ -55,7 +55,7 @@ impl WorkAreas {
     }
 
     /// Names of data files that jobs have written down and not committed, whatever document they are in. Old documents do not count:
-    /// should their job be resumed after all, it finds that its files are gone and writes them again.
+    /// should their job be resumed after all, it takes its files to be gone and writes them again.
     pub(super) async fn staged_files(&self, storage: &dyn Storage) -> Result<HashSet<String>, LoadError> {
         let oldest = before(STALE);
         let unfinished = self.0.values().filter(|area| area.ended.is_none());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{CommitMode, Message, Rows, Verdict};
+use shared::{CommitMode, Message, PutMode, Rows, Verdict};
 use worker::{Tables, load, table_version};
 
 use crate::support::{Load, World, batch, expected, numbered, strings};
@@ -119,6 +119,31 @@ async fn a_table_that_changes_meanwhile_gets_files_that_fit_it() {
     rows.sort();
     assert_eq!(world.rows().await, rows);
     assert_eq!(world.receipt().await.unwrap().rows.committed, 40);
+}
+
+/// A vacuum that has given the notes up may be deleting the files while their job is resumed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_waited_for_a_fortnight_are_written_anew() {
+    let world = world().await;
+    let (tasks, entries) = split(&world).await;
+    world.load_done(&tasks[..2]).await;
+    let storage = world.context.storage.as_ref();
+    let mut old = Vec::new();
+    for index in 0..2 {
+        let at = world.area.prepared(index);
+        let mut note: serde_json::Value = shared::get_json(storage, &at, "note").await.unwrap();
+        for file in note["files"].as_array_mut().unwrap() {
+            let written = file["modificationTime"].as_i64().unwrap();
+            file["modificationTime"] = (written - 14 * 24 * 3_600_000).into();
+            old.push(file["path"].as_str().unwrap().to_owned());
+        }
+        shared::put_json(storage, &at, &note, PutMode::Overwrite).await.unwrap();
+    }
+    world.manifest(entries).await;
+    world.load_done(&tasks[2..]).await;
+    assert_all_there(&world).await;
+    let log = world.log().concat();
+    assert!(!old.is_empty() && old.iter().all(|path| !log.contains(path)), "{old:?}\n{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
