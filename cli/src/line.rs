@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Completion, Job, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores, WorkArea,
+    Completion, Job, LoadFailure, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores,
+    WorkArea,
 };
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
@@ -91,12 +92,17 @@ impl Line {
 
     async fn split_and_load(&self, what: &Load) -> Result<SplitOutcome, CliError> {
         let outcome = self.split(what).await?;
+        if outcome.receipt.is_none() {
+            // The run that it is of is not the last one any more.
+            self.split.storage.delete(&outcome.area.load_failure()).await.map_err(CliError::WorkArea)?;
+        }
         let failed = self.load().await?;
         let dead = self.queue.dead_letters().len();
         match failed.first() {
             Some(first) => {
                 let committed = self.count_loaded(&outcome).await?;
                 let bad_input = failed.iter().all(|failed| failed.bad_input);
+                self.note_failure(&outcome, failed.len() + dead, &first.reason).await;
                 // A reason ends with its advice, where there is some.
                 let (reason, hint) = match first.reason.split_once("; hint: ") {
                     Some((reason, hint)) => (reason.to_owned(), Some(hint.to_owned())),
@@ -108,6 +114,15 @@ impl Line {
                 Err(CliError::Stopped { committed: self.count_loaded(&outcome).await? })
             }
             None => Ok(outcome),
+        }
+    }
+
+    /// Keeps the reason for `sluice status`. That it cannot be kept is not what the run fails by.
+    async fn note_failure(&self, outcome: &SplitOutcome, chunks: usize, reason: &str) {
+        let chunks = u64::try_from(chunks).unwrap_or(u64::MAX);
+        let failure = LoadFailure { version: 1, chunks, reason: reason.to_owned() };
+        if let Err(error) = failure.put(self.split.storage.as_ref(), &outcome.area).await {
+            tracing::warn!(reason = shared::error_chain(&error), "the work area does not keep why the job failed");
         }
     }
 

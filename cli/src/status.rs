@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, Listed, Location, Manifest, Receipt, Rows, Storage,
-    StorageError, Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, Listed, LoadFailure, Location, Manifest, Receipt, Rows,
+    Storage, StorageError, Undone, WorkArea, get_json, try_get_json,
 };
 use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
@@ -27,6 +27,9 @@ struct Status {
     /// Records read and rejected so far; the whole balance once there is a receipt.
     rows: Rows,
     receipt: Option<Receipt>,
+    /// Why the last run on one machine did not load all of it; none once all of it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<LoadFailure>,
     /// Replays of what it rejected, in the order in which they were begun.
     replays: Vec<JobId>,
     /// What was removed again; rows and receipt say what had come into the table before.
@@ -94,9 +97,21 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     }
     let text: Vec<String> = all.iter().map(text).collect();
     output.result(&all, &text.join("\n"))?;
-    let verified = all.iter().filter_map(|status| status.verification.as_ref());
-    let unproven = verified.filter(|verification| verification.finding != Finding::Equal).count();
+    let unproven = all.iter().filter(|status| status.is_unproven()).count();
     if unproven > 0 { Err(CliError::Unproven { unproven, jobs: all.len() }) } else { Ok(()) }
+}
+
+impl Status {
+    /// Whether the job has come to its end.
+    fn is_whole(&self) -> bool {
+        matches!(self.state, State::Done | State::Undone)
+    }
+
+    /// Whether the table was compared with the job, and is not shown to have all of it.
+    fn is_unproven(&self) -> bool {
+        let is_unproven = |compared: &Verification| !self.is_whole() || compared.finding != Finding::Equal;
+        self.verification.as_ref().is_some_and(is_unproven)
+    }
 }
 
 /// Writes the receipt of a job that is done and has none: who was to do it may have died. That it cannot be done keeps nobody from
@@ -165,6 +180,7 @@ async fn status(
         }
         (_, None) => (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far).await?),
     };
+    let failure = if receipt.is_none() { LoadFailure::of(storage, &area).await? } else { None };
     Ok(Status {
         job_id: job.job_id,
         source: job.source.uri,
@@ -174,6 +190,7 @@ async fn status(
         chunks: ChunkCounts { split, committed: loaded.len() },
         rows,
         receipt,
+        failure,
         replays,
         undone,
         since: None,
@@ -195,6 +212,7 @@ fn text(status: &Status) -> String {
     let is_replaced = status.undone.as_ref().is_some_and(|undone| undone.replaced_by.is_some());
     let state = match status.state {
         State::Splitting => "being split",
+        State::Loading if status.failure.is_some() => "split, not loaded: the last run failed",
         State::Loading => "split, being loaded",
         State::Done => "done",
         State::Undone if is_replaced => "replaced by a later drop",
@@ -213,6 +231,9 @@ fn text(status: &Status) -> String {
         format!("  filtered     {}", grouped(rows.filtered)),
         format!("  quarantined  {}", grouped(rows.quarantined)),
     ];
+    if let Some(LoadFailure { chunks, reason, .. }) = &status.failure {
+        lines.push(format!("  failed       {}; the first because of: {reason}", counted(*chunks, "chunk")));
+    }
     lines.extend(status.replays.iter().map(|replay| format!("  replays      {replay}")));
     if let Some(undone) = &status.undone {
         lines.push(format!("  removed      {}", removed(undone)));
@@ -229,16 +250,19 @@ fn text(status: &Status) -> String {
         None => {}
     }
     if let Some(verification) = &status.verification {
-        lines.extend(verified(verification));
+        lines.extend(verified(verification, status.is_whole()));
     }
     lines.join("\n")
 }
 
-fn verified(verification: &Verification) -> Vec<String> {
+fn verified(verification: &Verification, is_whole: bool) -> Vec<String> {
     /// Chunks that differ and are named.
     const SHOWN: usize = 5;
     let Verification { finding, table_version, expected, found, differing, reason } = verification;
     let finding = match finding {
+        Finding::Equal if !is_whole => {
+            "the table has the rows that were committed so far, WHICH ARE NOT ALL of the job's"
+        }
         Finding::Equal => "the table has the very rows that were committed",
         Finding::Differs => "THE TABLE HAS OTHER ROWS than were committed",
         Finding::Untold => "cannot be told any more",

@@ -1,9 +1,10 @@
-//! Why messages could not be done. A queue keeps no reasons, so they are kept beside the work areas.
+//! Why messages and jobs could not be done. A queue keeps no reasons, so they are kept beside the work areas.
 
 use serde::{Deserialize, Serialize};
 
 use crate::queue::Message;
 use crate::storage::{Location, PutMode, Storage, StorageError, put_json, try_get_json};
+use crate::work_area::WorkArea;
 
 /// Why a message could not be done, at its first receive and at the latest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,29 @@ impl Failure {
 
     async fn put(&self, storage: &dyn Storage, work_prefix: &Location) -> Result<(), StorageError> {
         put_json(storage, &at(work_prefix, &self.message_id), self, PutMode::Overwrite).await
+    }
+}
+
+/// Why the last run of a job on one machine, where there are no dead letters, did not load all of its chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadFailure {
+    /// Version of this document, 1.
+    pub version: u32,
+    /// Chunks that could not be loaded.
+    pub chunks: u64,
+    /// Why the first of them could not be, the whole cause as text.
+    pub reason: String,
+}
+
+impl LoadFailure {
+    /// What is noted of a job; none if no run of it failed in this way.
+    pub async fn of(storage: &dyn Storage, area: &WorkArea) -> Result<Option<Self>, StorageError> {
+        try_get_json(storage, &area.load_failure(), "failure").await
+    }
+
+    /// Notes it in place of what was noted before.
+    pub async fn put(&self, storage: &dyn Storage, area: &WorkArea) -> Result<(), StorageError> {
+        put_json(storage, &area.load_failure(), self, PutMode::Overwrite).await
     }
 }
 

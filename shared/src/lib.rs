@@ -45,7 +45,7 @@ pub use completion::{Completion, CompletionError};
 pub use crew::{Crew, Panicked, keep_freed_memory};
 pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
-pub use failure::Failure;
+pub use failure::{Failure, LoadFailure};
 pub use job::{
     BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
     NdjsonPolicy, OnReplace, Policy, Seal, SealedJob,

@@ -116,6 +116,11 @@ impl WorkArea {
         self.root.join("receipt.json")
     }
 
+    /// Why the last run on one machine did not load all chunks.
+    pub fn load_failure(&self) -> Location {
+        self.root.join("failed.json")
+    }
+
     /// Says that the notice of the receipt was sent.
     pub fn noticed(&self) -> Location {
         self.root.join("noticed.json")

@@ -44,3 +44,24 @@ fn tell_an_altered_file(place: &Place) {
     let json = place.run(&["status", "x.csv", "--table", "t", "--verify", "--json"]);
     assert_eq!((json.status, json.json()[0]["verification"]["finding"].as_str()), (1, Some("differs")), "{json:?}");
 }
+
+/// The last run's failure is told, and what is in the table so far is not taken for the whole job.
+#[test]
+fn a_job_that_failed_is_not_proven() {
+    let place = Place::new();
+    let source = place.write("y.csv", "n\n1\n");
+    place.ingest(&source, &[]);
+    place.write("x.csv", "id\n1\n2\n3\n");
+    let failed = place.run(&["ingest", "x.csv", "--table", "t", "--sql", "select 6 / (id - 2) as n from chunk"]);
+    assert_eq!(failed.status, 1, "{failed:?}");
+    let status = |more: &[&str]| place.run(&[&["status", "x.csv", "--table", "t"], more].concat());
+    let shown = status(&[]);
+    assert!(shown.stdout.contains(": split, not loaded: the last run failed\n"), "{shown:?}");
+    assert!(shown.stdout.contains("  failed       1 chunk; the first because of: "), "{shown:?}");
+    assert!(shown.stdout.to_lowercase().contains("divide by zero"), "{shown:?}");
+    let json = status(&["--json"]).json();
+    assert_eq!((&json[0]["state"], &json[0]["failure"]["chunks"]), (&"loading".into(), &1.into()), "{json}");
+    let verified = status(&["--verify"]);
+    assert_eq!(verified.status, 1, "{verified:?}");
+    assert!(verified.stdout.contains("WHICH ARE NOT ALL of the job's"), "{verified:?}");
+}
