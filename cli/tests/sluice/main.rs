@@ -41,6 +41,7 @@ mod settings;
 mod shim;
 mod simulator;
 mod statistics;
+mod structure;
 mod support;
 mod tables;
 mod tune;
