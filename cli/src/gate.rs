@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use shared::Location;
 use splitter::{BadInput, Examination, Gate, SplitContext, SplitError};
-use worker::{DeltaOptions, LoadContext};
+use worker::{LoadContext, TableStore};
 
 /// What may help where nothing better is known.
 const HINT: &str =
@@ -19,8 +19,7 @@ pub(crate) struct TableGate {
 impl TableGate {
     /// For sources that are split like this, and bound for `table`.
     pub(crate) fn new(split: &SplitContext, table: Location) -> Self {
-        let (storage, settings, progress) = (split.storage.clone(), split.settings.clone(), split.progress.clone());
-        let load = LoadContext { storage, settings, progress, delta: DeltaOptions::from_env(), topic: None };
+        let load = LoadContext::new(split.storage.clone(), split.settings.clone(), TableStore::from_env());
         Self { load, table }
     }
 }

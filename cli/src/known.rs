@@ -140,8 +140,8 @@ pub(crate) async fn look(
     if again || !is_loaded(split, ledger.as_ref(), &source, table).await? {
         names.ask_jobs(storage, &split.work_prefix).await?;
     }
-    load.delta.moved.extend(names.moved());
-    load.delta.knows_former_names = names.is_all;
+    load.former_uris.moved.extend(names.moved());
+    load.former_uris.are_all_known = names.is_all;
     let (mut named_for, mut generations) = (names.iter().next().unwrap_or(table), Vec::new());
     for name in names.iter() {
         let of_name = generations_of(split, ledger.as_ref(), &source, name).await?;

@@ -10,7 +10,7 @@ use shared::{
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use worker::{DeltaOptions, Holding, Ledger, LoadContext};
+use worker::{Holding, Ledger, LoadContext, TableStore};
 
 use crate::args;
 use crate::error::CliError;
@@ -76,7 +76,7 @@ impl Line {
         // What the queue of this process asks for lies in this work area, and is bound for this table.
         let settings =
             Settings { work_prefix: Some(split.work_prefix.clone()), table: Some(table.clone()), ..settings };
-        let load = LoadContext { storage, settings, progress, delta: DeltaOptions::from_env(), topic };
+        let load = LoadContext { progress, topic, ..LoadContext::new(storage, settings, TableStore::from_env()) };
         Self { split, load, queue, table, workers }
     }
 

@@ -1,10 +1,8 @@
 //! `sluice undo`: takes out of a table exactly what a job added.
 
-use std::sync::Arc;
-
-use shared::{Drops, JobId, Location, Progress, Seal, Settings, SourceObject, Storage, StorageError, Stores, WorkArea};
+use shared::{Drops, JobId, Location, Seal, Settings, SourceObject, Storage, StorageError, Stores, WorkArea};
 use splitter::SplitError;
-use worker::{DeltaOptions, Ledger, LoadContext, LoadError, Undoing, has_job};
+use worker::{Ledger, LoadContext, LoadError, TableStore, Undoing, has_job};
 
 use crate::Done;
 use crate::args::{UndoArgs, work_prefix};
@@ -52,8 +50,8 @@ async fn names(context: &LoadContext, prefix: &Location, table: &Location) -> Re
 
 /// What looking into tables and changing them takes.
 pub(crate) fn context(settings: Settings) -> LoadContext {
-    let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
-    LoadContext { storage: Stores::from_env(), topic: settings.topic(), settings, progress, delta }
+    let topic = settings.topic();
+    LoadContext { topic, ..LoadContext::new(Stores::from_env(), settings, TableStore::from_env()) }
 }
 
 /// The job that is meant. Of several loads of one source it has to be the only one that is not undone: to guess would be to

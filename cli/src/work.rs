@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
-use shared::{Progress, QueueAttributes, QueueError, Settings, SqsQueue, Stores};
+use shared::{QueueAttributes, QueueError, Settings, SqsQueue, Stores};
 use splitter::HandlerContext;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use worker::{DeltaOptions, LoadContext};
+use worker::{LoadContext, TableStore};
 
 use crate::Done;
 use crate::args::{self, WorkArgs};
@@ -58,13 +58,9 @@ pub(crate) async fn run(args: &WorkArgs, output: Output) -> Done {
 }
 
 fn load(settings: Settings) -> Work {
-    Work::Load(Box::new(LoadContext {
-        storage: Stores::from_env(),
-        topic: settings.topic(),
-        settings,
-        progress: Arc::new(Progress::default()),
-        delta: DeltaOptions::from_env(),
-    }))
+    let topic = settings.topic();
+    let context = LoadContext::new(Stores::from_env(), settings, TableStore::from_env());
+    Work::Load(Box::new(LoadContext { topic, ..context }))
 }
 
 async fn split(args: &WorkArgs, mut settings: Settings, stop: &CancellationToken) -> Result<Work, CliError> {

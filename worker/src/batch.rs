@@ -1,11 +1,8 @@
 //! The messages of one call: what they ask for, and what each is answered.
 
-use std::time::Duration;
-
-use shared::{ChunkTask, Location, Message, Verdict};
+use shared::{ChunkTask, Message, Verdict};
 
 use crate::error::LoadError;
-use crate::route::RoutedChunk;
 
 /// The answers to the messages of one call, in their order.
 #[derive(Debug)]
@@ -55,26 +52,4 @@ pub(crate) fn read_tasks(messages: &[Message], answers: &mut Answers) -> Vec<Rec
         }
     }
     tasks
-}
-
-/// The chunks of each table, in the order in which the tables first came up. Of two work areas with the same job, one has to
-/// wait until the table says whose cut it has.
-pub(crate) fn by_table(chunks: Vec<RoutedChunk>, answers: &mut Answers) -> Vec<(Location, Vec<RoutedChunk>)> {
-    let mut tables: Vec<(Location, Vec<RoutedChunk>)> = Vec::new();
-    for chunk in chunks {
-        let Some((_, known)) = tables.iter_mut().find(|(table, _)| *table == chunk.table) else {
-            tables.push((chunk.table.clone(), vec![chunk]));
-            continue;
-        };
-        match known.iter_mut().find(|known| known.app_id == chunk.app_id) {
-            Some(same) if same.at == chunk.at => same.messages.extend(chunk.messages),
-            Some(same) => {
-                let reason = format!("{} is the same chunk of the same job, and is loaded first", same.at);
-                let again = Verdict::Retry { reason, after: Duration::from_secs(1), most_receives: None };
-                answers.give(&chunk.messages, &again);
-            }
-            None => known.push(chunk),
-        }
-    }
-    tables
 }

@@ -1,5 +1,6 @@
 //! Why a chunk is not in its table, and what follows from it.
 
+use std::any::Any;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
@@ -8,9 +9,9 @@ use shared::{
     Seal, StorageError, Verdict, error_chain,
 };
 
-use crate::maintain::LEAST_RETENTION;
+use crate::maintain::asked::LEAST_RETENTION;
 use crate::outlook::Outlook;
-use crate::refusal::Refusal;
+use crate::schema::refusal::Refusal;
 
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -299,6 +300,12 @@ impl From<CompletionError> for LoadError {
 impl LoadError {
     pub(crate) fn table(table: &Location, action: &'static str, source: impl Into<DeltaTableError>) -> Self {
         Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
+    }
+
+    /// The error for work that panicked.
+    pub(crate) fn panic(what: &impl ToString, panic: &(dyn Any + Send)) -> Self {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Self::Bug { what: what.to_string(), reason: said.unwrap_or("a panic").to_owned() }
     }
 
     /// The error for a job whose seal in the table is not its own.

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use serde::Serialize;
 use shared::{JobId, Location, Seal};
 
-use crate::LoadContext;
+use crate::context::{LoadContext, is_absent};
+use crate::delta::app_ids::{NAME, job_app_id};
+use crate::delta::snapshot::Head;
+use crate::delta::table::Table;
+use crate::delta::tags::{chunk_of, is_of};
 use crate::error::LoadError;
-use crate::head::Head;
-use crate::load::open;
-use crate::route::{NAME, job_app_id};
-use crate::undo::has_files;
-use crate::undo::history::{Fate, History, Removal, chunk_of, is_of};
+use crate::undo::files::has_files;
+use crate::undo::history::{Fate, History, Removal};
 
 /// A table that is asked what it has of jobs, as it was when it was opened.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub struct TakenOut {
 impl Ledger {
     /// Opens a table, without making its directory; none when there is no table.
     pub async fn open(context: &LoadContext, table: &Location) -> Result<Option<Self>, LoadError> {
-        let head = open(context, table).await?;
+        let head = context.open(table).await?;
         Ok(head.filter(|head| head.state().is_some()).map(|head| Self { head }))
     }
 
@@ -185,5 +186,19 @@ impl Holding {
             may_be_rewritten: files.is_thinned || removals.iter().any(|removal| removal.rewrote),
             is_replaced: removals.iter().any(|removal| removal.replaced),
         });
+    }
+}
+
+/// Latest version of a table; `None` when there is none.
+pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Option<u64>, LoadError> {
+    if is_absent(table) { Ok(None) } else { Ok(Table::open(table, &context.table_store).await?.version()) }
+}
+
+/// The seal that a table holds of a job, [`Seal::UNDONE`] when it was undone; `None` when no chunk of the job is in the
+/// table, or when there is no table.
+pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
+    match context.open(table).await? {
+        Some(head) => Ok(head.transaction(&job_app_id(job)).await?.map(Seal)),
+        None => Ok(None),
     }
 }

@@ -4,64 +4,41 @@
 //! called it acknowledges.
 #![doc = include_str!("design.md")]
 
-mod admission;
+mod already_loaded;
+mod assign;
 mod batch;
-mod checks;
-mod columns;
+mod chunk;
 mod commit;
-mod commit_info;
-mod complete;
-mod conform;
-mod constraints;
-mod definition;
-mod durable_files;
+mod conclude;
+mod context;
+mod delta;
 mod error;
-mod exclusive;
-mod features;
 mod fetch;
-mod group;
-mod head;
-mod hint;
 mod ledger;
 mod load;
-mod log;
 mod maintain;
-mod offers;
 mod outlook;
-mod partition;
-mod plan;
-mod presence;
-mod quarantine;
-mod refusal;
-mod replace;
-mod rewrite;
-mod route;
-mod row_hash;
+mod prepare;
+mod receipts;
+mod rows;
+mod schema;
 mod sql;
-mod staging;
-mod statistics;
-mod table;
-mod tables;
-mod takeover;
-mod tracking;
-mod transform;
 mod undo;
 mod verify;
-mod whole_file;
-mod write;
 
-pub use columns::{check_columns, check_sql_for_table};
+pub use commit::tables::Tables;
+pub use context::LoadContext;
+pub use delta::former_uris::FormerUris;
+pub use delta::statistics::correct::FixedValue;
+pub use delta::table_store::{TableStore, TestedBuckets};
 pub use error::LoadError;
-pub use ledger::{Holding, Ledger, TakenOut};
-pub use load::{LoadContext, has_job, load, loading, table_version};
-pub use maintain::{
-    Checkpoints, Cleared, Compacted, Compaction, FixedFile, FixedStatistics, LEAST_RETENTION, Maintained, Maintenance,
-    Vacuum, WrittenCheckpoint, maintain,
-};
-pub use refusal::Refusal;
+pub use ledger::{Holding, Ledger, TakenOut, has_job, table_version};
+pub use load::{load, loading};
+pub use maintain::asked::{Checkpoints, Compaction, LEAST_RETENTION, Maintenance, Vacuum};
+pub use maintain::cleared::Cleared;
+pub use maintain::{Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain};
+pub use schema::columns::{check_columns, check_sql_for_table};
+pub use schema::refusal::Refusal;
 pub use sql::check_sql;
-pub use statistics::FixedValue;
-pub use table::DeltaOptions;
-pub use tables::Tables;
 pub use undo::{Undoing, undo};
 pub use verify::{DifferingChunk, Finding, Tally, Verification, verify};

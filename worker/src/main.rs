@@ -11,7 +11,7 @@ use shared::{
     Verdict, init_logs, metrics,
 };
 use worker::{
-    Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, load, loading, maintain,
+    Compaction, LoadContext, LoadError, Maintained, Maintenance, TableStore, Vacuum, load, loading, maintain,
 };
 
 /// Time before the function's own limit at which commits are no longer tried.
@@ -33,9 +33,8 @@ async fn start(settings: Settings) -> (LoadContext, PutBack) {
     };
     let storage: Arc<dyn Storage> = Stores::from_env();
     let put_back = PutBack::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
-    let (progress, delta) = (Arc::new(Progress::default()), DeltaOptions::from_env());
     let topic = settings.topic();
-    (LoadContext { storage, settings, progress, delta, topic }, put_back)
+    (LoadContext { topic, ..LoadContext::new(storage, settings, TableStore::from_env()) }, put_back)
 }
 
 /// What SQS hands over, or a schedule; fields that are not named here are left alone.
@@ -104,7 +103,7 @@ async fn handle(context: &LoadContext, put_back: &PutBack, event: LambdaEvent<Ev
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let mut context = context.clone();
     context.progress = Arc::new(Progress::default());
-    context.delta.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
+    context.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
     let function = event.context.env_config.function_name.as_str();
     match event.payload.maintain {
         Some(asked) => look_after(&context, &asked).await.map(Reply::Maintained),

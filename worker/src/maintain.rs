@@ -5,6 +5,8 @@
 //! the same; each can be repeated, be cut off, and run twice at once.
 
 mod areas;
+pub(crate) mod asked;
+pub(crate) mod cleared;
 mod compact;
 mod expired;
 mod fix_statistics;
@@ -12,106 +14,22 @@ mod paths;
 mod unfinished;
 mod vacuum;
 
-use std::time::{Duration, SystemTime};
-
-use deltalake::logstore::ObjectStoreRef;
+use deltalake::DeltaTableError;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaResult, DeltaTableError, ObjectStoreError, Path};
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use shared::{Backoff, Location, error_chain};
 
-use crate::LoadContext;
-use crate::commit::limits;
+use crate::context::LoadContext;
+use crate::delta::hint;
+use crate::delta::log::last_checkpoint;
+use crate::delta::snapshot::Head;
 use crate::error::{LoadError, Patience};
-use crate::head::Head;
-use crate::hint;
-use crate::load::open;
-use crate::log::last_checkpoint;
 use areas::WorkAreas;
+use asked::{Checkpoints, LEAST_RETENTION, Maintenance, Vacuum};
+use cleared::{Cleared, before, clear};
 pub use compact::Compacted;
 pub use fix_statistics::{FixedFile, FixedStatistics};
-
-/// Least age of a file that vacuum may take: a load, from its first file to its commit, is over long before.
-pub const LEAST_RETENTION: Duration = Duration::from_hours(1);
-
-/// Days for which the chunks of a finished job are kept when nobody says how long.
-const KEEP_JOBS: Duration = Duration::from_hours(30 * 24);
-
-/// Age from which files are merged when nobody says from which.
-const COMPACT_AFTER: Duration = Duration::from_hours(7 * 24);
-
-/// What is to be done for a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Maintenance {
-    /// When a checkpoint is written.
-    pub checkpoint: Checkpoints,
-    /// Whether log entries are removed once they are older than the table keeps them.
-    pub log: bool,
-    /// Which data files are removed of those that no version names.
-    pub vacuum: Vacuum,
-    /// Which small data files are merged.
-    pub compact: Compaction,
-    /// Age from which files are merged.
-    pub compact_after: Duration,
-    /// Whether statistics in the log are compared with the files, and wrong ones replaced.
-    pub fix_statistics: bool,
-    /// How long after a job's end its chunks are kept; none for ever.
-    pub keep_jobs: Option<Duration>,
-    /// Whether it is only to be said what would be done.
-    pub dry_run: bool,
-}
-
-impl Default for Maintenance {
-    fn default() -> Self {
-        Self {
-            checkpoint: Checkpoints::WhenDue,
-            log: true,
-            vacuum: Vacuum::AsTheTableSays,
-            compact: Compaction::Off,
-            compact_after: COMPACT_AFTER,
-            fix_statistics: false,
-            keep_jobs: Some(KEEP_JOBS),
-            dry_run: false,
-        }
-    }
-}
-
-/// When a checkpoint is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checkpoints {
-    /// Never.
-    Off,
-    /// When as many versions came since the last as the table wants between two, or when the last is missing.
-    WhenDue,
-    /// When a version came since the last, or when the last is missing.
-    Always,
-}
-
-/// Which data files are removed of those that no version names, and that no unfinished job has staged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vacuum {
-    /// None.
-    Off,
-    /// Those that are older, and were removed longer ago, than the table says: 7 days unless it is set.
-    AsTheTableSays,
-    /// Those that are older, and were removed longer ago, than this; see [`LEAST_RETENTION`].
-    After(Duration),
-}
-
-/// Which small data files are merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compaction {
-    /// None.
-    Off,
-    /// Those of one job: it can be undone all the same.
-    WithinJobs,
-    /// Those of different jobs, and of other writers, too. Jobs whose files are merged with those of others cannot be undone, nor
-    /// can a later drop take their place.
-    AcrossJobs,
-}
 
 /// What was done for a table, or would be. What was switched off is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -154,15 +72,6 @@ pub struct WrittenCheckpoint {
     pub written: bool,
 }
 
-/// Objects that were removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Cleared {
-    /// How many.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
 /// Does what is due for a table. `prefix` is where work areas are, of this table's jobs and perhaps of others'.
 ///
 /// What fails may do so because another one cleaned up what was being read, so it is tried again.
@@ -175,7 +84,7 @@ pub async fn maintain(
     if matches!(asked.vacuum, Vacuum::After(age) if age < LEAST_RETENTION) {
         return Err(LoadError::Retention { table: table.clone() });
     }
-    let (mut backoff, mut patience) = (Backoff::new(&limits(context)), Patience::default());
+    let (mut backoff, mut patience) = (Backoff::new(&context.limits()), Patience::default());
     loop {
         let error = match attempt(context, table, prefix, asked).await {
             Err(error) if patience.bears(&error) => error,
@@ -197,7 +106,7 @@ async fn attempt(
     let mut areas = WorkAreas::look(storage, prefix).await?;
     // Before the table is opened: what is listed and committed in between is then known to be the table's.
     let files = if asked.vacuum == Vacuum::Off { None } else { Some(vacuum::look(context, table, &areas).await?) };
-    let head = open(context, table).await?;
+    let head = context.open(table).await?;
     let Some((head, state, version)) = head.as_ref().and_then(|head| Some((head, head.state()?, head.version()?)))
     else {
         return Err(LoadError::NoSuchTable { table: table.clone() });
@@ -290,40 +199,4 @@ async fn checkpoint(
     }
     let broken_hint = broken_hint.map(|broken| broken.to_string());
     Ok(Some(WrittenCheckpoint { last, broken_hint, written }))
-}
-
-/// Objects of a table that are to go.
-#[derive(Debug, Default)]
-struct Found(Vec<(Path, u64)>);
-
-/// Removes what was found, if it was looked for.
-async fn clear(found: Option<Found>, store: &ObjectStoreRef, dry_run: bool) -> DeltaResult<Option<Cleared>> {
-    let Some(Found(objects)) = found else { return Ok(None) };
-    let mut cleared = Cleared::default();
-    for (path, bytes) in &objects {
-        tracing::info!(%path, bytes, dry_run, "to be removed");
-        cleared.add(*bytes);
-    }
-    if !dry_run {
-        let paths = stream::iter(objects.into_iter().map(|(path, _)| Ok(path))).boxed();
-        let gone = store.delete_stream(paths).map(|deleted| match deleted {
-            // Somebody else was faster.
-            Err(ObjectStoreError::NotFound { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        });
-        gone.try_collect::<()>().await?;
-    }
-    Ok(Some(cleared))
-}
-
-impl Cleared {
-    fn add(&mut self, bytes: u64) {
-        self.objects += 1;
-        self.bytes += bytes;
-    }
-}
-
-/// The time so long ago.
-fn before(age: Duration) -> SystemTime {
-    SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -3,7 +3,8 @@
 //! `DataFusion` parses it, checks its types and evaluates its expressions. A query is a chain of filters, projections and
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
-mod condition;
+pub(crate) mod condition;
+mod engine;
 mod names;
 mod refuse;
 mod unnest;
@@ -14,31 +15,26 @@ use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion_common::DataFusionError;
 use datafusion_common::cast::as_boolean_array;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DFSchema, DataFusionError};
-use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::LogicalPlan;
 use datafusion_expr::logical_plan::{Filter, Projection, Union};
-use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
-use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_physical_expr::PhysicalExpr;
 use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::Statement;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
-use crate::plan::Plan;
-pub(crate) use condition::Condition;
+use crate::schema::write_schema::Plan;
+use engine::{Result, Rules, optimized, physical};
 use names::Names;
 use unnest::Unnest;
-
-type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
@@ -117,12 +113,6 @@ fn simplified(plan: LogicalPlan) -> Result<LogicalPlan> {
         Arc::new(OptimizeProjections::new()),
     ];
     optimized(plan, rules)
-}
-
-type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
-
-fn optimized(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
-    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new(), |_, _| {})
 }
 
 /// One thing that is done to rows, behind those that are done before.
@@ -219,10 +209,6 @@ impl Step {
             }
         }
     }
-}
-
-fn physical(expression: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
-    create_physical_expr(expression, input, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 
 fn filtered(batch: &RecordBatch, condition: &dyn PhysicalExpr) -> Result<RecordBatch> {

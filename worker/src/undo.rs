@@ -3,7 +3,7 @@
 //! The commit is put like those of chunks are: only as the version after the last that was looked at. It breaks the job's
 //! seal (see `design.md`), so that no chunk of the job, whenever it is delivered, comes into the table behind it.
 
-mod files;
+pub(crate) mod files;
 pub(crate) mod history;
 
 use std::collections::HashMap;
@@ -16,18 +16,15 @@ use shared::{
     Backoff, JobId, Location, PutMode, Removed, Seal, StorageError, Undone, WorkArea, put_json, try_get_json,
 };
 
-use crate::LoadContext;
-use crate::commit::{Loss, limits, loss};
-use crate::commit_info::commit_data;
+use crate::context::LoadContext;
+use crate::delta::app_ids::job_app_id;
+use crate::delta::commit_error::{Loss, loss};
+use crate::delta::commit_info::{Metrics, commit_data, metrics};
+use crate::delta::exclusive::require_exclusive;
+use crate::delta::log::now;
+use crate::delta::snapshot::Head;
 use crate::error::{LoadError, Patience};
-use crate::exclusive::require_exclusive;
-use crate::head::Head;
-use crate::load::open;
-use crate::log::now;
-use crate::route::job_app_id;
-use files::JobFiles;
-pub(crate) use files::{find, has_files, jobs_with_files};
-pub(crate) use history::{chunk_of, merged};
+use files::{JobFiles, find, has_files};
 
 /// What undoing a job came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,11 +62,11 @@ pub async fn undo(
     area: &WorkArea,
     dry_run: bool,
 ) -> Result<Undoing, LoadError> {
-    let mut backoff = Backoff::new(&limits(context));
+    let mut backoff = Backoff::new(&context.limits());
     let (mut attempts, mut patience) = (0, Patience::default());
     loop {
         let unknown = || LoadError::Unknown { job: job.clone(), table: table.clone() };
-        let mut head = open(context, table).await?.ok_or_else(unknown)?;
+        let mut head = context.open(table).await?.ok_or_else(unknown)?;
         let seal = head.transaction(&job_app_id(job)).await?.map(Seal).ok_or_else(unknown)?;
         // Whoever restores an earlier version of the table brings the rows back that were undone, and the seal stays.
         if seal == Seal::UNDONE && !has_files(&head, job) {
@@ -79,7 +76,7 @@ pub async fn undo(
         if dry_run {
             return Ok(undoing(job, table, None, &files, true));
         }
-        require_exclusive(&context.delta, head.table()).await?;
+        require_exclusive(&context.table_store, head.table()).await?;
         attempts += 1;
         let error = match head.put(&commit(&files, job)).await {
             Ok(version) => {
@@ -116,22 +113,6 @@ fn commit(files: &JobFiles, job: &JobId) -> CommitData {
     let removes = files.removes.iter().cloned().map(Action::Remove).collect();
     let broken = Transaction::new_with_last_update(job_app_id(job), Seal::UNDONE.0, Some(now()));
     commit_data(removes, DeltaOperation::Delete { predicate: None }, about, metadata, vec![broken])
-}
-
-/// What was removed, as an entry of a commit's metadata.
-pub(crate) fn metrics(removed: Removed) -> (String, serde_json::Value) {
-    let Removed { files, rows, bytes } = removed;
-    ("operationMetrics".to_owned(), serde_json::json!(Metrics { files, rows, bytes }))
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Metrics {
-    #[serde(rename = "numRemovedFiles")]
-    files: u64,
-    #[serde(rename = "numDeletedRows")]
-    rows: Option<u64>,
-    #[serde(rename = "numRemovedBytes")]
-    bytes: u64,
 }
 
 /// The job is undone: says so again, and in its work area, where whoever undid it may have come to no more.

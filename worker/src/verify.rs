@@ -21,17 +21,18 @@ use serde::Serialize;
 use shared::checksum::Checksum;
 use shared::{ChunkReceipt, JobId, Location, Memory, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
-use crate::LoadContext;
-use crate::conform::carry::carry;
+use crate::context::LoadContext;
+use crate::delta::app_ids::job_app_id;
+use crate::delta::snapshot::Head;
+use crate::delta::tags::CHECKSUM_TAG;
+use crate::delta::tags::{chunk_of, is_merged, is_of};
 use crate::error::LoadError;
-use crate::fetch::{ChunkFile, StoredFile};
-use crate::head::Head;
-use crate::load::open;
-use crate::plan::Plan;
-use crate::route::job_app_id;
-use crate::row_hash::row_hash;
-use crate::takeover::CHECKSUM_TAG;
-use crate::undo::history::{History, chunk_of, is_merged, is_of};
+use crate::fetch::chunk_file::ChunkFile;
+use crate::fetch::data_file::StoredFile;
+use crate::rows::conform::carry::carry;
+use crate::rows::row_hash::row_hash;
+use crate::schema::write_schema::Plan;
+use crate::undo::history::History;
 
 /// Data files, or receipts, that are read at once.
 const AT_ONCE: usize = 4;
@@ -120,7 +121,7 @@ pub async fn verify(
     // Receipts first: what they tell of is in the table by then.
     let mut expected = receipts(context, job, area).await?;
     let mut is_whole = is_ended(context, area).await?;
-    let head = open(context, table).await?.ok_or_else(missing)?;
+    let head = context.open(table).await?.ok_or_else(missing)?;
     if head.transaction(&job_app_id(job)).await? == Some(Seal::UNDONE.0) {
         // Whoever undid it may have died before it could say so in the work area.
         (expected, is_whole) = (ByChunk::new(), true);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule};
-use shared::{FirstWins, Location, Progress, Settings, Storage, error_chain};
-use worker::{DeltaOptions, LoadContext};
+use shared::{FirstWins, Location, Settings, Storage, error_chain};
+use worker::{LoadContext, TableStore};
 
 use super::aws::{Aws, Refusal};
 use super::findings::{Finding, Status, Subject};
@@ -110,13 +110,7 @@ async fn check_table(aws: &Aws, table: &Location, settings: Settings) -> Finding
         let missing = || subject.problem("there is no such bucket", hint);
         return if refusal.is_missing() { missing() } else { refusal.finding(&subject) };
     }
-    let context = LoadContext {
-        storage: Arc::new(aws.s3.clone()),
-        settings,
-        progress: Arc::new(Progress::default()),
-        delta: DeltaOptions::from_env(),
-        topic: None,
-    };
+    let context = LoadContext::new(Arc::new(aws.s3.clone()), settings, TableStore::from_env());
     match worker::table_version(&context, table).await {
         Ok(Some(version)) => subject.ok(format!("a table, at version {version}")),
         Ok(None) => subject.ok("no table yet; the first chunk makes it"),

@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     }
     let former = job.table.clone().filter(|former| *former != table);
     let mut line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
-    line.load.delta.moved.extend(former.map(|former| (former, line.table.clone())));
+    line.load.former_uris.moved.extend(former.map(|former| (former, line.table.clone())));
     let replay = look(&line, &prefix, job, &changes).await?;
     let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
     let mut report = ReplayReport { replay_of, records, left_out, dry_run: None, done: None };

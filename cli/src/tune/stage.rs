@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use shared::{ChunkTask, Location, MemoryQueue, Message, Progress, Queue, ReceiptHandle, Settings, Stores, Verdict};
 use splitter::{SplitContext, SplitError};
-use worker::{DeltaOptions, LoadContext};
+use worker::{LoadContext, TableStore};
 
 use crate::Done;
 use crate::args::{self, StageArgs};
@@ -179,13 +179,7 @@ async fn load(settings: Settings, dir: &Path) -> Result<LoadSample, CliError> {
     let split: SplitSample = read(&dir.join(SPLIT))?;
     let (work_prefix, table) = (Some(below(dir, "work")?), Some(below(dir, "table")?));
     let settings = Settings { work_prefix, table, ..settings };
-    let context = LoadContext {
-        storage: Stores::from_env(),
-        settings,
-        progress: Arc::new(Progress::default()),
-        delta: DeltaOptions::from_env(),
-        topic: None,
-    };
+    let context = LoadContext::new(Stores::from_env(), settings, TableStore::from_env());
     let mut chunks = Vec::new();
     for task in &split.tasks {
         let (began, cpu_before) = (Instant::now(), cpu_time());

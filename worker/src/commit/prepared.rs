@@ -3,10 +3,10 @@
 use deltalake::kernel::Add;
 use shared::Verdict;
 
-use crate::complete::Account;
-use crate::plan::Plan;
-use crate::route::RoutedChunk;
-use crate::staging::StagingNote;
+use crate::chunk::RoutedChunk;
+use crate::delta::staging::StagingNote;
+use crate::rows::row_counts::Account;
+use crate::schema::write_schema::Plan;
 
 /// A chunk whose data files are written.
 #[derive(Debug)]

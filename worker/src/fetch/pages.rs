@@ -11,8 +11,9 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
 use shared::guarded;
 
-use crate::conform::carry::carry;
-use crate::conform::{self, RejectedRow};
+use crate::rows::conform::carry::carry;
+use crate::rows::conform::{self};
+use crate::rows::rejected::RejectedRow;
 
 /// The rows of a row group, so many at a time.
 pub(super) fn reader(

@@ -7,11 +7,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shared::{Job, JobId, Listed, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
 
-use super::{Cleared, before};
-use crate::LoadContext;
-use crate::complete::completion;
+use super::cleared::{Cleared, before};
+use crate::context::LoadContext;
+use crate::delta::staging::STALE;
 use crate::error::LoadError;
-use crate::staging::STALE;
+use crate::receipts::completion;
 
 /// Objects that are read or removed at once.
 const AT_ONCE: usize = 16;

@@ -19,23 +19,23 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{Backoff, Location};
 
+use super::asked::{Compaction, Maintenance};
+use super::cleared::before;
 use super::paths::LoggedPaths;
-use super::{Compaction, Maintenance, before};
-use crate::LoadContext;
-use crate::commit::{Loss, limits, loss};
-use crate::commit_info::commit_data;
-use crate::conform::carry::carry;
+use crate::context::LoadContext;
+use crate::delta::commit_error::{Loss, loss};
+use crate::delta::commit_info::commit_data;
+use crate::delta::exclusive::require_exclusive;
+use crate::delta::presence::missing;
+use crate::delta::snapshot::Head;
+use crate::delta::staging::StagingNote;
+use crate::delta::tags::{chunk_of, merged};
+use crate::delta::tracking::keeps_row_ids;
+use crate::delta::write::{DataFiles, Room};
 use crate::error::{LoadError, Patience};
-use crate::exclusive::require_exclusive;
-use crate::fetch::StoredFile;
-use crate::head::Head;
-use crate::load::open;
-use crate::plan::Plan;
-use crate::presence::missing;
-use crate::staging::StagingNote;
-use crate::tracking::keeps_row_ids;
-use crate::undo::{chunk_of, merged};
-use crate::write::{DataFiles, Room};
+use crate::fetch::data_file::StoredFile;
+use crate::rows::conform::carry::carry;
+use crate::schema::write_schema::Plan;
 
 /// A file of less than one part in so many of the size that the table wants is small.
 const SMALL: u64 = 2;
@@ -65,14 +65,14 @@ pub(super) async fn compact(
     if asked.compact == Compaction::Off {
         return Ok(None);
     }
-    let head = open(context, table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
+    let head = context.open(table).await?.ok_or_else(|| LoadError::NoSuchTable { table: table.clone() })?;
     let Some(state) = head.state() else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
     if keeps_row_ids(state) {
         let reason = "its files cannot be merged: its rows keep their numbers (delta.enableRowTracking), and here they would get others";
         return Err(LoadError::Unsupported { table: table.clone(), reason: reason.to_owned() });
     }
     if !asked.dry_run {
-        require_exclusive(&context.delta, head.table()).await?;
+        require_exclusive(&context.table_store, head.table()).await?;
     }
     let (bins, skipped) =
         bins(&head, state, asked).await.map_err(|error| LoadError::table(table, "read the log of", error))?;
@@ -80,7 +80,7 @@ pub(super) async fn compact(
         (Compacted { skipped, ..Compacted::default() }, Duration::ZERO, None);
     for bin in bins {
         let began = Instant::now();
-        if context.delta.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
+        if context.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
             break;
         }
         let made = if asked.dry_run { Ok(Some(0)) } else { merge(context, head.clone(), &bin).await };
@@ -345,7 +345,7 @@ fn of_partition<'a>(partition: Option<&'a StructData>, field: &Field) -> Option<
 /// Puts a version that has the new files in place of the old ones, unless those are no longer there. What lost against others
 /// is left for vacuum: a put that reports failure may have landed.
 async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add>) -> Result<Option<u64>, LoadError> {
-    let mut backoff = Backoff::new(&limits(context));
+    let mut backoff = Backoff::new(&context.limits());
     let made = u64::try_from(added.len()).unwrap_or_default();
     let first = added.first().map(|file| file.path.clone());
     let (written, written_for) = (added.clone(), head.table().id());
@@ -367,7 +367,7 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
         if loss(&error) == Loss::Refused {
             return Err(LoadError::table(head.table().uri(), "commit to", error));
         }
-        head.reopen(&context.delta).await?;
+        head.reopen(&context.table_store).await?;
         let (Some(then), Some(now)) = (&then, head.state()) else { return Ok(None) };
         if now.log_data().iter().any(|view| Some(view.path().as_ref()) == first.as_deref()) {
             return Ok(Some(made));

@@ -6,8 +6,8 @@ use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaResult, ObjectMeta, Path};
 use futures::TryStreamExt;
 
-use super::{Found, before};
-use crate::features::protects_log;
+use super::cleared::{Found, before};
+use crate::schema::features::protects_log;
 
 /// What an object of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

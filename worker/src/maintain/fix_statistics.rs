@@ -14,21 +14,22 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{Backoff, Location};
 
-use super::Maintenance;
+use super::asked::Maintenance;
 use super::paths::LoggedPaths;
-use crate::LoadContext;
-use crate::commit::{Loss, limits, loss};
-use crate::commit_info::ENGINE;
+use crate::context::LoadContext;
+use crate::delta::commit_error::{Loss, loss};
+use crate::delta::commit_info::ENGINE;
+use crate::delta::exclusive::require_exclusive;
+use crate::delta::snapshot::Head;
+use crate::delta::statistics::correct::{Corrected, FixedValue, correct};
+use crate::delta::statistics::footer::{Footer, read_footer};
+use crate::delta::statistics::indexed::Leaf;
+use crate::delta::statistics::numbers::{NotNumbers, find_not_numbers};
+use crate::delta::statistics::statistics;
+use crate::delta::statistics::tree::{FileStatistics, value_of};
+use crate::delta::write::indexed;
 use crate::error::LoadError;
-use crate::exclusive::require_exclusive;
-use crate::head::Head;
-use crate::load::open;
-use crate::plan::Plan;
-use crate::statistics::{
-    Corrected, FileStatistics, FixedValue, Footer, Leaf, NotNumbers, correct, find_not_numbers, read_footer,
-    statistics, value_of,
-};
-use crate::write::indexed;
+use crate::schema::write_schema::Plan;
 
 /// Files that are looked into at once.
 const AT_ONCE: usize = 8;
@@ -88,7 +89,7 @@ pub(super) async fn fix(
         return Ok(None);
     }
     let no_table = || LoadError::NoSuchTable { table: table.clone() };
-    let head = open(context, table).await?.ok_or_else(no_table)?;
+    let head = context.open(table).await?.ok_or_else(no_table)?;
     let state = head.state().cloned().ok_or_else(no_table)?;
     let failed = |error| LoadError::table(table, "read the statistics of", error);
     let (indexed, plan) = (indexed(head.table()), Plan::of(&state).map_err(failed)?);
@@ -194,9 +195,9 @@ async fn commit(
     dry_run: bool,
 ) -> Result<Vec<FixedFile>, LoadError> {
     if !dry_run && !corrections.is_empty() {
-        require_exclusive(&context.delta, head.table()).await?;
+        require_exclusive(&context.table_store, head.table()).await?;
     }
-    let mut backoff = Backoff::new(&limits(context));
+    let mut backoff = Backoff::new(&context.limits());
     let mut attempts = 1;
     while !dry_run && !corrections.is_empty() {
         let actions = corrections.iter().map(|fix| Action::Add(fix.add.clone()));
@@ -214,7 +215,7 @@ async fn commit(
             return Err(LoadError::Contention { table, attempts, source: Some(Box::new(source)) });
         };
         tokio::time::sleep(wait).await;
-        head.reopen(&context.delta).await?;
+        head.reopen(&context.table_store).await?;
         if retain(&head, &mut corrections).await? {
             break;
         }
@@ -245,7 +246,7 @@ async fn retain(head: &Head, corrections: &mut Vec<Fix>) -> Result<bool, LoadErr
 
 fn info() -> CommitInfo {
     CommitInfo {
-        timestamp: Some(crate::log::now()),
+        timestamp: Some(crate::delta::log::now()),
         operation: Some(OPERATION.to_owned()),
         operation_parameters: Some(HashMap::new()),
         is_blind_append: Some(false),

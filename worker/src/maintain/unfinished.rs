@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use shared::Location;
 
-use super::Cleared;
+use super::cleared::Cleared;
 
 /// Removes unfinished files that were last written to before a time, in a table, and in work areas and drops beside it. A file that
 /// `named` has, by its path in the table, is the table's, whatever it is called. None when there are none.

@@ -12,12 +12,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shared::Location;
 
 use super::areas::WorkAreas;
-use super::{Found, LEAST_RETENTION, Vacuum, before};
-use crate::LoadContext;
+use super::asked::{LEAST_RETENTION, Vacuum};
+use super::cleared::{Found, before};
+use crate::context::LoadContext;
+use crate::delta::snapshot::Head;
+use crate::delta::staging::{Noted, noted};
 use crate::error::LoadError;
-use crate::head::Head;
-use crate::load::open;
-use crate::staging::{Noted, noted};
 
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
@@ -34,7 +34,7 @@ pub(super) struct Files {
 
 /// Lists data files, and what unfinished jobs have staged.
 pub(super) async fn look(context: &LoadContext, table: &Location, areas: &WorkAreas) -> Result<Files, LoadError> {
-    let Some(head) = open(context, table).await? else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
+    let Some(head) = context.open(table).await? else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
     let partitioned = head.state().map(|state| state.metadata().partition_columns().to_vec()).unwrap_or_default();
     let failed = |error| LoadError::table(table, "list the files of", error);
     let store = head.table().object_store();

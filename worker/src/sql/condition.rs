@@ -28,8 +28,8 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 use datafusion_sql::sqlparser::tokenizer::Token;
 
+use super::engine::{Result, optimized, physical};
 use super::names::Names;
-use super::{Result, optimized, physical};
 
 /// Functions that give the same everywhere.
 const FUNCTIONS: [&str; 14] = [

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use deltalake::kernel::{Add, LogicalFileView, Remove};
 use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
 
-use super::history::{Fate, History, chunk_of, is_merged, is_of, job_of};
+use crate::delta::app_ids::job_app_id;
+use crate::delta::snapshot::Head;
+use crate::delta::tags::{chunk_of, is_merged, is_of, job_of};
 use crate::error::LoadError;
-use crate::head::Head;
-use crate::route::job_app_id;
+use crate::undo::history::{Fate, History};
 
 /// The files of a job, all in the table as they were added.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use deltalake::logstore::{LogStoreRef, get_actions};
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{JobId, Seal};
 
-use crate::route::{NAME, job_app_id};
-use crate::write::CHUNK_TAG;
+use crate::delta::app_ids::{NAME, job_app_id};
+use crate::delta::tags::{chunk_of, is_of};
 
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
@@ -214,35 +214,6 @@ fn who(info: &CommitInfo) -> Option<String> {
         (Some(user), Some(program)) => Some(format!("{user}, {program}")),
         (user, program) => user.or(program),
     }
-}
-
-/// Application id of the chunk that a file is made of; none when the file does not say.
-pub(crate) fn chunk_of(add: &Add) -> Option<&str> {
-    add.tags.as_ref()?.get(CHUNK_TAG)?.as_deref()
-}
-
-/// Application id of the job of a chunk; none when the chunk is of no job.
-pub(crate) fn job_of(chunk: &str) -> Option<&str> {
-    let (job, _) = chunk.rsplit_once('/')?;
-    job.contains('/').then_some(job)
-}
-
-/// What stands in place of a chunk's number where a file is made of several chunks of a job.
-const MERGED: &str = "/merged";
-
-/// What a file carries that is merged of files of a chunk's job; none when the chunk is of no job.
-pub(crate) fn merged(chunk: &str) -> Option<String> {
-    job_of(chunk).map(|job| format!("{job}{MERGED}"))
-}
-
-/// Whether a file carries that it is merged.
-pub(crate) fn is_merged(chunk: &str) -> bool {
-    chunk.ends_with(MERGED)
-}
-
-/// Whether a chunk, by its application id, is of a job.
-pub(crate) fn is_of(chunk: &str, job: &JobId) -> bool {
-    chunk.strip_prefix(&job_app_id(job)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -9,10 +9,7 @@ use deltalake::checkpoints::create_checkpoint;
 use serde_json::{Value, json};
 use shared::testing::run_python;
 use shared::{Location, Message};
-use worker::{
-    Checkpoints, Compacted, Compaction, DeltaOptions, Finding, LoadContext, LoadError, Maintenance, Vacuum, maintain,
-    undo, verify,
-};
+use worker::{Checkpoints, Compacted, Compaction, Finding, LoadError, Maintenance, Vacuum, maintain, undo, verify};
 
 use crate::support::{Load, World, batch, expected, numbered, strings, world};
 use crate::watched::Watched;
@@ -153,13 +150,13 @@ async fn partitions_columns_and_types_stay() {
 async fn a_file_that_goes_meanwhile_is_not_brought_back() {
     let mut world = world().await;
     world.with_chunks(&[numbered(0..10), numbered(10..20)]).await;
-    let meanwhile = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let meanwhile = world.other_process();
     let (table, job, area) = (world.table.clone(), world.job.job_id.clone(), world.area.clone());
     let store = Watched::new();
     store.before_commit(async move {
         undo(&meanwhile, &table, &job, &area, false).await.unwrap();
     });
-    world.context.delta.object_store = Some(store.clone());
+    world.context.table_store.object_store = Some(store.clone());
     assert_eq!(numbers(world.compact(WITHIN).await), (0, 0));
     assert_eq!(world.rows().await, [""; 0]);
 }
@@ -172,7 +169,7 @@ async fn appends_of_others_are_no_conflict() {
     let late = other.chunk(0, &numbered(20..30)).await;
     let store = Watched::new();
     store.before_commit(async move { other.load_done(&[late]).await });
-    world.context.delta.object_store = Some(store.clone());
+    world.context.table_store.object_store = Some(store.clone());
     assert_eq!(numbers(world.compact(WITHIN).await), (2, 1));
     assert_eq!(world.rows().await, expected(0..30));
 }

@@ -13,7 +13,7 @@ use deltalake::logstore::object_store::memory::InMemory;
 use deltalake::logstore::object_store::throttle::{ThrottleConfig, ThrottledStore};
 use shared::testing::Emulator;
 use shared::{Message, Verdict};
-use worker::{DeltaOptions, LoadContext, Tables, load, table_version};
+use worker::{LoadContext, Tables, load, table_version};
 
 use crate::support::{World, expected, numbered, world};
 use crate::watched::Watched;
@@ -75,7 +75,7 @@ async fn race(world: &World, tasks: Vec<Message>, writers: usize, processes: Pro
         let (tasks, next) = (Arc::clone(&tasks), Arc::clone(&next));
         let mut context = world.context.clone();
         if matches!(processes, Processes::OneEach) {
-            context.delta.tables = Tables::default();
+            context.tables = Tables::default();
         }
         tokio::spawn(async move { write(&context, &tasks, &next, began + most).await })
     });
@@ -143,11 +143,11 @@ async fn what_a_dead_process_offered_is_committed_by_the_next() {
     let mut world = world().await;
     let (first, lost, next) = (chunk(&world, 0).await, chunk(&world, 1).await, chunk(&world, 2).await);
     world.load_done(&[first]).await;
-    let rival = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let rival = world.other_process();
     let store = Watched::new();
     let beaten = async move { assert_eq!(load(&rival, &[next]).await, [Verdict::Done]) };
     store.before_commit(beaten);
-    world.context.delta = DeltaOptions { object_store: Some(store), ..DeltaOptions::default() };
+    world.restart_with(store);
     // It loses the race, offers its chunk, and is killed while it waits.
     world.context.settings.commit.initial = Duration::from_hours(1);
     world.context.settings.commit.max = Duration::from_hours(1);
@@ -163,7 +163,7 @@ async fn what_a_dead_process_offered_is_committed_by_the_next() {
     assert_eq!(world.rows().await, [&expected(0..2)[..], &expected(4..6)[..]].concat());
 
     world.context.settings.commit.initial = Duration::from_millis(5);
-    world.context.delta = DeltaOptions::default();
+    world.context = world.other_process();
     let other = chunk(&world, 3).await;
     world.load_done(&[other]).await;
     assert_eq!(world.rows().await, expected(0..8), "it is taken along");
@@ -200,7 +200,7 @@ async fn bench() {
         for (name, processes) in [("Sluice, one process", Processes::One), ("Sluice, 64 processes", Processes::OneEach)]
         {
             let mut world = world().await;
-            world.context.delta.object_store = Some(store(place, &emulator));
+            world.context.table_store.object_store = Some(store(place, &emulator));
             world.context.settings.commit = shared::Settings::from_lookup(|_| None).unwrap().commit;
             world.context.settings.commit.max_attempts = 10_000;
             let tasks = chunks(&world, count).await;

@@ -54,7 +54,7 @@ async fn a_log_with_jobs_and_no_uri_gets_one_by_a_load_that_knows_all() {
     world.restart();
     world.load_done(&tasks[1..]).await;
     assert!(!world.log().concat().contains(URI));
-    world.context.delta.knows_former_names = true;
+    world.context.former_uris.are_all_known = true;
     world.load_done(&[last]).await;
     assert_eq!(world.log().concat().matches(URI).count(), 1);
     assert_eq!(world.rows().await, expected(0..30));
@@ -201,7 +201,7 @@ async fn a_table_that_takes_the_place_of_another_is_seen_for_what_it_is() {
     assert_eq!(world.rows().await, expected(10..20));
     std::fs::remove_dir_all(world.table.key()).unwrap();
     let mut elsewhere = world.context.clone();
-    elsewhere.delta.tables = worker::Tables::default();
+    elsewhere.tables = worker::Tables::default();
     for task in &tasks[2..] {
         assert_eq!(load(&elsewhere, std::slice::from_ref(task)).await, [Verdict::Done]);
     }

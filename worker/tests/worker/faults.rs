@@ -101,7 +101,7 @@ impl ObjectStore for FaultyStore {
 
 async fn survives(faults: &[Fault]) -> World {
     let mut world = world().await;
-    world.context.delta.object_store = Some(FaultyStore::new(faults));
+    world.context.table_store.object_store = Some(FaultyStore::new(faults));
     for index in 0..6 {
         let first = i64::from(index) * 10;
         let task = world.chunk(index, &numbered(first..first + 10)).await;
@@ -131,7 +131,7 @@ async fn a_commit_that_was_lost_is_made_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racers_survive_all_faults_at_once() {
     let mut world = world().await;
-    world.context.delta.object_store =
+    world.context.table_store.object_store =
         Some(FaultyStore::new(&[Fault::DoneAndFails, Fault::DoneAndExists, Fault::LostAndFails]));
     let mut tasks = Vec::new();
     for index in 0..8 {

@@ -1,7 +1,7 @@
 //! Statistics are fixed beside other writers.
 
 use shared::testing::run_python;
-use worker::{DeltaOptions, LoadContext, Maintenance, maintain};
+use worker::{Maintenance, maintain};
 
 use crate::compact::WITHIN;
 use crate::support::world;
@@ -26,10 +26,7 @@ deltalake.write_deltalake('table', pa.table({'p': range(1001), 'money': money}),
         let script = "import deltalake; print(deltalake.DeltaTable('table').delete('p != 7')['num_removed_files'])";
         assert_eq!(run_python(&folder, script), "1000");
     });
-    world.context = LoadContext {
-        delta: DeltaOptions { object_store: Some(store), ..DeltaOptions::default() },
-        ..world.context.clone()
-    };
+    world.restart_with(store);
     let prefix = world.area.root().parent().unwrap();
     let maintained = maintain(&world.context, &world.table, &prefix, &FIX).await.unwrap();
     let fixed = maintained.statistics.unwrap();

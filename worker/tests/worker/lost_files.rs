@@ -5,9 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use shared::{CommitMode, Verdict};
-use worker::{
-    Checkpoints, Compaction, DeltaOptions, LoadContext, Maintained, Maintenance, Tables, Vacuum, load, maintain,
-};
+use worker::{Checkpoints, Compaction, LoadContext, Maintained, Maintenance, Tables, Vacuum, load, maintain};
 
 use crate::support::{Load, World, encode, expected, message, numbered, world};
 use crate::watched::Watched;
@@ -46,16 +44,15 @@ async fn vacuum_after_two_hours(world: &World) -> Maintained {
     for file in data_files(Path::new(world.table.key())) {
         std::fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
     }
-    let context = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let context = world.other_process();
     maintain(&context, &world.table, &world.area.root().parent().unwrap(), &VACUUM).await.unwrap()
 }
 
 /// A second view of a world, for what happens beside a load of it.
 fn beside(world: &World) -> World {
-    let delta = DeltaOptions::default();
     World {
         folder: tempfile::TempDir::new().unwrap(),
-        context: LoadContext { delta, ..world.context.clone() },
+        context: world.other_process(),
         job: world.job.clone(),
         area: world.area.clone(),
         table: world.table.clone(),
@@ -69,7 +66,7 @@ async fn watched_world() -> (World, std::sync::Arc<Watched>) {
     world.load_done(&[first]).await;
     let store = Watched::new();
     world.restart();
-    world.context.delta.object_store = Some(store.clone());
+    world.context.table_store.object_store = Some(store.clone());
     (world, store)
 }
 
@@ -93,11 +90,11 @@ async fn vacuum_leaves_what_each_of_two_attempts_is_about_to_commit() {
     let died = Watched::new();
     // A second delivery writes data files of its own, and dies before it commits them.
     died.before_commit(std::future::pending());
-    other.context.delta.object_store = Some(died);
+    other.context.table_store.object_store = Some(died);
     store.before_commit(async move {
         let again = [again];
         assert!(tokio::time::timeout(Duration::from_secs(1), other.load(&again)).await.is_err());
-        other.context.delta = DeltaOptions::default();
+        other.context = other.other_process();
         assert_eq!(vacuum_after_two_hours(&other).await.vacuum.unwrap().objects, 0);
     });
     world.load_done(&[task]).await;
@@ -139,7 +136,7 @@ async fn vacuum_leaves_what_small_files_are_merged_into() {
 async fn files_that_went_before_the_table_was_made_are_written_again() {
     let mut world = world().await;
     let store = Watched::new();
-    world.context.delta.object_store = Some(store.clone());
+    world.context.table_store.object_store = Some(store.clone());
     let table = world.table.key().to_owned();
     store.before_commit(async move {
         std::fs::remove_dir_all(&table).unwrap();
@@ -248,14 +245,14 @@ async fn an_offer_whose_files_are_gone_is_not_taken() {
     let staged: Value = serde_json::from_slice(&std::fs::read(world.area.staged(1).key()).unwrap()).unwrap();
     let file = staged["files"][0].as_str().unwrap();
     std::fs::remove_file(Path::new(world.table.key()).join(file)).unwrap();
-    let context = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let context = world.other_process();
     assert_eq!(load(&context, &[fourth]).await, [Verdict::Done]);
     let mut rows = expected(0..10);
     rows.extend(expected(20..40));
     rows.sort();
     assert_eq!(world.rows().await, rows);
     // Whoever gets the message of the maker writes its chunk again.
-    let context = LoadContext { delta: DeltaOptions { tables: Tables::default(), ..context.delta }, ..context };
+    let context = LoadContext { tables: Tables::default(), ..context };
     let second = world.chunk(1, &numbered(10..20)).await;
     assert_eq!(load(&context, &[second]).await, [Verdict::Done]);
     assert_eq!(world.rows().await, expected(0..40));

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use shared::testing::MemoryTopic;
 use shared::{Location, PutMode, Verdict, WorkArea, put_json};
 use worker::{
-    Checkpoints, Cleared, Compaction, DeltaOptions, LoadContext, LoadError, Maintained, Maintenance, Vacuum, has_job,
-    load, maintain, undo,
+    Checkpoints, Cleared, Compaction, LoadError, Maintained, Maintenance, Vacuum, has_job, load, maintain, undo,
 };
 
 use crate::support::{Load, World, expected, job, message, numbered, world};
@@ -182,7 +181,7 @@ async fn a_process_that_leans_on_a_checkpoint_that_is_gone_finds_its_way() {
     world.load_done(&[one]).await;
     let asked = Maintenance { checkpoint: Checkpoints::Always, log: true, ..NOTHING };
     world.maintain(asked).await;
-    let mut old = LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+    let mut old = world.other_process();
     old.settings.commit.max_attempts = 1;
     let three = world.chunk(2, &numbered(20..30)).await;
     assert_eq!(load(&old, &[two]).await, [Verdict::Done]);
@@ -348,7 +347,7 @@ async fn loads_race_with_maintain() {
         let from = i64::from(index) * 10;
         let task = world.chunk(index, &numbered(from..from + 10)).await;
         // Each as a process of its own, twice.
-        let context = || LoadContext { delta: DeltaOptions::default(), ..world.context.clone() };
+        let context = || world.other_process();
         for context in [context(), context()] {
             let task = task.clone();
             loads.push(tokio::spawn(async move {
@@ -379,8 +378,8 @@ async fn a_table_that_is_not_there_is_not_looked_after() {
 async fn calls_of_a_load(world: &World) -> u64 {
     let task = world.chunk(1, &numbered(10..20)).await;
     let store = Watched::new();
-    let delta = DeltaOptions { object_store: Some(store.clone()), ..Default::default() };
-    let context = LoadContext { delta, ..world.context.clone() };
+    let mut context = world.other_process();
+    context.table_store.object_store = Some(store.clone());
     assert_eq!(load(&context, &[task]).await, [Verdict::Done]);
     store.calls()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use deltalake::logstore::ObjectStoreRef;
 use deltalake::{DeltaTable, Path};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -12,11 +13,11 @@ use parquet::file::properties::WriterProperties;
 use shared::checksum::Checksum;
 use shared::{
     BadRecords, ChunkEntry, ChunkReceipt, CommitMode, DataFileMode, Format, Job, LoadPolicy, Location, Manifest,
-    Message, NdjsonPolicy, ObjectVersion, Policy, Progress, PutMode, Receipt, ReceiptHandle, Settings, SourceObject,
-    Stores, TextPolicy, Verdict, WorkArea, get_json, put_json, try_get_json,
+    Message, NdjsonPolicy, ObjectVersion, Policy, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores,
+    TextPolicy, Verdict, WorkArea, get_json, put_json, try_get_json,
 };
 use tempfile::TempDir;
-use worker::{DeltaOptions, LoadContext, Tables, load};
+use worker::{LoadContext, TableStore, Tables, load};
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -53,13 +54,7 @@ impl World {
         settings.data_files = load.data_files;
         settings.commit.initial = std::time::Duration::from_millis(5);
         settings.commit.max_attempts = 200;
-        let context = LoadContext {
-            storage: Stores::from_env(),
-            settings,
-            progress: Arc::new(Progress::default()),
-            delta: DeltaOptions::default(),
-            topic: None,
-        };
+        let context = LoadContext::new(Stores::from_env(), settings, TableStore::default());
         let area = WorkArea::new(&root.join("area"), &job.job_id);
         put_json(context.storage.as_ref(), &area.job(), &job, PutMode::Overwrite).await.unwrap();
         Self { folder, context, job, area, table }
@@ -78,7 +73,19 @@ impl World {
 
     /// Forgets what a process keeps of its tables.
     pub(crate) fn restart(&mut self) {
-        self.context.delta.tables = Tables::default();
+        self.context.tables = Tables::default();
+    }
+
+    /// What another process has.
+    pub(crate) fn other_process(&self) -> LoadContext {
+        let (table_store, tables) = (TableStore::default(), Tables::default());
+        LoadContext { table_store, tables, ..self.context.clone() }
+    }
+
+    /// Has another process, whose tables are reached by this store, go on.
+    pub(crate) fn restart_with(&mut self, store: ObjectStoreRef) {
+        self.context = self.other_process();
+        self.context.table_store.object_store = Some(store);
     }
 
     /// Stores a chunk and gives the message that tells of it.

@@ -8,7 +8,7 @@ use shared::{
     CommitMode, Job, LoadPolicy, Message, OnReplace, PutMode, Removed, Seal, Undone, Verdict, WorkArea, get_json,
     put_json,
 };
-use worker::{LoadContext, LoadError, Undoing, has_job, load, undo};
+use worker::{LoadError, Undoing, has_job, load, undo};
 
 use crate::support::{Load, World, expected, job, message, numbered, world};
 use crate::watched::Watched;
@@ -135,13 +135,13 @@ async fn undo_between_two_attempts_of_a_commit_is_seen() {
     let first = world.chunk(0, &numbered(0..10)).await;
     world.load_done(&[first]).await;
     let late = world.chunk(1, &numbered(10..20)).await;
-    let meanwhile = LoadContext { delta: worker::DeltaOptions::default(), ..world.context.clone() };
+    let meanwhile = world.other_process();
     let (table, job, area) = (world.table.clone(), world.job.job_id.clone(), world.area.clone());
     let store = Watched::new();
     store.before_commit(async move {
         undo(&meanwhile, &table, &job, &area, false).await.unwrap();
     });
-    world.context.delta = worker::DeltaOptions { object_store: Some(store), ..Default::default() };
+    world.restart_with(store);
     assert_eq!(world.load(&[late]).await, [Verdict::Done]);
     assert_eq!(world.rows().await, [""; 0]);
     assert_eq!(world.files_on_disk(), 2, "the late chunk had been offered to others, so its file is left for vacuum");
@@ -155,7 +155,7 @@ async fn a_chunk_that_comes_in_before_the_undoing_commit_goes_out_with_it() {
     let (meanwhile, late) = (world.context.clone(), world.chunk(1, &numbered(10..20)).await);
     let store = Watched::new();
     store.before_commit(async move { assert_eq!(load(&meanwhile, &[late]).await, [Verdict::Done]) });
-    world.context.delta = worker::DeltaOptions { object_store: Some(store), ..Default::default() };
+    world.restart_with(store);
     let undoing = world.undo(false).await.unwrap();
     assert_eq!((undoing.table_version, undoing.removed.unwrap().files), (Some(3), 2));
     assert_eq!(world.rows().await, [""; 0]);
@@ -177,7 +177,7 @@ async fn undo_races_with_loads_of_another_job() {
         .into_iter()
         .map(|task| {
             // Each as a process of its own.
-            let context = LoadContext { delta: worker::DeltaOptions::default(), ..world.context.clone() };
+            let context = world.other_process();
             tokio::spawn(async move { assert_eq!(load(&context, &[task]).await, [Verdict::Done]) })
         })
         .collect();

@@ -87,7 +87,7 @@ async fn racing_workers_commit_a_file_once() {
     world.manifest(entries).await;
     let racers = (0..6).map(|racer| {
         let (mut context, mut tasks) = (world.context.clone(), tasks.clone());
-        context.delta.tables = Tables::default();
+        context.tables = Tables::default();
         tokio::spawn(async move {
             tasks.rotate_left(racer % 4);
             for task in tasks {

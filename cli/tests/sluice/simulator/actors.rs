@@ -8,7 +8,7 @@ use shared::{Held, Message, Progress, PutBack, Queue, Settings, Verdict};
 use splitter::{HandlerContext, SplitContext, handle_message, handle_within};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use worker::{Checkpoints, DeltaOptions, LoadContext, LoadError, Maintenance, Vacuum, load, maintain};
+use worker::{Checkpoints, LoadContext, LoadError, Maintenance, TableStore, Vacuum, load, maintain};
 
 use super::dice::Dice;
 use super::queue::SimulatedQueue;
@@ -138,13 +138,8 @@ async fn split_in_poller(process: &Process, context: &HandlerContext, message: &
 fn load_context(process: &Arc<Process>) -> LoadContext {
     let mut settings = settings(&process.world, &mut process.dice("settings"));
     settings.data_files = process.dice("data files").one_of(process.world.scenario.data_files);
-    LoadContext {
-        storage: SimulatedStorage::new(process),
-        settings,
-        progress: Arc::new(Progress::default()),
-        delta: DeltaOptions { object_store: Some(SimulatedTable::new(process)), ..DeltaOptions::default() },
-        topic: None,
-    }
+    let table_store = TableStore { object_store: Some(SimulatedTable::new(process)), ..TableStore::default() };
+    LoadContext::new(SimulatedStorage::new(process), settings, table_store)
 }
 
 /// Housekeeping, once all has come to rest: jobs that are done and have no receipt get theirs.
@@ -178,7 +173,7 @@ async fn load_chunks(process: &Arc<Process>) {
         let mut context = context.clone();
         if !world.is_calm() && dice.percent(5) {
             // By its clock, there is no time left for a second attempt.
-            context.delta.deadline = Some(std::time::Instant::now());
+            context.deadline = Some(std::time::Instant::now());
         }
         let held = world.scenario.holds.then(|| put_back.hold(&messages)).flatten();
         let Ok(verdicts) = timeout(time_left(world, &mut dice), load(&context, &messages)).await else {

@@ -1,0 +1,388 @@
+//! The commit: chunks that go into a table at once, each at most once. Nothing else in Sluice adds files to a table.
+//!
+//! Every chunk has a transaction (`txn`) that goes into the very version that adds its files. Each attempt looks every
+//! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
+//! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
+use std::time::{Duration, Instant};
+
+use deltalake::DeltaTableError;
+use deltalake::kernel::{Action, StructField, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use shared::{Backoff, JobId};
+
+use crate::chunk::Replaced;
+use crate::commit::lost::are_lost;
+use crate::commit::names::new_names;
+use crate::commit::offers::{self, Offered, Offers, Seen};
+use crate::commit::prepared::{Decided, Fate, Prepared, Terms, failed};
+use crate::commit::replace::Outgoing;
+use crate::context::LoadContext;
+use crate::delta::commit_error::{Loss, loss};
+use crate::delta::commit_info::{commit_data, loaded};
+use crate::delta::snapshot::Head;
+use crate::error::{LoadError, Patience};
+use crate::schema::write_schema::{Comparison, evolve};
+
+/// Version of a chunk's transaction: there is only one.
+const CHUNK_VERSION: i64 = 1;
+
+/// A commit under way.
+#[derive(Debug)]
+pub(crate) struct Commit<'a> {
+    context: &'a LoadContext,
+    pub(crate) head: Head,
+    /// Chunks of which nothing is decided.
+    pub(crate) open: Vec<Prepared>,
+    pub(crate) decided: Vec<Decided>,
+    terms: Terms,
+    /// Whether nothing was put yet, so that what is in the table is not ours.
+    is_first: bool,
+    /// Whether the last attempt ended because another version was there.
+    was_refused: bool,
+    /// Whether an attempt may have succeeded unseen; then no data file is ever deleted.
+    in_doubt: bool,
+    /// Seals that the table holds, by application id.
+    seals: HashMap<String, i64>,
+    offers: Offers,
+}
+
+impl<'a> Commit<'a> {
+    pub(crate) fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
+        let (decided, seals, offers) = (Vec::new(), HashMap::new(), Offers::new());
+        Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals, offers }
+    }
+
+    /// Attempts until all is decided. What stays open is to be tried by each load alone.
+    pub(crate) async fn run(self) -> Self {
+        let ended = self.attempts().await;
+        ended.offers.withdraw(&ended.head.table().object_store()).await;
+        ended
+    }
+
+    async fn attempts(mut self) -> Self {
+        let mut backoff = Backoff::new(&self.context.limits());
+        let (mut attempts, mut patience) = (1, Patience::default());
+        while !self.open.is_empty() {
+            let began = Instant::now();
+            let mut ended = self.attempt().await;
+            let attempt = began.elapsed();
+            let was_refused = self.was_refused;
+            if let (Ok(_), Err(error)) = (&ended, self.look_for_taken().await) {
+                ended = Err(error);
+            }
+            if self.open.is_empty() {
+                break;
+            }
+            let is_hopeless = ended.as_ref().is_err_and(|error| !patience.bears(error));
+            match ended {
+                // Once something was put, only this attempt knows which data files may be in the table.
+                Err(_) if is_hopeless && self.terms.is_shared && self.is_first => return self,
+                Err(error) if is_hopeless => return self.give_up(&error).await,
+                ended => {
+                    let wait = match ended {
+                        Ok(_) if was_refused && self.offer().await => backoff.next_wait_about(2 * attempt),
+                        Ok(landed) if was_refused => backoff.next_wait_among(landed.max(1)),
+                        Ok(landed) => backoff.next_wait_among(landed),
+                        Err(_) => backoff.next_wait(),
+                    };
+                    let Some(wait) = wait else {
+                        let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
+                        return self.give_up(&LoadError::Contention { table, attempts, source }).await;
+                    };
+                    self.rest(wait).await;
+                }
+            }
+            attempts += 1;
+        }
+        self
+    }
+
+    /// Offers what is open to whoever comes first; gives whether it is. Then to wait for about two attempts is enough, whatever
+    /// the crowd: of those who come, one decides the chunks of all.
+    async fn offer(&mut self) -> bool {
+        if self.terms.whole {
+            return false;
+        }
+        self.in_doubt = true;
+        self.offers.make(&self.head.table().object_store(), &self.open).await
+    }
+
+    /// Whoever was faster may have taken along what was offered.
+    async fn look_for_taken(&mut self) -> Result<(), LoadError> {
+        if self.was_refused && self.offers.are_made() {
+            self.look().await?;
+            self.settle_what_is_there().await?;
+        }
+        Ok(())
+    }
+
+    async fn rest(&self, wait: Duration) {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.context.progress.commit_wait_ms.add(millis);
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Gives up what is open, after a last look: files that no version names, and that no put under way can, are deleted.
+    async fn give_up(mut self, error: &LoadError) -> Self {
+        let is_known = self.look().await.is_ok() && self.settle_what_is_there().await.is_ok();
+        for chunk in &self.open {
+            if is_known {
+                self.discard(chunk).await;
+            }
+        }
+        self.decided.extend(failed(std::mem::take(&mut self.open), &error.verdict()));
+        self
+    }
+
+    /// Goes to the latest version; gives how many came.
+    async fn look(&mut self) -> Result<u64, LoadError> {
+        let landed = match self.replaced() {
+            // What is removed is looked up in the files of the table, which a head does not keep up with.
+            Some(_) => self.head.reopen(&self.context.table_store).await?,
+            None => self.head.catch_up(&self.context.table_store).await?,
+        };
+        // Refused, and by nobody: a put of ours may be under way, which the store repeated too early.
+        self.in_doubt |= self.was_refused && landed == 0;
+        self.was_refused = false;
+        Ok(landed)
+    }
+
+    /// One attempt. Chunks that are decided by it leave `open`. When all goes well and some stay, it gives how many versions
+    /// of others came since the last attempt.
+    async fn attempt(&mut self) -> Result<u64, LoadError> {
+        let store = self.head.table().object_store();
+        // At once, so that offers, of which there are few most of the time, cost no time.
+        let whole = self.terms.whole;
+        let seen = async { if whole { Seen::default() } else { offers::look(&store).await } };
+        let (looked, seen) = futures::join!(self.look(), seen);
+        let landed = looked?;
+        if let (None, Some(last)) = (self.head.state(), self.open.last()) {
+            // Columns that only others have are added by the next attempt.
+            self.head.create(&last.plan).await?;
+        }
+        self.settle_what_is_there().await?;
+        self.refuse_other_seals().await?;
+        let missing = self.set_outdated_aside().await?;
+        if self.open.is_empty() {
+            return Ok(landed);
+        }
+        if let Some(fields) = missing {
+            self.head.add_columns(fields, &self.context.table_store).await?;
+            // They are there now, and nothing else stands in the way.
+            return Ok(0);
+        }
+        self.set_lost_aside().await?;
+        if self.open.is_empty() {
+            return Ok(landed);
+        }
+        let outgoing = match self.replaced() {
+            Some((replaced, by)) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced, by).await?,
+            None => Outgoing::default(),
+        };
+        let offered = self.offered(seen).await;
+        self.put(outgoing, offered).await.map(|()| landed)
+    }
+
+    /// Earlier drops in the place of which these chunks come: those of one file, then.
+    fn replaced(&self) -> Option<(&Replaced, &JobId)> {
+        let origin = self.open.first()?.chunk.origin.as_ref().filter(|_| self.terms.whole)?;
+        Some((origin.replaced.as_ref()?, &origin.identity.job_id))
+    }
+
+    /// Takes out the chunks that are in the table.
+    async fn settle_what_is_there(&mut self) -> Result<(), LoadError> {
+        let ids = self.open.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
+        let there = self.head.transactions(ids).await?;
+        if there.iter().any(Option::is_some) {
+            self.head.table().settle_log().await?;
+        }
+        for (chunk, there) in std::mem::take(&mut self.open).into_iter().zip(there) {
+            if there.is_some() {
+                self.settle(chunk).await;
+            } else {
+                self.open.push(chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// A chunk that is in the table came there by another worker, or by an attempt of ours that was taken for lost: the
+    /// store may repeat a put that had succeeded, and then says that the version exists. Only the log tells.
+    async fn settle(&mut self, chunk: Prepared) {
+        let ours =
+            if self.is_first { Ok(None) } else { self.head.version_with(&chunk.chunk.app_id, &chunk.files).await };
+        let fate = match ours {
+            Ok(Some(version)) => Fate::Committed(version),
+            Ok(None) => {
+                self.discard(&chunk).await;
+                Fate::Found
+            }
+            Err(error) => {
+                let table = self.head.table().uri();
+                tracing::warn!(%table, %error, "data files left for vacuum: the log does not tell whose they are");
+                Fate::Found
+            }
+        };
+        self.decided.push(Decided { chunk, fate });
+    }
+
+    /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
+    /// of jobs that were undone, or that replay what a job rejected of which either is true.
+    async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
+        let origins = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
+        let ids: BTreeSet<String> =
+            origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_ids())).collect();
+        let ids: Vec<String> = ids.into_iter().collect();
+        // Anew each time: a job may have been undone since the last attempt.
+        let known = self.head.transactions(ids.clone()).await?;
+        self.seals = ids.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))).collect();
+        let mut first: HashMap<String, i64> = HashMap::new();
+        for chunk in std::mem::take(&mut self.open) {
+            let Some(origin) = chunk.chunk.origin.clone() else {
+                self.open.push(chunk);
+                continue;
+            };
+            let id = origin.seal_id();
+            let seal = *self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
+            let replayed = origin.replay_of.iter().zip(origin.replayed_seal_ids());
+            let mut there = replayed.filter_map(|(of, id)| Some((of, *self.seals.get(&id)?)));
+            let other = there.find(|(of, there)| *there != of.seal.0);
+            if seal == origin.seal.0 && other.is_none() {
+                self.open.push(chunk);
+                continue;
+            }
+            self.discard(&chunk).await;
+            let error = match other {
+                Some((of, there)) => LoadError::sealed(there, &of.job_id, self.head.table().uri()),
+                None => LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri()),
+            };
+            let fate = Fate::Failed(error.verdict());
+            self.decided.push(Decided { chunk, fate });
+        }
+        Ok(())
+    }
+
+    /// Takes out the chunks whose files do not fit the table as it is now; gives the columns that it lacks for the rest.
+    async fn set_outdated_aside(&mut self) -> Result<Option<Vec<StructField>>, LoadError> {
+        let failed = |error| LoadError::table(self.head.table().uri(), "read the schema of", error);
+        let state = self.head.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let compared = self.open.iter().map(|chunk| chunk.plan.compare(state)).collect::<Result<Vec<_>, _>>();
+        let compared = compared.map_err(failed)?;
+        let all_outdated = self.terms.whole && compared.iter().any(|one| matches!(one, Comparison::Outdated));
+        let mut missing: Vec<StructField> = Vec::new();
+        for (chunk, comparison) in std::mem::take(&mut self.open).into_iter().zip(compared) {
+            match comparison {
+                _ if all_outdated => {
+                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                    continue;
+                }
+                Comparison::Outdated => {
+                    self.discard(&chunk).await;
+                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                    continue;
+                }
+                Comparison::Lacks(fields) => {
+                    for field in fields {
+                        let is_named =
+                            |known: &&mut StructField| known.name().to_lowercase() == field.name().to_lowercase();
+                        match missing.iter_mut().find(is_named) {
+                            // Files that do not fit what is added are found outdated by the next attempt.
+                            Some(known) => {
+                                let both = evolve::both(&known.data_type, &field.data_type);
+                                known.data_type = both.unwrap_or_else(|| known.data_type.clone());
+                            }
+                            None => missing.push(field),
+                        }
+                    }
+                }
+                Comparison::Fits => {}
+            }
+            self.open.push(chunk);
+        }
+        Ok(Some(missing).filter(|missing| !missing.is_empty()))
+    }
+
+    /// Takes out the chunks of which a data file is gone. They are written again.
+    async fn set_lost_aside(&mut self) -> Result<(), LoadError> {
+        let table = self.head.table().clone();
+        let lost = are_lost(&table, &self.open).await?;
+        let all = self.terms.whole && lost.contains(&true);
+        for (mut chunk, is_lost) in std::mem::take(&mut self.open).into_iter().zip(lost) {
+            if is_lost || all {
+                self.discard(&chunk).await;
+                self.decided.push(Decided { chunk, fate: Fate::Outdated });
+            } else {
+                chunk.table_id = table.id();
+                self.open.push(chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the next version. An attempt that another writer was faster than is no error.
+    async fn put(&mut self, outgoing: Outgoing, offered: Vec<Offered>) -> Result<(), LoadError> {
+        self.is_first = false;
+        self.context.progress.commit_attempts.add(1);
+        let files =
+            self.open.iter().flat_map(|chunk| &chunk.files).chain(offered.iter().flat_map(|chunk| &chunk.files));
+        let added = files.cloned().map(Action::Add);
+        let mode = if outgoing.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
+        let metadata = outgoing.metadata();
+        let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
+        let names = new_names(&self.head, &self.context.former_uris).await?;
+        let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).chain(names).collect();
+        let own = self.open.iter().map(|chunk| &chunk.chunk.from);
+        let about = loaded(own.chain(offered.iter().filter_map(|chunk| chunk.from.as_ref())));
+        let data = commit_data(files, operation, about, metadata, transactions);
+        let error = match self.head.put(&data).await {
+            Ok(version) => {
+                let committed = |chunk| Decided { chunk, fate: Fate::Committed(version) };
+                self.decided.extend(self.open.drain(..).map(committed));
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        match loss(&error) {
+            Loss::Conflict => {
+                self.context.progress.commit_conflicts.add(1);
+                self.was_refused = true;
+                return Ok(());
+            }
+            Loss::Refused => {}
+            Loss::Unknown => self.in_doubt = true,
+        }
+        Err(LoadError::table(self.head.table().uri(), "commit to", error))
+    }
+
+    /// What others offer, and what goes into the same version so.
+    async fn offered(&self, seen: Seen) -> Vec<Offered> {
+        let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
+        let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
+        self.offers.of_others(seen, &self.head, &self.open, seals.collect()).await
+    }
+
+    /// One transaction a chunk, and the seal of each job that the table does not know yet.
+    fn new_transactions(&self, offered: &[Offered]) -> Vec<Transaction> {
+        let now = crate::delta::log::now();
+        let new = |id: &String, version| Transaction::new_with_last_update(id, version, Some(now));
+        let ids = self.open.iter().map(|chunk| &chunk.chunk.app_id).chain(offered.iter().map(|chunk| &chunk.app_id));
+        let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
+        let seals: BTreeMap<String, i64> = own
+            .map(|origin| (origin.seal_id(), origin.seal.0))
+            .filter(|(id, _)| !self.seals.contains_key(id))
+            .chain(offered.iter().filter_map(|chunk| chunk.seal.clone()))
+            .collect();
+        ids.map(|id| new(id, CHUNK_VERSION)).chain(seals.iter().map(|(id, seal)| new(id, *seal))).collect()
+    }
+
+    /// Deletes the files of a chunk that no commit can name any more.
+    async fn discard(&self, chunk: &Prepared) {
+        if !self.in_doubt && !self.terms.whole {
+            self.head.table().delete_files(&chunk.files).await;
+        }
+    }
+}

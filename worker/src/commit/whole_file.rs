@@ -1,0 +1,130 @@
+//! Files that go into one commit (`COMMIT_MODE=file`): each chunk waits, its data files written, until all of its job do.
+
+use deltalake::kernel::{Add, StructField};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use shared::{Manifest, PutMode, Storage, WorkArea, get_json, put_json, try_get_json};
+
+use crate::chunk::{Origin, RoutedChunk};
+use crate::commit::prepared::Prepared;
+use crate::context::LoadContext;
+use crate::delta::presence::missing;
+use crate::delta::table::Table;
+use crate::error::LoadError;
+use crate::rows::row_counts::Account;
+use crate::schema::constraints::Constraint;
+use crate::schema::write_schema::{Comparison, Plan};
+
+/// Documents that are read at once.
+const AT_ONCE: usize = 16;
+
+/// A chunk whose data files are written and in no version of the table yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct PreparedChunk {
+    /// Version of this document, 1.
+    version: u32,
+    /// Columns of the table that the files were written for.
+    fields: Vec<StructField>,
+    partition_by: Vec<String>,
+    /// What its rows were held against; nothing in notes of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    constraints: Vec<Constraint>,
+    /// Whether its files have other names for the columns; not so in notes of earlier versions.
+    #[serde(default)]
+    is_mapped: bool,
+    files: Vec<Add>,
+    /// Id of the table that the files were written for; none when there was none yet, and in notes from before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table_id: Option<String>,
+    #[serde(flatten)]
+    account: Account,
+}
+
+/// Lets a chunk wait. From now on it is durable; its data files are deleted by nobody but housekeeping, since whoever sees
+/// the last chunk commits all of them.
+pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(), LoadError> {
+    let Some(Origin { identity, area, .. }) = &prepared.chunk.origin else { return Ok(()) };
+    let document = PreparedChunk {
+        version: 1,
+        fields: prepared.plan.fields().to_vec(),
+        partition_by: prepared.plan.partition_by().to_vec(),
+        constraints: prepared.plan.constraints().to_vec(),
+        is_mapped: prepared.plan.is_mapped(),
+        files: prepared.files.clone(),
+        table_id: prepared.table_id.clone(),
+        account: prepared.account.clone(),
+    };
+    Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
+}
+
+/// Whether a chunk waits already, with data files that are there and fit the table.
+pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &RoutedChunk) -> Result<bool, LoadError> {
+    let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
+    if missing(table, &prepared.files, prepared.table_id.as_deref()).await?.is_some() {
+        return Ok(false);
+    }
+    let Some(state) = table.state() else { return Ok(true) };
+    let compared = prepared.plan.compare(state);
+    let compared = compared.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?;
+    Ok(!matches!(compared, Comparison::Outdated))
+}
+
+async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
+    let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
+    let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
+    let Some(document) = document else { return Ok(None) };
+    let PreparedChunk { fields, partition_by, constraints, is_mapped, files, account, table_id, .. } = document;
+    let plan = Plan::written(fields, partition_by, constraints, is_mapped);
+    let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
+    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account, table_id, note: None }))
+}
+
+/// All chunks of the job that a chunk belongs to; none while the job is being split, or one of them does not wait yet.
+pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Vec<Prepared>>, LoadError> {
+    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(None) };
+    let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? else {
+        return Ok(None);
+    };
+    let prepared = storage.list(&area.all_prepared()).await?;
+    if prepared.iter().filter(|at| WorkArea::index_of(&at.location).is_some()).count() < manifest.chunks.len() {
+        return Ok(None);
+    }
+    let reads = siblings(chunk, &manifest).into_iter().map(|chunk| async move { kept(storage, &chunk).await });
+    let all: Vec<Option<Prepared>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    Ok(all.into_iter().collect())
+}
+
+/// The chunks of a job, made after one of them. Only that one has messages to be answered.
+fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
+    let Some(origin) = &chunk.origin else { return vec![chunk.clone()] };
+    let sibling = |entry: &shared::ChunkEntry| {
+        if entry.index == origin.identity.index {
+            return Some(chunk.clone());
+        }
+        let identity = entry.task(&origin.area, &origin.identity.job_id).chunk?;
+        Some(RoutedChunk {
+            at: origin.area.chunk(entry.index),
+            app_id: crate::delta::app_ids::chunk_app_id(&identity),
+            quarantine: Some(origin.area.load_quarantine(entry.index)),
+            messages: Vec::new(),
+            origin: Some(Origin { identity, ..origin.clone() }),
+            ..chunk.clone()
+        })
+    };
+    manifest.chunks.iter().filter_map(sibling).collect()
+}
+
+/// The chunks of the file that a chunk belongs to.
+pub(crate) async fn of_file(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Vec<RoutedChunk>, LoadError> {
+    let Some(Origin { area, .. }) = &chunk.origin else { return Ok(vec![chunk.clone()]) };
+    Ok(siblings(chunk, &get_json(storage, &area.manifest(), "manifest").await?))
+}
+
+/// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
+pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+    let storage = context.storage.as_ref();
+    for sibling in of_file(storage, chunk).await? {
+        crate::receipts::note_found(storage, &sibling).await?;
+    }
+    crate::receipts::make_good(context, chunk).await
+}

@@ -1,0 +1,279 @@
+//! Data files with statistics, written into the table's location; nobody sees them before a commit names them.
+//!
+//! Rows are gathered until there are enough for a row group, then written to the files of their partitions while the next ones
+//! are gathered. So memory is that of two row groups, whatever the number of columns and partitions.
+
+mod files;
+mod partitions;
+mod row_group;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use buoyant_kernel::table_properties::DataSkippingNumIndexedCols;
+use deltalake::kernel::{Add, StructField};
+use deltalake::operations::get_num_idx_cols_and_stats_columns;
+use deltalake::table::config::TablePropertiesExt;
+use deltalake::table::state::DeltaTableState;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use shared::{Crew, Settings};
+use tokio::task::JoinHandle;
+
+use self::files::{Files, Target};
+use self::partitions::Partitions;
+use self::row_group::{Encoder, Rows};
+use crate::delta::statistics::indexed::Indexed;
+use crate::delta::statistics::numbers::NotNumbers;
+use crate::delta::table::Table;
+use crate::delta::tags::CHUNK_TAG;
+use crate::error::LoadError;
+use crate::schema::features::maps_columns;
+use crate::schema::write_schema::Plan;
+
+/// Most rows of a row group of a table without partitions.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// Most bytes of rows that become one row group, as they are in memory; and of files that are not closed, as encoded.
+const MOST_BYTES: u64 = 24 << 20;
+const LEAST_BYTES: u64 = 4 << 20;
+
+/// Memory is parted so that four loads with all that they hold find room in the default.
+const PART_OF_MEMORY: u64 = 14;
+
+/// Part of the rows gathered that is written at least once they are too many: that of the largest partitions.
+const WRITTEN_PART: usize = 4;
+
+/// Which columns a table wants statistics of; a new one those that Delta's defaults say.
+pub(crate) fn indexed(table: &Table) -> Indexed {
+    let settings = table.state().map(DeltaTableState::table_config);
+    let (mut first, mut named) = get_num_idx_cols_and_stats_columns(settings, HashMap::new());
+    if named.is_some() && table.state().is_some_and(maps_columns) {
+        // Named are columns of the table, and not of its files: all have these, and no less.
+        (first, named) = (DataSkippingNumIndexedCols::AllColumns, None);
+    }
+    Indexed { first, named, also: table.clustered_by().to_vec() }
+}
+
+/// What the data files of one chunk may take while they are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes of rows that are gathered.
+    rows: usize,
+    /// Bytes that open files hold.
+    files: usize,
+    /// Partitions that the rows may belong to.
+    partitions: usize,
+}
+
+impl Room {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let part = settings.memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES);
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        Self { rows: part, files: part, partitions: settings.max_partitions }
+    }
+
+    /// Bytes for a share of the account: rows that are gathered, rows that are written, and what they become.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(2 * self.rows + self.files).unwrap_or(u64::MAX)
+    }
+}
+
+/// Data files of one chunk in the making.
+pub(crate) struct DataFiles<'a> {
+    table: &'a Table,
+    plan: &'a Plan,
+    room: Room,
+    is_partitioned: bool,
+    /// Those with values that are no number, in the files that are open.
+    not_numbers: NotNumbers,
+    partitions: Partitions,
+    /// Rows that are in no file yet, and their bytes.
+    gathered: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    files: Stage,
+}
+
+/// The files, or the task that has them and writes to them; neither after a task that failed.
+enum Stage {
+    Idle(Box<Files>),
+    Writing(JoinHandle<(Box<Files>, Result<(), LoadError>)>),
+    Lost,
+}
+
+impl fmt::Debug for DataFiles<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFiles").field("table", self.table).field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+impl<'a> DataFiles<'a> {
+    pub(crate) fn new(table: &'a Table, plan: &'a Plan, room: Room) -> Result<Self, LoadError> {
+        let partitions = Partitions::new(plan, room.partitions);
+        let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
+        let settings = table.state().map(DeltaTableState::table_config);
+        let target = Target {
+            table: table.uri().clone(),
+            store: table.object_store(),
+            crew: Crew::new(1).map_err(|source| LoadError::Bug {
+                what: format!("data files of {}", table.uri()),
+                reason: source.to_string(),
+            })?,
+            columns: plan.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect(),
+            indexed: indexed(table),
+            file_bytes: settings.map_or(u64::MAX, |settings| settings.target_file_size().get()),
+            held_bytes: room.files,
+        };
+        // A file gets whole row groups, and is not to become much larger than the table wants it.
+        let wanted = usize::try_from(target.file_bytes).unwrap_or(usize::MAX);
+        let room = Room { rows: room.rows.min(wanted), ..room };
+        let not_numbers = NotNumbers::default();
+        let encoder = encoder(table, &partitions, &not_numbers)?;
+        let files = Stage::Idle(Box::new(Files::new(target, encoder)));
+        let (gathered, is_partitioned) = (Vec::new(), !plan.partition_by().is_empty());
+        Ok(Self { table, plan, room, is_partitioned, not_numbers, partitions, gathered, rows: 0, bytes: 0, files })
+    }
+
+    /// Writes rows with exactly the columns of the plan.
+    pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = &self.plan.to_file(rows).map_err(|error| self.bug(&error))?;
+        if self.not_numbers.note(rows) {
+            // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
+            self.store(true).await?;
+            let encoder = encoder(self.table, &self.partitions, &self.not_numbers)?;
+            let mut files = self.take_files().await?;
+            files.use_encoder(encoder);
+            self.files = Stage::Idle(files);
+        }
+        let mut rest = rows.clone();
+        while !self.is_partitioned && self.rows + rest.num_rows() >= ROW_GROUP_ROWS {
+            let fitting = ROW_GROUP_ROWS - self.rows;
+            self.gather(rest.slice(0, fitting))?;
+            self.store(false).await?;
+            rest = rest.slice(fitting, rest.num_rows() - fitting);
+        }
+        if rest.num_rows() > 0 {
+            self.gather(rest)?;
+        }
+        if self.bytes >= self.room.rows { self.store(false).await } else { Ok(()) }
+    }
+
+    fn gather(&mut self, rows: RecordBatch) -> Result<(), LoadError> {
+        self.partitions.note(&rows).map_err(|refusal| refusal.of(self.table.uri()))?;
+        self.rows += rows.num_rows();
+        self.bytes += rows.get_array_memory_size();
+        self.gathered.push(rows);
+        Ok(())
+    }
+
+    /// Has what was gathered written, once what was gathered before is. `all` says that nothing is kept back, and that files are
+    /// closed; otherwise the smallest partitions stay, to become larger.
+    async fn store(&mut self, all: bool) -> Result<(), LoadError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let (rows, mut parts) = self.partitions.part(gathered);
+        let mut kept = None;
+        if !all {
+            let (written, rest) = split_off_small(&rows, parts);
+            parts = written;
+            kept = partitions::collect(&rows, &rest).map_err(|error| self.bug(&error))?;
+            if kept.as_ref().is_some_and(|kept| kept.get_array_memory_size() > self.room.rows / 2) {
+                parts.extend(rest);
+                kept = None;
+            } else if let Some(kept) = &kept {
+                self.partitions.keep(kept, &rest);
+            }
+        }
+        (self.rows, self.bytes) = kept.as_ref().map_or((0, 0), |kept| (kept.num_rows(), kept.get_array_memory_size()));
+        self.gathered = kept.into_iter().collect();
+        let mut files = self.take_files().await?;
+        self.files = Stage::Writing(tokio::spawn(async move {
+            let stored = files.store(Arc::new(rows), parts, all).await;
+            (files, stored)
+        }));
+        Ok(())
+    }
+
+    /// The files, once nothing is written to them any more.
+    async fn take_files(&mut self) -> Result<Box<Files>, LoadError> {
+        match std::mem::replace(&mut self.files, Stage::Lost) {
+            Stage::Idle(files) => Ok(files),
+            Stage::Writing(task) => {
+                let (files, stored) = task.await.map_err(|error| self.bug(&error))?;
+                if let Err(error) = stored {
+                    self.files = Stage::Idle(files);
+                    return Err(error);
+                }
+                Ok(files)
+            }
+            Stage::Lost => Err(self.bug(&"the files are gone")),
+        }
+    }
+
+    /// Makes the files durable, and marks them with what they are made of: the chunk, or the job of merged ones.
+    pub(crate) async fn finish(mut self, made_of: Option<&str>) -> Result<Vec<Add>, LoadError> {
+        let finished = match self.store(true).await {
+            Ok(()) => self.take_files().await,
+            Err(error) => Err(error),
+        };
+        let mut written = match finished {
+            Ok(files) => files.into_written(),
+            Err(error) => {
+                self.abort().await;
+                return Err(error);
+            }
+        };
+        if let Some(made_of) = made_of {
+            for file in &mut written {
+                file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(made_of.to_owned()));
+            }
+        }
+        Ok(written)
+    }
+
+    /// Gives the files up.
+    pub(crate) async fn abort(mut self) {
+        let files = match std::mem::replace(&mut self.files, Stage::Lost) {
+            Stage::Idle(files) => Some(files),
+            Stage::Writing(task) => task.await.ok().map(|(files, _)| files),
+            Stage::Lost => None,
+        };
+        if let Some(files) = files {
+            self.table.delete_files(&files.abort().await).await;
+        }
+    }
+
+    fn bug(&self, error: &dyn fmt::Display) -> LoadError {
+        LoadError::Bug { what: format!("data files of {}", self.table.uri()), reason: error.to_string() }
+    }
+}
+
+/// Parts the largest partitions, which are written, from the others.
+fn split_off_small(rows: &Rows, mut parts: Vec<partitions::Part>) -> (Vec<partitions::Part>, Vec<partitions::Part>) {
+    parts.sort_by_key(|part| std::cmp::Reverse(part.rows.len()));
+    let (mut written, enough) = (0, rows.count() - rows.count() / WRITTEN_PART);
+    let large = parts.iter().take_while(|part| {
+        let is_needed = written < enough;
+        written += part.rows.len();
+        is_needed
+    });
+    let large = large.count();
+    let small = parts.split_off(large);
+    (parts, small)
+}
+
+/// Encodes rows of a table. Of columns with values that are no number their row groups have no bounds.
+fn encoder(table: &Table, partitions: &Partitions, not_numbers: &NotNumbers) -> Result<Encoder, LoadError> {
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+    for path in not_numbers.paths() {
+        properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
+    }
+    Encoder::new(partitions.file_columns(), properties.build())
+        .map_err(|error| LoadError::table(table.uri(), "write data files of", error))
+}

@@ -1,0 +1,428 @@
+//! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use shared::checksum::Checksum;
+use shared::{
+    BadRecords, Copied, Crew, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
+};
+use tokio::sync::mpsc;
+
+use crate::chunk::RoutedChunk;
+use crate::error::LoadError;
+use crate::fetch::footer::{FOOTER_TAIL, read_footer};
+use crate::fetch::row_group_bytes::{RowGroupBytes, batch_bytes, extent};
+use crate::fetch::{pages, size};
+use crate::rows::rejected::RejectedRow;
+
+/// Decoded batches that wait for whoever consumes them.
+const BATCHES_AHEAD: usize = 2;
+
+/// Most bytes of a row group that is read while the one before it is decoded.
+const MOST_AHEAD: u64 = 32 << 20;
+
+/// Bytes that are read at once where nothing but the checksum needs them.
+const PIECE_BYTES: u64 = 8 << 20;
+
+/// A chunk that is open for reading: one version of one object.
+#[derive(Debug)]
+pub(crate) struct ChunkFile {
+    storage: Arc<dyn Storage>,
+    at: Location,
+    stat: ObjectStat,
+    /// Checksum that the bytes must have; none for a file that no splitter made.
+    checksum: Option<String>,
+    /// The Parquet source whose row groups it has as they were.
+    foreign: Option<Location>,
+    /// Whether a text that is not UTF-8 becomes null, or its row is rejected.
+    nulls: bool,
+    /// Rows that are not among the batches, and were not taken yet.
+    rejected: Mutex<Vec<RejectedRow>>,
+    /// The last bytes, and where they begin.
+    footer: Bytes,
+    footer_start: u64,
+    metadata: ArrowReaderMetadata,
+    schema: SchemaRef,
+    rows: u64,
+    memory: Memory,
+    batch_bytes: u64,
+}
+
+/// What is known of a file before it is opened, as [`ChunkFile`] has it.
+#[derive(Debug)]
+struct Known {
+    checksum: Option<String>,
+    foreign: Option<Location>,
+    nulls: bool,
+}
+
+impl ChunkFile {
+    /// Opens a chunk: its length and its footer are as the task says.
+    pub(crate) async fn open(
+        storage: &Arc<dyn Storage>,
+        chunk: &RoutedChunk,
+        memory: &Memory,
+    ) -> Result<Arc<Self>, LoadError> {
+        let at = &chunk.at;
+        let damaged = |reason: String| LoadError::Damaged { chunk: at.clone(), reason };
+        let stat = match &chunk.stat {
+            Some(stat) => stat.clone(),
+            None => storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?,
+        };
+        let identity = chunk.origin.as_ref().map(|origin| &origin.identity);
+        if let Some(identity) = identity.filter(|identity| identity.bytes != stat.size) {
+            return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
+        }
+        let checksum = identity.map(|identity| identity.checksum.clone());
+        let known = Known { checksum, foreign: chunk.foreign.clone(), nulls: chunk.bad_records == BadRecords::Null };
+        let file = Self::open_version(storage, at, stat, known, memory).await?;
+        if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
+            return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
+        }
+        Ok(file)
+    }
+
+    /// Opens a file that is to have this checksum, and nothing else is known of.
+    pub(crate) async fn open_verified(
+        storage: &Arc<dyn Storage>,
+        at: &Location,
+        checksum: &str,
+        memory: &Memory,
+    ) -> Result<Arc<Self>, LoadError> {
+        let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
+        let known = Known { checksum: Some(checksum.to_owned()), foreign: None, nulls: false };
+        Self::open_version(storage, at, stat, known, memory).await
+    }
+
+    async fn open_version(
+        storage: &Arc<dyn Storage>,
+        at: &Location,
+        stat: ObjectStat,
+        known: Known,
+        memory: &Memory,
+    ) -> Result<Arc<Self>, LoadError> {
+        let Known { checksum, foreign, nulls } = known;
+        let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat, memory).await?;
+        let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
+        let length = footer.len().saturating_sub(FOOTER_TAIL);
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer[..length]);
+        let metadata = metadata.map_err(|error| undecodable(error.into()))?;
+        let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
+        let instants = shared::int96_are_instants(&metadata);
+        let metadata = shared::arrow_metadata(&Arc::new(metadata), instants).map_err(undecodable)?;
+        Ok(Arc::new(Self {
+            storage: Arc::clone(storage),
+            at: at.clone(),
+            stat,
+            checksum,
+            foreign,
+            nulls,
+            rejected: Mutex::default(),
+            footer,
+            footer_start,
+            schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
+            metadata,
+            rows,
+            memory: memory.clone(),
+            batch_bytes: batch_bytes(memory),
+        }))
+    }
+
+    /// Takes what reading its batches takes of the account, and so many bytes more.
+    pub(crate) async fn take_memory(&self, more: u64) -> Result<MemoryShare, LoadError> {
+        let groups = self.footer().row_groups();
+        let costs = groups.iter().enumerate().map(|(group, metadata)| (self.cost(metadata) + more, group));
+        let (bytes, group) = costs.max().unwrap_or((more, 0));
+        self.memory.take(bytes).await.map_err(|source| self.too_large(group, source))
+    }
+
+    /// What decoding a row group takes, and reading the next where that is done meanwhile.
+    fn cost(&self, group: &RowGroupMetaData) -> u64 {
+        let next = if self.is_read_ahead() { size::unsigned(group.compressed_size()) } else { 0 };
+        let batch = if self.is_own() { size::likely_batch(group).min(self.batch_bytes) } else { self.batch_bytes };
+        size::cost(group, batch).saturating_add(next)
+    }
+
+    /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
+    fn is_own(&self) -> bool {
+        self.foreign.is_none() && self.checksum.is_some()
+    }
+
+    /// Whether there is room for the next row group beside the one that is decoded.
+    fn is_read_ahead(&self) -> bool {
+        let stored = self.footer().row_groups().iter().map(|group| size::unsigned(group.compressed_size()));
+        let largest = stored.max().unwrap_or_default();
+        largest <= MOST_AHEAD.min(self.memory.bytes() / 8)
+    }
+
+    fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
+        let at = Box::new(self.foreign.clone().unwrap_or_else(|| self.at.clone()));
+        LoadError::Memory { at, what: format!("row group {group}"), source }
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows by the footer.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(crate) fn at(&self) -> &Location {
+        &self.at
+    }
+
+    /// Length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.stat.size
+    }
+
+    /// The checksum that its bytes must have; none for a file that no splitter made.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
+    }
+
+    /// What the file says of itself.
+    pub(crate) fn footer(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    /// Where the bytes begin that its statistics were read from, and these bytes.
+    pub(crate) fn tail(&self) -> (u64, &Bytes) {
+        (self.footer_start, &self.footer)
+    }
+
+    /// Has its store copy this version of it.
+    pub(crate) async fn copy_to(&self, to: &Location) -> Result<Option<Copied>, StorageError> {
+        self.storage.copy(&self.at, &self.stat.version, to).await
+    }
+
+    /// Whether its bytes are those that they must be, by their checksum.
+    pub(crate) fn compare(&self, found: &str) -> Result<(), LoadError> {
+        match &self.checksum {
+            Some(expected) if found != expected => {
+                Err(self.damaged(format!("its checksum is {found} instead of {expected}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
+    /// reads it to its end has a verified chunk. Each call reads the chunk anew.
+    pub(crate) fn batches(self: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let file = Arc::clone(self);
+        let scan = tokio::spawn(async move { file.scan(sender).await });
+        let at = self.at.clone();
+        let batches = stream::unfold((receiver, Some(scan)), move |(mut receiver, mut scan)| {
+            let at = at.clone();
+            async move {
+                if let Some(batch) = receiver.recv().await {
+                    return Some((Ok(batch), (receiver, scan)));
+                }
+                let ended = scan.take()?.await;
+                let result = ended.unwrap_or_else(|error| Err(bug(&at, &error)));
+                result.err().map(|error| (Err(error), (receiver, scan)))
+            }
+        });
+        batches.boxed()
+    }
+
+    /// Takes the rows that are not among the batches that were read so far, since a text of theirs is not UTF-8.
+    pub(crate) fn take_rejected(&self) -> Vec<RejectedRow> {
+        std::mem::take(&mut self.rejected.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decodes one row group while the next is being read.
+    async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
+        let groups = self.metadata.metadata().num_row_groups();
+        // A thread of its own keeps to itself what the allocator has it keep.
+        let crew = Crew::new(1).map_err(|error| bug(&self.at, &error))?;
+        let mut check = Check { file: &self, checksum: Checksum::default(), done: 0 };
+        let mut read = 0;
+        let mut next = match groups {
+            0 => None,
+            _ => Some(check.read_row_group(0).await?),
+        };
+        for group in 0..groups {
+            let Some(bytes) = next.take() else { break };
+            let decoding = self.decode(&crew, group, bytes, sender.clone());
+            let is_read_ahead = self.is_read_ahead();
+            let reading = async {
+                if is_read_ahead && group + 1 < groups {
+                    check.read_row_group(group + 1).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            };
+            let (decoded, bytes) = tokio::try_join!(decoding, reading)?;
+            let Some(rows) = decoded else { return Ok(()) };
+            read += rows;
+            next = match bytes {
+                None if group + 1 < groups => Some(check.read_row_group(group + 1).await?),
+                bytes => bytes,
+            };
+        }
+        check.finish().await?;
+        match &self.foreign {
+            _ if read == self.rows => Ok(()),
+            None => Err(self.damaged(format!("{read} rows of {} could be read", self.rows))),
+            Some(at) => {
+                let reason = format!("there are {read} rows, and the footer says {}", self.rows);
+                Err(LoadError::BadPages { at: at.clone(), place: format!("row groups of {}", self.at), reason })
+            }
+        }
+    }
+
+    /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
+    async fn decode(
+        self: &Arc<Self>,
+        crew: &Crew,
+        group: usize,
+        bytes: RowGroupBytes,
+        sender: mpsc::Sender<RecordBatch>,
+    ) -> Result<Option<u64>, LoadError> {
+        let file = Arc::clone(self);
+        let decoding = crew.run(move || file.decode_all(group, &bytes, &sender));
+        decoding.await.map_err(|error| bug(&self.at, &error))?
+    }
+
+    fn decode_all(
+        &self,
+        group: usize,
+        bytes: &RowGroupBytes,
+        sender: &mpsc::Sender<RecordBatch>,
+    ) -> Result<Option<u64>, LoadError> {
+        let sent = |batch: Vec<ArrayRef>, rows: usize| {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch, &options)?;
+            Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
+        };
+        let at_once = self.rows_at_once(group, bytes)?;
+        let mut rows = 0;
+        let decoded = shared::guarded(|| {
+            for batch in pages::reader(bytes.clone(), &self.metadata, group, at_once)? {
+                let batch = batch?;
+                if !sent(batch.columns().to_vec(), batch.num_rows())? {
+                    return Ok(None);
+                }
+                rows += batch.num_rows();
+            }
+            Ok(Some(rows))
+        });
+        let decoded = match (decoded, &self.foreign) {
+            (Err(error), Some(_)) if pages::is_text(&error) => {
+                let before = self.metadata.metadata().row_groups().iter().take(group);
+                let before: i64 = before.map(RowGroupMetaData::num_rows).sum();
+                let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows, at_once };
+                texts.decode(bytes.clone(), &self.metadata, group, |columns, left, rejected| {
+                    self.rejected.lock().unwrap_or_else(PoisonError::into_inner).extend(rejected);
+                    sent(columns, left)
+                })
+            }
+            (decoded, _) => decoded,
+        };
+        match (decoded, &self.foreign) {
+            (Ok(rows), _) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
+            (Err(source), None) => Err(LoadError::Undecodable { chunk: self.at.clone(), source: source.into() }),
+            (Err(error), Some(at)) => {
+                let (column, reason) = shared::undecodable(bytes, &self.metadata, group, &error);
+                let column = column.map_or_else(String::new, |column| format!("column '{column}', "));
+                let place = format!("{column}row group {group} of {}", self.at);
+                Err(LoadError::BadPages { at: at.clone(), place, reason })
+            }
+        }
+    }
+
+    /// Rows of a row group that are decoded at once. What others encoded is looked at first.
+    fn rows_at_once(&self, group: usize, bytes: &RowGroupBytes) -> Result<usize, LoadError> {
+        let metadata = self.footer().row_group(group);
+        let rows = size::unsigned(metadata.num_rows());
+        if self.is_own() {
+            return Ok(size::rows_within(self.batch_bytes, size::fixed_row_bytes(metadata.columns(), rows)));
+        }
+        let survey = size::survey(bytes, metadata.columns(), rows);
+        let stored = u64::try_from(bytes.bytes.len()).unwrap_or(u64::MAX);
+        let least = stored.saturating_add(survey.page_bytes).saturating_add(survey.longest.saturating_mul(2));
+        self.memory.check(least).map_err(|source| self.too_large(group, source))?;
+        Ok(size::rows_within(self.batch_bytes, survey.row_bytes))
+    }
+
+    fn damaged(&self, reason: String) -> LoadError {
+        LoadError::Damaged { chunk: self.at.clone(), reason }
+    }
+
+    /// Bytes from `start` to before `end`.
+    pub(crate) async fn read(&self, start: u64, end: u64) -> Result<Bytes, LoadError> {
+        let read = self.storage.get_range(&self.at, &self.stat.version, start..end).await;
+        read.map_err(|source| LoadError::reading(&self.at, source))
+    }
+
+    /// First byte of a row group, and the byte behind its last.
+    fn extent(&self, group: &RowGroupMetaData) -> Result<(u64, u64), LoadError> {
+        extent(group, self.footer_start).ok_or_else(|| self.damaged("its footer points outside of it".to_owned()))
+    }
+}
+
+fn bug(at: &Location, error: &dyn std::error::Error) -> LoadError {
+    LoadError::Bug { what: at.to_string(), reason: error.to_string() }
+}
+
+/// The checksum of a chunk in the making. Bytes are added in the order of the file, each once, whatever order they are
+/// asked for in: what lies between is read for the checksum alone.
+struct Check<'a> {
+    file: &'a ChunkFile,
+    checksum: Checksum,
+    /// Bytes from the beginning that are in the checksum.
+    done: u64,
+}
+
+impl Check<'_> {
+    async fn read_row_group(&mut self, group: usize) -> Result<RowGroupBytes, LoadError> {
+        let (start, end) = self.file.extent(self.file.metadata.metadata().row_group(group))?;
+        let bytes = self.file.read(start, end).await?;
+        self.add(start, &bytes).await?;
+        Ok(RowGroupBytes { start, bytes, length: self.file.stat.size })
+    }
+
+    async fn add(&mut self, start: u64, bytes: &Bytes) -> Result<(), LoadError> {
+        if self.file.checksum.is_none() {
+            return Ok(());
+        }
+        self.fill(start).await?;
+        let known = usize::try_from(self.done - start).unwrap_or(usize::MAX).min(bytes.len());
+        self.checksum.update(&bytes[known..]);
+        self.done += u64::try_from(bytes.len() - known).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Adds what lies before `end`.
+    async fn fill(&mut self, end: u64) -> Result<(), LoadError> {
+        while self.done < end {
+            let piece_end = end.min(self.done + PIECE_BYTES);
+            let piece = self.file.read(self.done, piece_end).await?;
+            self.checksum.update(&piece);
+            self.done = piece_end;
+        }
+        Ok(())
+    }
+
+    /// Adds what is missing and compares.
+    async fn finish(&mut self) -> Result<(), LoadError> {
+        let file = self.file;
+        if file.checksum.is_some() {
+            self.add(file.footer_start, &file.footer).await?;
+            file.compare(&self.checksum.text())?;
+        }
+        Ok(())
+    }
+}

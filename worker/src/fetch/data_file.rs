@@ -1,0 +1,69 @@
+//! Data files of a table, read back a row group at a time.
+
+use arrow::record_batch::RecordBatch;
+use deltalake::logstore::ObjectStoreRef;
+use deltalake::logstore::object_store::ObjectStoreExt;
+use deltalake::{DeltaResult, DeltaTableError, Path};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
+use shared::{Location, Memory, MemoryShare};
+
+use super::row_group_bytes::{RowGroupBytes, batch_bytes, extent};
+use super::{pages, size};
+use crate::delta::statistics::footer::read_footer;
+use crate::delta::table::Table;
+use crate::error::LoadError;
+
+/// A data file that is open for reading.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    table: Location,
+    store: ObjectStoreRef,
+    at: Path,
+    length: u64,
+    metadata: ArrowReaderMetadata,
+    memory: Memory,
+}
+
+impl StoredFile {
+    /// Reads the footer of a file, as it is now, whatever the log says of its length.
+    pub(crate) async fn open(table: &Table, at: Path, memory: &Memory) -> DeltaResult<Self> {
+        let store = table.object_store();
+        let length = store.head(&at).await?.size;
+        let footer = read_footer(store.as_ref(), &at, length).await?;
+        let metadata = ArrowReaderMetadata::try_new(footer.into(), ArrowReaderOptions::new())?;
+        Ok(Self { table: table.uri().clone(), store, at, length, metadata, memory: memory.clone() })
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// Takes what reading it takes of the account, and so many bytes more.
+    pub(crate) async fn take_memory(&self, more: u64) -> Result<MemoryShare, LoadError> {
+        let batch = batch_bytes(&self.memory);
+        let costs = self.metadata.metadata().row_groups().iter().map(|group| size::cost(group, batch));
+        let bytes = costs.max().unwrap_or_default().saturating_add(more);
+        self.memory.take(bytes).await.map_err(|source| {
+            let at = Box::new(self.table.join(self.at.as_ref()));
+            LoadError::Memory { at, what: "a row group".to_owned(), source }
+        })
+    }
+
+    /// The rows of a row group.
+    pub(crate) async fn batches(
+        &self,
+        group: usize,
+    ) -> DeltaResult<impl Iterator<Item = DeltaResult<RecordBatch>> + Send + use<>> {
+        let metadata = self.metadata.metadata().row_group(group);
+        let outside = || ParquetError::General("its footer points outside of it".to_owned());
+        let (start, end) = extent(metadata, self.length).ok_or_else(outside)?;
+        let bytes = self.store.get_range(&self.at, start..end).await?;
+        let bytes = RowGroupBytes { start, bytes, length: self.length };
+        let rows = u64::try_from(metadata.num_rows()).unwrap_or_default();
+        let survey = size::survey(&bytes, metadata.columns(), rows);
+        let at_once = size::rows_within(batch_bytes(&self.memory), survey.row_bytes);
+        let batches = pages::reader(bytes, &self.metadata, group, at_once)?;
+        Ok(batches.map(|batch| batch.map_err(DeltaTableError::from)))
+    }
+}

@@ -1,0 +1,127 @@
+//! Chunks whose rows are written to data files anew, as SQL or the table wants them.
+
+use std::sync::Arc;
+
+use deltalake::kernel::Add;
+use futures::StreamExt;
+use shared::{BadRecords, RowHash, Rows};
+
+use crate::chunk::RoutedChunk;
+use crate::context::LoadContext;
+use crate::delta::table::Table;
+use crate::delta::write::{DataFiles, Room};
+use crate::error::LoadError;
+use crate::fetch::chunk_file::ChunkFile;
+use crate::rows::conform::Conform;
+use crate::rows::quarantine::Quarantine;
+use crate::rows::row_counts::Account;
+use crate::rows::transform::{self, transform};
+use crate::schema::checks::Checks;
+use crate::schema::columns::accommodate;
+use crate::schema::write_schema::Plan;
+
+/// Writes the rows of a chunk, or what SQL makes of them, to data files.
+pub(crate) async fn rewrite(
+    context: &LoadContext,
+    table: &Table,
+    plan: &Plan,
+    chunk: &RoutedChunk,
+    file: &Arc<ChunkFile>,
+) -> Result<(Plan, Vec<Add>, Account), LoadError> {
+    let room = Room::of(&context.settings);
+    // Rows are decoded as soon as they are asked for.
+    let _share = file.take_memory(room.bytes()).await?;
+    let rows = transform(file, chunk)?;
+    let unfit = |refusal| {
+        let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
+        LoadError::Unfit { chunk, table, refusal }
+    };
+    let (plan, sources) = accommodate(table, plan, &rows.schema).await.map_err(unfit)?;
+    let checks = Checks::of(&plan).map_err(unfit)?;
+    let mut files = DataFiles::new(table, &plan, room)?;
+    let conform = Conform { chunk, plan: &plan, sources: &sources, checks: &checks, rows: 0, shortened: 0, emptied: 0 };
+    let written = write(context, chunk, file, conform, rows, &mut files).await;
+    match written {
+        Ok(written) => {
+            let adds = files.finish(Some(&chunk.app_id)).await?;
+            Ok((plan, adds, written.account(file.rows())))
+        }
+        Err(error) => {
+            files.abort().await;
+            Err(error)
+        }
+    }
+}
+
+/// Rows that came out of a chunk's SQL.
+#[derive(Debug)]
+struct Written {
+    came: u64,
+    /// How many of them were kept back.
+    quarantined: u64,
+    /// Values of the others that lost digits.
+    shortened: u64,
+    /// Hash of the others.
+    row_hash: RowHash,
+}
+
+/// Writes rows, and keeps those that do not fit.
+async fn write(
+    context: &LoadContext,
+    chunk: &RoutedChunk,
+    file: &ChunkFile,
+    mut conform: Conform<'_>,
+    mut rows: transform::Rows,
+    files: &mut DataFiles<'_>,
+) -> Result<Written, LoadError> {
+    let mut row_hash = RowHash::default();
+    let mut quarantine = Quarantine::new(context.storage.as_ref(), chunk);
+    let mut undecoded = 0;
+    while let Some(batch) = rows.batches.next().await {
+        undecoded += set_aside(file, chunk, &mut quarantine).await?;
+        let (taken, rejected) = conform.conform(&batch?)?;
+        row_hash += crate::rows::row_hash::row_hash(&taken, conform.plan.partition_by())
+            .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
+        files.write(&taken).await?;
+        quarantine.add(rejected).await?;
+    }
+    undecoded += set_aside(file, chunk, &mut quarantine).await?;
+    if conform.emptied > 0 {
+        tracing::warn!(
+            chunk = %chunk.at,
+            values = conform.emptied,
+            "empty texts in columns that the table is partitioned by are null in it, as Delta has it"
+        );
+    }
+    let quarantined = quarantine.finish().await?;
+    context.progress.rows_quarantined.add(quarantined);
+    Ok(Written { came: conform.rows + undecoded, quarantined, shortened: conform.shortened, row_hash })
+}
+
+/// Keeps the rows that could not be decoded so far, and counts them.
+async fn set_aside(file: &ChunkFile, chunk: &RoutedChunk, quarantine: &mut Quarantine<'_>) -> Result<u64, LoadError> {
+    let rejected = file.take_rejected();
+    if let (Some(first), BadRecords::Fail) = (rejected.first(), chunk.bad_records) {
+        let (column, reason) = (first.column.clone(), first.reason.clone());
+        return Err(LoadError::BadRow { chunk: chunk.at.clone(), row: first.number, column, reason });
+    }
+    let count = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
+    quarantine.add(rejected).await?;
+    Ok(count)
+}
+
+impl Written {
+    /// The account of a chunk that `read` rows were in.
+    fn account(&self, read: u64) -> Account {
+        let Self { came, quarantined, shortened, row_hash } = *self;
+        let rows = Rows {
+            read,
+            committed: came - quarantined,
+            filtered: read.saturating_sub(came),
+            quarantined,
+            added: came.saturating_sub(read),
+            shortened,
+        };
+        Account { rows, row_hash: Some(row_hash), checksum: None }
+    }
+}

@@ -1,0 +1,45 @@
+//! The rows of a chunk as they go on: as they are, or through SQL.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion_common::DataFusionError;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use crate::chunk::RoutedChunk;
+use crate::error::LoadError;
+use crate::fetch::chunk_file::ChunkFile;
+use crate::sql::{self, Query};
+
+/// Rows on their way to the table.
+pub(crate) struct Rows {
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: BoxStream<'static, Result<RecordBatch, LoadError>>,
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// The rows that the chunk's SQL makes of it; the rows as they are when there is none.
+pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &RoutedChunk) -> Result<Rows, LoadError> {
+    let Some(sql) = &chunk.sql else {
+        return Ok(Rows { schema: Arc::clone(file.schema()), batches: file.batches() });
+    };
+    let wrong = {
+        let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
+        move |error: DataFusionError| LoadError::Sql {
+            chunk: at.clone(),
+            reason: sql::text_of(&error),
+            columns: columns.fields().iter().map(|field| field.name().clone()).collect(),
+        }
+    };
+    let query = Query::new(sql, file.schema()).map_err(&wrong)?;
+    let schema = Arc::clone(query.schema());
+    let batches = file.batches().map(move |batch| query.run(&batch?).map_err(&wrong));
+    Ok(Rows { schema, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
+}
