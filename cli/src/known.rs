@@ -178,7 +178,7 @@ async fn is_loaded(
 ) -> Result<bool, CliError> {
     let generations = generations_of(split, ledger, source, table).await?;
     let Some(last) = generations.last().filter(|last| last.seal.is_some()) else { return Ok(false) };
-    exists(split.storage.as_ref(), &last.area.receipt()).await
+    split.storage.exists(&last.area.receipt()).await.map_err(CliError::WorkArea)
 }
 
 async fn look_up(storage: &dyn Storage, source: &Location) -> Result<SourceObject, CliError> {
@@ -199,7 +199,7 @@ async fn generations_of(
             Some(ledger) => ledger.seal(&job).await.map_err(CliError::Table)?,
             None => None,
         };
-        let is_pinned = exists(split.storage.as_ref(), &area.job()).await?;
+        let is_pinned = split.storage.exists(&area.job()).await.map_err(CliError::WorkArea)?;
         if seal.is_some() || is_pinned {
             generations.push(Generation { number, job, area, seal, is_pinned });
             missing = 0;
@@ -292,12 +292,4 @@ pub(crate) async fn next(split: &SplitContext, source: &Location) -> Result<Know
     let generations = generations_of(split, None, &source, &split.work_prefix).await?;
     let generation = generations.last().map_or(1, |last| last.number + 1);
     Ok(Known { generation, is_again: true, ..Known::default() })
-}
-
-async fn exists(storage: &dyn Storage, at: &Location) -> Result<bool, CliError> {
-    match storage.stat(at).await {
-        Ok(_) => Ok(true),
-        Err(StorageError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(CliError::WorkArea(error)),
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
-use crate::storage::{Location, LocationError};
+use crate::location::{Location, LocationError};
 
 /// One chunk to load.
 ///

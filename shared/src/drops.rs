@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::job::{Job, JobId, OnReplace, hex};
-use crate::storage::{Location, PutMode, Storage, StorageError, get_json, put_json};
+use crate::location::Location;
+use crate::storage::{PutMode, Storage, StorageError, get_json, put_json};
 use crate::undone::Undone;
 use crate::work_area::WorkArea;
 
@@ -172,20 +173,12 @@ async fn take_unnoted(
     earlier.retain(|earlier| *earlier != job.job_id);
     while let Some(job_id) = earlier.pop() {
         let area = WorkArea::new(prefix, &job_id);
-        if exists(storage, &area.job()).await? && !exists(storage, &area.undone()).await? {
+        if storage.exists(&area.job()).await? && !storage.exists(&area.undone()).await? {
             earlier.extend(drops.replays_of(storage, &job_id).await?);
             unnoted.push((area, job_id));
         }
     }
     Ok(())
-}
-
-async fn exists(storage: &dyn Storage, at: &Location) -> Result<bool, StorageError> {
-    match storage.stat(at).await {
-        Ok(_) => Ok(true),
-        Err(StorageError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(all(test, feature = "testing"))]

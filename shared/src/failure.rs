@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::location::Location;
 use crate::queue::Message;
-use crate::storage::{Location, PutMode, Storage, StorageError, put_json, try_get_json};
+use crate::storage::{PutMode, Storage, StorageError, put_json, try_get_json};
 use crate::work_area::WorkArea;
 
 /// Why a message could not be done, at its first receive and at the latest.
@@ -128,7 +129,7 @@ fn at(work_prefix: &Location, message_id: &str) -> Location {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReceiptHandle;
+    use crate::queue::ReceiptHandle;
     use crate::testing::MemoryStorage;
 
     /// What is noted of a message after some receives, each of which fails for a reason, is done, or is killed.

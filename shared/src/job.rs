@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::column::Column;
 use crate::dialect::Dialect;
+use crate::location::Location;
 use crate::source_object::SourceObject;
-use crate::storage::Location;
 use crate::text_policy::TextPolicy;
+use crate::words::words;
 
 /// Name of a job: the stem of the source's name and a digest of source object and table.
 ///
@@ -380,29 +381,6 @@ pub enum ColumnNames {
     /// In lower case, words joined by `_`.
     Snake,
 }
-
-/// Gives an enumeration the words that settings have for it.
-macro_rules! words {
-    ($type:ident: $($word:literal => $variant:ident),* $(,)?) => {
-        impl $type {
-            /// The words that name its values.
-            pub(crate) const WORDS: &'static [&'static str] = &[$($word),*];
-        }
-
-        impl ::std::str::FromStr for $type {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok(Self::$variant),)*
-                    _ => Err(format!("one of {}", Self::WORDS.join(", "))),
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use words;
 
 words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null, "widen" => Widen);
 words!(FormatChoice: "auto" => Auto, "csv" => Csv, "ndjson" => Ndjson, "parquet" => Parquet);

@@ -7,6 +7,7 @@
 mod arrow_metadata;
 mod aws;
 mod backoff;
+pub mod checksum;
 mod chunk_task;
 mod column;
 mod completion;
@@ -16,24 +17,29 @@ mod drops;
 pub mod durable;
 mod failure;
 mod job;
+mod location;
 mod manifest;
 mod memory;
 mod notice;
 mod pages;
 mod progress;
 mod queue;
+mod queues;
 mod receipt;
+mod rejected;
 mod restart;
 mod row_hash;
 pub mod settings;
 mod source_object;
 mod storage;
+mod stores;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text_policy;
 mod undone;
 mod verdict;
+mod words;
 mod work_area;
 
 pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
@@ -50,25 +56,33 @@ pub use job::{
     BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
     NdjsonPolicy, OnReplace, Policy, Seal, SealedJob,
 };
+pub use location::{Location, LocationError};
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use memory::{Memory, MemoryShare, MemoryTooSmall};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
 pub use pages::{guarded, undecodable};
 pub use progress::{Progress, ProgressSnapshot};
-pub use queue::{
-    DeadLetter, DeadLetters, Held, MemoryQueue, Message, Move, MoveState, PutBack, Queue, QueueAttributes, QueueError,
-    ReceiptHandle, SqsQueue,
-};
+pub use queue::{Message, Queue, QueueError, ReceiptHandle};
+pub use queues::batch::{NoMessageId, batch_answer, batch_messages};
+pub use queues::dead_letters::{DeadLetter, DeadLetters, Move, MoveState};
+pub use queues::memory::MemoryQueue;
+pub use queues::requeue::PutBack;
+pub use queues::sqs::{QueueAttributes, SqsQueue};
+pub use queues::visibility::Held;
 pub use receipt::{ChunkReceipt, Receipt, Rows};
+pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
 pub use restart::{MemberState, Restart};
 pub use row_hash::RowHash;
 pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
 pub use source_object::SourceObject;
 pub use storage::{
-    Copied, FirstWins, Listed, LocalStorage, Location, LocationError, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion,
-    PutMode, S3Storage, Storage, StorageError, Stores, Upload, checksum, first_wins, get_json, is_own_server, put_json,
-    try_get_json,
+    Copied, Listed, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload, get_json,
+    put_json, try_get_json,
 };
+pub use stores::Stores;
+pub use stores::first_wins::{FirstWins, first_wins, is_own_server};
+pub use stores::local::LocalStorage;
+pub use stores::s3::S3Storage;
 pub use telemetry::{LogFormat, error_chain, init_logs, metrics};
 pub use text_policy::{Compression, Encoding, TextPolicy};
 pub use undone::{Removed, Undone};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::settings::{LEAST_MEMORY_MB, MOST_MEMORY_MB};
+/// Bounds of `MEMORY_MB`.
+pub(crate) const LEAST_MEMORY_MB: u64 = 128;
+pub(crate) const MOST_MEMORY_MB: u64 = 1 << 20;
 
 /// What the process takes for itself: its code, its threads, connections, and the state of its tables.
 const OWN_BYTES: u64 = 64 << 20;

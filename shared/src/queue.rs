@@ -1,21 +1,9 @@
-//! Messages on their way: one trait before SQS and a queue in memory that behaves as SQS does.
-
-mod dead_letters;
-mod held;
-mod memory;
-mod put_back;
-mod sqs;
+//! Messages, and the queues that deliver them.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-
-pub use dead_letters::{DeadLetter, DeadLetters, Move, MoveState};
-pub use held::Held;
-pub use memory::MemoryQueue;
-pub use put_back::PutBack;
-pub use sqs::{QueueAttributes, SqsQueue};
 
 /// What a received message is acknowledged by; another one at each receive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

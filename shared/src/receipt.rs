@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
+use crate::location::Location;
 use crate::row_hash::RowHash;
-use crate::storage::Location;
 
 /// What became of one chunk; written after its commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

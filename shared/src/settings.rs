@@ -10,9 +10,9 @@ use crate::backoff::BackoffSettings;
 use crate::column::{ToldColumn, told_columns};
 use crate::dialect::{CsvSettings, Told};
 use crate::job::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
+use crate::location::Location;
 use crate::memory::{Memory, given_mb};
 use crate::notice::{SnsTopic, Topic};
-use crate::storage::Location;
 use crate::text_policy::{Compression, Encoding};
 pub use variables::{CliOption, Function, Kind, VARIABLES, Variable};
 
@@ -78,10 +78,6 @@ pub struct Settings {
     /// `COMPLETION_TOPIC_ARN`.
     pub completion_topic_arn: Option<String>,
 }
-
-/// Bounds of `MEMORY_MB`.
-pub(crate) const LEAST_MEMORY_MB: u64 = 128;
-pub(crate) const MOST_MEMORY_MB: u64 = 1 << 20;
 
 /// Records of a source that a percentage says something about, at least, unless they are all.
 const PERCENT_OF: u64 = 1000;

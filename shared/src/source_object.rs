@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::{Location, ObjectVersion, Storage, StorageError};
+use crate::location::Location;
+use crate::storage::{ObjectVersion, Storage, StorageError};
 
 /// One dropped file at one moment: whoever writes to it makes it another source object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,25 +1,15 @@
-//! Objects at rest: one trait before S3 and the local file system.
-
-mod first_wins;
-mod local;
-mod location;
-mod s3;
+//! Objects at rest, and the stores that keep them.
 
 use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OnceCell;
 
-pub use first_wins::{FirstWins, first_wins, is_own_server};
-pub use local::LocalStorage;
-pub use location::{Location, LocationError};
-pub use s3::S3Storage;
+use crate::location::Location;
 
 /// What identifies the content of an object: the eTag on S3, the time of modification in nanoseconds and the size locally.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
@@ -49,7 +39,7 @@ pub struct Listed {
 /// A copy that a store made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// Checksum of the bytes that the copy has, as [`checksum`] writes it; none when the store does not tell.
+    /// Checksum of the bytes that the copy has, as [`checksum`](crate::checksum) writes it; none when the store does not tell.
     pub checksum: Option<String>,
 }
 
@@ -138,7 +128,7 @@ pub const NOT_EXCLUSIVE_HINT: &str =
     "keep tables and work areas on S3, on a server that heeds If-None-Match, or on a local disk; nothing was loaded";
 
 /// Bytes that a buffer has free behind a range that was read into it: room to complete a record that ends with the next range.
-const ROOM_BYTES: usize = 16 << 10;
+pub(crate) const ROOM_BYTES: usize = 16 << 10;
 
 /// A store of objects.
 ///
@@ -149,6 +139,15 @@ const ROOM_BYTES: usize = 16 << 10;
 pub trait Storage: Send + Sync + Debug {
     /// Size and version of an object.
     async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError>;
+
+    /// Whether an object is there.
+    async fn exists(&self, at: &Location) -> Result<bool, StorageError> {
+        match self.stat(at).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 
     /// A whole object; for small documents only, since all of it is held in memory.
     async fn get(&self, at: &Location) -> Result<Bytes, StorageError>;
@@ -196,72 +195,6 @@ pub trait Upload: Send + Debug {
     async fn abort(self: Box<Self>) -> Result<(), StorageError>;
 }
 
-/// The store of every location: local paths and S3, the S3 client being made when it is first needed.
-#[derive(Debug, Default)]
-pub struct Stores {
-    local: LocalStorage,
-    s3: OnceCell<S3Storage>,
-}
-
-impl Stores {
-    /// A store of all locations, with AWS settings from the environment.
-    pub fn from_env() -> Arc<Self> {
-        Arc::new(Self::default())
-    }
-
-    async fn of(&self, at: &Location) -> &dyn Storage {
-        match at {
-            Location::Local { .. } => &self.local,
-            Location::S3 { .. } => self.s3.get_or_init(S3Storage::from_env).await,
-        }
-    }
-}
-
-#[async_trait]
-impl Storage for Stores {
-    async fn stat(&self, at: &Location) -> Result<ObjectStat, StorageError> {
-        self.of(at).await.stat(at).await
-    }
-
-    async fn get(&self, at: &Location) -> Result<Bytes, StorageError> {
-        self.of(at).await.get(at).await
-    }
-
-    async fn get_range(
-        &self,
-        at: &Location,
-        version: &ObjectVersion,
-        range: Range<u64>,
-    ) -> Result<Bytes, StorageError> {
-        self.of(at).await.get_range(at, version, range).await
-    }
-
-    async fn put(&self, at: &Location, body: Bytes, mode: PutMode) -> Result<(), StorageError> {
-        self.of(at).await.put(at, body, mode).await
-    }
-
-    async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
-        self.of(at).await.create(at).await
-    }
-
-    async fn copy(
-        &self,
-        from: &Location,
-        version: &ObjectVersion,
-        to: &Location,
-    ) -> Result<Option<Copied>, StorageError> {
-        self.of(from).await.copy(from, version, to).await
-    }
-
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
-        self.of(prefix).await.list(prefix).await
-    }
-
-    async fn delete(&self, at: &Location) -> Result<(), StorageError> {
-        self.of(at).await.delete(at).await
-    }
-}
-
 /// Reads a JSON document.
 pub async fn get_json<T: DeserializeOwned>(
     storage: &dyn Storage,
@@ -302,49 +235,4 @@ pub async fn put_json<T: Serialize + Sync>(
         source: source.into(),
     })?;
     storage.put(at, body.into(), mode).await
-}
-
-/// The checksum of chunks: CRC-64/NVME, the full-object checksum that S3 computes too.
-pub mod checksum {
-    use crc_fast::{CrcAlgorithm, Digest};
-
-    /// A checksum in the making; bytes are added in the order in which they stand in the object.
-    #[derive(Clone, Debug)]
-    pub struct Checksum(Digest);
-
-    impl Default for Checksum {
-        fn default() -> Self {
-            Self(Digest::new(CrcAlgorithm::Crc64Nvme))
-        }
-    }
-
-    impl Checksum {
-        /// Adds bytes.
-        pub fn update(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-
-        /// The checksum of all bytes so far, as `crc64nvme:` and sixteen hexadecimal digits.
-        pub fn text(&self) -> String {
-            text(self.0.finalize())
-        }
-    }
-
-    /// A checksum as text.
-    pub(crate) fn text(value: u64) -> String {
-        format!("crc64nvme:{value:016x}")
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::Checksum;
-
-        #[test]
-        fn check_value_of_the_catalogue() {
-            let mut checksum = Checksum::default();
-            checksum.update(b"1234");
-            checksum.update(b"56789");
-            assert_eq!(checksum.text(), "crc64nvme:ae8b14860a799888");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::words;
+use crate::words::words;
 
 /// Compression and encoding of a source of text; those of Parquet are its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::job::{JobId, Seal};
-use crate::storage::Location;
+use crate::location::Location;
 
 impl Seal {
     /// In place of a job's own seal once the job is undone: no policy has it, so none of its chunks is let in again.

@@ -1,7 +1,7 @@
 //! Where a job keeps what it makes.
 
 use crate::job::JobId;
-use crate::storage::Location;
+use crate::location::Location;
 
 /// The work area of one job, below the chunk prefix: the names of everything in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -79,10 +79,8 @@ pub(crate) async fn same_as_before(
 /// A job that was split to its end and not undone, and the digest of its source.
 async fn split_before(context: &SplitContext, area: &WorkArea) -> Result<Option<(Job, Content)>, StorageError> {
     let storage = context.storage.as_ref();
-    match storage.stat(&area.undone()).await {
-        Err(StorageError::NotFound { .. }) => {}
-        Ok(_) => return Ok(None),
-        Err(error) => return Err(error),
+    if storage.exists(&area.undone()).await? {
+        return Ok(None);
     }
     let manifest: Option<Manifest> = try_get_json(storage, &area.manifest(), "manifest").await?;
     let Some(digest) = manifest.and_then(|manifest| manifest.content) else { return Ok(None) };

@@ -7,7 +7,7 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use shared::{Location, Message, ReceiptHandle};
+use shared::{Location, Message, NoMessageId, ReceiptHandle, batch_messages};
 
 /// What a Lambda function is handed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +89,9 @@ pub enum EventError {
     /// The key's bytes are no text.
     #[error("the key '{0}' is not UTF-8 once it is decoded")]
     Key(String),
-    /// A record of a batch has no id: it cannot be answered, and an answer without it would have SQS delete it.
-    #[error("record {0} of the batch has no messageId")]
-    NoMessageId(usize),
+    /// A record of a batch has no id.
+    #[error(transparent)]
+    NoMessageId(#[from] NoMessageId),
 }
 
 impl Payload {
@@ -102,20 +102,8 @@ impl Payload {
             let (id, receipt) = ("direct invocation".to_owned(), ReceiptHandle(String::new()));
             return Ok(Self::Direct(Message { id, receipt, body: payload.to_string(), receive_count: 1 }));
         }
-        let messages = records.iter().enumerate().map(|(position, record)| message(position, record));
-        messages.collect::<Result<_, _>>().map(Self::Batch)
+        Ok(Self::Batch(batch_messages(records)?))
     }
-}
-
-fn message(position: usize, record: &Value) -> Result<Message, EventError> {
-    let owned = |pointer| text(record, pointer).unwrap_or_default().to_owned();
-    let id = owned("/messageId");
-    if id.is_empty() {
-        return Err(EventError::NoMessageId(position));
-    }
-    let receive_count = text(record, "/attributes/ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    let receipt = ReceiptHandle(owned("/receiptHandle"));
-    Ok(Message { id, receipt, body: owned("/body"), receive_count: receive_count.unwrap_or(1) })
 }
 
 impl Notification {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::{
-    Message, Progress, PutBack, Queue, QueueError, Settings, SqsQueue, StorageError, Stores, Verdict, error_chain,
+    Message, Progress, PutBack, Queue, QueueError, Settings, SqsQueue, StorageError, Stores, Verdict, batch_answer,
+    error_chain,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -154,10 +155,10 @@ async fn answer(context: &HandlerContext, payload: Value, left: Option<Duration>
             put_back.end(&message).await;
         } else {
             put_back.put_back(&message, &verdict).await;
-            failures.push(json!({"itemIdentifier": message.id}));
+            failures.push(message.id);
         }
     }
-    Ok(json!({"batchItemFailures": failures}))
+    Ok(batch_answer(failures))
 }
 
 /// What is begun with a message, in words.

@@ -65,6 +65,6 @@ pub use header::Layout;
 pub use infer::Evidence;
 pub use open::{Examination, Gate, examine};
 pub use plan::{Expected, ParquetColumn, Plan, plan};
-pub use rejected::{RejectedRecord, rejected};
+pub use rejected::rejected;
 pub use replay::{Changes, LeftOut, Replay, Tried};
 pub use split::{Known, SplitContext, SplitOutcome, split, split_opened};

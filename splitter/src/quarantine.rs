@@ -1,12 +1,8 @@
 //! Rejected records, kept as Parquet beside the job.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayBuilder, ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder};
-use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
-use shared::{PutMode, QuarantineEntry, Storage, StorageError, WorkArea};
+use shared::{PutMode, QuarantineEntry, RejectedRecords, Storage, StorageError, WorkArea};
 
 use crate::rejects::Reject;
 
@@ -19,19 +15,9 @@ const PART_BYTES: usize = 8 << 20;
 /// repeated writes the same objects again.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
-    pending: Pending,
+    pending: RejectedRecords,
     pending_bytes: usize,
     part: u32,
-}
-
-/// Rejects that wait to be stored, column by column: as vectors of their own each would take several times the bytes of a short record.
-#[derive(Debug, Default)]
-struct Pending {
-    numbers: Int64Builder,
-    offsets: Int64Builder,
-    columns: StringBuilder,
-    reasons: StringBuilder,
-    raws: BinaryBuilder,
 }
 
 impl Quarantine {
@@ -44,7 +30,13 @@ impl Quarantine {
         chunk: u32,
     ) -> Result<Option<QuarantineEntry>, StorageError> {
         self.pending_bytes += reject.raw.len() + reject.reason.len() + 32;
-        self.pending.add(reject);
+        self.pending.add(
+            reject.record,
+            Some(reject.byte_offset),
+            reject.column.as_deref(),
+            &reject.reason,
+            &reject.raw,
+        );
         if self.pending_bytes < PART_BYTES {
             return Ok(None);
         }
@@ -69,12 +61,12 @@ impl Quarantine {
         area: &WorkArea,
         chunk: u32,
     ) -> Result<Option<QuarantineEntry>, StorageError> {
-        let records = u64::try_from(self.pending.numbers.len()).unwrap_or_default();
+        let records = u64::try_from(self.pending.count()).unwrap_or_default();
         if records == 0 {
             return Ok(None);
         }
         let at = area.split_quarantine(chunk, self.part);
-        let encoded = self.pending.encode().map_err(|source| StorageError::Unavailable {
+        let encoded = encode(&mut self.pending).map_err(|source| StorageError::Unavailable {
             at: at.clone(),
             action: "encode",
             source: source.into(),
@@ -86,29 +78,10 @@ impl Quarantine {
     }
 }
 
-impl Pending {
-    fn add(&mut self, reject: &Reject) {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.numbers.append_value(number(reject.record));
-        self.offsets.append_value(number(reject.byte_offset));
-        self.columns.append_option(reject.column.as_deref());
-        self.reasons.append_value(&reject.reason);
-        self.raws.append_value(&reject.raw);
-    }
-
-    /// All of them as a file, after which there are none.
-    fn encode(&mut self) -> Result<Vec<u8>, ParquetError> {
-        let columns: [(&str, ArrayRef, bool); 5] = [
-            ("record_number", Arc::new(self.numbers.finish()), false),
-            ("byte_offset", Arc::new(self.offsets.finish()), true),
-            ("column", Arc::new(self.columns.finish()), true),
-            ("reason", Arc::new(self.reasons.finish()), false),
-            ("raw", Arc::new(self.raws.finish()), false),
-        ];
-        let batch: Result<RecordBatch, ArrowError> = RecordBatch::try_from_iter_with_nullable(columns);
-        let batch = batch?;
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
-        writer.write(&batch)?;
-        writer.into_inner()
-    }
+/// The records as a file, after which there are none.
+fn encode(records: &mut RejectedRecords) -> Result<Vec<u8>, ParquetError> {
+    let batch = records.finish()?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
+    writer.write(&batch)?;
+    writer.into_inner()
 }

@@ -61,10 +61,8 @@ pub(crate) async fn note_committed(
 pub(crate) async fn is_accounted(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<bool, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(true) };
     for at in [area.chunk_receipt(identity.index), area.staged(identity.index)] {
-        match storage.stat(&at).await {
-            Ok(_) => return Ok(true),
-            Err(StorageError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if storage.exists(&at).await? {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -12,9 +12,7 @@ use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::DeltaOperation;
 use serde::{Deserialize, Serialize};
-use shared::{
-    Backoff, JobId, Location, PutMode, Removed, Seal, StorageError, Undone, WorkArea, put_json, try_get_json,
-};
+use shared::{Backoff, JobId, Location, PutMode, Removed, Seal, Undone, WorkArea, put_json, try_get_json};
 
 use crate::context::LoadContext;
 use crate::delta::app_ids::job_app_id;
@@ -164,10 +162,9 @@ async fn removed_by(head: &Head, version: u64) -> Result<Option<Removed>, LoadEr
 /// Notes in the work area that the job is undone; where there is none left, nothing is made.
 async fn note(context: &LoadContext, area: &WorkArea, undoing: &Undoing) -> Result<(), LoadError> {
     let storage = context.storage.as_ref();
-    match storage.stat(&area.job()).await {
-        Err(StorageError::NotFound { .. }) => return Ok(()),
-        found => found?,
-    };
+    if !storage.exists(&area.job()).await? {
+        return Ok(());
+    }
     let Undoing { job_id, table, table_version, removed, .. } = undoing.clone();
     let undone = Undone { version: 1, job_id, table, table_version, removed, replaced_by: None };
     put_json(storage, &area.undone(), &undone, PutMode::Overwrite).await?;

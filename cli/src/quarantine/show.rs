@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use shared::{Job, JobId, Listed, Location, Storage, Stores, WorkArea};
-use splitter::{RejectedRecord, rejected};
+use shared::{Job, JobId, Listed, Location, RejectedRecord, Storage, Stores, WorkArea};
+use splitter::rejected;
 
 use super::single;
 use crate::Done;

@@ -6,8 +6,8 @@
 
 use serde::Serialize;
 
-use super::{LEAST_MEMORY_MB, MOST_MEMORY_MB};
 use crate::job::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
+use crate::memory::{LEAST_MEMORY_MB, MOST_MEMORY_MB};
 
 /// One setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::storage::{
-    Listed, LocalStorage, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload,
-};
+use crate::location::Location;
+use crate::storage::{Listed, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::stores::local::LocalStorage;
 
 type Hook = Arc<dyn Fn(&'static str, &Location) + Send + Sync>;
 

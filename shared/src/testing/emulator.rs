@@ -17,8 +17,8 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use tempfile::TempDir;
 
-use crate::queue::SqsQueue;
-use crate::storage::S3Storage;
+use crate::queues::sqs::SqsQueue;
+use crate::stores::s3::S3Storage;
 use crate::testing::python;
 
 const REGION: &str = "eu-central-1";

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
-use crate::storage::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::location::Location;
+use crate::storage::{Listed, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
 
 /// A store that keeps its objects in memory, for tests that make many of them.
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use futures::future::join_all;
 
-use crate::storage::checksum::Checksum;
-use crate::storage::{Location, PutMode, Storage, StorageError};
+use crate::checksum::Checksum;
+use crate::location::Location;
+use crate::storage::{PutMode, Storage, StorageError};
 
 /// Holds a store to the contracts of [`Storage`]. Everything that it writes lies below `prefix`, where nothing may lie yet.
 ///

@@ -155,7 +155,7 @@ fn a_record_that_cannot_be_answered_fails_the_batch() {
         let good = json!({"eventSource": "aws:sqs", "messageId": "m", "body": "{}"});
         let bad = json!({"eventSource": "aws:sqs", "messageId": id, "body": "{}"});
         let batch = json!({"Records": [good, bad]});
-        assert!(matches!(Payload::parse(&batch), Err(EventError::NoMessageId(1))), "{batch}");
+        assert!(matches!(Payload::parse(&batch), Err(EventError::NoMessageId(NoMessageId(1)))), "{batch}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
 use shared::{
-    Dialect, Job, Location, Manifest, Policy, Progress, QuarantineEntry, Storage, StorageError, WorkArea, get_json,
+    Dialect, Job, Location, Manifest, Policy, Progress, QuarantineEntry, RejectedRecord, Storage, StorageError,
+    WorkArea, get_json,
 };
 use tokio::sync::mpsc;
 
@@ -14,7 +15,7 @@ use crate::error::SplitError;
 use crate::fields::is_torn;
 use crate::record::byte;
 use crate::records::{Framer, TORN_BYTES};
-use crate::rejected::{RejectedRecord, rejected};
+use crate::rejected::rejected;
 use crate::split::SplitContext;
 use crate::text::{Piece, Pieces};
 use crate::value;

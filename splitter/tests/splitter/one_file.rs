@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shared::testing::MemoryStorage;
-use shared::{Progress, PutMode, Settings, Storage};
-use splitter::{Plan, RejectedRecord, SplitContext, SplitError, SplitOutcome, plan, rejected, split};
+use shared::{Progress, PutMode, RejectedRecord, Settings, Storage};
+use splitter::{Plan, SplitContext, SplitError, SplitOutcome, plan, rejected, split};
 
 use crate::properties::at;
 

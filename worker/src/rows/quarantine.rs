@@ -1,15 +1,12 @@
 //! Where rejected rows of a chunk are kept.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use shared::{Storage, Upload};
+use shared::{RejectedRecords, Storage, Upload, rejected_schema};
 
 use crate::chunk::RoutedChunk;
 use crate::error::LoadError;
@@ -78,7 +75,7 @@ impl<'a> Quarantine<'a> {
             Some(object) => object,
             none => {
                 let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-                let writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties)).map_err(failed)?;
+                let writer = ArrowWriter::try_new(Vec::new(), rejected_schema(), Some(properties)).map_err(failed)?;
                 none.insert(Object { upload: self.storage.create(at).await?, writer })
             }
         };
@@ -96,24 +93,10 @@ fn unwritable(chunk: &RoutedChunk, error: &dyn std::error::Error) -> LoadError {
     LoadError::Bug { what: format!("the rejected rows of {}", chunk.at), reason: error.to_string() }
 }
 
-/// The columns of every object of rejected records, the splitter's too.
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("record_number", DataType::Int64, false),
-        Field::new("byte_offset", DataType::Int64, true),
-        Field::new("column", DataType::Utf8, true),
-        Field::new("reason", DataType::Utf8, false),
-        Field::new("raw", DataType::Binary, false),
-    ]))
-}
-
-fn batch(rows: &[RejectedRow]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let numbers: Int64Array = rows.iter().map(|row| Some(i64::try_from(row.number).unwrap_or(i64::MAX))).collect();
-    let offsets: Int64Array = rows.iter().map(|_| None::<i64>).collect();
-    let columns: StringArray = rows.iter().map(|row| Some(row.column.as_str())).collect();
-    let reasons: StringArray = rows.iter().map(|row| Some(row.reason.as_str())).collect();
-    let contents: BinaryArray = rows.iter().map(|row| Some(row.raw.as_bytes())).collect();
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(numbers), Arc::new(offsets), Arc::new(columns), Arc::new(reasons), Arc::new(contents)];
-    RecordBatch::try_new(schema(), columns)
+fn batch(rows: &[RejectedRow]) -> Result<RecordBatch, ArrowError> {
+    let mut records = RejectedRecords::default();
+    for row in rows {
+        records.add(row.number, None, Some(&row.column), &row.reason, row.raw.as_bytes());
+    }
+    records.finish()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use shared::Settings;
-use splitter::{RejectedRecord, SplitError};
+use shared::{RejectedRecord, Settings};
+use splitter::SplitError;
 
 use crate::one_file::{Split, plan_file, settings, split_file};
 

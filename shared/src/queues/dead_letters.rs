@@ -6,8 +6,8 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, MessageSystemAttributeName};
 
 use super::sqs::{SqsQueue, message};
-use super::{Message, QueueError};
 use crate::aws::aws_settings;
+use crate::queue::{Message, QueueError};
 
 /// A queue of dead letters on SQS.
 #[derive(Clone, Debug)]

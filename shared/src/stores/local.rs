@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::checksum::Checksum;
-use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
+use crate::checksum::Checksum;
 use crate::durable::{StagedFile, create_folders, folder_of, sync_folder};
+use crate::location::Location;
+use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 
 /// Files on a POSIX file system with hard links.
 ///

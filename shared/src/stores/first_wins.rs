@@ -7,7 +7,8 @@ use std::future::Future;
 use bytes::Bytes;
 use futures::future::try_join_all;
 
-use super::{Location, PutMode, Storage, StorageError};
+use crate::location::Location;
+use crate::storage::{PutMode, Storage, StorageError};
 
 /// Writers that race for a name.
 const RACERS: usize = 4;

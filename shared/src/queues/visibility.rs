@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::{Message, Queue, ReceiptHandle};
+use crate::queue::{Message, Queue, ReceiptHandle};
 use crate::telemetry::error_chain;
 
 /// Most time that an extension may take.
@@ -78,7 +78,7 @@ async fn keep_hidden(queue: Arc<dyn Queue>, receipts: Receipts, visibility: Dura
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemoryQueue;
+    use crate::queues::memory::MemoryQueue;
 
     #[tokio::test]
     async fn all_that_is_in_hand_stays_hidden_until_it_is_released() {

@@ -12,9 +12,9 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 
-use super::{Message, Queue, QueueError, ReceiptHandle};
 use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
+use crate::queue::{Message, Queue, QueueError, ReceiptHandle};
 
 /// Entries that SQS takes in one batch.
 const BATCH: usize = 10;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{Held, Message, Queue};
+use super::visibility::Held;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::memory::Memory;
-use crate::storage::{Location, Storage};
+use crate::queue::{Message, Queue};
+use crate::storage::Storage;
 use crate::telemetry::error_chain;
 use crate::verdict::Verdict;
 

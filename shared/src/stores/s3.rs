@@ -22,9 +22,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::first_wins::{first_wins, is_own_server};
-use super::{Copied, Listed, Location, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 use crate::aws::{aws_settings, said};
 use crate::backoff::{Backoff, BackoffSettings};
+use crate::location::Location;
+use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
 
 /// Size of the parts of an upload, 8 MiB: above S3's minimum of 5, and 10,000 of them hold 78 GiB.
 const PART_BYTES: usize = 8 << 20;
@@ -431,7 +432,7 @@ fn test_folder(at: &Location) -> Location {
 /// A checksum as S3 writes it, eight bytes in base 64, as our own are written.
 fn as_text(crc64nvme: &str) -> Option<String> {
     let bytes: [u8; 8] = BASE64_STANDARD.decode(crc64nvme).ok()?.try_into().ok()?;
-    Some(super::checksum::text(u64::from_be_bytes(bytes)))
+    Some(crate::checksum::text(u64::from_be_bytes(bytes)))
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::{Message, Queue, QueueError, ReceiptHandle};
+use crate::queue::{Message, Queue, QueueError, ReceiptHandle};
 
 /// Visibility, redelivery, receive counts and dead letters as on SQS, on tokio's clock.
 #[derive(Debug)]

@@ -1,0 +1,175 @@
+//! The worker as a Lambda function behind an SQS queue: answers with the messages that are to come again. A schedule calls it
+//! with an event of its own, to have tables looked after.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::{
+    Location, Message, NoMessageId, Progress, PutBack, Queue, Settings, SqsQueue, Storage, Stores, Verdict,
+    batch_answer, batch_messages, metrics,
+};
+
+use crate::context::LoadContext;
+use crate::delta::table_store::TableStore;
+use crate::error::LoadError;
+use crate::load::{load, loading};
+use crate::maintain::asked::{Compaction, Maintenance, Vacuum};
+use crate::maintain::{Maintained, maintain};
+
+/// Time before the function's own limit at which commits are no longer tried.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Handler {
+    load: LoadContext,
+    put_back: PutBack,
+}
+
+/// Why a call fails as a whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The messages cannot be answered one by one.
+    #[error(transparent)]
+    Batch(#[from] NoMessageId),
+    /// The event of a schedule cannot be read.
+    #[error("the event of the schedule cannot be read")]
+    Maintain(#[source] serde_json::Error),
+    /// What was done cannot be told.
+    #[error("the answer cannot be written")]
+    Answer(#[source] serde_json::Error),
+    /// Some tables are not looked after; the log says why.
+    #[error("{failed} of {all} tables not looked after")]
+    NotMaintained {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
+}
+
+/// Tables to look after, `{"maintain": {"tables": ["s3://bucket/table"]}}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MaintainEvent {
+    tables: Vec<Location>,
+    /// Days for which chunks of finished jobs are kept.
+    keep_jobs_days: Option<u32>,
+    /// Days for which data files are kept that the table no longer names.
+    retention_days: Option<u32>,
+    /// Which small data files are merged.
+    compact: Option<Compaction>,
+    /// Days from which they are.
+    compact_after_days: Option<u32>,
+}
+
+impl Handler {
+    /// All that the settings ask for, with AWS from the environment.
+    pub async fn from_settings(settings: Settings) -> Self {
+        let queue: Option<Arc<dyn Queue>> = match &settings.chunk_queue_url {
+            Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
+            None => None,
+        };
+        let storage: Arc<dyn Storage> = Stores::from_env();
+        let put_back = PutBack::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
+        let topic = settings.topic();
+        let load = LoadContext { topic, ..LoadContext::new(storage, settings, TableStore::from_env()) };
+        Self { load, put_back }
+    }
+
+    /// Answers an event; `left` is the time until the function's own limit, `function` its name.
+    pub async fn handle(&self, event: &Value, function: &str, left: Duration) -> Result<Value, HandlerError> {
+        let mut context = self.load.clone();
+        context.progress = Arc::new(Progress::default());
+        context.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
+        if let Some(asked) = event.get("maintain").filter(|asked| !asked.is_null()) {
+            let asked = MaintainEvent::deserialize(asked).map_err(HandlerError::Maintain)?;
+            let done = look_after(&context, &asked).await?;
+            return serde_json::to_value(done).map_err(HandlerError::Answer);
+        }
+        let records = event.get("Records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let messages = batch_messages(records)?;
+        Ok(batch_answer(self.load_batch(&context, messages, function, left).await))
+    }
+
+    /// Loads what messages tell of; gives those that are to come again.
+    async fn load_batch(
+        &self,
+        context: &LoadContext,
+        messages: Vec<Message>,
+        function: &str,
+        left: Duration,
+    ) -> Vec<String> {
+        let put_back = &self.put_back;
+        let held = put_back.hold(&messages);
+        put_back.begin(&messages, loading(messages.len()), &context.settings.memory, Some(left)).await;
+        let verdicts = load(context, &messages).await;
+        print_metrics(function, &context.progress);
+        let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
+            if let Some(held) = &held {
+                held.release(&message.receipt).await;
+            }
+            log(&message, &verdict);
+            let is_done = verdict == Verdict::Done;
+            if is_done {
+                put_back.end(&message).await;
+            } else {
+                put_back.put_back(&message, &verdict).await;
+            }
+            (!is_done).then_some(message.id)
+        });
+        futures::future::join_all(failed).await.into_iter().flatten().collect()
+    }
+}
+
+/// `CloudWatch` takes metrics from what a function prints.
+#[expect(clippy::print_stdout, reason = "logs go to stderr")]
+fn print_metrics(function: &str, progress: &Progress) {
+    println!("{}", metrics(function, SystemTime::now(), &progress.snapshot()));
+}
+
+/// Looks after one table after the other. One that fails does not keep the others from it; the call then fails at its end.
+async fn look_after(context: &LoadContext, asked: &MaintainEvent) -> Result<Vec<Maintained>, HandlerError> {
+    let days = |days: u32| Duration::from_hours(24) * days;
+    let mut maintenance = Maintenance::default();
+    if let Some(kept) = asked.keep_jobs_days {
+        maintenance.keep_jobs = Some(days(kept));
+    }
+    if let Some(kept) = asked.retention_days {
+        maintenance.vacuum = Vacuum::After(days(kept));
+    }
+    maintenance.compact = asked.compact.unwrap_or(maintenance.compact);
+    maintenance.compact_after = asked.compact_after_days.map_or(maintenance.compact_after, days);
+    let (mut done, mut failed) = (Vec::new(), 0);
+    for table in &asked.tables {
+        let prefix = context.settings.work_prefix.clone().unwrap_or_else(|| table.join("_sluice"));
+        match maintain(context, table, &prefix, &maintenance).await {
+            Ok(maintained) => {
+                let report = serde_json::to_string(&maintained).map_err(HandlerError::Answer)?;
+                tracing::info!(%table, report, "table looked after");
+                done.push(maintained);
+            }
+            // Nothing was loaded yet.
+            Err(LoadError::NoSuchTable { .. }) => tracing::info!(%table, "there is no table yet"),
+            Err(error) => {
+                tracing::error!(%table, reason = error.reason(), "table not looked after");
+                failed += 1;
+            }
+        }
+    }
+    if failed > 0 { Err(HandlerError::NotMaintained { failed, all: asked.tables.len() }) } else { Ok(done) }
+}
+
+fn log(message: &Message, verdict: &Verdict) {
+    let (message_id, receive_count) = (message.id.as_str(), message.receive_count);
+    match verdict {
+        Verdict::Done => tracing::info!(message_id, receive_count, "chunk loaded"),
+        Verdict::Retry { reason, .. } => {
+            tracing::warn!(message_id, receive_count, reason, "chunk not loaded for now");
+        }
+        Verdict::Reject { reason, .. } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
+    }
+}
