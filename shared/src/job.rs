@@ -88,13 +88,24 @@ pub(crate) fn hex(bytes: &[u8], length: usize) -> String {
 pub struct Seal(pub i64);
 
 impl Seal {
-    /// The seal of a policy.
+    /// The seal of a policy, by the form that `job.json` has of it.
     fn of(policy: &Policy, load: &LoadPolicy) -> Self {
-        let mut digest = Sha256::new();
-        // Debug text rather than JSON: it cannot fail, and names every field.
-        digest.update(format!("{policy:?}{load:?}"));
-        let first: [u8; 8] =
-            digest.finalize().iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
+        match serde_json::to_vec(&(policy, load)) {
+            Ok(form) => Self::of_form(&form),
+            // No policy has what JSON cannot write.
+            Err(_) => Self::before(policy, load),
+        }
+    }
+
+    /// The seal that builds before this one gave, by the names in the code. Tables have such seals; a job whose work area is
+    /// lost is known by it for one release more.
+    fn before(policy: &Policy, load: &LoadPolicy) -> Self {
+        Self::of_form(format!("{policy:?}{load:?}").as_bytes())
+    }
+
+    fn of_form(form: &[u8]) -> Self {
+        let digest = Sha256::digest(form);
+        let first: [u8; 8] = digest.iter().copied().take(8).collect::<Vec<_>>().try_into().unwrap_or_default();
         Self(i64::from_be_bytes(first) & i64::MAX)
     }
 }
@@ -165,6 +176,18 @@ impl Job {
     pub fn with_policy(self, policy: Policy) -> Self {
         let seal = Seal::of(&policy, &self.load);
         Self { policy, seal, ..self }
+    }
+
+    /// The seal that builds before this one gave to such a job.
+    pub fn former_seal(&self) -> Seal {
+        Seal::before(&self.policy, &self.load)
+    }
+
+    /// The job under a seal that its table has, if that is the seal of its policies; none if it is that of others.
+    #[must_use]
+    pub fn sealed_as(self, seal: Seal) -> Option<Self> {
+        let is_own = [self.seal, self.former_seal()].contains(&seal);
+        is_own.then_some(Self { seal, ..self })
     }
 
     /// The `generation`-th replay, from 1, of what a job rejected. Its source is that job's quarantine, which never changes

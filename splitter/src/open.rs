@@ -1,6 +1,7 @@
 //! Which job is this, and how is its source written: read from `job.json`, or found out and pinned there.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -157,8 +158,8 @@ fn sealed_as(job: Job, seal: Seal) -> Job {
         }
         job.clone().with_policy(policy)
     });
-    let found = told_less.into_iter().find(|told_less| told_less.seal == seal);
-    if job.seal == seal { job } else { found.unwrap_or(job) }
+    let mut found = iter::once(job.clone()).chain(told_less).filter_map(|job| job.sealed_as(seal));
+    found.next().unwrap_or(job)
 }
 
 /// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content

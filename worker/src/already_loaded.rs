@@ -82,6 +82,6 @@ type Settled = (Option<LoadError>, RoutedChunk);
 async fn sealed_otherwise(head: &Head, chunk: &RoutedChunk) -> Result<Option<LoadError>, LoadError> {
     let Some(origin) = &chunk.origin else { return Ok(None) };
     let seal = head.transaction(&origin.seal_id()).await?;
-    let other = seal.filter(|seal| *seal != origin.seal.0);
+    let other = seal.filter(|seal| !origin.is_sealed_by(*seal));
     Ok(other.map(|seal| LoadError::sealed(seal, &origin.identity.job_id, head.table().uri())))
 }

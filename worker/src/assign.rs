@@ -79,6 +79,7 @@ async fn route_chunk(
             replay_of: job.replay_of.clone(),
             area,
             seal: job.seal,
+            former_seal: job.former_seal(),
             commit: job.load.commit,
         }),
         at,

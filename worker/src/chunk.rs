@@ -42,6 +42,8 @@ pub(crate) struct Origin {
     pub(crate) identity: ChunkIdentity,
     pub(crate) area: WorkArea,
     pub(crate) seal: Seal,
+    /// The seal that builds before this one gave to such a job: a table may have it.
+    pub(crate) former_seal: Seal,
     pub(crate) commit: CommitMode,
     /// Earlier drops of its source, whose rows go when its own come; none when they stay.
     pub(crate) replaced: Option<Replaced>,
@@ -59,6 +61,11 @@ pub(crate) struct Replaced {
 }
 
 impl Origin {
+    /// Whether a seal that a table has is that of the job.
+    pub(crate) fn is_sealed_by(&self, seal: i64) -> bool {
+        [self.seal.0, self.former_seal.0].contains(&seal)
+    }
+
     /// Application id of the transaction that says by which policy the job was cut.
     pub(crate) fn seal_id(&self) -> String {
         job_app_id(&self.identity.job_id)

@@ -6,7 +6,6 @@ pub(crate) mod rewrite;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use deltalake::kernel::Add;
 use futures::FutureExt;
 use shared::Verdict;
 
@@ -14,6 +13,7 @@ use crate::batch::Answers;
 use crate::chunk::RoutedChunk;
 use crate::commit::prepared::Prepared;
 use crate::context::LoadContext;
+use crate::delta::data_file::DataFile;
 use crate::delta::staging::StagingNote;
 use crate::delta::table::Table;
 use crate::error::LoadError;
@@ -61,7 +61,7 @@ pub(crate) async fn prepare(
     table: &Table,
     plan: &Plan,
     chunk: &RoutedChunk,
-) -> Result<((Plan, Vec<Add>, Account), Option<StagingNote>), LoadError> {
+) -> Result<((Plan, Vec<DataFile>, Account), Option<StagingNote>), LoadError> {
     let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory).await?;
     let prepared = match take_over(context, table, plan, chunk, &file).await? {
         Some(prepared) => prepared,

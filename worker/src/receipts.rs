@@ -1,11 +1,11 @@
 //! Receipts: what became of the rows of a chunk, and whether its job is complete.
 
-use deltalake::kernel::Add;
 use serde::{Deserialize, Serialize};
 use shared::{ChunkReceipt, Completion, PutMode, Storage, StorageError, put_json, try_get_json};
 
 use crate::chunk::{Origin, RoutedChunk};
 use crate::context::LoadContext;
+use crate::delta::data_file::DataFile;
 use crate::error::LoadError;
 use crate::rows::row_counts::Account;
 
@@ -26,7 +26,7 @@ pub(crate) async fn stage(
     storage: &dyn Storage,
     chunk: &RoutedChunk,
     account: &Account,
-    files: &[Add],
+    files: &[DataFile],
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let (index, at) = (identity.index, area.staged(identity.index));

@@ -7,4 +7,6 @@ mod emulator;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod seal;
+#[cfg(test)]
 mod storage;

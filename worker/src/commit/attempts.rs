@@ -250,7 +250,7 @@ impl<'a> Commit<'a> {
             let replayed = origin.replay_of.iter().zip(origin.replayed_seal_ids());
             let mut there = replayed.filter_map(|(of, id)| Some((of, *self.seals.get(&id)?)));
             let other = there.find(|(of, there)| *there != of.seal.0);
-            if seal == origin.seal.0 && other.is_none() {
+            if origin.is_sealed_by(seal) && other.is_none() {
                 self.open.push(chunk);
                 continue;
             }
@@ -328,7 +328,7 @@ impl<'a> Commit<'a> {
         self.context.progress.commit_attempts.add(1);
         let files =
             self.open.iter().flat_map(|chunk| &chunk.files).chain(offered.iter().flat_map(|chunk| &chunk.files));
-        let added = files.cloned().map(Action::Add);
+        let added = files.map(|file| Action::Add(file.add()));
         let mode = if outgoing.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
         let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
         let metadata = outgoing.metadata();

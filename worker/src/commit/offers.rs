@@ -8,19 +8,20 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use deltalake::Path;
-use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::{ObjectMeta, ObjectStoreExt};
+use deltalake::{DeltaResult, DeltaTableError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::commit::prepared::Prepared;
 use crate::delta::commit_info::LoadedFrom;
+use crate::delta::data_file::{DataFile, DataFileV1};
 use crate::delta::presence::missing;
 use crate::delta::snapshot::Head;
 use crate::schema::constraints::Constraint;
-use crate::schema::write_schema::{Comparison, Plan};
+use crate::schema::write_schema::{Comparison, NotedSchema};
 
 /// Where offers are, below the table. Readers and vacuum skip names that begin with an underscore.
 const FOLDER: &str = "_sluice/_offers";
@@ -37,7 +38,7 @@ const MOST: usize = 200;
 /// What one process offers: a document.
 #[derive(Debug, Serialize, Deserialize)]
 struct Offer {
-    /// Version of this document, 1.
+    /// Version of this document, 2.
     version: u32,
     chunks: Vec<Offered>,
 }
@@ -48,33 +49,61 @@ pub(crate) struct Offered {
     pub(crate) app_id: String,
     /// Seal of its job, with the application id that it has in the table; none when it is there.
     pub(crate) seal: Option<(String, i64)>,
-    /// Columns of the table that the files were written for.
-    fields: Vec<StructField>,
-    partition_by: Vec<String>,
-    /// What its rows were held against; nothing in offers of earlier versions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    constraints: Vec<Constraint>,
-    /// Whether its files have other names for the columns; not so in offers of earlier versions.
-    #[serde(default)]
-    is_mapped: bool,
-    pub(crate) files: Vec<Add>,
+    schema: NotedSchema,
+    pub(crate) files: Vec<DataFile>,
     /// Where its rows come from; none in offers of earlier versions.
     #[serde(default)]
     pub(crate) from: Option<LoadedFrom>,
 }
 
+/// Version 1 of it, which is read for one release.
+#[derive(Debug, Deserialize)]
+struct OfferedV1 {
+    app_id: String,
+    seal: Option<(String, i64)>,
+    fields: Vec<Value>,
+    partition_by: Vec<String>,
+    #[serde(default)]
+    constraints: Vec<Constraint>,
+    #[serde(default)]
+    is_mapped: bool,
+    files: Vec<DataFileV1>,
+    #[serde(default)]
+    from: Option<LoadedFrom>,
+}
+
+impl Offer {
+    fn parse(document: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct OfferV1 {
+            chunks: Vec<OfferedV1>,
+        }
+        let document: Value = serde_json::from_slice(document)?;
+        if document["version"] != 1 {
+            return serde_json::from_value(document);
+        }
+        let OfferV1 { chunks } = serde_json::from_value(document)?;
+        Ok(Self { version: 2, chunks: chunks.into_iter().map(Offered::from).collect() })
+    }
+}
+
+impl From<OfferedV1> for Offered {
+    fn from(offered: OfferedV1) -> Self {
+        let OfferedV1 { app_id, seal, fields, partition_by, constraints, is_mapped, files, from } = offered;
+        let schema = NotedSchema::of_v1(fields, partition_by, constraints, is_mapped);
+        Self { app_id, seal, schema, files: files.into_iter().map(DataFile::from).collect(), from }
+    }
+}
+
 impl Offered {
-    fn new(chunk: &Prepared) -> Self {
-        Self {
+    fn new(chunk: &Prepared) -> DeltaResult<Self> {
+        Ok(Self {
             app_id: chunk.chunk.app_id.clone(),
             seal: chunk.chunk.origin.as_ref().map(|origin| (origin.seal_id(), origin.seal.0)),
-            fields: chunk.plan.fields().to_vec(),
-            partition_by: chunk.plan.partition_by().to_vec(),
-            constraints: chunk.plan.constraints().to_vec(),
-            is_mapped: chunk.plan.is_mapped(),
+            schema: chunk.plan.noted()?,
             files: chunk.files.clone(),
             from: Some(chunk.chunk.from.clone()),
-        }
+        })
     }
 }
 
@@ -109,14 +138,15 @@ impl Offers {
 
     /// Offers chunks, in place of what was offered before; gives whether they are. From now on their data files may be anyone's.
     pub(crate) async fn make(&mut self, store: &ObjectStoreRef, chunks: &[Prepared]) -> bool {
-        let offer = Offer { version: 1, chunks: chunks.iter().map(Offered::new).collect() };
         self.made = true;
-        let made = match serde_json::to_vec(&offer) {
-            Ok(document) => store.put(&self.at, document.into()).await.map(|_| ()).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let made = async {
+            let offer = Offer { version: 2, chunks: chunks.iter().map(Offered::new).collect::<DeltaResult<_>>()? };
+            store.put(&self.at, serde_json::to_vec(&offer)?.into()).await?;
+            Ok::<_, DeltaTableError>(())
         };
+        let made = made.await;
         if let Err(error) = &made {
-            tracing::debug!(at = %self.at, error, "chunks are not offered to others");
+            tracing::debug!(at = %self.at, %error, "chunks are not offered to others");
         }
         made.is_ok()
     }
@@ -181,7 +211,7 @@ impl Offers {
         let others = fresh.into_iter().map(|meta| meta.location).filter(|at| *at != self.at).take(MOST);
         let reads = others.map(|at| async move {
             let document = store.get(&at).await.ok()?.bytes().await.ok()?;
-            Some((at, serde_json::from_slice(&document).ok()?))
+            Some((at, Offer::parse(&document).ok()?))
         });
         // One that cannot be read was taken back.
         stream::iter(reads).buffered(AT_ONCE).filter_map(|read| async { read }).collect().await
@@ -216,8 +246,7 @@ impl Standing {
                 Err(_) => return Self::Waits,
             }
         }
-        let plan =
-            Plan::written(chunk.fields.clone(), chunk.partition_by.clone(), chunk.constraints.clone(), chunk.is_mapped);
+        let plan = chunk.schema.clone().read();
         match plan.ok().zip(head.state()).map(|(plan, state)| plan.compare(state)) {
             Some(Ok(Comparison::Fits)) => Self::Fits { is_sealed },
             _ => Self::Waits,
@@ -226,7 +255,7 @@ impl Standing {
 }
 
 /// Whether the data files of an offer are there: its maker may have been suspended since it wrote them.
-async fn is_there(head: &Head, files: &[Add]) -> bool {
+async fn is_there(head: &Head, files: &[DataFile]) -> bool {
     let table = head.table();
     matches!(missing(table, files, table.id().as_deref()).await, Ok(None))
 }

@@ -1,9 +1,9 @@
 //! Chunks on their way into a commit, and what becomes of them.
 
-use deltalake::kernel::Add;
 use shared::Verdict;
 
 use crate::chunk::RoutedChunk;
+use crate::delta::data_file::DataFile;
 use crate::delta::staging::StagingNote;
 use crate::rows::row_counts::Account;
 use crate::schema::write_schema::Plan;
@@ -14,7 +14,7 @@ pub(crate) struct Prepared {
     pub(crate) chunk: RoutedChunk,
     /// What the files were written by.
     pub(crate) plan: Plan,
-    pub(crate) files: Vec<Add>,
+    pub(crate) files: Vec<DataFile>,
     pub(crate) account: Account,
     /// Id of the table that the files were written for; none when there was no table yet.
     pub(crate) table_id: Option<String>,

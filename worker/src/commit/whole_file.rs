@@ -1,19 +1,23 @@
 //! Files that go into one commit (`COMMIT_MODE=file`): each chunk waits, its data files written, until all of its job do.
 
-use deltalake::kernel::{Add, StructField};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::{Manifest, PutMode, Storage, WorkArea, get_json, put_json, try_get_json};
+use serde_json::Value;
+use shared::{Manifest, PutMode, Storage, StorageError, WorkArea, get_json, put_json, try_get_json};
 
 use crate::chunk::{Origin, RoutedChunk};
 use crate::commit::prepared::Prepared;
 use crate::context::LoadContext;
+use crate::delta::data_file::{DataFile, DataFileV1};
 use crate::delta::presence::missing;
 use crate::delta::table::Table;
 use crate::error::LoadError;
 use crate::rows::row_counts::Account;
 use crate::schema::constraints::Constraint;
-use crate::schema::write_schema::{Comparison, Plan};
+use crate::schema::write_schema::{Comparison, NotedSchema};
+
+/// What a note is called.
+const WHAT: &str = "prepared chunk";
 
 /// Documents that are read at once.
 const AT_ONCE: usize = 16;
@@ -21,35 +25,53 @@ const AT_ONCE: usize = 16;
 /// A chunk whose data files are written and in no version of the table yet.
 #[derive(Debug, Serialize, Deserialize)]
 struct PreparedChunk {
-    /// Version of this document, 1.
+    /// Version of this document, 2.
     version: u32,
-    /// Columns of the table that the files were written for.
-    fields: Vec<StructField>,
-    partition_by: Vec<String>,
-    /// What its rows were held against; nothing in notes of earlier versions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    constraints: Vec<Constraint>,
-    /// Whether its files have other names for the columns; not so in notes of earlier versions.
-    #[serde(default)]
-    is_mapped: bool,
-    files: Vec<Add>,
-    /// Id of the table that the files were written for; none when there was none yet, and in notes from before it was noted.
+    schema: NotedSchema,
+    files: Vec<DataFile>,
+    /// Id of the table that the files were written for; none when there was none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     table_id: Option<String>,
     #[serde(flatten)]
     account: Account,
 }
 
+/// Version 1 of it, which is read for one release.
+#[derive(Debug, Deserialize)]
+struct PreparedChunkV1 {
+    fields: Vec<Value>,
+    partition_by: Vec<String>,
+    #[serde(default)]
+    constraints: Vec<Constraint>,
+    #[serde(default)]
+    is_mapped: bool,
+    files: Vec<DataFileV1>,
+    #[serde(default)]
+    table_id: Option<String>,
+    #[serde(flatten)]
+    account: Account,
+}
+
+impl PreparedChunk {
+    fn parse(document: Value) -> Result<Self, serde_json::Error> {
+        if document["version"] != 1 {
+            return serde_json::from_value(document);
+        }
+        let PreparedChunkV1 { fields, partition_by, constraints, is_mapped, files, table_id, account } =
+            serde_json::from_value(document)?;
+        let schema = NotedSchema::of_v1(fields, partition_by, constraints, is_mapped);
+        Ok(Self { version: 2, schema, files: files.into_iter().map(DataFile::from).collect(), table_id, account })
+    }
+}
+
 /// Lets a chunk wait. From now on it is durable; its data files are deleted by nobody but housekeeping, since whoever sees
 /// the last chunk commits all of them.
 pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &prepared.chunk.origin else { return Ok(()) };
+    let schema = prepared.plan.noted();
     let document = PreparedChunk {
-        version: 1,
-        fields: prepared.plan.fields().to_vec(),
-        partition_by: prepared.plan.partition_by().to_vec(),
-        constraints: prepared.plan.constraints().to_vec(),
-        is_mapped: prepared.plan.is_mapped(),
+        version: 2,
+        schema: schema.map_err(|error| LoadError::table(&prepared.chunk.table, "note the columns of", error))?,
         files: prepared.files.clone(),
         table_id: prepared.table_id.clone(),
         account: prepared.account.clone(),
@@ -71,10 +93,11 @@ pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &Routed
 
 async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
-    let document = try_get_json::<PreparedChunk>(storage, &area.prepared(identity.index), "prepared chunk").await?;
-    let Some(document) = document else { return Ok(None) };
-    let PreparedChunk { fields, partition_by, constraints, is_mapped, files, account, table_id, .. } = document;
-    let plan = Plan::written(fields, partition_by, constraints, is_mapped);
+    let at = area.prepared(identity.index);
+    let Some(document) = try_get_json::<Value>(storage, &at, WHAT).await? else { return Ok(None) };
+    let malformed = |source: serde_json::Error| StorageError::Malformed { at, what: WHAT, source: source.into() };
+    let PreparedChunk { schema, files, account, table_id, .. } = PreparedChunk::parse(document).map_err(malformed)?;
+    let plan = schema.read();
     let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
     Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account, table_id, note: None }))
 }

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buoyant_kernel::{Snapshot, SnapshotRef};
 use bytes::Bytes;
+use deltalake::kernel::Action;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Action, Add};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, get_actions};
 use deltalake::{DeltaResult, DeltaTableError, Path};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::delta::data_file::DataFile;
 use crate::delta::hint;
 
 /// Entries that are read at once.
@@ -263,7 +264,7 @@ impl Log {
 
     /// The version that has this transaction, if its entry names one of these files, or if there are none to name; an error
     /// when the log does not tell any more, since a checkpoint came.
-    pub(crate) async fn version_with(&self, app_id: &str, files: &[Add]) -> DeltaResult<Option<u64>> {
+    pub(crate) async fn version_with(&self, app_id: &str, files: &[DataFile]) -> DeltaResult<Option<u64>> {
         let at = locked(&self.transactions).get(app_id).and_then(|noted| noted.at);
         let at = at.ok_or_else(|| DeltaTableError::generic("the transaction is behind a checkpoint"))?;
         let entry = self.store.read_commit_entry(at).await?.ok_or(DeltaTableError::InvalidVersion(at))?;

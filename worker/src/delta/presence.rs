@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use deltalake::kernel::Add;
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaTableError, ObjectStoreError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::Location;
 
+use crate::delta::data_file::DataFile;
 use crate::delta::staging::STALE;
 use crate::delta::table::Table;
 use crate::error::LoadError;
@@ -33,21 +33,24 @@ const AT_ONCE: usize = 16;
 /// is there now. `written_for` is the id of that table; none when there was none.
 pub(crate) async fn missing(
     table: &Table,
-    files: &[Add],
+    files: &[DataFile],
     written_for: Option<&str>,
 ) -> Result<Option<String>, LoadError> {
     if let Some(old) = files.iter().find(|file| age(file).is_some_and(|age| age >= GIVEN_UP)) {
         return Ok(Some(old.path.clone()));
     }
     let is_doubtful = matches!(table.uri(), Location::Local { .. }) || table.id().as_deref() != written_for;
-    let doubtful: Vec<(String, i64)> =
-        files.iter().filter(|file| is_doubtful || !is_young(file)).map(|file| (file.path.clone(), file.size)).collect();
+    let doubtful: Vec<(String, u64)> = files
+        .iter()
+        .filter(|file| is_doubtful || !is_young(file))
+        .map(|file| (file.path.clone(), file.bytes))
+        .collect();
     let store = table.object_store();
     let looks = doubtful.into_iter().map(|(path, size)| {
         let store = Arc::clone(&store);
         async move {
             match store.head(&Path::parse(&path)?).await {
-                Ok(there) if u64::try_from(size).is_ok_and(|size| size == there.size) => Ok(None),
+                Ok(there) if size == there.size => Ok(None),
                 Ok(_) | Err(ObjectStoreError::NotFound { .. }) => Ok(Some(path)),
                 Err(error) => Err(DeltaTableError::from(error)),
             }
@@ -64,13 +67,13 @@ pub(crate) async fn missing(
 }
 
 /// Whether a file was written a short while ago; one from the future is not known to be.
-fn is_young(file: &Add) -> bool {
+fn is_young(file: &DataFile) -> bool {
     age(file).is_some_and(|age| age < TRUSTED_FOR)
 }
 
 /// How long ago a file was written; none if that time is in the future.
-fn age(file: &Add) -> Option<Duration> {
-    let written = u64::try_from(file.modification_time).ok().map(Duration::from_millis)?;
+fn age(file: &DataFile) -> Option<Duration> {
+    let written = u64::try_from(file.written).ok().map(Duration::from_millis)?;
     let written = SystemTime::UNIX_EPOCH.checked_add(written)?;
     SystemTime::now().duration_since(written).ok()
 }
@@ -83,9 +86,9 @@ mod tests {
     fn only_the_recent_past_is_young() {
         let minute = 60_000;
         for (age, expected) in [(0, true), (14 * minute, true), (16 * minute, false), (-minute, false)] {
-            let file = Add { modification_time: crate::delta::log::now() - age, ..Add::default() };
+            let file = DataFile { written: crate::delta::log::now() - age, ..DataFile::default() };
             assert_eq!(is_young(&file), expected, "{age}");
         }
-        assert!(!is_young(&Add { modification_time: i64::MIN, ..Add::default() }));
+        assert!(!is_young(&DataFile { written: i64::MIN, ..DataFile::default() }));
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use deltalake::DeltaTableError;
+use deltalake::kernel::StructField;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Add, StructField};
 use deltalake::table::state::DeltaTableState;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::Location;
 
+use crate::delta::data_file::DataFile;
 use crate::delta::log::Log;
 use crate::delta::table::Table;
 use crate::delta::table_store::TableStore;
@@ -145,7 +146,7 @@ impl Head {
     }
 
     /// The version that holds a transaction, if its entry names one of these files, or if there are none to name.
-    pub(crate) async fn version_with(&self, app_id: &str, files: &[Add]) -> Result<Option<u64>, LoadError> {
+    pub(crate) async fn version_with(&self, app_id: &str, files: &[DataFile]) -> Result<Option<u64>, LoadError> {
         let Some(log) = &self.log else { return Ok(None) };
         let found = log.version_with(app_id, files).await;
         found.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))

@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use deltalake::kernel::Add;
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaResult, DeltaTableError, ObjectMeta, Path};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
+use crate::delta::data_file::DataFile;
 use crate::delta::table::Table;
 use crate::error::LoadError;
 
@@ -36,7 +36,7 @@ struct Document {
 
 impl StagingNote {
     /// Notes files that are written and not committed.
-    pub(crate) async fn put(table: &Table, files: &[Add]) -> Result<Self, LoadError> {
+    pub(crate) async fn put(table: &Table, files: &[DataFile]) -> Result<Self, LoadError> {
         let at = Path::from(format!("{FOLDER}/{}.json", uuid::Uuid::new_v4()));
         let document = Document { version: 1, files: files.iter().map(|file| file.path.clone()).collect() };
         let put = async {

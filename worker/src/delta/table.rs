@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use buoyant_kernel::table_features::TableFeature;
 use deltalake::checkpoints::create_checkpoint;
+use deltalake::kernel::StructField;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Add, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
 use deltalake::protocol::DeltaOperation;
@@ -18,6 +18,7 @@ use shared::Location;
 use url::Url;
 
 use crate::delta::commit_info::commit_data;
+use crate::delta::data_file::DataFile;
 use crate::delta::durable_files::DurableFiles;
 use crate::delta::hint::{self, BrokenHint, WithoutHint};
 use crate::delta::log::clustered_by;
@@ -201,7 +202,7 @@ impl Table {
     }
 
     /// Deletes data files that no version of the table names. One that cannot be deleted is left for vacuum.
-    pub(crate) async fn delete_files(&self, files: &[Add]) {
+    pub(crate) async fn delete_files(&self, files: &[DataFile]) {
         let store = self.object_store();
         for file in files {
             let deleted = match Path::parse(&file.path) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use buoyant_kernel::table_properties::DataSkippingNumIndexedCols;
-use deltalake::kernel::{Add, StructField};
+use deltalake::kernel::StructField;
 use deltalake::operations::get_num_idx_cols_and_stats_columns;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use self::files::{Files, Target};
 use self::partitions::Partitions;
 use self::row_group::{Encoder, Rows};
+use crate::delta::data_file::DataFile;
 use crate::delta::statistics::indexed::Indexed;
 use crate::delta::statistics::numbers::NotNumbers;
 use crate::delta::table::Table;
@@ -217,7 +218,7 @@ impl<'a> DataFiles<'a> {
     }
 
     /// Makes the files durable, and marks them with what they are made of: the chunk, or the job of merged ones.
-    pub(crate) async fn finish(mut self, made_of: Option<&str>) -> Result<Vec<Add>, LoadError> {
+    pub(crate) async fn finish(mut self, made_of: Option<&str>) -> Result<Vec<DataFile>, LoadError> {
         let finished = match self.store(true).await {
             Ok(()) => self.take_files().await,
             Err(error) => Err(error),
@@ -231,7 +232,7 @@ impl<'a> DataFiles<'a> {
         };
         if let Some(made_of) = made_of {
             for file in &mut written {
-                file.tags.get_or_insert_default().insert(CHUNK_TAG.to_owned(), Some(made_of.to_owned()));
+                file.tags.insert(CHUNK_TAG.to_owned(), made_of.to_owned());
             }
         }
         Ok(written)

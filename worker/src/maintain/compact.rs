@@ -25,6 +25,7 @@ use super::paths::LoggedPaths;
 use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::commit_data;
+use crate::delta::data_file::DataFile;
 use crate::delta::exclusive::require_exclusive;
 use crate::delta::presence::missing;
 use crate::delta::snapshot::Head;
@@ -233,10 +234,7 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
             }
         }
     }
-    let mut added = files.finish(bin.tag.as_deref()).await?;
-    for file in &mut added {
-        file.data_change = false;
-    }
+    let added = files.finish(bin.tag.as_deref()).await?;
     let note = StagingNote::put(head.table(), &added).await?;
     let committed = commit(context, head.clone(), bin, added).await;
     note.withdraw(head.table()).await;
@@ -344,13 +342,19 @@ fn of_partition<'a>(partition: Option<&'a StructData>, field: &Field) -> Option<
 
 /// Puts a version that has the new files in place of the old ones, unless those are no longer there. What lost against others
 /// is left for vacuum: a put that reports failure may have landed.
-async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add>) -> Result<Option<u64>, LoadError> {
+async fn commit(
+    context: &LoadContext,
+    mut head: Head,
+    bin: &Bin,
+    added: Vec<DataFile>,
+) -> Result<Option<u64>, LoadError> {
     let mut backoff = Backoff::new(&context.limits());
     let made = u64::try_from(added.len()).unwrap_or_default();
     let first = added.first().map(|file| file.path.clone());
-    let (written, written_for) = (added.clone(), head.table().id());
+    let written_for = head.table().id();
     let removed = bin.files.iter().map(|file| Action::Remove(file.remove.clone()));
-    let actions = removed.chain(added.into_iter().map(Action::Add)).collect();
+    let actions =
+        removed.chain(added.iter().map(|file| Action::Add(Add { data_change: false, ..file.add() }))).collect();
     let target_size = head.state().map_or(0, |state| state.table_config().target_file_size().get());
     let target_size = i64::try_from(target_size).unwrap_or(i64::MAX);
     let operation = DeltaOperation::Optimize { predicate: None, target_size };
@@ -359,7 +363,7 @@ async fn commit(context: &LoadContext, mut head: Head, bin: &Bin, added: Vec<Add
     let (mut attempts, mut patience) = (1, Patience::default());
     loop {
         let then = head.state().cloned();
-        if let Some(file) = missing(head.table(), &written, written_for.as_deref()).await? {
+        if let Some(file) = missing(head.table(), &added, written_for.as_deref()).await? {
             tracing::warn!(table = %head.table().uri(), file, "a merged file is gone before its commit; nothing is merged");
             return Ok(None);
         }

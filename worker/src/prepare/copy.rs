@@ -4,10 +4,10 @@
 //! groups. Its bytes are those of its task, or nothing is committed; its file has a new name at each attempt, as other data
 //! files have, and the chunk stays for whoever gets its message again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use buoyant_kernel::table_properties::TableProperties;
-use deltalake::kernel::{Add, StructField};
+use deltalake::kernel::StructField;
 use deltalake::logstore::object_store::buffered::BufWriter;
 use deltalake::logstore::object_store::{Error as ObjectStoreError, ObjectStoreExt};
 use deltalake::table::state::DeltaTableState;
@@ -21,6 +21,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::chunk::RoutedChunk;
 use crate::context::LoadContext;
+use crate::delta::data_file::DataFile;
 use crate::delta::statistics::footer::Footer;
 use crate::delta::statistics::numbers::NotNumbers;
 use crate::delta::statistics::statistics;
@@ -60,7 +61,7 @@ pub(crate) async fn take_over(
     plan: &Plan,
     chunk: &RoutedChunk,
     file: &ChunkFile,
-) -> Result<Option<(Plan, Vec<Add>, Account)>, LoadError> {
+) -> Result<Option<(Plan, Vec<DataFile>, Account)>, LoadError> {
     // What does not fit at all is told of where rows are written.
     let Ok((plan, sources)) = accommodate(table, plan, file.schema()).await else { return Ok(None) };
     let properties = table.state().map(DeltaTableState::table_config);
@@ -76,7 +77,6 @@ pub(crate) async fn take_over(
     // The splitter gives no bounds to parts of a chunk that have a value which is no number.
     let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
     let stats = stats.map_err(|error| internal(&error))?;
-    let size = i64::try_from(file.size()).map_err(|error| internal(&error))?;
     let held = file.size().min(PIECE_BYTES * PIECES);
     let share = context.settings.memory.take(held).await;
     let _share = share.map_err(|source| LoadError::Memory {
@@ -86,18 +86,16 @@ pub(crate) async fn take_over(
     })?;
     let path = copy(context, table, file).await?;
     let tags = [(CHUNK_TAG, chunk.app_id.as_str()), (CHECKSUM_TAG, checksum)];
-    let add = Add {
+    let data_file = DataFile {
         path: path.to_string(),
-        size,
-        modification_time: crate::delta::log::now(),
-        data_change: true,
-        stats: Some(stats),
-        tags: Some(tags.map(|(tag, value)| (tag.to_owned(), Some(value.to_owned()))).into()),
-        partition_values: HashMap::new(),
-        ..Add::default()
+        bytes: file.size(),
+        written: crate::delta::log::now(),
+        partition: BTreeMap::new(),
+        statistics: Some(stats),
+        tags: tags.map(|(tag, value)| (tag.to_owned(), value.to_owned())).into(),
     };
     let rows = Rows { read: file.rows(), committed: file.rows(), ..Rows::default() };
-    Ok(Some((plan, vec![add], Account { rows, row_hash: None, checksum: Some(checksum.to_owned()) })))
+    Ok(Some((plan, vec![data_file], Account { rows, row_hash: None, checksum: Some(checksum.to_owned()) })))
 }
 
 /// Why a chunk cannot be a data file of the table as it is; none when it can.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use deltalake::kernel::Add;
 use futures::StreamExt;
 use shared::{BadRecords, RowHash, Rows};
 
 use crate::chunk::RoutedChunk;
 use crate::context::LoadContext;
+use crate::delta::data_file::DataFile;
 use crate::delta::table::Table;
 use crate::delta::write::{DataFiles, Room};
 use crate::error::LoadError;
@@ -27,7 +27,7 @@ pub(crate) async fn rewrite(
     plan: &Plan,
     chunk: &RoutedChunk,
     file: &Arc<ChunkFile>,
-) -> Result<(Plan, Vec<Add>, Account), LoadError> {
+) -> Result<(Plan, Vec<DataFile>, Account), LoadError> {
     let room = Room::of(&context.settings);
     // Rows are decoded as soon as they are asked for.
     let _share = file.take_memory(room.bytes()).await?;

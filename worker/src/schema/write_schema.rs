@@ -14,6 +14,8 @@ use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTableError;
 use deltalake::kernel::StructField;
 use deltalake::table::state::DeltaTableState;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::rows::partition;
 use crate::schema::constraints::Constraint;
@@ -58,7 +60,7 @@ impl Plan {
 
     /// What data files were written by: the columns of the table, the constraints that their rows were held against, and whether the
     /// files have other names for the columns.
-    pub(crate) fn written(
+    fn written(
         fields: Vec<StructField>,
         partition_by: Vec<String>,
         constraints: Vec<Constraint>,
@@ -67,6 +69,13 @@ impl Plan {
         let arrow = arrow_schema(&fields)?;
         let mapping = if is_mapped { Some(Mapping::of_fields(&fields, &partition_by)?) } else { None };
         Ok(Self { arrow, fields, partition_by, constraints, mapping, exists: true })
+    }
+
+    /// What notes of data files have of it.
+    pub(crate) fn noted(&self) -> Result<NotedSchema, DeltaTableError> {
+        let columns = self.fields.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        let (partition_by, constraints) = (self.partition_by.clone(), self.constraints.clone());
+        Ok(NotedSchema { columns, partition_by, constraints, is_mapped: self.is_mapped() })
     }
 
     /// The columns, as data for the table must have them.
@@ -249,6 +258,39 @@ impl Plan {
             return Ok(Comparison::Outdated);
         }
         Ok(if missing.is_empty() { Comparison::Fits } else { Comparison::Lacks(missing) })
+    }
+}
+
+/// What data files were written by, as durable notes have it: a form of our own, around the schema as Delta's protocol writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NotedSchema {
+    /// Columns of the table that the files were written for, as the `fields` of the protocol's `schemaString`.
+    columns: Vec<Value>,
+    partition_by: Vec<String>,
+    /// What rows were held against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    constraints: Vec<Constraint>,
+    /// Whether the files have other names for the columns.
+    #[serde(default)]
+    is_mapped: bool,
+}
+
+impl NotedSchema {
+    /// The same of the fields that version 1 of the notes had.
+    pub(crate) fn of_v1(
+        columns: Vec<Value>,
+        partition_by: Vec<String>,
+        constraints: Vec<Constraint>,
+        is_mapped: bool,
+    ) -> Self {
+        Self { columns, partition_by, constraints, is_mapped }
+    }
+
+    /// What the files were written by.
+    pub(crate) fn read(self) -> Result<Plan, DeltaTableError> {
+        let Self { columns, partition_by, constraints, is_mapped } = self;
+        let fields = columns.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+        Plan::written(fields, partition_by, constraints, is_mapped)
     }
 }
 

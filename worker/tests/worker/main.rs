@@ -10,6 +10,7 @@ mod fix_statistics;
 mod lost_files;
 mod lying_messages;
 mod maintain;
+mod older;
 mod refusals;
 mod rows;
 mod support;

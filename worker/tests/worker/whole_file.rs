@@ -133,8 +133,8 @@ async fn files_that_waited_for_a_fortnight_are_written_anew() {
         let at = world.area.prepared(index);
         let mut note: serde_json::Value = shared::get_json(storage, &at, "note").await.unwrap();
         for file in note["files"].as_array_mut().unwrap() {
-            let written = file["modificationTime"].as_i64().unwrap();
-            file["modificationTime"] = (written - 14 * 24 * 3_600_000).into();
+            let written = file["written"].as_i64().unwrap();
+            file["written"] = (written - 14 * 24 * 3_600_000).into();
             old.push(file["path"].as_str().unwrap().to_owned());
         }
         shared::put_json(storage, &at, &note, PutMode::Overwrite).await.unwrap();

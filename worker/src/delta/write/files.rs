@@ -1,10 +1,10 @@
 //! Files that are open, and those that are written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use deltalake::kernel::{Add, StructField};
+use deltalake::kernel::StructField;
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::buffered::BufWriter;
 use deltalake::{DeltaTableError, ObjectStoreError, Path};
@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::partitions::{Part, Partition};
 use super::row_group::{Encoder, Order, ParquetFile, Rows, take_bytes};
+use crate::delta::data_file::DataFile;
 use crate::delta::statistics::footer::Footer;
 use crate::delta::statistics::indexed::Indexed;
 use crate::delta::statistics::numbers::NotNumbers;
@@ -57,7 +58,7 @@ pub(super) struct Files {
     encoder: Arc<Encoder>,
     /// By the number of their partition.
     open: HashMap<usize, OpenFile>,
-    written: Vec<Add>,
+    written: Vec<DataFile>,
 }
 
 /// A file that may get more rows.
@@ -155,12 +156,12 @@ impl Files {
         large
     }
 
-    pub(super) fn into_written(self) -> Vec<Add> {
+    pub(super) fn into_written(self) -> Vec<DataFile> {
         self.written
     }
 
     /// Gives up what is open; gives the files that are written.
-    pub(super) async fn abort(mut self) -> Vec<Add> {
+    pub(super) async fn abort(mut self) -> Vec<DataFile> {
         for (_, file) in self.open.drain() {
             file.abort(&self.target).await;
         }
@@ -170,7 +171,7 @@ impl Files {
 
 enum Step {
     Open(Box<OpenFile>),
-    Written(Box<Add>),
+    Written(Box<DataFile>),
 }
 
 impl OpenFile {
@@ -235,7 +236,7 @@ impl OpenFile {
     }
 
     /// Closes the file; it is durable then.
-    async fn finish(mut self, target: &Target) -> Result<Add, LoadError> {
+    async fn finish(mut self, target: &Target) -> Result<DataFile, LoadError> {
         let ended = match self.file.take() {
             Some(mut file) => file.finish().and_then(|footer| Ok((footer, take_bytes(&mut file)?))),
             None => Err(ParquetError::General(LOST.to_owned())),
@@ -261,14 +262,13 @@ impl OpenFile {
         let rows = footer.rows().unwrap_or_default();
         // What has values that are no number has no bounds in the footer.
         let stats = statistics(&footer, rows, &columns, &target.indexed, &NotNumbers::default());
-        Ok(Add {
+        Ok(DataFile {
             path: self.path.to_string(),
-            size: i64::try_from(self.bytes).map_err(|error| target.bug(&error))?,
-            modification_time: crate::delta::log::now(),
-            data_change: true,
-            stats: Some(stats.map_err(|error| target.bug(&error))?),
-            partition_values: self.partition.values.clone(),
-            ..Add::default()
+            bytes: u64::try_from(self.bytes).map_err(|error| target.bug(&error))?,
+            written: crate::delta::log::now(),
+            partition: self.partition.values.clone().into_iter().collect(),
+            statistics: Some(stats.map_err(|error| target.bug(&error))?),
+            tags: BTreeMap::new(),
         })
     }
 
