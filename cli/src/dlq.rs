@@ -10,10 +10,10 @@ use std::time::SystemTime;
 use serde::Serialize;
 use shared::{DeadLetter, DeadLetters, error_chain};
 
-use crate::Done;
 use crate::args::DlqListArgs;
-use crate::error::CliError;
-use crate::output::{Output, counted};
+use crate::error::{CliError, Done};
+use crate::numbers::counted;
+use crate::output::Output;
 use crate::stop;
 
 use letter::Letter;

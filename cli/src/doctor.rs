@@ -13,9 +13,8 @@ mod queues;
 mod storage;
 mod topic;
 
-use crate::Done;
 use crate::args::DoctorArgs;
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::output::Output;
 use aws::Aws;
 use findings::{Diagnosis, Status};

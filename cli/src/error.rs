@@ -7,7 +7,11 @@ use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, S
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
-use crate::output::{counted, grouped, held};
+use crate::holding::held;
+use crate::numbers::{counted, grouped};
+
+/// The outcome of a command.
+pub(crate) type Done = Result<(), CliError>;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

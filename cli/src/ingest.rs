@@ -7,12 +7,13 @@ use shared::{BadRecordLimit, Infer, Location, Receipt, Rows};
 use splitter::SplitOutcome;
 use worker::Holding;
 
-use crate::Done;
 use crate::args::{self, IngestArgs, work_prefix};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
+use crate::holding::held;
 use crate::known;
-use crate::line::{Line, Load};
-use crate::output::{Output, counted, grouped, held, mebibytes};
+use crate::numbers::{counted, grouped, mebibytes};
+use crate::output::Output;
+use crate::pipeline::{Line, Load};
 use crate::stop;
 use crate::usage::peak_rss_bytes;
 

@@ -42,3 +42,13 @@ pub(crate) async fn in_table(
     }
     Ok(there)
 }
+
+/// The one job that is meant.
+pub(crate) async fn single(storage: &dyn Storage, prefix: &Location, asked: &str) -> Result<Job, CliError> {
+    let mut jobs = find(storage, prefix, asked).await.map_err(CliError::WorkArea)?;
+    let asked = asked.to_owned();
+    if jobs.len() > 1 {
+        return Err(CliError::SeveralJobs { asked, jobs: jobs.into_iter().map(|job| job.job_id).collect() });
+    }
+    jobs.pop().ok_or_else(|| CliError::NoJob { asked, prefix: prefix.to_string() })
+}

@@ -5,12 +5,15 @@ mod dlq;
 mod doctor;
 mod error;
 mod gate;
+mod holding;
+mod html;
 mod ingest;
 mod jobs;
 mod known;
-mod line;
 mod maintain;
+mod numbers;
 mod output;
+mod pipeline;
 mod plan;
 mod poll;
 mod progress;
@@ -33,7 +36,7 @@ use shared::{LogFormat, init_logs};
 use tracing::Level;
 
 use crate::args::{Args, Command, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::output::Output;
 
 #[tokio::main]
@@ -89,6 +92,3 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     said.unwrap_or("it does not say why").to_owned()
 }
-
-/// The outcome of a command.
-type Done = Result<(), CliError>;

@@ -5,10 +5,10 @@ use worker::{
     Vacuum, WrittenCheckpoint, maintain,
 };
 
-use crate::Done;
 use crate::args::{MaintainArgs, work_prefix};
-use crate::error::CliError;
-use crate::output::{Output, counted, grouped, mebibytes};
+use crate::error::{CliError, Done};
+use crate::numbers::{counted, grouped, mebibytes};
+use crate::output::Output;
 use crate::undo::context;
 
 /// Runs the command.

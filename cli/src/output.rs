@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 use shared::error_chain;
-use worker::{Holding, TakenOut};
 
 use crate::error::CliError;
 
@@ -83,57 +82,6 @@ fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\n  ")
 }
 
-/// A number with its thousands parted: 27,004.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A size in MiB with one decimal.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "one decimal is shown")]
-pub(crate) fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-/// `1 chunk`, `2 chunks`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// What a table has of a job that brought in so many rows, and who took out the others.
-pub(crate) fn held(holding: &Holding, committed: u64) -> String {
-    let rows = holding.rows.map_or_else(|| "an unknown number".to_owned(), grouped);
-    let taken = holding.taken_out.as_ref().map(taken_out).unwrap_or_default();
-    format!("the table has {rows} of its {}{taken}", counted(committed, "row"))
-}
-
-fn taken_out(taken: &TakenOut) -> String {
-    let time = taken.time.and_then(date_time).map(|time| format!(", {time}"));
-    let by = taken.by.as_ref().map(|by| format!(", by {by}"));
-    format!(
-        ": version {} ({}{}{}) {} {} of its {}",
-        taken.version,
-        taken.operation,
-        time.unwrap_or_default(),
-        by.unwrap_or_default(),
-        if taken.may_be_rewritten { "rewrote or took out" } else { "took out" },
-        grouped(taken.files),
-        counted(taken.of, "file"),
-    )
-}
-
-/// A time in milliseconds since 1970, as `2026-11-29 16:36:28Z`.
-fn date_time(millis: i64) -> Option<String> {
-    Some(chrono::DateTime::from_timestamp_millis(millis)?.format("%Y-%m-%d %H:%M:%SZ").to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,13 +98,5 @@ mod tests {
             assert_eq!(printable(text), expected);
         }
         assert_eq!(one_line("no table 'a\nerror: b'"), "no table 'a\n  error: b'");
-    }
-
-    #[test]
-    fn numbers_for_people() {
-        assert_eq!([0, 999, 1000, 27_004, 1_234_567].map(grouped), ["0", "999", "1,000", "27,004", "1,234,567"]);
-        assert_eq!(mebibytes(1_572_864), "1.5 MiB");
-        assert_eq!(date_time(1_795_970_188_863).as_deref(), Some("2026-11-29 16:36:28Z"));
-        assert_eq!([counted(1, "chunk"), counted(2, "chunk")], ["1 chunk", "2 chunks"]);
     }
 }

@@ -1,131 +1,25 @@
 //! `sluice plan`: what would become of a source.
 
+mod document;
 mod text;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use shared::{
-    Column, ColumnType, CsvPolicy, CsvSettings, DateFormat, Format, FormatChoice, Infer, Progress, Settings, Stores,
-    TextPolicy, Told, TypeOrigin,
+    Column, ColumnType, CsvPolicy, CsvSettings, Format, FormatChoice, Infer, Progress, Settings, Stores, TextPolicy,
+    Told,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
 
-use crate::Done;
 use crate::args::{self, PlanArgs};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::gate::TableGate;
 use crate::output::Output;
 use crate::stop;
-
-/// What would become of a source.
-#[derive(Debug, Serialize)]
-struct Document {
-    source: String,
-    bytes: u64,
-    format: Decided<&'static str>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    text: Option<TextDocument>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dialect: Option<DialectDocument>,
-    /// Row groups of a Parquet source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    row_groups: Option<u64>,
-    /// The table whose columns were looked up.
-    table: Option<String>,
-    columns: Vec<ColumnDocument>,
-    sample: SampleDocument,
-    expected: ExpectedDocument,
-}
-
-/// What something is, and whether a setting says so.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Decided<T> {
-    value: T,
-    by: By,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum By {
-    Setting,
-    Content,
-}
-
-impl<T> Decided<T> {
-    fn new(value: T, is_told: bool) -> Self {
-        Self { value, by: if is_told { By::Setting } else { By::Content } }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct TextDocument {
-    compression: Decided<shared::Compression>,
-    encoding: Decided<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct DialectDocument {
-    /// From 0 to 1.
-    confidence: f64,
-    delimiter: Decided<char>,
-    quote: Decided<Option<char>>,
-    escape: Decided<Option<char>>,
-    comment: Decided<Option<char>>,
-    terminator: Decided<Option<char>>,
-    decimal: Decided<char>,
-    trailing_delimiter: bool,
-    skipped_lines: Decided<usize>,
-    header_rows: Decided<usize>,
-    /// Byte offset of the first record in the text.
-    data_start: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ColumnDocument {
-    name: String,
-    source_name: String,
-    #[serde(rename = "type")]
-    column_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    date_format: Option<DateFormat>,
-    /// Who says that it has this type; none for a Parquet source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<TypeOrigin>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<EvidenceDocument>,
-}
-
-/// What the values of the sample say.
-#[derive(Debug, Serialize)]
-struct EvidenceDocument {
-    values: u64,
-    nulls: u64,
-    example: Option<String>,
-    /// By type, the first value that is none of it.
-    against: BTreeMap<&'static str, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ambiguous_dates: Option<[DateFormat; 2]>,
-}
-
-#[derive(Debug, Serialize)]
-struct SampleDocument {
-    records: u64,
-    rejected: u64,
-    first_rejected: Option<String>,
-    /// The first rows, as text; null for null.
-    rows: Vec<Vec<Option<String>>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ExpectedDocument {
-    is_estimate: bool,
-    chunks: u64,
-    rows: u64,
-    bytes: u64,
-    chunk_bytes: u64,
-}
+use document::{
+    ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SampleDocument,
+    TextDocument,
+};
 
 /// Runs the command.
 pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {

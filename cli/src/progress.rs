@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shared::Progress;
 
-use crate::output::grouped;
+use crate::numbers::grouped;
 
 /// A line that shows how far a job has come, while it lives; nothing when stderr is no terminal.
 #[derive(Debug)]

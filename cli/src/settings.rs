@@ -3,7 +3,7 @@
 use shared::settings::{CliOption, Function};
 use shared::{VARIABLES, Variable};
 
-use crate::Done;
+use crate::error::Done;
 use crate::output::Output;
 
 /// Prints all settings: as a table of Markdown, or as JSON.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use shared::{Progress, Stores};
 use splitter::SplitContext;
 
-use crate::Done;
 use crate::args::{self, SplitArgs};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::known;
-use crate::output::{Output, counted, grouped, mebibytes};
+use crate::numbers::{counted, grouped, mebibytes};
+use crate::output::Output;
 use crate::progress::ProgressLine;
 use crate::stop;
 

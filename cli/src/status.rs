@@ -7,12 +7,13 @@ use shared::{
 };
 use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
-use crate::Done;
 use crate::args::{StatusArgs, work_prefix};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
+use crate::holding::held;
 use crate::jobs::find;
 use crate::known::table_of;
-use crate::output::{Output, counted, grouped, held};
+use crate::numbers::{counted, grouped};
+use crate::output::Output;
 use crate::undo::context;
 
 /// How far a job has come.

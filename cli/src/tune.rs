@@ -7,6 +7,7 @@ mod advice;
 mod candidate;
 mod chart;
 mod cost;
+mod document;
 mod html;
 mod measure;
 mod model;
@@ -16,39 +17,21 @@ mod text;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use serde::Serialize;
 use shared::{Format, Location, Progress, Settings, Stores};
 use splitter::SplitContext;
 use tokio_util::sync::CancellationToken;
 
-use crate::Done;
 use crate::args::{self, TuneArgs};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::output::Output;
 use crate::stop;
-use advice::{Advice, advise};
+use advice::advise;
 use candidate::{Candidate, Deployment, Whole};
 use cost::Prices;
+use document::Document;
 use measure::{Bench, Run};
 use model::Model;
 pub(crate) use stage::run_stage;
-
-/// What is known of the sizes.
-#[derive(Debug, Serialize)]
-struct Document {
-    source: String,
-    bytes: u64,
-    format: &'static str,
-    /// Rows of the whole source; of text, estimated from its start.
-    rows: u64,
-    /// Chunks that were made and loaded at each size that is no larger, in MiB.
-    sample_mb: u16,
-    deployment: Deployment,
-    prices: Prices,
-    sizes: Vec<Candidate>,
-    model: Model,
-    recommended: Advice,
-}
 
 /// A source, and what it would become at each size.
 struct Outlook {

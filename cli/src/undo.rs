@@ -4,12 +4,12 @@ use shared::{Drops, JobId, Location, Seal, Settings, SourceObject, Storage, Stor
 use splitter::SplitError;
 use worker::{Ledger, LoadContext, LoadError, TableStore, Undoing, has_job};
 
-use crate::Done;
 use crate::args::{UndoArgs, work_prefix};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::jobs::{find, in_table};
 use crate::known::{Names, table_of};
-use crate::output::{Output, counted, mebibytes};
+use crate::numbers::{counted, mebibytes};
+use crate::output::Output;
 
 /// Runs the command.
 pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {

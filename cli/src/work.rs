@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use worker::{LoadContext, TableStore};
 
-use crate::Done;
 use crate::args::{self, WorkArgs};
-use crate::error::CliError;
-use crate::output::{Output, counted, grouped};
+use crate::error::{CliError, Done};
+use crate::numbers::{counted, grouped};
+use crate::output::Output;
 use crate::poll::{Answers, Pollers, Work, failures, rest_after};
 use crate::stop;
 

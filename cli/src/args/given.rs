@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, FromArgMatches};
 use shared::settings::{CliOption, Kind};
 use shared::{Settings, VARIABLES, Variable};
 
-use super::sql;
+use super::values::sql;
 use crate::error::CliError;
 
 /// A command that takes settings as options.

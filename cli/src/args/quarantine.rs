@@ -7,8 +7,8 @@ use clap::Subcommand;
 use shared::{Settings, Variable};
 use splitter::Changes;
 
-use super::default_workers;
 use super::given::{Given, QuarantineShow, Takes, settings};
+use super::values::default_workers;
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]

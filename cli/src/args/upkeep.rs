@@ -7,7 +7,7 @@ use shared::Settings;
 use worker::{Compaction, LEAST_RETENTION};
 
 use super::given::{Given, Maintain, Status, Undo};
-use super::time_span;
+use super::values::time_span;
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]

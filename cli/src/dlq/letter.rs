@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{ChunkTask, DeadLetter, Failure, Location, WorkArea};
 use splitter::Notification;
 
-use crate::output::counted;
+use crate::numbers::counted;
 
 /// A dead letter, for people and machines.
 #[derive(Debug, Serialize)]

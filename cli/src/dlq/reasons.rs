@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{Failure, Location, Settings, StorageError, Stores};
 
-use super::Letter;
+use super::letter::Letter;
 use crate::args;
 use crate::error::CliError;
 

@@ -6,12 +6,13 @@ use serde::Serialize;
 use shared::{Backoff, BackoffSettings, DeadLetter, DeadLetters, Move, MoveState, Queue, QueueError, error_chain};
 use tokio_util::sync::CancellationToken;
 
+use super::letter::Letter;
+use super::reasons::Reasons;
 use super::scan::Scan;
-use super::{Letter, Reasons};
-use crate::Done;
 use crate::args::DlqReplayArgs;
-use crate::error::CliError;
-use crate::output::{Output, counted};
+use crate::error::{CliError, Done};
+use crate::numbers::counted;
+use crate::output::Output;
 use crate::stop;
 
 /// Messages that are sent at once.

@@ -77,3 +77,8 @@ impl Refusal {
         subject.unknown(format!("cannot be looked into: {}", self.reason), hint)
     }
 }
+
+/// The last part of an ARN or a URL.
+pub(super) fn name(of: &str) -> &str {
+    of.rsplit([':', '/']).next().unwrap_or_default()
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::output::counted;
+use crate::numbers::counted;
 
 /// How it stands with what was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

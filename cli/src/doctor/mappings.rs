@@ -2,10 +2,9 @@
 
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 
-use super::aws::{Aws, Refusal};
+use super::aws::{Aws, Refusal, name};
 use super::findings::{Finding, Subject};
 use super::functions::{Function, Part};
-use super::queues::name;
 
 /// An event source mapping.
 #[derive(Clone, Debug)]

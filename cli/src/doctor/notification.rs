@@ -5,10 +5,10 @@ mod paths;
 use aws_sdk_s3::types::{Event, FilterRuleName, NotificationConfigurationFilter};
 use shared::Location;
 
-use super::aws::{Aws, Refusal};
+use super::aws::{Aws, Refusal, name};
 use super::findings::{Finding, Subject};
 use super::functions::Functions;
-use super::queues::{Queue, name};
+use super::queues::Queue;
 use paths::{DeliveryPath, Via};
 
 /// All that makes an object.

@@ -48,7 +48,7 @@ pub(super) async fn check(
 }
 
 async fn check_role(aws: &Aws, function: &Function, world: &World<'_>) -> Vec<Finding> {
-    let subject = Subject::new("permissions", super::queues::name(&function.role));
+    let subject = Subject::new("permissions", super::aws::name(&function.role));
     let mut denied = Vec::new();
     let needs = needs(function, world);
     for need in &needs {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
-use super::aws::{Aws, Refusal};
+use super::aws::{Aws, Refusal, name};
 use super::findings::{Finding, Subject};
 use super::functions::{Function, Functions};
 use super::mappings::{self, Mapping};
@@ -75,11 +75,6 @@ impl Queue {
     pub(super) fn name(&self) -> &str {
         name(&self.arn)
     }
-}
-
-/// The last part of an ARN or a URL.
-pub(super) fn name(of: &str) -> &str {
-    of.rsplit([':', '/']).next().unwrap_or_default()
 }
 
 fn takes_from(policy: &str) -> Option<Vec<String>> {
@@ -208,7 +203,7 @@ fn judge_redrive(queue: &Queue) -> Finding {
 }
 
 fn receives(count: u64) -> String {
-    crate::output::counted(count, "receive")
+    crate::numbers::counted(count, "receive")
 }
 
 fn judge_dead(queue: &Queue, dead: &Queue) -> Vec<Finding> {
@@ -229,7 +224,7 @@ fn judge_taking(queue: &Queue, dead: &Queue) -> Finding {
 /// The time of a dead letter runs from when it was first sent.
 fn judge_retention(queue: &Queue, dead: &Queue) -> Finding {
     let subject = Subject::new("retention", dead.name());
-    let days = |seconds: u64| crate::output::counted(seconds / DAY_SECONDS, "day");
+    let days = |seconds: u64| crate::numbers::counted(seconds / DAY_SECONDS, "day");
     let (kept, before) = (days(dead.retention_seconds), days(queue.retention_seconds));
     if dead.retention_seconds < queue.retention_seconds {
         let says =
@@ -248,7 +243,7 @@ fn judge_letters(dead: &Queue) -> Finding {
     match dead.visible {
         0 => subject.ok("none"),
         count => subject.warning(
-            format!("{} failed too often", crate::output::counted(count, "message")),
+            format!("{} failed too often", crate::numbers::counted(count, "message")),
             format!("look: sluice dlq list --queue-url {}", dead.url),
         ),
     }

@@ -88,7 +88,7 @@ fn judge_expiry(
         let says = "chunks never expire, and cost for ever";
         return subject.warning(says, "set chunk_expiration_days: run terraform apply");
     };
-    let (says, seconds) = (format!("chunks expire after {}", crate::output::counted(days, "day")), days * DAY_SECONDS);
+    let (says, seconds) = (format!("chunks expire after {}", crate::numbers::counted(days, "day")), days * DAY_SECONDS);
     let hint = "set chunk_expiration_days above 14, the days that a dead letter is kept";
     if seconds < queue_seconds {
         subject.problem(format!("{says}, and their messages may wait {} days", queue_seconds / DAY_SECONDS), hint)

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use shared::TypeOrigin;
 
-use super::{By, ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument};
-use crate::output::{counted, grouped, mebibytes};
+use super::document::{By, ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument};
+use crate::numbers::{counted, grouped, mebibytes};
 
 /// Most characters of a cell that are shown.
 const CELL: usize = 24;

@@ -7,14 +7,14 @@ use serde::Serialize;
 use shared::{Drops, Job, JobId, Location, Manifest, Seal, Storage, Stores, WorkArea, try_get_json};
 use splitter::{Changes, LeftOut, Replay, Tried};
 
-use super::single;
-use crate::Done;
 use crate::args::{QuarantineReplayArgs, work_prefix};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::ingest::Report;
+use crate::jobs::single;
 use crate::known::table_of;
-use crate::line::{Line, Load};
-use crate::output::{Output, counted, grouped};
+use crate::numbers::{counted, grouped};
+use crate::output::Output;
+use crate::pipeline::{Line, Load};
 use crate::stop;
 use crate::undo::context;
 

@@ -7,11 +7,11 @@ use serde::Serialize;
 use shared::{Job, JobId, Listed, Location, RejectedRecord, Storage, Stores, WorkArea};
 use splitter::rejected;
 
-use super::single;
-use crate::Done;
 use crate::args::{QuarantineShowArgs, work_prefix};
-use crate::error::CliError;
-use crate::output::{Output, counted, grouped};
+use crate::error::{CliError, Done};
+use crate::jobs::single;
+use crate::numbers::{counted, grouped};
+use crate::output::Output;
 
 /// Reasons that are told apart; what comes beyond is counted together.
 const REASONS: usize = 1000;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::html::escaped;
 use super::model::float;
+use crate::html::escaped;
 
 /// Size of a plot, and what is left of it for the curves.
 const WIDTH: f64 = 480.0;

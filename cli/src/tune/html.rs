@@ -1,11 +1,12 @@
 //! The sizes as a page: one file, without scripts, that needs no network.
 
-use super::Document;
 use super::candidate::{Basis, Candidate};
 use super::chart::{Chart, Curve};
+use super::document::Document;
 use super::model::{Line, mib};
 use super::text::{memory, notes};
-use crate::output::{counted, grouped, mebibytes};
+use crate::html::{escaped, joined};
+use crate::numbers::{counted, grouped, mebibytes};
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; --ink: #1d2329; --dim: #66707a; --rule: #d9dee3; --ground: #ffffff; --card: #f6f8fa;
@@ -155,24 +156,4 @@ fn model(document: &Document) -> String {
     ]
     .map(|note| format!("<li>{note}</li>\n"))
     .concat()
-}
-
-/// What each item gives, one after the other.
-fn joined<T>(items: &[T], shown: impl Fn(&T) -> String) -> String {
-    items.iter().map(shown).collect::<Vec<_>>().concat()
-}
-
-/// Text that may stand in an element or between quotes.
-pub(super) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }

@@ -11,9 +11,8 @@ use shared::{ChunkTask, Location, MemoryQueue, Message, Progress, Queue, Receipt
 use splitter::{SplitContext, SplitError};
 use worker::{LoadContext, TableStore};
 
-use crate::Done;
 use crate::args::{self, StageArgs};
-use crate::error::CliError;
+use crate::error::{CliError, Done};
 use crate::output::Output;
 use crate::stop;
 use crate::usage::{cpu_time, peak_rss_bytes};

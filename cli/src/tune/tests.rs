@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use super::advice::Advice;
 use super::measure::Run;
 use super::stage::{LoadedChunk, Mark, Usage};
 use super::*;

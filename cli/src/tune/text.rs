@@ -1,10 +1,10 @@
 //! The sizes for people.
 
-use super::Document;
 use super::candidate::{Basis, Candidate, Deployment, Stage};
+use super::document::Document;
 use super::model::mib;
 use crate::args::Architecture;
-use crate::output::{counted, grouped, mebibytes};
+use crate::numbers::{counted, grouped, mebibytes};
 
 /// Heads of the columns, over two lines.
 const HEADS: [(&str, &str); 13] = [

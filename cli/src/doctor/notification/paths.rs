@@ -2,10 +2,10 @@
 
 use shared::Location;
 
-use super::super::aws::{Aws, Refusal};
+use super::super::aws::{Aws, Refusal, name};
 use super::super::findings::{Finding, Subject};
 use super::super::policy::{Sender, senders};
-use super::super::queues::{Queue, name};
+use super::super::queues::Queue;
 
 /// A bucket, and whom it has to tell of drops.
 #[derive(Clone, Debug, PartialEq, Eq)]
