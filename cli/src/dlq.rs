@@ -1,6 +1,6 @@
 //! `sluice dlq`: what is among the dead letters, and the way back.
 
-mod letter;
+mod dead_message;
 mod reasons;
 mod replay;
 mod scan;
@@ -16,7 +16,7 @@ use crate::numbers::counted;
 use crate::output::Output;
 use crate::stop;
 
-use letter::Letter;
+use dead_message::DeadMessage;
 use reasons::Reasons;
 pub(crate) use replay::replay;
 use scan::Scan;
@@ -27,7 +27,7 @@ struct Listing<'a> {
     queue: &'a str,
     /// Whether the listing ended because it is as long as was asked for.
     is_cut: bool,
-    messages: Vec<Letter>,
+    messages: Vec<DeadMessage>,
 }
 
 /// Shows the dead letters, and leaves them where they are.
@@ -59,7 +59,7 @@ pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) 
     scan.give_back().await;
     ended?;
     let now = SystemTime::now();
-    let mut messages: Vec<Letter> = found.iter().map(|letter| Letter::new(letter, now)).collect();
+    let mut messages: Vec<DeadMessage> = found.iter().map(|letter| DeadMessage::new(letter, now)).collect();
     if let Err(error) = reasons.add_to(&mut messages).await {
         tracing::warn!(reason = error_chain(&error), "what is kept of the reasons cannot be read");
     }

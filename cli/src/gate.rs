@@ -32,7 +32,7 @@ impl Gate for TableGate {
             return Ok(());
         }
         let Self { load, table } = self;
-        let (sql, partition_by) = (load.settings.sql.as_deref(), &load.settings.partition_by);
+        let (sql, partition_by) = (load.settings.load.sql.as_deref(), &load.settings.load.partition_by);
         let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
         let Some(refusal) = checked.map_err(|error| SplitError::Gate(Box::new(error)))? else { return Ok(()) };
         let reason = format!("it does not fit table {table}: {}", refusal.reason);

@@ -1,4 +1,4 @@
-//! `sluice ingest`: a source goes down the line.
+//! `sluice ingest`: a source goes down the pipeline.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::holding::held;
 use crate::known;
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
-use crate::pipeline::{Line, Load};
+use crate::pipeline::{Load, Pipeline};
 use crate::stop;
 use crate::usage::peak_rss_bytes;
 
-/// What came of a job that went down the line.
+/// What came of a job that went down the pipeline.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) job_id: String,
@@ -64,32 +64,33 @@ struct CommitReport {
 pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let started = Instant::now();
     let settings = args.settings()?;
-    let limit = settings.max_bad_records;
+    let limit = settings.read.max_bad_records;
     let table = settings.table.clone().ok_or(CliError::NoTable)?;
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let source = args::location(&args.source)?;
-    let mut line = Line::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
-    line.split.known = known::look(&line.split, &mut line.load, &line.table, &source, args.again).await?;
-    line.split.known.dropped_as = args::link(&args.source);
-    check_sql(&line, &source).await?;
-    let (outcome, receipt) = line.run(&Load::Source(source)).await?;
-    if outcome.job.load.sql != line.split.settings.sql {
+    let mut pipeline = Pipeline::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
+    pipeline.split.known =
+        known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
+    pipeline.split.known.dropped_as = args::link(&args.source);
+    check_sql(&pipeline, &source).await?;
+    let (outcome, receipt) = pipeline.run(&Load::Source(source)).await?;
+    if outcome.job.load.sql != pipeline.split.settings.load.sql {
         tracing::warn!(
             job = %outcome.job.job_id,
             "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
         );
     }
-    let holding = line.holding(&outcome, &receipt).await?;
-    let report = Report::of(&line, &outcome, &receipt, holding, started.elapsed());
+    let holding = pipeline.holding(&outcome, &receipt).await?;
+    let report = Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed());
     output.result(&report, &report.text())?;
     report.judge(limit)
 }
 
 /// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding
 /// out the columns takes reading all of the file.
-async fn check_sql(line: &Line, source: &Location) -> Done {
-    let Line { split, load, table, .. } = line;
-    let Some(sql) = split.settings.sql.as_ref().filter(|_| split.settings.infer != Infer::Full) else {
+async fn check_sql(pipeline: &Pipeline, source: &Location) -> Done {
+    let Pipeline { split, load, table, .. } = pipeline;
+    let Some(sql) = split.settings.load.sql.as_ref().filter(|_| split.settings.read.infer != Infer::Full) else {
         return Ok(());
     };
     let found = splitter::examine(split, source).await.map_err(CliError::Split)?;
@@ -102,13 +103,13 @@ async fn check_sql(line: &Line, source: &Location) -> Done {
 
 impl Report {
     pub(crate) fn of(
-        line: &Line,
+        pipeline: &Pipeline,
         outcome: &SplitOutcome,
         receipt: &Receipt,
         holding: Option<Holding>,
         elapsed: Duration,
     ) -> Self {
-        let progress = line.split.progress.snapshot();
+        let progress = pipeline.split.progress.snapshot();
         let chunk =
             |chunk: &shared::ChunkEntry| ChunkReport { index: chunk.index, rows: chunk.rows, bytes: chunk.bytes };
         let quarantine = (receipt.rows.quarantined > 0).then(|| outcome.area.quarantine().to_string());
@@ -118,7 +119,7 @@ impl Report {
             already_done: outcome.was_loaded_before(),
             rows: receipt.rows,
             chunks: outcome.manifest.chunks.iter().map(chunk).collect(),
-            table: TableReport { uri: line.table.to_string(), version: receipt.table_version },
+            table: TableReport { uri: pipeline.table.to_string(), version: receipt.table_version },
             commits: CommitReport {
                 attempts: progress.commit_attempts,
                 conflicts: progress.commit_conflicts,

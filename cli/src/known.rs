@@ -158,7 +158,7 @@ pub(crate) async fn look(
         known.seal = last.seal.filter(|seal| !last.is_pinned && *seal != Seal::UNDONE);
         return Ok(known);
     }
-    if split.settings.on_replace == OnReplace::Append {
+    if split.settings.load.on_replace == OnReplace::Append {
         for one in &generations {
             refuse_what_is_left(storage, ledger.as_ref(), one, table).await?;
         }

@@ -37,7 +37,7 @@ pub(crate) enum Load {
 }
 
 /// The parts of the line, set up.
-pub(crate) struct Line {
+pub(crate) struct Pipeline {
     pub(crate) split: SplitContext,
     pub(crate) load: LoadContext,
     queue: Arc<MemoryQueue>,
@@ -45,7 +45,7 @@ pub(crate) struct Line {
     workers: usize,
 }
 
-impl Line {
+impl Pipeline {
     /// A line to a table, with work areas below a prefix and so many loads at once.
     pub(crate) fn set_up(
         settings: Settings,

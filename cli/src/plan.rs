@@ -54,15 +54,15 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
 fn document(plan: Plan, settings: &Settings) -> Document {
     let found = plan.examination;
     let (word, dialect) = match &found.policy.format {
-        Format::Csv(csv) => ("csv", found.layout.map(|layout| dialect(csv, layout, &settings.csv))),
+        Format::Csv(csv) => ("csv", found.layout.map(|layout| dialect(csv, layout, &settings.read.csv))),
         Format::Ndjson(_) => ("ndjson", None),
         Format::Parquet { .. } => ("parquet", None),
     };
     let of_text = || {
         let TextPolicy { compression, encoding } = &found.policy.text;
         TextDocument {
-            compression: Decided::new(*compression, settings.compression.is_some()),
-            encoding: Decided::new(encoding.name().to_owned(), settings.encoding.is_some()),
+            compression: Decided::new(*compression, settings.read.compression.is_some()),
+            encoding: Decided::new(encoding.name().to_owned(), settings.read.encoding.is_some()),
         }
     };
     let columns = match &found.policy.format {
@@ -74,7 +74,7 @@ fn document(plan: Plan, settings: &Settings) -> Document {
     Document {
         source: found.source.uri.to_string(),
         bytes: found.source.size,
-        format: Decided::new(word, settings.format != FormatChoice::Auto),
+        format: Decided::new(word, settings.read.format != FormatChoice::Auto),
         text: plan.row_groups.is_none().then(of_text),
         dialect,
         row_groups: plan.row_groups,
@@ -119,7 +119,7 @@ fn text_columns(columns: &[Column], evidence: &[Evidence], settings: &Settings) 
         date_format: Some(column.date_format).filter(|_| column.column_type.has_dates()),
         origin: Some(column.origin),
         // Without inference there was no look at any value.
-        evidence: (settings.infer != Infer::None).then(|| self::evidence(evidence, column.column_type)),
+        evidence: (settings.read.infer != Infer::None).then(|| self::evidence(evidence, column.column_type)),
     };
     columns.iter().zip(evidence).map(column).collect()
 }

@@ -16,7 +16,7 @@ use crate::stop;
 /// Runs the command.
 pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
     let settings = args.settings()?;
-    let limit = settings.max_bad_records;
+    let limit = settings.read.max_bad_records;
     let threads = splitter::threads(&settings, args::cores());
     let mut context = SplitContext {
         storage: Stores::from_env(),

@@ -85,7 +85,7 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     }
     let mut all = Vec::new();
     for job in jobs {
-        make_good(&context, &prefix, &job).await?;
+        ensure_complete(&context, &prefix, &job).await?;
         let table = table_of(&context, &prefix, told.as_ref(), &job).await?;
         let mut status = status(storage, &prefix, job, table).await.map_err(CliError::WorkArea)?;
         status.since = since(&context, &status).await;
@@ -117,7 +117,7 @@ impl Status {
 
 /// Writes the receipt of a job that is done and has none: who was to do it may have died. That it cannot be done keeps nobody from
 /// being told how the job stands.
-async fn make_good(context: &LoadContext, prefix: &Location, job: &Job) -> Result<(), CliError> {
+async fn ensure_complete(context: &LoadContext, prefix: &Location, job: &Job) -> Result<(), CliError> {
     let storage = context.storage.as_ref();
     let area = WorkArea::new(prefix, &job.job_id);
     let undone: Option<Undone> =

@@ -72,7 +72,7 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
     let uri = args::location(&args.source)?;
     let mut outlook = Outlook { source: uri.to_string(), bytes: 0, format: "", sizes: Vec::new() };
     for size in args.sizes(settings) {
-        let context = context(Settings { chunk_bytes: size << 20, ..settings.clone() }, &uri, stop);
+        let context = context(settings.clone().with_chunk_bytes(size << 20), &uri, stop);
         let plan = splitter::plan(&context, &uri).await.map_err(CliError::Split)?;
         let (found, expected) = (plan.examination, plan.expected);
         (outlook.bytes, outlook.format) = (found.source.size, word(&found.policy.format));
@@ -80,7 +80,7 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
         if rows == 0 {
             return Err(CliError::NoRows { source_uri: outlook.source });
         }
-        if let Some(sql) = &settings.sql {
+        if let Some(sql) = &settings.load.sql {
             worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
         }
         outlook.sizes.push((size, Whole { source_bytes: outlook.bytes, rows, chunks, chunk_bytes }));

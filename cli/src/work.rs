@@ -65,7 +65,7 @@ fn load(settings: Settings) -> Work {
 
 async fn split(args: &WorkArgs, mut settings: Settings, stop: &CancellationToken) -> Result<Work, CliError> {
     // A job that is stopped midway is handed over through the queue that it came from.
-    settings.source_queue_url.get_or_insert_with(|| args.queue_url.clone());
+    settings.aws.source_queue_url.get_or_insert_with(|| args.queue_url.clone());
     let mut context = HandlerContext::from_settings(settings).await.map_err(CliError::Context)?;
     context.split.stop = stop.clone();
     let threads = splitter::threads(&context.split.settings, args::cores());

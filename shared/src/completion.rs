@@ -47,7 +47,7 @@ impl Completion<'_> {
     /// The splitter calls this after the manifest, a worker after each chunk receipt. Whichever of the last two documents
     /// comes later, its writer sees the other one, so no race leaves a finished job without a receipt; put-if-absent makes
     /// it one. Whoever wrote it sends the notice. If that fails, or its process dies before, its message comes again, and
-    /// whoever takes it calls [`Self::make_good`].
+    /// whoever takes it calls [`Self::ensure_complete`].
     pub async fn complete(&self, area: &WorkArea) -> Result<Option<Receipt>, CompletionError> {
         if let Some(receipt) = self.receipt(area).await? {
             return Ok(Some(receipt));
@@ -71,7 +71,7 @@ impl Completion<'_> {
 
     /// As [`Self::complete`], for whoever comes by later: sends the notice too if nobody has noted that it was sent. Twice, when
     /// whoever sends it has not come to noting it.
-    pub async fn make_good(&self, area: &WorkArea) -> Result<Option<Receipt>, CompletionError> {
+    pub async fn ensure_complete(&self, area: &WorkArea) -> Result<Option<Receipt>, CompletionError> {
         let Some(receipt) = self.receipt(area).await? else { return self.complete(area).await };
         let noticed = async { try_get_json::<Noticed>(self.storage, &area.noticed(), "note of a notice").await };
         if receipt.is_noticed && self.topic.is_some() && noticed.await?.is_none() {

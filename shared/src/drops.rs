@@ -4,8 +4,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::job::{Job, JobId, OnReplace, hex};
+use crate::job::{Job, JobId, hex};
 use crate::location::Location;
+use crate::policy::OnReplace;
 use crate::storage::{PutMode, Storage, StorageError, get_json, put_json};
 use crate::undone::Undone;
 use crate::work_area::WorkArea;
@@ -30,7 +31,7 @@ pub struct Drops {
 
 /// The job of one drop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Drop {
+struct DropEntry {
     /// Version of this document, 1.
     version: u32,
     job_id: JobId,
@@ -116,7 +117,7 @@ impl Drops {
                 return Ok(*number);
             }
             let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
-            let drop = Drop { version: 1, job_id: job.clone() };
+            let drop = DropEntry { version: 1, job_id: job.clone() };
             match put_json(storage, &self.root.join(&format!("{next:08}.json")), &drop, PutMode::IfAbsent).await {
                 Ok(()) => return Ok(next),
                 // Another drop, or another attempt at this one, was quicker.
@@ -133,7 +134,7 @@ impl Drops {
         let mut numbered: Vec<(u32, Location)> = listed.filter_map(|at| Some((number(&at)?, at))).collect();
         numbered.sort();
         let reads = numbered.into_iter().map(|(number, at)| async move {
-            get_json::<Drop>(storage, &at, "drop").await.map(|drop| (number, drop.job_id))
+            get_json::<DropEntry>(storage, &at, "drop").await.map(|drop| (number, drop.job_id))
         });
         stream::iter(reads).buffered(AT_ONCE).try_collect().await
     }

@@ -22,6 +22,7 @@ mod manifest;
 mod memory;
 mod notice;
 mod pages;
+mod policy;
 mod progress;
 mod queue;
 mod queues;
@@ -52,15 +53,16 @@ pub use crew::{Crew, Panicked, keep_freed_memory};
 pub use dialect::{CsvSettings, Dialect, Told};
 pub use drops::Drops;
 pub use failure::{Failure, LoadFailure};
-pub use job::{
-    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, Job, JobId, LoadPolicy,
-    NdjsonPolicy, OnReplace, Policy, Seal, SealedJob,
-};
+pub use job::{Job, JobId, Seal, SealedJob};
 pub use location::{Location, LocationError};
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};
 pub use memory::{Memory, MemoryShare, MemoryTooSmall};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
 pub use pages::{guarded, undecodable};
+pub use policy::{
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, LoadPolicy,
+    NdjsonPolicy, OnReplace, Policy,
+};
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{Message, Queue, QueueError, ReceiptHandle};
 pub use queues::batch::{NoMessageId, batch_answer, batch_messages};
@@ -73,7 +75,9 @@ pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
 pub use restart::{MemberState, Restart};
 pub use row_hash::RowHash;
-pub use settings::{BadRecordLimit, Settings, SettingsError, VARIABLES, Variable};
+pub use settings::{
+    AwsSettings, BadRecordLimit, LoadSettings, ReadSettings, Settings, SettingsError, VARIABLES, Variable,
+};
 pub use source_object::SourceObject;
 pub use storage::{
     Copied, Listed, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload, get_json,

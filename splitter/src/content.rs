@@ -56,7 +56,7 @@ pub(crate) async fn same_as_before(
 ) -> Result<Option<(Job, WorkArea)>, SplitError> {
     let storage = context.storage.as_ref();
     let known = drops.all(storage).await.map_err(SplitError::WorkArea)?;
-    let most = if context.settings.on_replace == OnReplace::Replace { 1 } else { usize::MAX };
+    let most = if context.settings.load.on_replace == OnReplace::Replace { 1 } else { usize::MAX };
     let mut compared = 0;
     for job_id in known.iter().rev().take(most) {
         let area = WorkArea::new(&context.work_prefix, job_id);

@@ -73,11 +73,11 @@ impl HandlerContext {
         let unset = |name, what| ContextError { name, what };
         let work_prefix = settings.work_prefix.clone();
         let work_prefix = work_prefix.ok_or_else(|| unset("CHUNK_BUCKET", "the bucket that chunks are kept in"))?;
-        let url = settings.chunk_queue_url.as_deref();
+        let url = settings.aws.chunk_queue_url.as_deref();
         let url = url.ok_or_else(|| unset("CHUNK_QUEUE_URL", "the SQS queue that chunk tasks are sent to"))?;
         let table = settings.table.clone();
         let table = table.ok_or_else(|| unset("TABLE_URI", "the Delta table that drops are bound for"))?;
-        let source_queue: Option<Arc<dyn Queue>> = match &settings.source_queue_url {
+        let source_queue: Option<Arc<dyn Queue>> = match &settings.aws.source_queue_url {
             Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
             None => None,
         };

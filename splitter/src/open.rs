@@ -128,13 +128,13 @@ async fn number(
 }
 
 fn load_policy(settings: &Settings) -> LoadPolicy {
-    let (sql, partition_by) = (settings.sql.clone(), settings.partition_by.clone());
+    let (sql, partition_by) = (settings.load.sql.clone(), settings.load.partition_by.clone());
     // To take the place of other rows takes all of the file at once.
-    let commit = match settings.on_replace {
-        OnReplace::Append => settings.commit_mode,
+    let commit = match settings.load.on_replace {
+        OnReplace::Append => settings.load.commit_mode,
         OnReplace::Replace => CommitMode::File,
     };
-    LoadPolicy { sql, partition_by, commit, on_replace: settings.on_replace }
+    LoadPolicy { sql, partition_by, commit, on_replace: settings.load.on_replace }
 }
 
 /// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table tells the types
@@ -168,7 +168,7 @@ async fn begins_anew(context: &SplitContext, drops: &Drops, job: &Job) -> Result
     if job.generation < context.known.generation {
         return Ok(true);
     }
-    match context.settings.on_replace {
+    match context.settings.load.on_replace {
         OnReplace::Replace if !context.known.is_again => {
             Ok(drops.all(context.storage.as_ref()).await?.last().is_some_and(|last| *last != job.job_id))
         }
@@ -210,24 +210,24 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
     let settings = &context.settings;
     let mut policy = Policy {
         encoder: ENCODER,
-        chunk_bytes: settings.chunk_bytes,
-        block_bytes: (settings.chunk_bytes / BLOCKS_IN_CHUNK).clamp(1, BLOCK_BYTES),
-        max_record_bytes: settings.max_record_bytes,
-        codec: settings.chunk_codec.clone(),
-        bad_records: settings.bad_records,
+        chunk_bytes: settings.read.chunk_bytes,
+        block_bytes: (settings.read.chunk_bytes / BLOCKS_IN_CHUNK).clamp(1, BLOCK_BYTES),
+        max_record_bytes: settings.read.max_record_bytes,
+        codec: settings.read.chunk_codec.clone(),
+        bad_records: settings.read.bad_records,
         text: TextPolicy::default(),
         format: Format::Parquet { column_names: Vec::new(), int96_instants: false },
     };
     let head = context.storage.get_range(&source.uri, &source.version, 0..HEAD_BYTES.min(source.size)).await;
     let head = head.map_err(SplitError::Source)?;
-    if is_parquet(&head, settings.format) {
+    if is_parquet(&head, settings.read.format) {
         let parquet = ParquetSource::open(context, source, None).await?;
         for column in parquet.empty_groups() {
             tracing::warn!(source = %source.uri, column, "a group without fields has no values, and is left out");
         }
         let names = parquet.column_names();
         let table = table_columns(context).await?;
-        let names = column_names(&names, settings.column_names, &table.names);
+        let names = column_names(&names, settings.read.column_names, &table.names);
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
         policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
         let (source, evidence) = (source.clone(), Vec::new());
@@ -235,7 +235,7 @@ async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result
     }
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
-    let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.format)? {
+    let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
         let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
         let (columns, data_start) = (decode::schema(&json.columns), json.data_start);
         (Format::Ndjson(json), columns, data_start, evidence, None)
@@ -279,16 +279,16 @@ async fn csv(
     sample: &Sample,
 ) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
     let settings = &context.settings;
-    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.csv)?;
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
     check_columns(&source.uri, header.names.len())?;
     let table = table_columns(context).await?;
-    let names = column_names(&header.names, settings.column_names, &table.names);
+    let names = column_names(&header.names, settings.read.column_names, &table.names);
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         dialect: header.dialect,
         data_start: header.data_start,
         columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
-        null_words: settings.null_words.clone().unwrap_or_else(default_words),
+        null_words: settings.read.null_words.clone().unwrap_or_else(default_words),
     };
     let mut evidence = match infer(settings) {
         Infer::None => vec![Evidence::of_text(); csv.columns.len()],
@@ -321,7 +321,7 @@ async fn ndjson(
     let settings = &context.settings;
     let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
     let data_start = u64::try_from(data_start).unwrap_or_default();
-    let null_words = settings.null_words.clone().unwrap_or_default();
+    let null_words = settings.read.null_words.clone().unwrap_or_default();
     let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words };
     let mut keys = match infer(settings) {
         Infer::None | Infer::Sample => {
@@ -337,14 +337,15 @@ async fn ndjson(
     };
     // A key that was declared may come late, or never.
     let table = table_columns(context).await?;
-    let seen = keys.columns(settings.column_names, &table.names);
-    for declared in settings.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))
+    let seen = keys.columns(settings.read.column_names, &table.names);
+    for declared in
+        settings.read.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))
     {
         keys.declare(&declared.name);
     }
-    json.columns = keys.columns(settings.column_names, &table.names);
+    json.columns = keys.columns(settings.read.column_names, &table.names);
     let mut evidence = keys.into_evidence();
-    if settings.infer == Infer::None {
+    if settings.read.infer == Infer::None {
         evidence.fill(Evidence::of_text());
     }
     if json.columns.is_empty() && !sample.head.trim_ascii().is_empty() {
@@ -357,7 +358,7 @@ async fn ndjson(
 
 /// How column types are found: so that no later record is a surprise where types are to be as wide as the values need.
 fn infer(settings: &Settings) -> Infer {
-    match (settings.bad_records, settings.infer) {
+    match (settings.read.bad_records, settings.read.infer) {
         (BadRecords::Widen, Infer::Sample) => Infer::Full,
         (_, infer) => infer,
     }
@@ -366,7 +367,7 @@ fn infer(settings: &Settings) -> Infer {
 /// The columns of the target table. With SQL in between, a column of the table need not be the source's of that name.
 async fn table_columns(context: &SplitContext) -> Result<TableColumns, SplitError> {
     match &context.table {
-        Some(table) if context.settings.sql.is_none() => table_schema::columns(&context.storage, table).await,
+        Some(table) if context.settings.load.sql.is_none() => table_schema::columns(&context.storage, table).await,
         _ => Ok(TableColumns::default()),
     }
 }

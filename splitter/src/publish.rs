@@ -149,7 +149,7 @@ impl<'a> Publisher<'a> {
             self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         }
         self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
-        match self.context.settings.max_bad_records {
+        match self.context.settings.read.max_bad_records {
             Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => Err(self.give_up(limit).await?),
             _ => Ok(()),
         }
@@ -273,7 +273,7 @@ impl<'a> Publisher<'a> {
 
     /// The source is at its end: announces the last chunk and writes the manifest.
     pub(crate) async fn finish(mut self) -> Result<Manifest, SplitError> {
-        if let Some(limit) = self.context.settings.max_bad_records
+        if let Some(limit) = self.context.settings.read.max_bad_records
             && limit.is_exceeded(self.rejected.count, self.records())
         {
             let why = self.give_up(limit).await.unwrap_or_else(|why| why);

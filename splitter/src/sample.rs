@@ -50,7 +50,7 @@ pub(crate) async fn take(
     head: Bytes,
 ) -> Result<(TextPolicy, Sample), SplitError> {
     let settings = &context.settings;
-    let compression = settings.compression.unwrap_or_else(|| decompress::recognise(&head));
+    let compression = settings.read.compression.unwrap_or_else(|| decompress::recognise(&head));
     let (head, is_whole, spread) = if compression == Compression::None {
         let is_whole = u64::try_from(head.len()).ok() == Some(source.size);
         (head, is_whole, spread_samples(context, source).await?)
@@ -61,7 +61,7 @@ pub(crate) async fn take(
     foreign::refuse(&source.uri, &head, compression)?;
     let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
     let found = || Encoding::for_label(detect(&head, &pieces).name());
-    let encoding = settings.encoding.clone().or_else(found).unwrap_or_else(Encoding::utf_8);
+    let encoding = settings.read.encoding.clone().or_else(found).unwrap_or_else(Encoding::utf_8);
     let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);
     let spread = spread.into_iter().map(|sample| SpreadSample { text: in_utf_8(sample.text), ..sample }).collect();
     let head = in_utf_8(head);

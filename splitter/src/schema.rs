@@ -17,7 +17,7 @@ pub(crate) fn settle(
 ) -> Result<(), SplitError> {
     let known: HashSet<&str> =
         columns.iter().flat_map(|column| [column.source_name.as_str(), column.name.as_str()]).collect();
-    for declared in &settings.schema {
+    for declared in &settings.read.schema {
         if !known.contains(declared.name.as_str()) {
             return Err(unknown(at, declared, columns).into());
         }
@@ -26,10 +26,10 @@ pub(crate) fn settle(
     let of_table: HashMap<String, &ToldColumn> =
         table.iter().rev().map(|told| (told.name.to_lowercase(), told)).collect();
     for (column, evidence) in columns.iter_mut().zip(evidence) {
-        let declared = settings.schema.iter().find(|declared| names(declared, column));
+        let declared = settings.read.schema.iter().find(|declared| names(declared, column));
         let declared = declared.map(|declared| (declared, TypeOrigin::Declared));
         let told = declared.or_else(|| Some((*of_table.get(&column.name.to_lowercase())?, TypeOrigin::Table)));
-        evidence.settle(column, told, settings.null_words.is_some()).map_err(|reason| {
+        evidence.settle(column, told, settings.read.null_words.is_some()).map_err(|reason| {
             let hint = "declare which it is, as SCHEMA=day:date(DD/MM/YYYY), and run with --again if the job is known";
             BadInput { column: Some(column.name.clone()), ..BadInput::whole(at, reason, hint) }
         })?;

@@ -148,8 +148,11 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
         Some(_) => {
             let completion = Completion { storage, topic: context.topic.as_deref() };
             // Whoever wrote manifest and receipt may have died before it could send the notice.
-            let completed =
-                if was_split_before { completion.make_good(&area).await } else { completion.complete(&area).await };
+            let completed = if was_split_before {
+                completion.ensure_complete(&area).await
+            } else {
+                completion.complete(&area).await
+            };
             completed?
         }
         None => None,

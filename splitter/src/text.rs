@@ -77,8 +77,8 @@ pub(crate) struct ExpansionLimit {
 impl ExpansionLimit {
     /// The limit that the settings have for a file of so many bytes.
     pub(crate) fn new(settings: &Settings, size: u64) -> Self {
-        let by_ratio = size.saturating_mul(settings.max_expansion_ratio).max(RATIO_FREE_BYTES);
-        match settings.max_expanded_bytes {
+        let by_ratio = size.saturating_mul(settings.read.max_expansion_ratio).max(RATIO_FREE_BYTES);
+        match settings.read.max_expanded_bytes {
             Some(max_bytes) if max_bytes <= by_ratio => Self { max_bytes, name: "MAX_EXPANDED_MB" },
             _ => Self { max_bytes: by_ratio, name: "MAX_EXPANSION_RATIO" },
         }

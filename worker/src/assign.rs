@@ -11,46 +11,50 @@ use shared::{ChunkIdentity, ChunkTask, Drops, Format, Job, JobId, Location, Stor
 
 use crate::assign::admission::{Folders, KnownChunks, area_of, check_bare, check_table};
 use crate::batch::{Answers, ReceivedTask};
-use crate::chunk::{Origin, Replaced, RoutedChunk};
+use crate::chunk::{AssignedChunk, Origin, Replaced};
 use crate::context::LoadContext;
 use crate::delta::app_ids::chunk_app_id;
 use crate::delta::commit_info::LoadedFrom;
 use crate::error::LoadError;
 
-/// Routes tasks; one that cannot be routed is answered and left out.
-pub(crate) async fn route(context: &LoadContext, tasks: Vec<ReceivedTask>, answers: &mut Answers) -> Vec<RoutedChunk> {
+/// Finds where the chunks of tasks go; a task of which that is not known is answered and left out.
+pub(crate) async fn assign(
+    context: &LoadContext,
+    tasks: Vec<ReceivedTask>,
+    answers: &mut Answers,
+) -> Vec<AssignedChunk> {
     let mut jobs = Jobs::default();
-    let mut routed = Vec::new();
+    let mut assigned = Vec::new();
     for ReceivedTask { task, messages } in tasks {
-        match route_task(context, &mut jobs, task, &messages).await {
-            Ok(chunk) => routed.push(chunk),
+        match assign_task(context, &mut jobs, task, &messages).await {
+            Ok(chunk) => assigned.push(chunk),
             Err(error) => answers.give(&messages, &error.verdict()),
         }
     }
-    routed
+    assigned
 }
 
-async fn route_task(
+async fn assign_task(
     context: &LoadContext,
     jobs: &mut Jobs,
     task: ChunkTask,
     messages: &[usize],
-) -> Result<RoutedChunk, LoadError> {
+) -> Result<AssignedChunk, LoadError> {
     let no_task = |source| LoadError::Message { message: task.s3_object_key.clone(), source };
     let at = task.location().map_err(no_task)?;
     match task.chunk {
-        Some(identity) => route_chunk(context, jobs, at, identity, messages).await,
-        None => route_bare(context, &mut jobs.folders, at, messages).await,
+        Some(identity) => assign_chunk(context, jobs, at, identity, messages).await,
+        None => assign_bare(context, &mut jobs.folders, at, messages).await,
     }
 }
 
-async fn route_chunk(
+async fn assign_chunk(
     context: &LoadContext,
     jobs: &mut Jobs,
     at: Location,
     identity: ChunkIdentity,
     messages: &[usize],
-) -> Result<RoutedChunk, LoadError> {
+) -> Result<AssignedChunk, LoadError> {
     let area = area_of(&context.settings, &at, &identity)?;
     let storage = context.storage.as_ref();
     jobs.chunks.check(storage, &at, &area, &identity).await?;
@@ -62,7 +66,7 @@ async fn route_chunk(
     let table = job.table.clone().map(|table| context.former_uris.present(table));
     check_table(&context.settings, &at, table.as_ref())?;
     let table = table.or_else(|| context.settings.table.clone());
-    Ok(RoutedChunk {
+    Ok(AssignedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
         from: LoadedFrom { job_id: Some(job.job_id.to_string()), source: job.source.uri.to_string() },
         stat: None,
@@ -70,7 +74,7 @@ async fn route_chunk(
         sql: job.load.sql.clone(),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
-        foreign: matches!(job.policy.format, Format::Parquet { .. }).then(|| job.source.uri.clone()),
+        parquet_source: matches!(job.policy.format, Format::Parquet { .. }).then(|| job.source.uri.clone()),
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
         origin: Some(Origin {
@@ -94,27 +98,27 @@ fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
 
 /// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object
 /// from another, so that a second message about it is known as such, and a file written anew is another one.
-async fn route_bare(
+async fn assign_bare(
     context: &LoadContext,
     folders: &mut Folders,
     at: Location,
     messages: &[usize],
-) -> Result<RoutedChunk, LoadError> {
+) -> Result<AssignedChunk, LoadError> {
     let settings = &context.settings;
     let table = settings.table.clone().ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?;
     check_bare(context, folders, &at, &table).await?;
     let stat = context.storage.stat(&at).await.map_err(|source| LoadError::reading(&at, source))?;
     let name = digest(&[at.bucket(), at.key(), &stat.version.0, &stat.size.to_string()]);
     let quarantine = |prefix: &Location| WorkArea::new(prefix, &JobId::from(format!("bare-{name}"))).load_quarantine(0);
-    Ok(RoutedChunk {
+    Ok(AssignedChunk {
         table,
         origin: None,
         from: LoadedFrom { job_id: None, source: at.to_string() },
         stat: Some(stat),
-        sql: settings.sql.clone(),
-        partition_by: settings.partition_by.clone(),
-        bad_records: settings.bad_records,
-        foreign: Some(at.clone()),
+        sql: settings.load.sql.clone(),
+        partition_by: settings.load.partition_by.clone(),
+        bad_records: settings.read.bad_records,
+        parquet_source: Some(at.clone()),
         quarantine: settings.work_prefix.as_ref().map(quarantine),
         app_id: format!("sluice/{name}"),
         messages: messages.to_vec(),
@@ -157,8 +161,8 @@ impl Jobs {
 
 /// The chunks of each table, in the order in which the tables first came up. Of two work areas with the same job, one has to
 /// wait until the table says whose cut it has.
-pub(crate) fn by_table(chunks: Vec<RoutedChunk>, answers: &mut Answers) -> Vec<(Location, Vec<RoutedChunk>)> {
-    let mut tables: Vec<(Location, Vec<RoutedChunk>)> = Vec::new();
+pub(crate) fn by_table(chunks: Vec<AssignedChunk>, answers: &mut Answers) -> Vec<(Location, Vec<AssignedChunk>)> {
+    let mut tables: Vec<(Location, Vec<AssignedChunk>)> = Vec::new();
     for chunk in chunks {
         let Some((_, known)) = tables.iter_mut().find(|(table, _)| *table == chunk.table) else {
             tables.push((chunk.table.clone(), vec![chunk]));

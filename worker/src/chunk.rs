@@ -7,7 +7,7 @@ use crate::delta::commit_info::LoadedFrom;
 
 /// A chunk and all that is known of its way.
 #[derive(Clone, Debug)]
-pub(crate) struct RoutedChunk {
+pub(crate) struct AssignedChunk {
     pub(crate) at: Location,
     /// What the splitter said it is; none for a file that someone else put there.
     pub(crate) origin: Option<Origin>,
@@ -23,13 +23,13 @@ pub(crate) struct RoutedChunk {
     pub(crate) partition_by: Vec<String>,
     pub(crate) bad_records: BadRecords,
     /// The Parquet source whose row groups it has, copied as they were; none where the splitter encoded them.
-    pub(crate) foreign: Option<Location>,
+    pub(crate) parquet_source: Option<Location>,
     /// Where rejected rows go.
     pub(crate) quarantine: Option<Location>,
     pub(crate) messages: Vec<usize>,
 }
 
-impl RoutedChunk {
+impl AssignedChunk {
     /// Whether it goes into the table together with all others of its file.
     pub(crate) fn waits(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.commit == CommitMode::File)

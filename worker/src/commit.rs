@@ -16,7 +16,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::commit::attempts::Commit;
 use crate::commit::prepared::{Decided, Prepared, Terms, failed};
-use crate::commit::tables::{Slot, Waiting};
+use crate::commit::tables::{TableHandle, Waiting};
 use crate::context::LoadContext;
 use crate::error::LoadError;
 
@@ -25,15 +25,15 @@ use crate::error::LoadError;
 pub(crate) async fn commit(
     context: &LoadContext,
     uri: &Location,
-    slot: &Slot,
+    handle: &TableHandle,
     chunks: Vec<Prepared>,
     whole: bool,
 ) -> Result<Vec<Decided>, LoadError> {
     if chunks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut answer = slot.enqueue(chunks, whole);
-    let _turn = slot.turn.lock().await;
+    let mut answer = handle.enqueue(chunks, whole);
+    let _turn = handle.turn.lock().await;
     loop {
         // Who had the turn before may have taken these chunks along.
         match answer.try_recv() {
@@ -43,12 +43,12 @@ pub(crate) async fn commit(
                 return Err(LoadError::Abandoned { table: uri.clone() });
             }
         }
-        commit_group(context, uri, slot, slot.take_group()).await;
+        commit_group(context, uri, handle, handle.take_group()).await;
     }
 }
 
 /// Commits what a group of loads wants to be committed, and answers each.
-async fn commit_group(context: &LoadContext, uri: &Location, slot: &Slot, group: Vec<Waiting>) {
+async fn commit_group(context: &LoadContext, uri: &Location, handle: &TableHandle, group: Vec<Waiting>) {
     let (mut open, mut owners, mut answers) = (Vec::new(), HashMap::new(), Vec::new());
     let (whole, is_shared) = (group.iter().any(|one| one.whole), group.len() > 1);
     for (owner, Waiting { chunks, answer, .. }) in group.into_iter().enumerate() {
@@ -57,12 +57,12 @@ async fn commit_group(context: &LoadContext, uri: &Location, slot: &Slot, group:
         answers.push((answer, Vec::new()));
     }
     let owner_of = |chunk: &Prepared| owners.get(&chunk.chunk.app_id).copied().unwrap_or_default();
-    let (mut decided, mut left) = commit_to(context, uri, slot, open, Terms { whole, is_shared }).await;
+    let (mut decided, mut left) = commit_to(context, uri, handle, open, Terms { whole, is_shared }).await;
     // What cannot be done for one load is not to fail the others.
     while let Some(owner) = left.first().map(owner_of) {
         let (own, rest) = left.into_iter().partition(|chunk| owner_of(chunk) == owner);
         let alone = Terms { whole, is_shared: false };
-        decided.extend(commit_to(context, uri, slot, own, alone).await.0);
+        decided.extend(commit_to(context, uri, handle, own, alone).await.0);
         left = rest;
     }
     for one in decided {
@@ -80,14 +80,14 @@ async fn commit_group(context: &LoadContext, uri: &Location, slot: &Slot, group:
 async fn commit_to(
     context: &LoadContext,
     uri: &Location,
-    slot: &Slot,
+    handle: &TableHandle,
     open: Vec<Prepared>,
     terms: Terms,
 ) -> (Vec<Decided>, Vec<Prepared>) {
-    match slot.look(uri, &context.table_store).await {
-        Ok(head) => {
-            let commit = Commit::new(context, head, open, terms).run().await;
-            slot.keep(&commit.head);
+    match handle.look(uri, &context.table_store).await {
+        Ok(snapshot) => {
+            let commit = Commit::new(context, snapshot, open, terms).run().await;
+            handle.keep(&commit.snapshot);
             (commit.decided, commit.open)
         }
         Err(error) => (failed(open, &error.verdict()), Vec::new()),

@@ -3,13 +3,13 @@
 use shared::{Rows, Verdict};
 
 use crate::batch::Answers;
-use crate::chunk::RoutedChunk;
-use crate::commit::prepared::{Decided, Fate, Prepared};
+use crate::chunk::AssignedChunk;
+use crate::commit::prepared::{CommitOutcome, Decided, Prepared};
 use crate::context::LoadContext;
 use crate::delta::table::Table;
 use crate::error::LoadError;
 use crate::receipts;
-use crate::rows::row_counts::Account;
+use crate::rows::row_counts::RowCounts;
 
 /// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
 pub(crate) async fn conclude(
@@ -17,20 +17,20 @@ pub(crate) async fn conclude(
     table: &Table,
     decided: Vec<Decided>,
     answers: &mut Answers,
-) -> Vec<RoutedChunk> {
+) -> Vec<AssignedChunk> {
     let mut outdated = Vec::new();
-    for Decided { chunk: Prepared { chunk, account, note, .. }, fate } in decided {
+    for Decided { chunk: Prepared { chunk, counts, note, .. }, outcome } in decided {
         if let Some(note) = note {
             note.withdraw(table).await;
         }
-        let verdict = match fate {
-            Fate::Committed(version) => {
-                count(context, account.rows);
-                verdict(committed(context, &chunk, account, version).await)
+        let verdict = match outcome {
+            CommitOutcome::Committed(version) => {
+                count(context, counts.rows);
+                verdict(committed(context, &chunk, counts, version).await)
             }
-            Fate::Found => verdict(found(context, &chunk).await),
-            Fate::Failed(verdict) => verdict,
-            Fate::Outdated => {
+            CommitOutcome::Found => verdict(found(context, &chunk).await),
+            CommitOutcome::Failed(verdict) => verdict,
+            CommitOutcome::Outdated => {
                 outdated.push(chunk);
                 continue;
             }
@@ -44,37 +44,37 @@ pub(crate) async fn conclude(
 pub(crate) async fn conclude_whole(
     context: &LoadContext,
     decided: Vec<Decided>,
-    chunks: &[RoutedChunk],
+    chunks: &[AssignedChunk],
     answers: &mut Answers,
-) -> Vec<RoutedChunk> {
+) -> Vec<AssignedChunk> {
     let storage = context.storage.as_ref();
-    let (mut outdated, mut last, mut outcome) = (Vec::new(), None, Verdict::Done);
-    for Decided { chunk: Prepared { chunk, account, .. }, fate } in decided {
-        let noted = match fate {
-            Fate::Committed(version) => {
-                count(context, account.rows);
-                verdict(receipts::note_committed(storage, &chunk, account, version).await)
+    let (mut outdated, mut last, mut answer) = (Vec::new(), None, Verdict::Done);
+    for Decided { chunk: Prepared { chunk, counts, .. }, outcome } in decided {
+        let noted = match outcome {
+            CommitOutcome::Committed(version) => {
+                count(context, counts.rows);
+                verdict(receipts::note_committed(storage, &chunk, counts, version).await)
             }
-            Fate::Found => verdict(receipts::note_found(storage, &chunk).await),
-            Fate::Failed(verdict) => verdict,
-            Fate::Outdated => {
+            CommitOutcome::Found => verdict(receipts::note_found(storage, &chunk).await),
+            CommitOutcome::Failed(verdict) => verdict,
+            CommitOutcome::Outdated => {
                 // What keeps one of them from being written again is the answer to all.
                 let messages = chunks.iter().flat_map(|told| told.messages.clone()).collect();
-                outdated.push(RoutedChunk { messages, ..chunk });
+                outdated.push(AssignedChunk { messages, ..chunk });
                 continue;
             }
         };
-        if outcome == Verdict::Done {
-            outcome = noted;
+        if answer == Verdict::Done {
+            answer = noted;
         }
         last = Some(chunk);
     }
-    if let (Some(last), Verdict::Done) = (&last, &outcome) {
-        outcome = verdict(receipts::conclude(context, last).await);
+    if let (Some(last), Verdict::Done) = (&last, &answer) {
+        answer = verdict(receipts::conclude(context, last).await);
     }
     if outdated.is_empty() {
         for chunk in chunks {
-            answers.give(&chunk.messages, &outcome);
+            answers.give(&chunk.messages, &answer);
         }
     }
     outdated
@@ -87,17 +87,17 @@ fn count(context: &LoadContext, rows: Rows) {
 
 async fn committed(
     context: &LoadContext,
-    chunk: &RoutedChunk,
-    account: Account,
+    chunk: &AssignedChunk,
+    counts: RowCounts,
     version: u64,
 ) -> Result<(), LoadError> {
-    receipts::note_committed(context.storage.as_ref(), chunk, account, version).await?;
+    receipts::note_committed(context.storage.as_ref(), chunk, counts, version).await?;
     receipts::conclude(context, chunk).await
 }
 
-pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn found(context: &LoadContext, chunk: &AssignedChunk) -> Result<(), LoadError> {
     receipts::note_found(context.storage.as_ref(), chunk).await?;
-    receipts::make_good(context, chunk).await
+    receipts::ensure_complete(context, chunk).await
 }
 
 pub(crate) fn verdict(result: Result<(), LoadError>) -> Verdict {

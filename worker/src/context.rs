@@ -8,7 +8,7 @@ use shared::{BackoffSettings, Location, Progress, Settings, Storage, Topic};
 
 use crate::commit::tables::Tables;
 use crate::delta::former_uris::FormerUris;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table_store::TableStore;
 use crate::error::LoadError;
 
@@ -49,8 +49,8 @@ impl LoadContext {
     }
 
     /// Opens a table to look into it, without making its directory.
-    pub(crate) async fn open(&self, table: &Location) -> Result<Option<Head>, LoadError> {
-        if is_absent(table) { Ok(None) } else { Head::open(table, &self.table_store).await.map(Some) }
+    pub(crate) async fn open(&self, table: &Location) -> Result<Option<TableSnapshot>, LoadError> {
+        if is_absent(table) { Ok(None) } else { TableSnapshot::open(table, &self.table_store).await.map(Some) }
     }
 
     /// The attempts and waits of the settings, within the time that is left.

@@ -69,7 +69,7 @@ struct MaintainEvent {
 impl Handler {
     /// All that the settings ask for, with AWS from the environment.
     pub async fn from_settings(settings: Settings) -> Self {
-        let queue: Option<Arc<dyn Queue>> = match &settings.chunk_queue_url {
+        let queue: Option<Arc<dyn Queue>> = match &settings.aws.chunk_queue_url {
             Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
             None => None,
         };

@@ -7,17 +7,17 @@ use shared::{JobId, Location, Seal};
 
 use crate::context::{LoadContext, is_absent};
 use crate::delta::app_ids::{NAME, job_app_id};
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table::Table;
 use crate::delta::tags::{chunk_of, is_of};
 use crate::error::LoadError;
 use crate::undo::files::has_files;
-use crate::undo::history::{Fate, History, Removal};
+use crate::undo::history::{FileState, History, Removal};
 
 /// A table that is asked what it has of jobs, as it was when it was opened.
 #[derive(Debug)]
 pub struct Ledger {
-    head: Head,
+    snapshot: TableSnapshot,
 }
 
 /// What a table has of a job.
@@ -58,20 +58,20 @@ pub struct TakenOut {
 impl Ledger {
     /// Opens a table, without making its directory; none when there is no table.
     pub async fn open(context: &LoadContext, table: &Location) -> Result<Option<Self>, LoadError> {
-        let head = context.open(table).await?;
-        Ok(head.filter(|head| head.state().is_some()).map(|head| Self { head }))
+        let snapshot = context.open(table).await?;
+        Ok(snapshot.filter(|snapshot| snapshot.state().is_some()).map(|snapshot| Self { snapshot }))
     }
 
     /// The seal of a job, [`Seal::UNDONE`] when it was undone; none when no chunk of it is in the table.
     pub async fn seal(&self, job: &JobId) -> Result<Option<Seal>, LoadError> {
-        Ok(self.head.transaction(&job_app_id(job)).await?.map(Seal))
+        Ok(self.snapshot.transaction(&job_app_id(job)).await?.map(Seal))
     }
 
     /// Which of a job's chunks no transaction is there of.
     pub async fn missing(&self, job: &JobId, chunks: impl IntoIterator<Item = u32>) -> Result<Vec<u32>, LoadError> {
         let mut missing = Vec::new();
         for chunk in chunks {
-            if self.head.transaction(&format!("{}/{chunk}", job_app_id(job))).await?.is_none() {
+            if self.snapshot.transaction(&format!("{}/{chunk}", job_app_id(job))).await?.is_none() {
                 missing.push(chunk);
             }
         }
@@ -80,21 +80,21 @@ impl Ledger {
 
     /// Whether files in the table say that they are a job's.
     pub fn has_files(&self, job: &JobId) -> bool {
-        has_files(&self.head, job)
+        has_files(&self.snapshot, job)
     }
 
     /// The URIs under which Sluice has loaded the table, as they were written then, the first one first.
     pub async fn names(&self) -> Result<Vec<String>, LoadError> {
         let mut names: Vec<(i64, String)> =
-            self.head.transactions_named(NAME).await?.into_iter().map(|(name, number)| (number, name)).collect();
+            self.snapshot.transactions_named(NAME).await?.into_iter().map(|(name, number)| (number, name)).collect();
         names.sort();
         Ok(names.into_iter().map(|(_, name)| name).collect())
     }
 
     /// What is there of a job that brought in so many rows, none if that is not known.
     pub async fn holding(&self, job: &JobId, committed: Option<u64>) -> Result<Holding, LoadError> {
-        let table_version = self.head.version().unwrap_or_default();
-        let files = Files::of(&self.head, job);
+        let table_version = self.snapshot.version().unwrap_or_default();
+        let files = Files::of(&self.snapshot, job);
         let rows = files.rows;
         let mut holding = Holding {
             table_version,
@@ -103,9 +103,9 @@ impl Ledger {
             taken_out: None,
         };
         if rows.is_none() || rows != committed {
-            let history = History::read(&self.head.table().log_store(), table_version, job).await;
+            let history = History::read(&self.snapshot.table().log_store(), table_version, job).await;
             let history =
-                history.map_err(|error| LoadError::table(self.head.table().uri(), "read the log of", error))?;
+                history.map_err(|error| LoadError::table(self.snapshot.table().uri(), "read the log of", error))?;
             holding.complete(&files, &history);
         }
         Ok(holding)
@@ -126,9 +126,9 @@ struct Files {
 }
 
 impl Files {
-    fn of(head: &Head, job: &JobId) -> Self {
+    fn of(snapshot: &TableSnapshot, job: &JobId) -> Self {
         let mut files = Self { active: HashSet::new(), tagged: HashSet::new(), rows: Some(0), is_thinned: false };
-        let Some(state) = head.state() else { return files };
+        let Some(state) = snapshot.state() else { return files };
         for view in state.log_data().iter() {
             #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
             let add = view.add_action();
@@ -155,18 +155,18 @@ impl Holding {
     /// Adds what only the log tells: files that do not say whose they are, and what became of those that are gone.
     fn complete(&mut self, files: &Files, history: &History) {
         let added = || history.added.iter().filter(|(path, _)| !history.merged.contains(*path));
-        let fates = history.fates(|path| files.active.contains(path));
+        let file_states = history.file_states(|path| files.active.contains(path));
         let mut removals: Vec<&Removal> = Vec::new();
         for (path, add) in added() {
-            match fates.of(path) {
-                Fate::There if files.tagged.contains(path) => {}
-                Fate::There | Fate::Moved => {
+            match file_states.of(path) {
+                FileState::There if files.tagged.contains(path) => {}
+                FileState::There | FileState::Moved => {
                     let rows = add.get_stats().ok().flatten().and_then(|stats| u64::try_from(stats.num_records).ok());
                     self.rows = self.rows.zip(rows).map(|(all, one)| all + one);
                     self.files += u64::from(files.active.contains(path));
                 }
-                Fate::TakenOut(removal) => removals.push(removal),
-                Fate::Untold => self.rows = None,
+                FileState::TakenOut(removal) => removals.push(removal),
+                FileState::Untold => self.rows = None,
             }
         }
         if !history.is_whole {
@@ -198,7 +198,7 @@ pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Op
 /// table, or when there is no table.
 pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
     match context.open(table).await? {
-        Some(head) => Ok(head.transaction(&job_app_id(job)).await?.map(Seal)),
+        Some(snapshot) => Ok(snapshot.transaction(&job_app_id(job)).await?.map(Seal)),
         None => Ok(None),
     }
 }

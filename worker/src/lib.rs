@@ -25,6 +25,7 @@ mod rows;
 mod schema;
 mod sql;
 mod undo;
+mod verdict;
 mod verify;
 
 pub use commit::tables::Tables;

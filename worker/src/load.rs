@@ -7,10 +7,10 @@ use futures::FutureExt;
 use shared::{ChunkTask, JobId, Location, Message, Verdict};
 
 use crate::already_loaded::skip_what_is_there;
-use crate::assign::{by_table, route};
+use crate::assign::{assign, by_table};
 use crate::batch::{Answers, read_tasks};
-use crate::chunk::RoutedChunk;
-use crate::commit::tables::Slot;
+use crate::chunk::AssignedChunk;
+use crate::commit::tables::TableHandle;
 use crate::commit::{commit, whole_file};
 use crate::conclude::{conclude, conclude_whole};
 use crate::context::LoadContext;
@@ -29,8 +29,8 @@ const MAX_PLANS: usize = 5;
 pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
     let mut answers = Answers::new(messages.len());
     let tasks = read_tasks(messages, &mut answers);
-    let routed = AssertUnwindSafe(route(context, tasks, &mut answers)).catch_unwind().await;
-    let chunks = routed.unwrap_or_else(|panic| {
+    let assigned = AssertUnwindSafe(assign(context, tasks, &mut answers)).catch_unwind().await;
+    let chunks = assigned.unwrap_or_else(|panic| {
         let (all, what) = ((0..messages.len()).collect::<Vec<_>>(), format!("{} messages", messages.len()));
         answers.give(&all, &LoadError::panic(&what, panic.as_ref()).verdict());
         Vec::new()
@@ -52,7 +52,7 @@ pub fn loading(messages: usize) -> impl Fn(&Message) -> String {
 }
 
 /// Loads the chunks of one table. When the table changes so that data files no longer fit it, they are written anew.
-async fn load_table(context: &LoadContext, uri: &Location, chunks: Vec<RoutedChunk>, answers: &mut Answers) {
+async fn load_table(context: &LoadContext, uri: &Location, chunks: Vec<AssignedChunk>, answers: &mut Answers) {
     let all: Vec<usize> = chunks.iter().flat_map(|chunk| chunk.messages.clone()).collect();
     let mut outstanding = chunks;
     for _ in 0..MAX_PLANS {
@@ -73,18 +73,18 @@ async fn load_table(context: &LoadContext, uri: &Location, chunks: Vec<RoutedChu
 async fn attempt(
     context: &LoadContext,
     uri: &Location,
-    chunks: Vec<RoutedChunk>,
+    chunks: Vec<AssignedChunk>,
     answers: &mut Answers,
-) -> Result<Vec<RoutedChunk>, LoadError> {
-    let slot = context.tables.slot(uri);
-    let (table, chunks) = skip_what_is_there(context, uri, &slot, chunks, answers).await?;
+) -> Result<Vec<AssignedChunk>, LoadError> {
+    let handle = context.tables.handle(uri);
+    let (table, chunks) = skip_what_is_there(context, uri, &handle, chunks, answers).await?;
     if !chunks.is_empty() {
         require_exclusive(&context.table_store, &table).await?;
     }
-    let (waiting, chunks) = chunks.into_iter().partition(RoutedChunk::waits);
-    let mut outdated = load_whole_files(context, &table, &slot, waiting, answers).await?;
+    let (waiting, chunks) = chunks.into_iter().partition(AssignedChunk::waits);
+    let mut outdated = load_whole_files(context, &table, &handle, waiting, answers).await?;
     let prepared = prepare_all(context, &table, chunks, answers).await?;
-    let decided = commit(context, uri, &slot, prepared, false).await?;
+    let decided = commit(context, uri, &handle, prepared, false).await?;
     outdated.extend(conclude(context, &table, decided, answers).await);
     Ok(outdated)
 }
@@ -94,10 +94,10 @@ async fn attempt(
 async fn load_whole_files(
     context: &LoadContext,
     table: &Table,
-    slot: &Slot,
-    chunks: Vec<RoutedChunk>,
+    handle: &TableHandle,
+    chunks: Vec<AssignedChunk>,
     answers: &mut Answers,
-) -> Result<Vec<RoutedChunk>, LoadError> {
+) -> Result<Vec<AssignedChunk>, LoadError> {
     let storage = context.storage.as_ref();
     let (mut kept, mut missing) = (Vec::new(), Vec::new());
     for chunk in chunks {
@@ -117,7 +117,7 @@ async fn load_whole_files(
     for (_, chunks) in by_job(kept) {
         let Some(one) = chunks.first() else { continue };
         if let Some(all) = whole_file::all_kept(storage, one).await? {
-            let decided = commit(context, table.uri(), slot, all, true).await?;
+            let decided = commit(context, table.uri(), handle, all, true).await?;
             outdated.extend(conclude_whole(context, decided, &chunks, answers).await);
         } else {
             // What waits is durable; whoever sees the last chunk commits it.
@@ -130,8 +130,8 @@ async fn load_whole_files(
 }
 
 /// The chunks of each job.
-fn by_job(chunks: Vec<RoutedChunk>) -> BTreeMap<Option<JobId>, Vec<RoutedChunk>> {
-    let mut jobs: BTreeMap<Option<JobId>, Vec<RoutedChunk>> = BTreeMap::new();
+fn by_job(chunks: Vec<AssignedChunk>) -> BTreeMap<Option<JobId>, Vec<AssignedChunk>> {
+    let mut jobs: BTreeMap<Option<JobId>, Vec<AssignedChunk>> = BTreeMap::new();
     for chunk in chunks {
         let job = chunk.origin.as_ref().map(|origin| origin.identity.job_id.clone());
         jobs.entry(job).or_default().push(chunk);

@@ -23,8 +23,9 @@ use shared::{Backoff, Location, error_chain};
 use crate::context::LoadContext;
 use crate::delta::hint;
 use crate::delta::log::last_checkpoint;
-use crate::delta::snapshot::Head;
-use crate::error::{LoadError, Patience};
+use crate::delta::snapshot::TableSnapshot;
+use crate::error::LoadError;
+use crate::verdict::Patience;
 use areas::WorkAreas;
 use asked::{Checkpoints, LEAST_RETENTION, Maintenance, Vacuum};
 use cleared::{Cleared, before, clear};
@@ -106,16 +107,17 @@ async fn attempt(
     let mut areas = WorkAreas::look(storage, prefix).await?;
     // Before the table is opened: what is listed and committed in between is then known to be the table's.
     let files = if asked.vacuum == Vacuum::Off { None } else { Some(vacuum::look(context, table, &areas).await?) };
-    let head = context.open(table).await?;
-    let Some((head, state, version)) = head.as_ref().and_then(|head| Some((head, head.state()?, head.version()?)))
+    let snapshot = context.open(table).await?;
+    let Some((snapshot, state, version)) =
+        snapshot.as_ref().and_then(|snapshot| Some((snapshot, snapshot.state()?, snapshot.version()?)))
     else {
         return Err(LoadError::NoSuchTable { table: table.clone() });
     };
-    let checkpoint = checkpoint(head, state, version, asked).await?;
-    let store = head.table().object_store();
+    let checkpoint = checkpoint(snapshot, state, version, asked).await?;
+    let store = snapshot.table().object_store();
     let failed = |error| LoadError::table(table, "clean up", error);
     let vacuum = match files {
-        Some(files) => Some(files.unnamed(head, state, asked.vacuum).await.map_err(failed)?),
+        Some(files) => Some(files.unnamed(snapshot, state, asked.vacuum).await.map_err(failed)?),
         None => None,
     };
     let vacuum = clear(vacuum, &store, asked.dry_run).await.map_err(failed)?;
@@ -163,18 +165,18 @@ async fn unfinished(
 }
 
 async fn checkpoint(
-    head: &Head,
+    snapshot: &TableSnapshot,
     state: &DeltaTableState,
     version: u64,
     asked: &Maintenance,
 ) -> Result<Option<WrittenCheckpoint>, LoadError> {
-    let failed = |error| LoadError::table(head.table().uri(), "read the log of", error);
+    let failed = |error| LoadError::table(snapshot.table().uri(), "read the log of", error);
     if asked.checkpoint == Checkpoints::Off {
         return Ok(None);
     }
-    let store = head.table().object_store();
-    let last = last_checkpoint(&head.table().log_store()).await.map_err(failed)?;
-    let broken_hint = match head.table().broken_hint() {
+    let store = snapshot.table().object_store();
+    let last = last_checkpoint(&snapshot.table().log_store()).await.map_err(failed)?;
+    let broken_hint = match snapshot.table().broken_hint() {
         Some(broken) => Some(broken.clone()),
         None => hint::check(store.as_ref()).await.map_err(failed)?,
     };
@@ -190,7 +192,7 @@ async fn checkpoint(
             // First, and for itself: none is written where the version that the table is at has one that nobody is led to.
             hint::remove(store.as_ref()).await.map_err(failed)?;
         }
-        head.table().checkpoint().await?;
+        snapshot.table().checkpoint().await?;
         // Who is killed after the checkpoint leaves the hint at an earlier one, and the library leaves it there for good if the version
         // has its checkpoint. In time the earlier one goes, and nobody can open a table whose hint names what is gone.
         if hint::read(store.as_ref()).await.map_err(failed)?.is_some_and(|hint| hint.version < version) {

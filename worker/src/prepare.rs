@@ -10,7 +10,7 @@ use futures::FutureExt;
 use shared::Verdict;
 
 use crate::batch::Answers;
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::commit::prepared::Prepared;
 use crate::context::LoadContext;
 use crate::delta::data_file::DataFile;
@@ -18,21 +18,21 @@ use crate::delta::staging::StagingNote;
 use crate::delta::table::Table;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
-use crate::prepare::copy::take_over;
+use crate::prepare::copy::copy_chunk;
 use crate::prepare::rewrite::rewrite;
 use crate::receipts;
-use crate::rows::row_counts::Account;
-use crate::schema::write_schema::Plan;
+use crate::rows::row_counts::RowCounts;
+use crate::schema::write_schema::WriteSchema;
 
 /// Writes the data files of each chunk, as long as there is time for one more. What one chunk adds to the table's columns,
 /// the next ones find.
 pub(crate) async fn prepare_all(
     context: &LoadContext,
     table: &Table,
-    chunks: Vec<RoutedChunk>,
+    chunks: Vec<AssignedChunk>,
     answers: &mut Answers,
 ) -> Result<Vec<Prepared>, LoadError> {
-    let mut plan = plan_of(table)?;
+    let mut write_schema = write_schema_of(table)?;
     let (mut prepared, mut longest) = (Vec::new(), Duration::ZERO);
     for chunk in chunks {
         let began = Instant::now();
@@ -41,12 +41,19 @@ pub(crate) async fn prepare_all(
             answers.give(&chunk.messages, &Verdict::Retry { reason, after: Duration::ZERO, most_receives: None });
             continue;
         }
-        let before = plan.clone().unwrap_or_else(|| Plan::new(&chunk.partition_by));
+        let before = write_schema.clone().unwrap_or_else(|| WriteSchema::new(&chunk.partition_by));
         let result = AssertUnwindSafe(Box::pin(prepare(context, table, &before, &chunk))).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(LoadError::panic(&chunk.at, panic.as_ref()))) {
-            Ok(((plan_after, files, account), note)) => {
-                plan = Some(plan_after.clone());
-                prepared.push(Prepared { chunk, plan: plan_after, files, account, table_id: table.id(), note });
+            Ok(((schema_after, files, counts), note)) => {
+                write_schema = Some(schema_after.clone());
+                prepared.push(Prepared {
+                    chunk,
+                    write_schema: schema_after,
+                    files,
+                    counts,
+                    table_id: table.id(),
+                    note,
+                });
             }
             Err(error) => answers.give(&chunk.messages, &error.verdict()),
         }
@@ -59,13 +66,13 @@ pub(crate) async fn prepare_all(
 pub(crate) async fn prepare(
     context: &LoadContext,
     table: &Table,
-    plan: &Plan,
-    chunk: &RoutedChunk,
-) -> Result<((Plan, Vec<DataFile>, Account), Option<StagingNote>), LoadError> {
+    write_schema: &WriteSchema,
+    chunk: &AssignedChunk,
+) -> Result<((WriteSchema, Vec<DataFile>, RowCounts), Option<StagingNote>), LoadError> {
     let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory).await?;
-    let prepared = match take_over(context, table, plan, chunk, &file).await? {
+    let prepared = match copy_chunk(context, table, write_schema, chunk, &file).await? {
         Some(prepared) => prepared,
-        None => rewrite(context, table, plan, chunk, &file).await?,
+        None => rewrite(context, table, write_schema, chunk, &file).await?,
     };
     receipts::stage(context.storage.as_ref(), chunk, &prepared.2, &prepared.1).await?;
     let note = match chunk.origin {
@@ -76,7 +83,7 @@ pub(crate) async fn prepare(
 }
 
 /// What rows have to be like for a table; none while there is no table.
-pub(crate) fn plan_of(table: &Table) -> Result<Option<Plan>, LoadError> {
-    let plan = table.state().map(Plan::of).transpose();
-    plan.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))
+pub(crate) fn write_schema_of(table: &Table) -> Result<Option<WriteSchema>, LoadError> {
+    let write_schema = table.state().map(WriteSchema::of).transpose();
+    write_schema.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))
 }

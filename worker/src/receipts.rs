@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use shared::{ChunkReceipt, Completion, PutMode, Storage, StorageError, put_json, try_get_json};
 
-use crate::chunk::{Origin, RoutedChunk};
+use crate::chunk::{AssignedChunk, Origin};
 use crate::context::LoadContext;
 use crate::delta::data_file::DataFile;
 use crate::error::LoadError;
-use crate::rows::row_counts::Account;
+use crate::rows::row_counts::RowCounts;
 
 /// What is about to be committed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,13 +24,13 @@ struct Staged {
 /// receipt: its worker died between the two.
 pub(crate) async fn stage(
     storage: &dyn Storage,
-    chunk: &RoutedChunk,
-    account: &Account,
+    chunk: &AssignedChunk,
+    counts: &RowCounts,
     files: &[DataFile],
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let (index, at) = (identity.index, area.staged(identity.index));
-    let receipt = account.clone().receipt(index, None);
+    let receipt = counts.clone().receipt(index, None);
     let mut staged = Staged { receipt, files: files.iter().map(|file| file.path.clone()).collect() };
     match put_json(storage, &at, &staged, PutMode::IfAbsent).await {
         Err(StorageError::AlreadyExists { .. }) => {}
@@ -48,17 +48,17 @@ pub(crate) async fn stage(
 /// Writes the receipt of a chunk that this worker committed.
 pub(crate) async fn note_committed(
     storage: &dyn Storage,
-    chunk: &RoutedChunk,
-    account: Account,
+    chunk: &AssignedChunk,
+    counts: RowCounts,
     version: u64,
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
-    let receipt = account.receipt(identity.index, Some(version));
+    let receipt = counts.receipt(identity.index, Some(version));
     Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 
 /// Whether the work area says what became of the rows of a chunk.
-pub(crate) async fn is_accounted(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<bool, LoadError> {
+pub(crate) async fn has_counts(storage: &dyn Storage, chunk: &AssignedChunk) -> Result<bool, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(true) };
     for at in [area.chunk_receipt(identity.index), area.staged(identity.index)] {
         if storage.exists(&at).await? {
@@ -69,7 +69,7 @@ pub(crate) async fn is_accounted(storage: &dyn Storage, chunk: &RoutedChunk) -> 
 }
 
 /// Makes sure of the receipt of a chunk that was found in the table.
-pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn note_found(storage: &dyn Storage, chunk: &AssignedChunk) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let at = area.chunk_receipt(identity.index);
     if try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await?.is_some() {
@@ -89,7 +89,7 @@ pub(crate) async fn note_found(storage: &dyn Storage, chunk: &RoutedChunk) -> Re
 }
 
 /// Writes the receipt of a chunk's job when this was its last one, and sends the notice of it.
-pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn conclude(context: &LoadContext, chunk: &AssignedChunk) -> Result<(), LoadError> {
     if let Some(Origin { area, .. }) = &chunk.origin {
         completion(context).complete(area).await?;
     }
@@ -97,9 +97,9 @@ pub(crate) async fn conclude(context: &LoadContext, chunk: &RoutedChunk) -> Resu
 }
 
 /// As [`conclude`], for a chunk that was found in the table: whoever was to send the notice may have died.
-pub(crate) async fn make_good(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn ensure_complete(context: &LoadContext, chunk: &AssignedChunk) -> Result<(), LoadError> {
     if let Some(Origin { area, .. }) = &chunk.origin {
-        completion(context).make_good(area).await?;
+        completion(context).ensure_complete(area).await?;
     }
     Ok(())
 }

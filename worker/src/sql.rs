@@ -31,7 +31,7 @@ use datafusion_sql::sqlparser::ast::Statement;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 use engine::{Result, Rules, optimized, physical};
 use names::Names;
 use unnest::Unnest;
@@ -73,13 +73,13 @@ impl Query {
 /// Whether SQL can be run on chunks with these columns, and a new table can have columns of the names that come out; the error says
 /// why not.
 pub fn check_sql(sql: &str, columns: &SchemaRef) -> Result<(), String> {
-    check_sql_for(&Plan::new(&[]), sql, columns)
+    check_sql_for(&WriteSchema::new(&[]), sql, columns)
 }
 
 /// The same for a table that may be there.
-pub(crate) fn check_sql_for(plan: &Plan, sql: &str, columns: &SchemaRef) -> Result<(), String> {
+pub(crate) fn check_sql_for(write_schema: &WriteSchema, sql: &str, columns: &SchemaRef) -> Result<(), String> {
     let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
-    plan.check_names(query.schema())
+    write_schema.check_names(query.schema())
 }
 
 /// Characters of what the engine says, at most: it may hold a value, or all of a query as it was parsed.

@@ -20,8 +20,9 @@ use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::{Metrics, commit_data, metrics};
 use crate::delta::exclusive::require_exclusive;
 use crate::delta::log::now;
-use crate::delta::snapshot::Head;
-use crate::error::{LoadError, Patience};
+use crate::delta::snapshot::TableSnapshot;
+use crate::error::LoadError;
+use crate::verdict::Patience;
 use files::{JobFiles, find, has_files};
 
 /// What undoing a job came to.
@@ -64,19 +65,19 @@ pub async fn undo(
     let (mut attempts, mut patience) = (0, Patience::default());
     loop {
         let unknown = || LoadError::Unknown { job: job.clone(), table: table.clone() };
-        let mut head = context.open(table).await?.ok_or_else(unknown)?;
-        let seal = head.transaction(&job_app_id(job)).await?.map(Seal).ok_or_else(unknown)?;
+        let mut snapshot = context.open(table).await?.ok_or_else(unknown)?;
+        let seal = snapshot.transaction(&job_app_id(job)).await?.map(Seal).ok_or_else(unknown)?;
         // Whoever restores an earlier version of the table brings the rows back that were undone, and the seal stays.
-        if seal == Seal::UNDONE && !has_files(&head, job) {
-            return found_undone(context, &head, job, area, attempts == 0, dry_run).await;
+        if seal == Seal::UNDONE && !has_files(&snapshot, job) {
+            return found_undone(context, &snapshot, job, area, attempts == 0, dry_run).await;
         }
-        let files = find(context.storage.as_ref(), &head, job, area).await?;
+        let files = find(context.storage.as_ref(), &snapshot, job, area).await?;
         if dry_run {
             return Ok(undoing(job, table, None, &files, true));
         }
-        require_exclusive(&context.table_store, head.table()).await?;
+        require_exclusive(&context.table_store, snapshot.table()).await?;
         attempts += 1;
-        let error = match head.put(&commit(&files, job)).await {
+        let error = match snapshot.put(&commit(&files, job)).await {
             Ok(version) => {
                 let undoing = undoing(job, table, Some(version), &files, false);
                 note(context, area, &undoing).await?;
@@ -116,18 +117,18 @@ fn commit(files: &JobFiles, job: &JobId) -> CommitData {
 /// The job is undone: says so again, and in its work area, where whoever undid it may have come to no more.
 async fn found_undone(
     context: &LoadContext,
-    head: &Head,
+    snapshot: &TableSnapshot,
     job: &JobId,
     area: &WorkArea,
     already_undone: bool,
     dry_run: bool,
 ) -> Result<Undoing, LoadError> {
-    let table = head.table().uri();
+    let table = snapshot.table().uri();
     let noted: Option<Undone> = try_get_json(context.storage.as_ref(), &area.undone(), "note of undoing").await?;
     let (table_version, removed) = match noted {
         Some(noted) => (noted.table_version, noted.removed),
-        None => match head.version_with(&job_app_id(job), &[]).await? {
-            Some(version) => (Some(version), removed_by(head, version).await?),
+        None => match snapshot.version_with(&job_app_id(job), &[]).await? {
+            Some(version) => (Some(version), removed_by(snapshot, version).await?),
             None => (None, None),
         },
     };
@@ -140,7 +141,7 @@ async fn found_undone(
 }
 
 /// What the version says that it removed.
-async fn removed_by(head: &Head, version: u64) -> Result<Option<Removed>, LoadError> {
+async fn removed_by(snapshot: &TableSnapshot, version: u64) -> Result<Option<Removed>, LoadError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Line {
@@ -151,8 +152,8 @@ async fn removed_by(head: &Head, version: u64) -> Result<Option<Removed>, LoadEr
     struct Info {
         operation_metrics: Metrics,
     }
-    let entry = head.table().log_store().read_commit_entry(version).await;
-    let entry = entry.map_err(|error| LoadError::table(head.table().uri(), "read the log of", error))?;
+    let entry = snapshot.table().log_store().read_commit_entry(version).await;
+    let entry = entry.map_err(|error| LoadError::table(snapshot.table().uri(), "read the log of", error))?;
     let entry = entry.unwrap_or_default();
     let mut lines = entry.split(|byte| *byte == b'\n');
     let metrics = lines.find_map(|line| Some(serde_json::from_slice::<Line>(line).ok()?.commit_info.operation_metrics));

@@ -23,7 +23,7 @@ use shared::{ChunkReceipt, JobId, Location, Memory, RowHash, Seal, Undone, WorkA
 
 use crate::context::LoadContext;
 use crate::delta::app_ids::job_app_id;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::tags::CHECKSUM_TAG;
 use crate::delta::tags::{chunk_of, is_merged, is_of};
 use crate::error::LoadError;
@@ -31,7 +31,7 @@ use crate::fetch::chunk_file::ChunkFile;
 use crate::fetch::data_file::StoredFile;
 use crate::rows::conform::carry::carry;
 use crate::rows::row_hash::row_hash;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 use crate::undo::history::History;
 
 /// Data files, or receipts, that are read at once.
@@ -121,16 +121,16 @@ pub async fn verify(
     // Receipts first: what they tell of is in the table by then.
     let mut expected = receipts(context, job, area).await?;
     let mut is_whole = is_ended(context, area).await?;
-    let head = context.open(table).await?.ok_or_else(missing)?;
-    if head.transaction(&job_app_id(job)).await? == Some(Seal::UNDONE.0) {
+    let snapshot = context.open(table).await?.ok_or_else(missing)?;
+    if snapshot.transaction(&job_app_id(job)).await? == Some(Seal::UNDONE.0) {
         // Whoever undid it may have died before it could say so in the work area.
         (expected, is_whole) = (ByChunk::new(), true);
     }
-    let (mut found, paths) = read_back(&head, job, &expected, &context.settings.memory).await?;
-    let table_version = head.version().ok_or_else(missing)?;
+    let (mut found, paths) = read_back(&snapshot, job, &expected, &context.settings.memory).await?;
+    let table_version = snapshot.version().ok_or_else(missing)?;
     found.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
     let is_merged = found.keys().any(|chunk| is_merged(chunk));
-    hash_chunks(context, &head, area, &mut expected, |chunk| {
+    hash_chunks(context, &snapshot, area, &mut expected, |chunk| {
         is_merged || found.get(chunk).is_some_and(|found| found.checksum.is_none())
     })
     .await?;
@@ -139,7 +139,7 @@ pub async fn verify(
         (expected, found) = (as_one(expected, job), as_one(found, job));
     }
     let differing = compare(&expected, &found);
-    let (finding, reason) = judge(&head, job, &paths, &differing).await?;
+    let (finding, reason) = judge(&snapshot, job, &paths, &differing).await?;
     let sum = |tallies: ByChunk| {
         tallies.into_values().fold(Tally::default(), |mut all, one| {
             all.add(one);
@@ -190,14 +190,14 @@ async fn receipts(context: &LoadContext, job: &JobId, area: &WorkArea) -> Result
 /// in the work area. Their rows are the table's, in the table's types.
 async fn hash_chunks(
     context: &LoadContext,
-    head: &Head,
+    snapshot: &TableSnapshot,
     area: &WorkArea,
     expected: &mut ByChunk,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<(), LoadError> {
-    let Some(state) = head.state() else { return Ok(()) };
-    let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
-    let plan = &Plan::of(state).map_err(failed)?;
+    let Some(state) = snapshot.state() else { return Ok(()) };
+    let failed = |error| LoadError::table(snapshot.table().uri(), "read the schema of", error);
+    let write_schema = &WriteSchema::of(state).map_err(failed)?;
     for (chunk, tally) in expected.iter_mut().filter(|(chunk, _)| is_wanted(chunk)) {
         let (Some(checksum), Some(index)) = (tally.checksum.take(), index_of(chunk)) else { continue };
         let (at, memory) = (area.chunk(index), &context.settings.memory);
@@ -209,7 +209,7 @@ async fn hash_chunks(
         let mut hash = RowHash::default();
         let mut batches = file.batches();
         while let Some(batch) = batches.try_next().await? {
-            let rows = as_in_table(plan, &[], &batch).and_then(|rows| row_hash(&rows, &[]));
+            let rows = as_in_table(write_schema, &[], &batch).and_then(|rows| row_hash(&rows, &[]));
             hash += rows.map_err(|error| LoadError::Bug { what: at.to_string(), reason: error.to_string() })?;
         }
         tally.row_hash = Some(hash);
@@ -224,15 +224,15 @@ fn index_of(chunk: &str) -> Option<u32> {
 
 /// What the table has, and the files that it is in.
 async fn read_back(
-    head: &Head,
+    snapshot: &TableSnapshot,
     job: &JobId,
     expected: &ByChunk,
     memory: &Memory,
 ) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
     let (mut found, mut paths) = (ByChunk::new(), BTreeSet::new());
-    let Some(state) = head.state() else { return Ok((found, paths)) };
-    let failed = |error| LoadError::table(head.table().uri(), "read the schema of", error);
-    let plan = &Plan::of(state).map_err(failed)?;
+    let Some(state) = snapshot.state() else { return Ok((found, paths)) };
+    let failed = |error| LoadError::table(snapshot.table().uri(), "read the schema of", error);
+    let write_schema = &WriteSchema::of(state).map_err(failed)?;
     let mut files = Vec::new();
     for view in state.log_data().iter() {
         let add = view.add_action();
@@ -247,9 +247,9 @@ async fn read_back(
     let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
     let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
         let tally = if is_chunk && !is_merged {
-            read_bytes(head, &view).await?
+            read_bytes(snapshot, &view).await?
         } else {
-            read_file(head, plan, &view, memory).await?
+            read_file(snapshot, write_schema, &view, memory).await?
         };
         Ok::<_, LoadError>((chunk, tally))
     });
@@ -261,19 +261,19 @@ async fn read_back(
 }
 
 /// The bytes of a file that is a chunk as it was. They are those of the receipt, or their rows are not to be counted on.
-async fn read_bytes(head: &Head, view: &LogicalFileView) -> Result<Tally, LoadError> {
+async fn read_bytes(snapshot: &TableSnapshot, view: &LogicalFileView) -> Result<Tally, LoadError> {
     let mut checksum = Checksum::default();
     let read = async {
-        let mut pieces = head.table().object_store().get(&view.object_store_path()).await?.into_stream();
+        let mut pieces = snapshot.table().object_store().get(&view.object_store_path()).await?.into_stream();
         while let Some(piece) = pieces.try_next().await? {
             checksum.update(&piece);
         }
         Ok::<_, ObjectStoreError>(())
     };
-    read.await.map_err(|error| unread(head, view, &error.into()))?;
-    let mut reader = ParquetObjectReader::new(head.table().object_store(), view.object_store_path());
+    read.await.map_err(|error| unread(snapshot, view, &error.into()))?;
+    let mut reader = ParquetObjectReader::new(snapshot.table().object_store(), view.object_store_path());
     let footer = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await;
-    let footer = footer.map_err(|error| unread(head, view, &error.into()))?;
+    let footer = footer.map_err(|error| unread(snapshot, view, &error.into()))?;
     let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or_default();
     let mut tally = Tally { rows, row_hash: None, checksum: Some(checksum.text()) };
     if let Some(deleted) = view.deletion_vector_descriptor() {
@@ -282,24 +282,29 @@ async fn read_bytes(head: &Head, view: &LogicalFileView) -> Result<Tally, LoadEr
     Ok(tally)
 }
 
-fn unread(head: &Head, view: &LogicalFileView, error: &DeltaTableError) -> LoadError {
+fn unread(snapshot: &TableSnapshot, view: &LogicalFileView, error: &DeltaTableError) -> LoadError {
     let source = DeltaTableError::Generic(format!("{}: {}", view.path(), shared::error_chain(error)));
-    LoadError::table(head.table().uri(), "read back a data file of", source)
+    LoadError::table(snapshot.table().uri(), "read back a data file of", source)
 }
 
 /// The rows of one file. Rows that a deletion vector takes out are not counted, and the others not hashed: that they are not
 /// what was committed is certain.
-async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView, memory: &Memory) -> Result<Tally, LoadError> {
-    let failed = |error: DeltaTableError| unread(head, view, &error);
-    let file = StoredFile::open(head.table(), view.object_store_path(), memory).await.map_err(failed)?;
+async fn read_file(
+    snapshot: &TableSnapshot,
+    write_schema: &WriteSchema,
+    view: &LogicalFileView,
+    memory: &Memory,
+) -> Result<Tally, LoadError> {
+    let failed = |error: DeltaTableError| unread(snapshot, view, &error);
+    let file = StoredFile::open(snapshot.table(), view.object_store_path(), memory).await.map_err(failed)?;
     let _share = file.take_memory(0).await?;
-    let constants = partition_values(plan, view).map_err(failed)?;
+    let constants = partition_values(write_schema, view).map_err(failed)?;
     let mut tally = Tally::default();
     for group in 0..file.groups() {
         for batch in file.batches(group).await.map_err(failed)? {
             let batch = batch.map_err(failed)?;
-            let rows = as_in_table(plan, &constants, &batch);
-            let hash = rows.and_then(|rows| row_hash(&rows, plan.partition_by()));
+            let rows = as_in_table(write_schema, &constants, &batch);
+            let hash = rows.and_then(|rows| row_hash(&rows, write_schema.partition_by()));
             let hash = hash.map_err(|error| failed(error.into()))?;
             let rows = u64::try_from(batch.num_rows()).unwrap_or_default();
             tally.add(Tally { rows, row_hash: Some(hash), checksum: None });
@@ -313,11 +318,17 @@ async fn read_file(head: &Head, plan: &Plan, view: &LogicalFileView, memory: &Me
 }
 
 /// Columns that a data file has no values of, each with its value in all rows.
-fn partition_values(plan: &Plan, view: &LogicalFileView) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
+fn partition_values(
+    write_schema: &WriteSchema,
+    view: &LogicalFileView,
+) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
     let texts = view.partition_values_map();
     let mut values = Vec::new();
-    for ((field, column), of_file) in plan.fields().iter().zip(plan.schema().fields()).zip(plan.file_fields()) {
-        let (true, DataType::Primitive(data_type)) = (plan.partition_by().contains(field.name()), field.data_type())
+    for ((field, column), of_file) in
+        write_schema.fields().iter().zip(write_schema.schema().fields()).zip(write_schema.file_fields())
+    {
+        let (true, DataType::Primitive(data_type)) =
+            (write_schema.partition_by().contains(field.name()), field.data_type())
         else {
             continue;
         };
@@ -331,13 +342,13 @@ fn partition_values(plan: &Plan, view: &LogicalFileView) -> Result<Vec<(FieldRef
 
 /// Rows of a data file in the columns and types of the table, as far as it has them.
 fn as_in_table(
-    plan: &Plan,
+    write_schema: &WriteSchema,
     constants: &[(FieldRef, ArrayRef)],
     batch: &RecordBatch,
 ) -> Result<RecordBatch, ArrowError> {
-    let batch = &plan.of_file(batch)?;
+    let batch = &write_schema.of_file(batch)?;
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for field in plan.schema().fields() {
+    for field in write_schema.schema().fields() {
         let constant = constants.iter().find(|(constant, _)| constant.name() == field.name());
         let values = match (constant, batch.column_by_name(field.name())) {
             (Some((_, value)), _) => arrow::compute::take(value, &zeros(batch.num_rows()), None)?,
@@ -372,7 +383,7 @@ fn compare(expected: &ByChunk, found: &ByChunk) -> Vec<DifferingChunk> {
 
 /// What the differences say, and what the log says of them.
 async fn judge(
-    head: &Head,
+    snapshot: &TableSnapshot,
     job: &JobId,
     paths: &BTreeSet<String>,
     differing: &[DifferingChunk],
@@ -380,8 +391,8 @@ async fn judge(
     if differing.is_empty() {
         return Ok((Finding::Equal, None));
     }
-    let failed = |error| LoadError::table(head.table().uri(), "read the log of", error);
-    let history = History::read(&head.table().log_store(), head.version().unwrap_or_default(), job).await;
+    let failed = |error| LoadError::table(snapshot.table().uri(), "read the log of", error);
+    let history = History::read(&snapshot.table().log_store(), snapshot.version().unwrap_or_default(), job).await;
     let history = history.map_err(failed)?;
     let gone: Vec<&String> = history.added.keys().filter(|path| !paths.contains(*path)).collect();
     let removals: Vec<_> = gone.iter().filter_map(|path| history.removed.get(*path)).collect();

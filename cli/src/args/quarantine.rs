@@ -109,13 +109,13 @@ impl QuarantineReplayArgs {
     /// What is to be read in another way: from the options alone.
     pub(crate) fn changes(&self) -> Result<Changes, CliError> {
         let given = |name: &str| self.given.get(name).filter(|_| is_of_job(name));
-        let told = settings(|name| given(name).map(str::to_owned))?;
+        let asked = settings(|name| given(name).map(str::to_owned))?.read;
         Ok(Changes {
-            schema: told.schema,
-            null_words: told.null_words,
-            bad_records: given("BAD_RECORDS").map(|_| told.bad_records),
-            max_record_bytes: given("MAX_RECORD_MB").map(|_| told.max_record_bytes),
-            csv: told.csv,
+            schema: asked.schema,
+            null_words: asked.null_words,
+            bad_records: given("BAD_RECORDS").map(|_| asked.bad_records),
+            max_record_bytes: given("MAX_RECORD_MB").map(|_| asked.max_record_bytes),
+            csv: asked.csv,
             sql: self.given.sql(self.sql_file.as_ref())?,
         })
     }

@@ -121,7 +121,7 @@ impl TuneArgs {
     /// Sizes to compare in MiB, the smallest first, with that of the settings.
     pub(crate) fn sizes(&self, settings: &Settings) -> Vec<u64> {
         let mut sizes: Vec<u64> = self.sizes.iter().copied().map(u64::from).collect();
-        sizes.push(settings.chunk_bytes >> 20);
+        sizes.push(settings.read.chunk_bytes >> 20);
         sizes.sort_unstable();
         sizes.dedup();
         sizes

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{Failure, Location, Settings, StorageError, Stores};
 
-use super::letter::Letter;
+use super::dead_message::DeadMessage;
 use crate::args;
 use crate::error::CliError;
 
@@ -31,7 +31,7 @@ impl Reasons {
     }
 
     /// Looks up the reasons of letters.
-    pub(super) async fn add_to(&self, letters: &mut [Letter]) -> Result<(), StorageError> {
+    pub(super) async fn add_to(&self, letters: &mut [DeadMessage]) -> Result<(), StorageError> {
         let look_ups = letters.iter_mut().filter_map(|letter| {
             let prefix = self.work_prefix.clone().or_else(|| letter.work_prefix.clone())?;
             Some(async move {

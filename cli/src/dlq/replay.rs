@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{Backoff, BackoffSettings, DeadLetter, DeadLetters, Move, MoveState, Queue, QueueError, error_chain};
 use tokio_util::sync::CancellationToken;
 
-use super::letter::Letter;
+use super::dead_message::DeadMessage;
 use super::reasons::Reasons;
 use super::scan::Scan;
 use crate::args::DlqReplayArgs;
@@ -36,7 +36,7 @@ struct Report<'a> {
     unexplained: Option<u64>,
     /// What would be sent back, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    messages: Option<Vec<Letter>>,
+    messages: Option<Vec<DeadMessage>>,
 }
 
 /// Runs the command.
@@ -99,7 +99,7 @@ impl DlqReplayArgs {
 
     /// Whether a letter is to be sent back. One that was sent after the beginning has failed again since, and would go
     /// round in circles.
-    fn takes(&self, letter: &DeadLetter, shown: &Letter, began: SystemTime) -> bool {
+    fn takes(&self, letter: &DeadLetter, shown: &DeadMessage, began: SystemTime) -> bool {
         let is_of_job = self.job.is_none() || shown.job_id == self.job;
         let is_old = self.older_than.is_none_or(|least| shown.age_seconds.is_some_and(|age| age >= least.as_secs()));
         let is_explained = self.reason.as_ref().is_none_or(|text| shown.has_reason(text));
@@ -161,7 +161,7 @@ async fn walk(
         if new.is_empty() {
             break;
         }
-        let mut shown: Vec<_> = new.iter().map(|letter| Letter::new(letter, began)).collect();
+        let mut shown: Vec<_> = new.iter().map(|letter| DeadMessage::new(letter, began)).collect();
         reasons.add_to(&mut shown).await.map_err(CliError::WorkArea)?;
         if let Some(unexplained) = &mut report.unexplained {
             let unknown = shown.iter().filter(|shown| shown.first_error.is_none()).count();

@@ -80,11 +80,11 @@ impl Functions {
     }
 
     pub(super) fn chunk_queue_url(&self) -> Option<String> {
-        self.setting(|settings| settings.chunk_queue_url)
+        self.setting(|settings| settings.aws.chunk_queue_url)
     }
 
     pub(super) fn source_queue_url(&self) -> Option<String> {
-        self.splitter.as_ref()?.settings().ok()?.source_queue_url
+        self.splitter.as_ref()?.settings().ok()?.aws.source_queue_url
     }
 }
 
@@ -160,12 +160,12 @@ impl Function {
 
     /// Whether it gives what it cannot finish to a call after it.
     pub(super) fn hands_over(&self) -> bool {
-        self.part == Part::Splitter && self.settings().is_ok_and(|settings| settings.source_queue_url.is_some())
+        self.part == Part::Splitter && self.settings().is_ok_and(|settings| settings.aws.source_queue_url.is_some())
     }
 
     /// ARN of the topic that it tells of jobs that are done.
     pub(super) fn topic(&self) -> Option<String> {
-        self.settings().ok()?.completion_topic_arn
+        self.settings().ok()?.aws.completion_topic_arn
     }
 
     /// Partition, region and account of its ARN.
@@ -236,7 +236,7 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
     need("TABLE_URI", settings.table.is_some(), "table_uri");
     if function.part == Part::Splitter {
         need("CHUNK_BUCKET", settings.work_prefix.is_some(), "chunk_bucket_name");
-        need("CHUNK_QUEUE_URL", settings.chunk_queue_url.is_some(), "the module's own queue of chunks");
+        need("CHUNK_QUEUE_URL", settings.aws.chunk_queue_url.is_some(), "the module's own queue of chunks");
     }
     for (variable, at) in [("TABLE_URI", &settings.table), ("CHUNK_BUCKET", &settings.work_prefix)] {
         if let Some(Location::Local { path }) = at {
@@ -244,7 +244,7 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
             findings.push(subject.problem(says, format!("give {variable} a bucket on S3")));
         }
     }
-    if function.part == Part::Splitter && settings.source_queue_url.is_none() {
+    if function.part == Part::Splitter && settings.aws.source_queue_url.is_none() {
         findings.push(subject.warning(
             "SOURCE_QUEUE_URL is not set: a file that needs several calls uses up a receive with each",
             "set splitter_hand_over = true",

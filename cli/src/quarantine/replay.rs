@@ -1,4 +1,4 @@
-//! `sluice quarantine replay`: the rejected records of a job go down the line once more, read in another way.
+//! `sluice quarantine replay`: the rejected records of a job go down the pipeline once more, read in another way.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::jobs::single;
 use crate::known::table_of;
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
-use crate::pipeline::{Line, Load};
+use crate::pipeline::{Load, Pipeline};
 use crate::stop;
 use crate::undo::context;
 
@@ -45,7 +45,7 @@ struct DryRun {
 pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     let started = Instant::now();
     let (settings, changes) = (args.settings()?, args.changes()?);
-    let limit = settings.max_bad_records;
+    let limit = settings.read.max_bad_records;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let job = single(Stores::from_env().as_ref(), &prefix, &args.job_or_source).await?;
     let table = table_of(&context(settings.clone()), &prefix, settings.table.as_ref(), &job).await?;
@@ -55,43 +55,44 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
         return Err(CliError::BoundForOther { job_id, table, told });
     }
     let former = job.table.clone().filter(|former| *former != table);
-    let mut line = Line::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
-    line.load.former_uris.moved.extend(former.map(|former| (former, line.table.clone())));
-    let replay = look(&line, &prefix, job, &changes).await?;
+    let mut pipeline = Pipeline::set_up(settings, table, prefix.clone(), args.workers(), stop::on_signal());
+    pipeline.load.former_uris.moved.extend(former.map(|former| (former, pipeline.table.clone())));
+    let replay = look(&pipeline, &prefix, job, &changes).await?;
     let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
     let mut report = ReplayReport { replay_of, records, left_out, dry_run: None, done: None };
     if args.dry_run {
-        let Tried { taken, rejected, first_rejected } = replay.try_out(&line.split).await.map_err(CliError::Split)?;
+        let Tried { taken, rejected, first_rejected } =
+            replay.try_out(&pipeline.split).await.map_err(CliError::Split)?;
         report.dry_run = Some(DryRun { taken, rejected, first_rejected });
     } else if replay.records > 0 {
-        let job = begun(&line, &prefix, &replay).await?;
+        let job = begun(&pipeline, &prefix, &replay).await?;
         let area = WorkArea::new(&prefix, &job.job_id);
-        let (outcome, receipt) = line.run(&Load::Job(Box::new(job), area)).await?;
-        let holding = line.holding(&outcome, &receipt).await?;
-        report.done = Some(Report::of(&line, &outcome, &receipt, holding, started.elapsed()));
+        let (outcome, receipt) = pipeline.run(&Load::Job(Box::new(job), area)).await?;
+        let holding = pipeline.holding(&outcome, &receipt).await?;
+        report.done = Some(Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed()));
     }
     output.result(&report, &text(&report))?;
     report.done.map_or(Ok(()), |done| done.judge(limit))
 }
 
 /// Looks through the quarantine of a job that is split, and whose rows are wanted.
-async fn look(line: &Line, prefix: &Location, job: Job, changes: &Changes) -> Result<Replay, CliError> {
+async fn look(pipeline: &Pipeline, prefix: &Location, job: Job, changes: &Changes) -> Result<Replay, CliError> {
     let area = WorkArea::new(prefix, &job.job_id);
-    let manifest = try_get_json(line.split.storage.as_ref(), &area.manifest(), "manifest").await;
+    let manifest = try_get_json(pipeline.split.storage.as_ref(), &area.manifest(), "manifest").await;
     let manifest: Option<Manifest> = manifest.map_err(CliError::WorkArea)?;
     let manifest = manifest.ok_or_else(|| CliError::NotSplit { job_id: job.job_id.clone() })?;
-    refuse_other_seals(line, &job).await?;
-    let storage: Arc<dyn Storage> = Arc::clone(&line.split.storage);
+    refuse_other_seals(pipeline, &job).await?;
+    let storage: Arc<dyn Storage> = Arc::clone(&pipeline.split.storage);
     Replay::look(&storage, job, area, &manifest, changes).await.map_err(CliError::Split)
 }
 
 /// What a job rejected that is not in the table in this cut, since it was undone or was loaded from another work area, is not
 /// replayed; nor is what a replay of it rejected.
-async fn refuse_other_seals(line: &Line, job: &Job) -> Result<(), CliError> {
+async fn refuse_other_seals(pipeline: &Pipeline, job: &Job) -> Result<(), CliError> {
     let jobs = job.replay_of.iter().map(|of| (&of.job_id, of.seal)).chain([(&job.job_id, job.seal)]);
     for (job_id, seal) in jobs {
-        let (job_id, table) = (job_id.clone(), line.table.to_string());
-        match worker::has_job(&line.load, &line.table, &job_id).await.map_err(CliError::Table)? {
+        let (job_id, table) = (job_id.clone(), pipeline.table.to_string());
+        match worker::has_job(&pipeline.load, &pipeline.table, &job_id).await.map_err(CliError::Table)? {
             Some(Seal::UNDONE) => return Err(CliError::ReplayOfUndone { job_id, table }),
             Some(there) if there != seal => return Err(CliError::ReplayOfOtherCut { job_id, table }),
             _ => {}
@@ -102,20 +103,20 @@ async fn refuse_other_seals(line: &Line, job: &Job) -> Result<(), CliError> {
 
 /// The replay that reads the records as is asked for: one that was begun before, or the next. No replay is begun while another has
 /// rows in the table; one that may yet bring some in loses them, in one commit, to those that are begun after it.
-async fn begun(line: &Line, prefix: &Location, replay: &Replay) -> Result<Job, CliError> {
-    let storage = line.split.storage.as_ref();
+async fn begun(pipeline: &Pipeline, prefix: &Location, replay: &Replay) -> Result<Job, CliError> {
+    let storage = pipeline.split.storage.as_ref();
     let mut generation = 1;
     loop {
         let begun = match replay.begun(storage, generation).await.map_err(CliError::WorkArea)? {
             Some(job) => job,
-            None => replay.begin(&line.split, generation).await.map_err(CliError::WorkArea)?,
+            None => replay.begin(&pipeline.split, generation).await.map_err(CliError::WorkArea)?,
         };
-        let seal = worker::has_job(&line.load, &line.table, &begun.job_id).await.map_err(CliError::Table)?;
+        let seal = worker::has_job(&pipeline.load, &pipeline.table, &begun.job_id).await.map_err(CliError::Table)?;
         if seal != Some(Seal::UNDONE) {
             if replay.is_as(&begun) {
                 return Ok(begun);
             }
-            let there = in_table(line, prefix, &begun).await?;
+            let there = in_table(pipeline, prefix, &begun).await?;
             if !there.is_empty() {
                 return Err(CliError::Replayed { job_id: replay.of().job_id.clone(), replays: there });
             }
@@ -125,14 +126,14 @@ async fn begun(line: &Line, prefix: &Location, replay: &Replay) -> Result<Job, C
 }
 
 /// Which of a replay, and of those of what it rejected, have rows in the table.
-async fn in_table(line: &Line, prefix: &Location, replay: &Job) -> Result<Vec<JobId>, CliError> {
-    let destination = replay.destination().unwrap_or_else(|| line.table.clone());
+async fn in_table(pipeline: &Pipeline, prefix: &Location, replay: &Job) -> Result<Vec<JobId>, CliError> {
+    let destination = replay.destination().unwrap_or_else(|| pipeline.table.clone());
     let drops = Drops::replays(prefix, &replay.job_id, &destination);
     let replays = drops
-        .with_replays(line.split.storage.as_ref(), vec![replay.job_id.clone()])
+        .with_replays(pipeline.split.storage.as_ref(), vec![replay.job_id.clone()])
         .await
         .map_err(CliError::WorkArea)?;
-    crate::jobs::in_table(&line.load, &line.table, replays).await
+    crate::jobs::in_table(&pipeline.load, &pipeline.table, replays).await
 }
 
 fn text(report: &ReplayReport) -> String {

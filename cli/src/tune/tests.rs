@@ -121,7 +121,7 @@ fn the_deployment_decides() {
 #[test]
 fn a_source_of_one_chunk_is_no_reason_for_another_size_than_the_default() {
     let settings = Settings::from_lookup(|_| None).unwrap();
-    assert_eq!(advice::DEFAULT_MIB << 20, settings.chunk_bytes);
+    assert_eq!(advice::DEFAULT_MIB << 20, settings.read.chunk_bytes);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 
 use serde::Serialize;
 
-use crate::job::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 use crate::memory::{LEAST_MEMORY_MB, MOST_MEMORY_MB};
+use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 
 /// One setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

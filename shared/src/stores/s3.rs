@@ -1,5 +1,8 @@
 //! Objects on S3.
 
+mod error;
+mod upload;
+
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -9,29 +12,21 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective, TaggingDirective,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective, TaggingDirective};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
+use self::error::{failed, status, unavailable};
+use self::upload::S3Upload;
 use super::first_wins::{first_wins, is_own_server};
-use crate::aws::{aws_settings, said};
+use crate::aws::aws_settings;
 use crate::backoff::{Backoff, BackoffSettings};
 use crate::location::Location;
 use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
-
-/// Size of the parts of an upload, 8 MiB: above S3's minimum of 5, and 10,000 of them hold 78 GiB.
-const PART_BYTES: usize = 8 << 20;
-
-/// Parts that are on their way at once; with [`PART_BYTES`] it bounds what an upload holds in memory.
-const PARTS_IN_FLIGHT: usize = 3;
 
 /// How often a range whose body broke off is asked for again; the SDK retries requests, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
@@ -237,12 +232,7 @@ impl Storage for S3Storage {
     }
 
     async fn create(&self, at: &Location) -> Result<Box<dyn Upload>, StorageError> {
-        Ok(Box::new(S3Upload {
-            client: self.client.clone(),
-            at: at.clone(),
-            pending: BytesMut::new(),
-            multipart: None,
-        }))
+        Ok(Box::new(S3Upload::new(self.client.clone(), at.clone())))
     }
 
     /// S3 computes the checksum of the copy itself when it is asked to, from the bytes that it wrote. Tags and metadata are left
@@ -302,126 +292,6 @@ impl Storage for S3Storage {
     }
 }
 
-/// An upload; what fits one part goes as one put.
-#[derive(Debug)]
-struct S3Upload {
-    client: Client,
-    at: Location,
-    pending: BytesMut,
-    multipart: Option<Multipart>,
-}
-
-#[derive(Debug)]
-struct Multipart {
-    id: String,
-    next_part: i32,
-    in_flight: JoinSet<Result<CompletedPart, StorageError>>,
-    done: Vec<CompletedPart>,
-}
-
-impl S3Upload {
-    async fn send_part(&mut self, body: Bytes) -> Result<(), StorageError> {
-        if self.multipart.is_none() {
-            let created = self
-                .client
-                .create_multipart_upload()
-                .bucket(self.at.bucket())
-                .key(self.at.key())
-                .send()
-                .await
-                .map_err(|error| failed(&self.at, "start an upload to", &error))?;
-            let id = created.upload_id().ok_or_else(|| unavailable(&self.at, "write", "the answer has no UploadId"))?;
-            self.multipart =
-                Some(Multipart { id: id.to_owned(), next_part: 1, in_flight: JoinSet::new(), done: Vec::new() });
-        }
-        let Some(multipart) = &mut self.multipart else { return Ok(()) };
-        while multipart.in_flight.len() >= PARTS_IN_FLIGHT {
-            multipart.collect_one(&self.at).await?;
-        }
-        let number = multipart.next_part;
-        multipart.next_part += 1;
-        let upload = self
-            .client
-            .upload_part()
-            .bucket(self.at.bucket())
-            .key(self.at.key())
-            .upload_id(&multipart.id)
-            .part_number(number)
-            .body(ByteStream::from(body));
-        let at = self.at.clone();
-        multipart.in_flight.spawn(async move {
-            let sent = upload.send().await.map_err(|error| failed(&at, "write", &error))?;
-            Ok(CompletedPart::builder()
-                .part_number(number)
-                .set_e_tag(sent.e_tag)
-                .set_checksum_crc32(sent.checksum_crc32)
-                .build())
-        });
-        Ok(())
-    }
-}
-
-impl Multipart {
-    async fn collect_one(&mut self, at: &Location) -> Result<(), StorageError> {
-        if let Some(joined) = self.in_flight.join_next().await {
-            self.done.push(joined.map_err(|error| unavailable(at, "write", error))??);
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Upload for S3Upload {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        self.pending.extend_from_slice(&bytes);
-        while self.pending.len() > PART_BYTES {
-            let part = self.pending.split_to(PART_BYTES).freeze();
-            self.send_part(part).await?;
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self: Box<Self>) -> Result<(), StorageError> {
-        let rest = self.pending.split().freeze();
-        if self.multipart.is_none() {
-            let put = self.client.put_object().bucket(self.at.bucket()).key(self.at.key());
-            let sent = put.body(ByteStream::from(rest)).send().await;
-            return sent.map(drop).map_err(|error| failed(&self.at, "write", &error));
-        }
-        self.send_part(rest).await?;
-        let Some(mut multipart) = self.multipart.take() else { return Ok(()) };
-        while !multipart.in_flight.is_empty() {
-            multipart.collect_one(&self.at).await?;
-        }
-        multipart.done.sort_by_key(CompletedPart::part_number);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(multipart.done)).build();
-        self.client
-            .complete_multipart_upload()
-            .bucket(self.at.bucket())
-            .key(self.at.key())
-            .upload_id(&multipart.id)
-            .multipart_upload(parts)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| failed(&self.at, "finish the upload to", &error))
-    }
-
-    async fn abort(mut self: Box<Self>) -> Result<(), StorageError> {
-        let Some(mut multipart) = self.multipart.take() else { return Ok(()) };
-        multipart.in_flight.shutdown().await;
-        self.client
-            .abort_multipart_upload()
-            .bucket(self.at.bucket())
-            .key(self.at.key())
-            .upload_id(&multipart.id)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| failed(&self.at, "give up the upload to", &error))
-    }
-}
-
 /// Where objects are written to test puts to a location: a folder up, for in the same one each may be taken for a document; and no
 /// higher, for a role may write no more than that.
 fn test_folder(at: &Location) -> Location {
@@ -433,33 +303,6 @@ fn test_folder(at: &Location) -> Location {
 fn as_text(crc64nvme: &str) -> Option<String> {
     let bytes: [u8; 8] = BASE64_STANDARD.decode(crc64nvme).ok()?.try_into().ok()?;
     Some(crate::checksum::text(u64::from_be_bytes(bytes)))
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn failed<E>(at: &Location, action: &'static str, error: &SdkError<E>) -> StorageError
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let no_bucket = error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchBucket");
-    if no_bucket {
-        return StorageError::NoBucket { at: at.clone() };
-    }
-    match status(error) {
-        Some(404) => StorageError::NotFound { at: at.clone() },
-        Some(401 | 403) => StorageError::Denied { at: at.clone(), source: said(error).into() },
-        _ => unavailable(at, action, said(error)),
-    }
-}
-
-fn unavailable(
-    at: &Location,
-    action: &'static str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StorageError {
-    StorageError::Unavailable { at: at.clone(), action, source: source.into() }
 }
 
 #[cfg(test)]

@@ -61,8 +61,8 @@ impl Done {
         self.completion(&self.storage).complete(&self.area).await
     }
 
-    async fn make_good(&self) -> Result<Option<Receipt>, CompletionError> {
-        self.completion(&self.storage).make_good(&self.area).await
+    async fn ensure_complete(&self) -> Result<Option<Receipt>, CompletionError> {
+        self.completion(&self.storage).ensure_complete(&self.area).await
     }
 
     fn completion<'a>(&'a self, storage: &'a dyn Storage) -> Completion<'a> {
@@ -86,7 +86,7 @@ async fn one_receipt_and_one_notice() {
         (receipt.rows.committed, receipt.row_hash, receipt.table_version),
         (4, Some(RowHash(u128::MAX - 3)), Some(7))
     );
-    for again in [done.complete().await, done.make_good().await] {
+    for again in [done.complete().await, done.ensure_complete().await] {
         assert_eq!(again.unwrap(), Some(receipt.clone()));
     }
     let notices = done.topic.notices();
@@ -100,7 +100,7 @@ async fn while_something_is_outstanding_nobody_is_told() {
     for missing in [WorkArea::manifest, |area: &WorkArea| area.chunk_receipt(1)] {
         let done = Done::new().await;
         done.storage.delete(&missing(&done.area)).await.unwrap();
-        assert_eq!(done.make_good().await.unwrap(), None);
+        assert_eq!(done.ensure_complete().await.unwrap(), None);
         assert_eq!(done.notices(), 0);
     }
 }
@@ -111,12 +111,12 @@ async fn a_notice_that_is_refused_is_made_good() {
     done.topic.refuse(2);
     let error = done.complete().await.unwrap_err();
     insta::assert_snapshot!(error, @"cannot publish to topic arn:aws:sns:eu-central-1:123456789012:done: Throttled: slow down");
-    assert!(matches!(done.make_good().await, Err(CompletionError::Notice(_))));
+    assert!(matches!(done.ensure_complete().await, Err(CompletionError::Notice(_))));
     // Who comes to a receipt of another leaves the notice to him.
     done.complete().await.unwrap().unwrap();
     assert_eq!(done.notices(), 0);
-    done.make_good().await.unwrap().unwrap();
-    done.make_good().await.unwrap().unwrap();
+    done.ensure_complete().await.unwrap().unwrap();
+    done.ensure_complete().await.unwrap().unwrap();
     assert_eq!(done.notices(), 1);
 }
 
@@ -124,7 +124,7 @@ async fn a_notice_that_is_refused_is_made_good() {
 async fn what_was_done_before_there_was_a_topic_is_not_told() {
     let done = Done::new().await;
     Completion { storage: &done.storage, topic: None }.complete(&done.area).await.unwrap().unwrap();
-    done.make_good().await.unwrap().unwrap();
+    done.ensure_complete().await.unwrap().unwrap();
     assert_eq!(done.notices(), 0);
 }
 

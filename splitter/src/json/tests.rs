@@ -15,7 +15,7 @@ fn blocks(pieces: &[&[u8]], block_bytes: u64) -> Vec<Block> {
 fn policy(text: &[u8], told: &str) -> NdjsonPolicy {
     let settings = Settings::from_lookup(|name| (name == "SCHEMA").then(|| told.to_owned())).unwrap();
     let mut keys = Keys::observe(text, &[], false);
-    settings.schema.iter().for_each(|declared| keys.declare(&declared.name));
+    settings.read.schema.iter().for_each(|declared| keys.declare(&declared.name));
     let mut columns = keys.columns(ColumnNames::Lower, &[]);
     let at = "s3://b/k".parse().unwrap();
     crate::schema::settle(&at, &mut columns, &keys.into_evidence(), &settings, &[]).unwrap();

@@ -38,7 +38,7 @@ impl World {
             queue: Some(tasks.clone()),
             work_prefix: "s3://chunks/sluice".parse().unwrap(),
             table: Some("s3://lake/flights".parse().unwrap()),
-            settings: Settings { chunk_bytes: CHUNK_BYTES, ..Settings::from_lookup(|_| None).unwrap() },
+            settings: Settings::from_lookup(|_| None).unwrap().with_chunk_bytes(CHUNK_BYTES),
             threads: 2,
             topic: None,
             known: splitter::Known::default(),
@@ -224,7 +224,7 @@ async fn a_duplicate_event_makes_nothing_new() {
 #[tokio::test]
 async fn a_file_that_goes_into_one_commit_is_told_of_once_more_behind_its_manifest() {
     let mut world = World::new();
-    world.context.split.settings.commit_mode = CommitMode::File;
+    world.context.split.settings.load.commit_mode = CommitMode::File;
     world.put("in.csv", FEW).await;
     let event = world.event("in.csv").await;
     for _ in 0..2 {

@@ -40,7 +40,7 @@ async fn load(text: &str, told: &BTreeMap<&'static str, String>) -> Option<Loade
     let objects = MemoryStorage::default();
     objects.put(&at("source.csv"), text.to_owned().into(), PutMode::Overwrite).await.unwrap();
     let mut settings = Settings::from_lookup(|name| told.get(name).cloned()).unwrap();
-    settings.infer = Infer::None;
+    settings.read.infer = Infer::None;
     let context = SplitContext {
         storage: Arc::new(objects.clone()),
         queue: None,

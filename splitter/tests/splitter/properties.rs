@@ -118,8 +118,8 @@ pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Re
 
 pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitContext {
     let mut settings = Settings::from_lookup(|_| None).unwrap();
-    settings.chunk_bytes = how.chunk_bytes;
-    settings.max_record_bytes = how.max_record_bytes;
+    settings.read.chunk_bytes = how.chunk_bytes;
+    settings.read.max_record_bytes = how.max_record_bytes;
     SplitContext {
         storage: Arc::new(Mortal { objects: objects.clone(), calls_left: Arc::new(AtomicU64::new(how.calls)) }),
         queue: None,

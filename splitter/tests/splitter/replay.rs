@@ -24,7 +24,7 @@ async fn split_with_rejects(objects: &MemoryStorage, records: usize, taken_each:
     });
     objects.put(&at("source.csv"), lines.into(), PutMode::Overwrite).await.unwrap();
     let mut context = context(objects, "out", how(chunk_bytes));
-    context.settings.schema = vec!["id:int64".parse().unwrap()];
+    context.settings.read.schema = vec!["id:int64".parse().unwrap()];
     splitter::split(&context, &at("source.csv")).await.unwrap().job
 }
 

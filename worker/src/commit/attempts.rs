@@ -17,14 +17,15 @@ use crate::chunk::Replaced;
 use crate::commit::lost::are_lost;
 use crate::commit::names::new_names;
 use crate::commit::offers::{self, Offered, Offers, Seen};
-use crate::commit::prepared::{Decided, Fate, Prepared, Terms, failed};
+use crate::commit::prepared::{CommitOutcome, Decided, Prepared, Terms, failed};
 use crate::commit::replace::Outgoing;
 use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::{commit_data, loaded};
-use crate::delta::snapshot::Head;
-use crate::error::{LoadError, Patience};
+use crate::delta::snapshot::TableSnapshot;
+use crate::error::LoadError;
 use crate::schema::write_schema::{Comparison, evolve};
+use crate::verdict::Patience;
 
 /// Version of a chunk's transaction: there is only one.
 const CHUNK_VERSION: i64 = 1;
@@ -33,7 +34,7 @@ const CHUNK_VERSION: i64 = 1;
 #[derive(Debug)]
 pub(crate) struct Commit<'a> {
     context: &'a LoadContext,
-    pub(crate) head: Head,
+    pub(crate) snapshot: TableSnapshot,
     /// Chunks of which nothing is decided.
     pub(crate) open: Vec<Prepared>,
     pub(crate) decided: Vec<Decided>,
@@ -50,15 +51,26 @@ pub(crate) struct Commit<'a> {
 }
 
 impl<'a> Commit<'a> {
-    pub(crate) fn new(context: &'a LoadContext, head: Head, open: Vec<Prepared>, terms: Terms) -> Self {
+    pub(crate) fn new(context: &'a LoadContext, snapshot: TableSnapshot, open: Vec<Prepared>, terms: Terms) -> Self {
         let (decided, seals, offers) = (Vec::new(), HashMap::new(), Offers::new());
-        Self { context, head, open, decided, terms, is_first: true, was_refused: false, in_doubt: false, seals, offers }
+        Self {
+            context,
+            snapshot,
+            open,
+            decided,
+            terms,
+            is_first: true,
+            was_refused: false,
+            in_doubt: false,
+            seals,
+            offers,
+        }
     }
 
     /// Attempts until all is decided. What stays open is to be tried by each load alone.
     pub(crate) async fn run(self) -> Self {
         let ended = self.attempts().await;
-        ended.offers.withdraw(&ended.head.table().object_store()).await;
+        ended.offers.withdraw(&ended.snapshot.table().object_store()).await;
         ended
     }
 
@@ -89,7 +101,7 @@ impl<'a> Commit<'a> {
                         Err(_) => backoff.next_wait(),
                     };
                     let Some(wait) = wait else {
-                        let (table, source) = (self.head.table().uri().clone(), ended.err().map(Box::new));
+                        let (table, source) = (self.snapshot.table().uri().clone(), ended.err().map(Box::new));
                         return self.give_up(&LoadError::Contention { table, attempts, source }).await;
                     };
                     self.rest(wait).await;
@@ -107,7 +119,7 @@ impl<'a> Commit<'a> {
             return false;
         }
         self.in_doubt = true;
-        self.offers.make(&self.head.table().object_store(), &self.open).await
+        self.offers.make(&self.snapshot.table().object_store(), &self.open).await
     }
 
     /// Whoever was faster may have taken along what was offered.
@@ -140,9 +152,9 @@ impl<'a> Commit<'a> {
     /// Goes to the latest version; gives how many came.
     async fn look(&mut self) -> Result<u64, LoadError> {
         let landed = match self.replaced() {
-            // What is removed is looked up in the files of the table, which a head does not keep up with.
-            Some(_) => self.head.reopen(&self.context.table_store).await?,
-            None => self.head.catch_up(&self.context.table_store).await?,
+            // What is removed is looked up in the files of the table, which a snapshot does not keep up with.
+            Some(_) => self.snapshot.reopen(&self.context.table_store).await?,
+            None => self.snapshot.catch_up(&self.context.table_store).await?,
         };
         // Refused, and by nobody: a put of ours may be under way, which the store repeated too early.
         self.in_doubt |= self.was_refused && landed == 0;
@@ -153,15 +165,15 @@ impl<'a> Commit<'a> {
     /// One attempt. Chunks that are decided by it leave `open`. When all goes well and some stay, it gives how many versions
     /// of others came since the last attempt.
     async fn attempt(&mut self) -> Result<u64, LoadError> {
-        let store = self.head.table().object_store();
+        let store = self.snapshot.table().object_store();
         // At once, so that offers, of which there are few most of the time, cost no time.
         let whole = self.terms.whole;
         let seen = async { if whole { Seen::default() } else { offers::look(&store).await } };
         let (looked, seen) = futures::join!(self.look(), seen);
         let landed = looked?;
-        if let (None, Some(last)) = (self.head.state(), self.open.last()) {
+        if let (None, Some(last)) = (self.snapshot.state(), self.open.last()) {
             // Columns that only others have are added by the next attempt.
-            self.head.create(&last.plan).await?;
+            self.snapshot.create(&last.write_schema).await?;
         }
         self.settle_what_is_there().await?;
         self.refuse_other_seals().await?;
@@ -170,7 +182,7 @@ impl<'a> Commit<'a> {
             return Ok(landed);
         }
         if let Some(fields) = missing {
-            self.head.add_columns(fields, &self.context.table_store).await?;
+            self.snapshot.add_columns(fields, &self.context.table_store).await?;
             // They are there now, and nothing else stands in the way.
             return Ok(0);
         }
@@ -179,7 +191,7 @@ impl<'a> Commit<'a> {
             return Ok(landed);
         }
         let outgoing = match self.replaced() {
-            Some((replaced, by)) => Outgoing::find(self.context.storage.as_ref(), &self.head, replaced, by).await?,
+            Some((replaced, by)) => Outgoing::find(self.context.storage.as_ref(), &self.snapshot, replaced, by).await?,
             None => Outgoing::default(),
         };
         let offered = self.offered(seen).await;
@@ -195,9 +207,9 @@ impl<'a> Commit<'a> {
     /// Takes out the chunks that are in the table.
     async fn settle_what_is_there(&mut self) -> Result<(), LoadError> {
         let ids = self.open.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
-        let there = self.head.transactions(ids).await?;
+        let there = self.snapshot.transactions(ids).await?;
         if there.iter().any(Option::is_some) {
-            self.head.table().settle_log().await?;
+            self.snapshot.table().settle_log().await?;
         }
         for (chunk, there) in std::mem::take(&mut self.open).into_iter().zip(there) {
             if there.is_some() {
@@ -213,20 +225,20 @@ impl<'a> Commit<'a> {
     /// store may repeat a put that had succeeded, and then says that the version exists. Only the log tells.
     async fn settle(&mut self, chunk: Prepared) {
         let ours =
-            if self.is_first { Ok(None) } else { self.head.version_with(&chunk.chunk.app_id, &chunk.files).await };
-        let fate = match ours {
-            Ok(Some(version)) => Fate::Committed(version),
+            if self.is_first { Ok(None) } else { self.snapshot.version_with(&chunk.chunk.app_id, &chunk.files).await };
+        let outcome = match ours {
+            Ok(Some(version)) => CommitOutcome::Committed(version),
             Ok(None) => {
                 self.discard(&chunk).await;
-                Fate::Found
+                CommitOutcome::Found
             }
             Err(error) => {
-                let table = self.head.table().uri();
+                let table = self.snapshot.table().uri();
                 tracing::warn!(%table, %error, "data files left for vacuum: the log does not tell whose they are");
-                Fate::Found
+                CommitOutcome::Found
             }
         };
-        self.decided.push(Decided { chunk, fate });
+        self.decided.push(Decided { chunk, outcome });
     }
 
     /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
@@ -237,7 +249,7 @@ impl<'a> Commit<'a> {
             origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_ids())).collect();
         let ids: Vec<String> = ids.into_iter().collect();
         // Anew each time: a job may have been undone since the last attempt.
-        let known = self.head.transactions(ids.clone()).await?;
+        let known = self.snapshot.transactions(ids.clone()).await?;
         self.seals = ids.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))).collect();
         let mut first: HashMap<String, i64> = HashMap::new();
         for chunk in std::mem::take(&mut self.open) {
@@ -256,32 +268,32 @@ impl<'a> Commit<'a> {
             }
             self.discard(&chunk).await;
             let error = match other {
-                Some((of, there)) => LoadError::sealed(there, &of.job_id, self.head.table().uri()),
-                None => LoadError::sealed(seal, &origin.identity.job_id, self.head.table().uri()),
+                Some((of, there)) => LoadError::sealed(there, &of.job_id, self.snapshot.table().uri()),
+                None => LoadError::sealed(seal, &origin.identity.job_id, self.snapshot.table().uri()),
             };
-            let fate = Fate::Failed(error.verdict());
-            self.decided.push(Decided { chunk, fate });
+            let outcome = CommitOutcome::Failed(error.verdict());
+            self.decided.push(Decided { chunk, outcome });
         }
         Ok(())
     }
 
     /// Takes out the chunks whose files do not fit the table as it is now; gives the columns that it lacks for the rest.
     async fn set_outdated_aside(&mut self) -> Result<Option<Vec<StructField>>, LoadError> {
-        let failed = |error| LoadError::table(self.head.table().uri(), "read the schema of", error);
-        let state = self.head.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
-        let compared = self.open.iter().map(|chunk| chunk.plan.compare(state)).collect::<Result<Vec<_>, _>>();
+        let failed = |error| LoadError::table(self.snapshot.table().uri(), "read the schema of", error);
+        let state = self.snapshot.state().ok_or_else(|| failed(DeltaTableError::NotInitialized))?;
+        let compared = self.open.iter().map(|chunk| chunk.write_schema.compare(state)).collect::<Result<Vec<_>, _>>();
         let compared = compared.map_err(failed)?;
         let all_outdated = self.terms.whole && compared.iter().any(|one| matches!(one, Comparison::Outdated));
         let mut missing: Vec<StructField> = Vec::new();
         for (chunk, comparison) in std::mem::take(&mut self.open).into_iter().zip(compared) {
             match comparison {
                 _ if all_outdated => {
-                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                    self.decided.push(Decided { chunk, outcome: CommitOutcome::Outdated });
                     continue;
                 }
                 Comparison::Outdated => {
                     self.discard(&chunk).await;
-                    self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                    self.decided.push(Decided { chunk, outcome: CommitOutcome::Outdated });
                     continue;
                 }
                 Comparison::Lacks(fields) => {
@@ -307,13 +319,13 @@ impl<'a> Commit<'a> {
 
     /// Takes out the chunks of which a data file is gone. They are written again.
     async fn set_lost_aside(&mut self) -> Result<(), LoadError> {
-        let table = self.head.table().clone();
+        let table = self.snapshot.table().clone();
         let lost = are_lost(&table, &self.open).await?;
         let all = self.terms.whole && lost.contains(&true);
         for (mut chunk, is_lost) in std::mem::take(&mut self.open).into_iter().zip(lost) {
             if is_lost || all {
                 self.discard(&chunk).await;
-                self.decided.push(Decided { chunk, fate: Fate::Outdated });
+                self.decided.push(Decided { chunk, outcome: CommitOutcome::Outdated });
             } else {
                 chunk.table_id = table.id();
                 self.open.push(chunk);
@@ -333,14 +345,14 @@ impl<'a> Commit<'a> {
         let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
         let metadata = outgoing.metadata();
         let files = added.chain(outgoing.removes.into_iter().map(Action::Remove)).collect();
-        let names = new_names(&self.head, &self.context.former_uris).await?;
+        let names = new_names(&self.snapshot, &self.context.former_uris).await?;
         let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).chain(names).collect();
         let own = self.open.iter().map(|chunk| &chunk.chunk.from);
         let about = loaded(own.chain(offered.iter().filter_map(|chunk| chunk.from.as_ref())));
         let data = commit_data(files, operation, about, metadata, transactions);
-        let error = match self.head.put(&data).await {
+        let error = match self.snapshot.put(&data).await {
             Ok(version) => {
-                let committed = |chunk| Decided { chunk, fate: Fate::Committed(version) };
+                let committed = |chunk| Decided { chunk, outcome: CommitOutcome::Committed(version) };
                 self.decided.extend(self.open.drain(..).map(committed));
                 return Ok(());
             }
@@ -355,14 +367,14 @@ impl<'a> Commit<'a> {
             Loss::Refused => {}
             Loss::Unknown => self.in_doubt = true,
         }
-        Err(LoadError::table(self.head.table().uri(), "commit to", error))
+        Err(LoadError::table(self.snapshot.table().uri(), "commit to", error))
     }
 
     /// What others offer, and what goes into the same version so.
     async fn offered(&self, seen: Seen) -> Vec<Offered> {
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
-        self.offers.of_others(seen, &self.head, &self.open, seals.collect()).await
+        self.offers.of_others(seen, &self.snapshot, &self.open, seals.collect()).await
     }
 
     /// One transaction a chunk, and the seal of each job that the table does not know yet.
@@ -382,7 +394,7 @@ impl<'a> Commit<'a> {
     /// Deletes the files of a chunk that no commit can name any more.
     async fn discard(&self, chunk: &Prepared) {
         if !self.in_doubt && !self.terms.whole {
-            self.head.table().delete_files(&chunk.files).await;
+            self.snapshot.table().delete_files(&chunk.files).await;
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::commit::prepared::Prepared;
 use crate::delta::commit_info::LoadedFrom;
 use crate::delta::data_file::{DataFile, DataFileV1};
 use crate::delta::presence::missing;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::schema::constraints::Constraint;
 use crate::schema::write_schema::{Comparison, NotedSchema};
 
@@ -100,7 +100,7 @@ impl Offered {
         Ok(Self {
             app_id: chunk.chunk.app_id.clone(),
             seal: chunk.chunk.origin.as_ref().map(|origin| (origin.seal_id(), origin.seal.0)),
-            schema: chunk.plan.noted()?,
+            schema: chunk.write_schema.noted()?,
             files: chunk.files.clone(),
             from: Some(chunk.chunk.from.clone()),
         })
@@ -163,27 +163,27 @@ impl Offers {
         }
     }
 
-    /// What others offer, and what can go into the version after that which `head` is at beside `own` chunks. `seals` are those of the
+    /// What others offer, and what can go into the version after that which `snapshot` is at beside `own` chunks. `seals` are those of the
     /// jobs that go into it in any case.
     pub(crate) async fn of_others(
         &self,
         seen: Seen,
-        head: &Head,
+        snapshot: &TableSnapshot,
         own: &[Prepared],
         mut seals: HashMap<String, i64>,
     ) -> Vec<Offered> {
-        let store = head.table().object_store();
+        let store = snapshot.table().object_store();
         let mut ids: HashSet<String> = own.iter().map(|chunk| chunk.chunk.app_id.clone()).collect();
         let mut taken = Vec::new();
         for (at, offer) in self.read(seen, &store).await {
             let mut is_open = false;
             for mut chunk in offer.chunks {
-                let standing = Standing::of(&chunk, head, &seals).await;
+                let standing = Standing::of(&chunk, snapshot, &seals).await;
                 is_open |= standing != Standing::Settled;
                 if !matches!(standing, Standing::Fits { .. })
                     || taken.len() >= MOST
                     || ids.contains(&chunk.app_id)
-                    || !is_there(head, &chunk.files).await
+                    || !is_there(snapshot, &chunk.files).await
                 {
                     continue;
                 }
@@ -230,15 +230,15 @@ enum Standing {
 }
 
 impl Standing {
-    async fn of(chunk: &Offered, head: &Head, seals: &HashMap<String, i64>) -> Self {
-        match head.transaction(&chunk.app_id).await {
+    async fn of(chunk: &Offered, snapshot: &TableSnapshot, seals: &HashMap<String, i64>) -> Self {
+        match snapshot.transaction(&chunk.app_id).await {
             Ok(None) => {}
             Ok(Some(_)) => return Self::Settled,
             Err(_) => return Self::Waits,
         }
         let mut is_sealed = false;
         if let Some((id, seal)) = &chunk.seal {
-            match head.transaction(id).await {
+            match snapshot.transaction(id).await {
                 Ok(None) if seals.get(id).is_some_and(|other| other != seal) => return Self::Waits,
                 Ok(None) => is_sealed = seals.contains_key(id),
                 Ok(Some(known)) if known == *seal => is_sealed = true,
@@ -246,8 +246,8 @@ impl Standing {
                 Err(_) => return Self::Waits,
             }
         }
-        let plan = chunk.schema.clone().read();
-        match plan.ok().zip(head.state()).map(|(plan, state)| plan.compare(state)) {
+        let write_schema = chunk.schema.clone().read();
+        match write_schema.ok().zip(snapshot.state()).map(|(write_schema, state)| write_schema.compare(state)) {
             Some(Ok(Comparison::Fits)) => Self::Fits { is_sealed },
             _ => Self::Waits,
         }
@@ -255,8 +255,8 @@ impl Standing {
 }
 
 /// Whether the data files of an offer are there: its maker may have been suspended since it wrote them.
-async fn is_there(head: &Head, files: &[DataFile]) -> bool {
-    let table = head.table();
+async fn is_there(snapshot: &TableSnapshot, files: &[DataFile]) -> bool {
+    let table = snapshot.table();
     matches!(missing(table, files, table.id().as_deref()).await, Ok(None))
 }
 

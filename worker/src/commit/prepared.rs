@@ -2,20 +2,20 @@
 
 use shared::Verdict;
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::delta::data_file::DataFile;
 use crate::delta::staging::StagingNote;
-use crate::rows::row_counts::Account;
-use crate::schema::write_schema::Plan;
+use crate::rows::row_counts::RowCounts;
+use crate::schema::write_schema::WriteSchema;
 
 /// A chunk whose data files are written.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) chunk: RoutedChunk,
+    pub(crate) chunk: AssignedChunk,
     /// What the files were written by.
-    pub(crate) plan: Plan,
+    pub(crate) write_schema: WriteSchema,
     pub(crate) files: Vec<DataFile>,
-    pub(crate) account: Account,
+    pub(crate) counts: RowCounts,
     /// Id of the table that the files were written for; none when there was no table yet.
     pub(crate) table_id: Option<String>,
     /// What keeps vacuum from the files, where no work area does.
@@ -26,12 +26,12 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) chunk: Prepared,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: CommitOutcome,
 }
 
 /// How it stands with a chunk after a commit.
 #[derive(Debug)]
-pub(crate) enum Fate {
+pub(crate) enum CommitOutcome {
     /// In the table by this commit, with its version.
     Committed(u64),
     /// In the table by another worker.
@@ -53,5 +53,5 @@ pub(crate) struct Terms {
 
 /// None of these chunks is committed.
 pub(crate) fn failed(chunks: Vec<Prepared>, verdict: &Verdict) -> Vec<Decided> {
-    chunks.into_iter().map(|chunk| Decided { chunk, fate: Fate::Failed(verdict.clone()) }).collect()
+    chunks.into_iter().map(|chunk| Decided { chunk, outcome: CommitOutcome::Failed(verdict.clone()) }).collect()
 }

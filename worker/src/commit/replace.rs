@@ -10,7 +10,7 @@ use crate::chunk::Replaced;
 use crate::delta::app_ids::job_app_id;
 use crate::delta::commit_info::metrics;
 use crate::delta::log::now;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::error::LoadError;
 use crate::undo::files::{find, jobs_with_files};
 
@@ -27,11 +27,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Finds what earlier drops, and replays of what they rejected, have in the table at the version that `head` is at. A drop that
+    /// Finds what earlier drops, and replays of what they rejected, have in the table at the version that `snapshot` is at. A drop that
     /// others have rewritten since fails with [`LoadError::Mingled`].
     pub(crate) async fn find(
         storage: &dyn Storage,
-        head: &Head,
+        snapshot: &TableSnapshot,
         replaced: &Replaced,
         by: &JobId,
     ) -> Result<Self, LoadError> {
@@ -42,7 +42,7 @@ impl Outgoing {
             while let Some(job) = jobs.pop() {
                 // By way of a link the same job may be among the drops of two names.
                 if seen.insert(job.clone()) {
-                    jobs.extend(outgoing.take(storage, head, replaced, drops, &job).await?);
+                    jobs.extend(outgoing.take(storage, snapshot, replaced, drops, &job).await?);
                 }
             }
         }
@@ -53,18 +53,18 @@ impl Outgoing {
     async fn take(
         &mut self,
         storage: &dyn Storage,
-        head: &Head,
+        snapshot: &TableSnapshot,
         replaced: &Replaced,
         drops: &Drops,
         job: &JobId,
     ) -> Result<Vec<JobId>, LoadError> {
         let id = job_app_id(job);
-        match head.transaction(&id).await?.map(Seal) {
+        match snapshot.transaction(&id).await?.map(Seal) {
             // Of what it rejected nothing comes in any more, and what was there went with it.
-            Some(Seal::UNDONE) if !self.has_files(head, &id) => return Ok(Vec::new()),
+            Some(Seal::UNDONE) if !self.has_files(snapshot, &id) => return Ok(Vec::new()),
             Some(_) => {
                 let area = WorkArea::new(&replaced.work_prefix, job);
-                let files = find(storage, head, job, &area).await?;
+                let files = find(storage, snapshot, job, &area).await?;
                 self.removes.extend(files.removes);
                 self.removed += files.removed;
             }
@@ -75,8 +75,8 @@ impl Outgoing {
     }
 
     /// Whether files in the table say that they are a job's, by its application id.
-    fn has_files(&mut self, head: &Head, id: &str) -> bool {
-        self.with_files.get_or_insert_with(|| jobs_with_files(head)).contains(id)
+    fn has_files(&mut self, snapshot: &TableSnapshot, id: &str) -> bool {
+        self.with_files.get_or_insert_with(|| jobs_with_files(snapshot)).contains(id)
     }
 
     /// What the commit says of itself beside its files.

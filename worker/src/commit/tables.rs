@@ -7,7 +7,7 @@ use shared::Location;
 use tokio::sync::oneshot;
 
 use crate::commit::prepared::{Decided, Prepared};
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table_store::TableStore;
 use crate::error::LoadError;
 
@@ -17,23 +17,23 @@ const MOST_CHUNKS: usize = 200;
 /// The tables of a process; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
-    slots: Arc<Mutex<HashMap<Location, Arc<Slot>>>>,
+    handles: Arc<Mutex<HashMap<Location, Arc<TableHandle>>>>,
 }
 
 impl Tables {
-    pub(crate) fn slot(&self, uri: &Location) -> Arc<Slot> {
-        Arc::clone(locked(&self.slots).entry(uri.clone()).or_default())
+    pub(crate) fn handle(&self, uri: &Location) -> Arc<TableHandle> {
+        Arc::clone(locked(&self.handles).entry(uri.clone()).or_default())
     }
 }
 
 /// One table of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
+pub(crate) struct TableHandle {
     /// Who has the turn commits for all who wait.
     pub(crate) turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Waiting>>,
     /// As it was seen last.
-    last: Mutex<Option<Head>>,
+    last: Mutex<Option<TableSnapshot>>,
 }
 
 /// Chunks that one load wants to be committed.
@@ -45,20 +45,20 @@ pub(crate) struct Waiting {
     pub(crate) answer: oneshot::Sender<Vec<Decided>>,
 }
 
-impl Slot {
+impl TableHandle {
     /// The table at its latest version.
-    pub(crate) async fn look(&self, uri: &Location, store: &TableStore) -> Result<Head, LoadError> {
+    pub(crate) async fn look(&self, uri: &Location, store: &TableStore) -> Result<TableSnapshot, LoadError> {
         let last = locked(&self.last).clone();
-        let head = match last {
-            Some(mut head) => {
+        let snapshot = match last {
+            Some(mut snapshot) => {
                 // What a failure leaves is not used again.
-                head.catch_up(store).await.inspect_err(|_| self.forget())?;
-                head
+                snapshot.catch_up(store).await.inspect_err(|_| self.forget())?;
+                snapshot
             }
-            None => Head::open(uri, store).await?,
+            None => TableSnapshot::open(uri, store).await?,
         };
-        self.keep(&head);
-        Ok(head)
+        self.keep(&snapshot);
+        Ok(snapshot)
     }
 
     /// Has the next look open the table anew.
@@ -67,8 +67,8 @@ impl Slot {
     }
 
     /// Keeps a table for the next look.
-    pub(crate) fn keep(&self, head: &Head) {
-        *locked(&self.last) = Some(head.clone());
+    pub(crate) fn keep(&self, snapshot: &TableSnapshot) {
+        *locked(&self.last) = Some(snapshot.clone());
     }
 
     /// Lets chunks wait; the answer comes from whoever commits them.

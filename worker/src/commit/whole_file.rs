@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{Manifest, PutMode, Storage, StorageError, WorkArea, get_json, put_json, try_get_json};
 
-use crate::chunk::{Origin, RoutedChunk};
+use crate::chunk::{AssignedChunk, Origin};
 use crate::commit::prepared::Prepared;
 use crate::context::LoadContext;
 use crate::delta::data_file::{DataFile, DataFileV1};
 use crate::delta::presence::missing;
 use crate::delta::table::Table;
 use crate::error::LoadError;
-use crate::rows::row_counts::Account;
+use crate::rows::row_counts::RowCounts;
 use crate::schema::constraints::Constraint;
 use crate::schema::write_schema::{Comparison, NotedSchema};
 
@@ -33,7 +33,7 @@ struct PreparedChunk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     table_id: Option<String>,
     #[serde(flatten)]
-    account: Account,
+    counts: RowCounts,
 }
 
 /// Version 1 of it, which is read for one release.
@@ -49,7 +49,7 @@ struct PreparedChunkV1 {
     #[serde(default)]
     table_id: Option<String>,
     #[serde(flatten)]
-    account: Account,
+    counts: RowCounts,
 }
 
 impl PreparedChunk {
@@ -57,10 +57,10 @@ impl PreparedChunk {
         if document["version"] != 1 {
             return serde_json::from_value(document);
         }
-        let PreparedChunkV1 { fields, partition_by, constraints, is_mapped, files, table_id, account } =
+        let PreparedChunkV1 { fields, partition_by, constraints, is_mapped, files, table_id, counts } =
             serde_json::from_value(document)?;
         let schema = NotedSchema::of_v1(fields, partition_by, constraints, is_mapped);
-        Ok(Self { version: 2, schema, files: files.into_iter().map(DataFile::from).collect(), table_id, account })
+        Ok(Self { version: 2, schema, files: files.into_iter().map(DataFile::from).collect(), table_id, counts })
     }
 }
 
@@ -68,42 +68,43 @@ impl PreparedChunk {
 /// the last chunk commits all of them.
 pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &prepared.chunk.origin else { return Ok(()) };
-    let schema = prepared.plan.noted();
+    let schema = prepared.write_schema.noted();
     let document = PreparedChunk {
         version: 2,
         schema: schema.map_err(|error| LoadError::table(&prepared.chunk.table, "note the columns of", error))?,
         files: prepared.files.clone(),
         table_id: prepared.table_id.clone(),
-        account: prepared.account.clone(),
+        counts: prepared.counts.clone(),
     };
     Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
 }
 
 /// Whether a chunk waits already, with data files that are there and fit the table.
-pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &RoutedChunk) -> Result<bool, LoadError> {
+pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &AssignedChunk) -> Result<bool, LoadError> {
     let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
     if missing(table, &prepared.files, prepared.table_id.as_deref()).await?.is_some() {
         return Ok(false);
     }
     let Some(state) = table.state() else { return Ok(true) };
-    let compared = prepared.plan.compare(state);
+    let compared = prepared.write_schema.compare(state);
     let compared = compared.map_err(|error| LoadError::table(table.uri(), "read the schema of", error))?;
     Ok(!matches!(compared, Comparison::Outdated))
 }
 
-async fn kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Prepared>, LoadError> {
+async fn kept(storage: &dyn Storage, chunk: &AssignedChunk) -> Result<Option<Prepared>, LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(None) };
     let at = area.prepared(identity.index);
     let Some(document) = try_get_json::<Value>(storage, &at, WHAT).await? else { return Ok(None) };
     let malformed = |source: serde_json::Error| StorageError::Malformed { at, what: WHAT, source: source.into() };
-    let PreparedChunk { schema, files, account, table_id, .. } = PreparedChunk::parse(document).map_err(malformed)?;
-    let plan = schema.read();
-    let plan = plan.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
-    Ok(Some(Prepared { chunk: chunk.clone(), plan, files, account, table_id, note: None }))
+    let PreparedChunk { schema, files, counts, table_id, .. } = PreparedChunk::parse(document).map_err(malformed)?;
+    let write_schema = schema.read();
+    let write_schema =
+        write_schema.map_err(|error| LoadError::table(&chunk.table, "read the columns of data files of", error))?;
+    Ok(Some(Prepared { chunk: chunk.clone(), write_schema, files, counts, table_id, note: None }))
 }
 
 /// All chunks of the job that a chunk belongs to; none while the job is being split, or one of them does not wait yet.
-pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Option<Vec<Prepared>>, LoadError> {
+pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &AssignedChunk) -> Result<Option<Vec<Prepared>>, LoadError> {
     let Some(Origin { area, .. }) = &chunk.origin else { return Ok(None) };
     let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? else {
         return Ok(None);
@@ -118,14 +119,14 @@ pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &RoutedChunk) -> Resu
 }
 
 /// The chunks of a job, made after one of them. Only that one has messages to be answered.
-fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
+fn siblings(chunk: &AssignedChunk, manifest: &Manifest) -> Vec<AssignedChunk> {
     let Some(origin) = &chunk.origin else { return vec![chunk.clone()] };
     let sibling = |entry: &shared::ChunkEntry| {
         if entry.index == origin.identity.index {
             return Some(chunk.clone());
         }
         let identity = entry.task(&origin.area, &origin.identity.job_id).chunk?;
-        Some(RoutedChunk {
+        Some(AssignedChunk {
             at: origin.area.chunk(entry.index),
             app_id: crate::delta::app_ids::chunk_app_id(&identity),
             quarantine: Some(origin.area.load_quarantine(entry.index)),
@@ -138,16 +139,16 @@ fn siblings(chunk: &RoutedChunk, manifest: &Manifest) -> Vec<RoutedChunk> {
 }
 
 /// The chunks of the file that a chunk belongs to.
-pub(crate) async fn of_file(storage: &dyn Storage, chunk: &RoutedChunk) -> Result<Vec<RoutedChunk>, LoadError> {
+pub(crate) async fn of_file(storage: &dyn Storage, chunk: &AssignedChunk) -> Result<Vec<AssignedChunk>, LoadError> {
     let Some(Origin { area, .. }) = &chunk.origin else { return Ok(vec![chunk.clone()]) };
     Ok(siblings(chunk, &get_json(storage, &area.manifest(), "manifest").await?))
 }
 
 /// Makes sure of the receipts of a job whose commit was found in the table: who made it may have died after it.
-pub(crate) async fn found(context: &LoadContext, chunk: &RoutedChunk) -> Result<(), LoadError> {
+pub(crate) async fn found(context: &LoadContext, chunk: &AssignedChunk) -> Result<(), LoadError> {
     let storage = context.storage.as_ref();
     for sibling in of_file(storage, chunk).await? {
         crate::receipts::note_found(storage, &sibling).await?;
     }
-    crate::receipts::make_good(context, chunk).await
+    crate::receipts::ensure_complete(context, chunk).await
 }

@@ -27,7 +27,7 @@ const MOST_NEW: usize = 100_000;
 
 /// What was read of a table's log. Clones go on by themselves, and share what is known of transactions.
 #[derive(Clone)]
-pub(crate) struct Log {
+pub(crate) struct TxnLog {
     store: LogStoreRef,
     /// Latest version that was read.
     version: u64,
@@ -72,13 +72,13 @@ pub(crate) struct Landed {
     pub(crate) table_changed: bool,
 }
 
-impl fmt::Debug for Log {
+impl fmt::Debug for TxnLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("TxnLog").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
-impl Log {
+impl TxnLog {
     /// Reads the log of a table that is at `version`, back to its last checkpoint.
     pub(crate) async fn read(store: LogStoreRef, version: u64) -> DeltaResult<Self> {
         let checkpoint = last_checkpoint(&store).await?.filter(|checkpoint| *checkpoint <= version);
@@ -325,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_of_the_table_is_not_forgotten_over_a_failure() {
         let (table, store) = table().await;
-        let mut log = Log::read(table.log_store(), 0).await.unwrap();
+        let mut log = TxnLog::read(table.log_store(), 0).await.unwrap();
         let put = async |version: u64, entry: Bytes| {
             let path = Path::from(format!("t/_delta_log/{version:020}.json"));
             store.put(&path, entry.into()).await.unwrap();
@@ -343,7 +343,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_behind_others_does_not_bring_back_what_was() {
         let (table, store) = table().await;
-        let mut behind = Log::read(table.log_store(), 0).await.unwrap();
+        let mut behind = TxnLog::read(table.log_store(), 0).await.unwrap();
         let mut ahead = behind.clone();
         for (version, value) in [(1, 7), (2, -1)] {
             let entry = format!("{{\"txn\":{{\"appId\":\"a\",\"version\":{value}}}}}");
@@ -359,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn files_are_nobodys_when_the_log_does_not_tell() {
         let (table, _) = table().await;
-        let log = Log::read(table.log_store(), 0).await.unwrap();
+        let log = TxnLog::read(table.log_store(), 0).await.unwrap();
         let error = log.version_with("a", &[]).await.unwrap_err();
         assert!(error.to_string().contains("behind a checkpoint"), "{error}");
     }

@@ -10,13 +10,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shared::Location;
 
 use crate::delta::data_file::DataFile;
-use crate::delta::log::Log;
+use crate::delta::log::TxnLog;
 use crate::delta::table::Table;
 use crate::delta::table_store::TableStore;
 use crate::delta::tracking;
 use crate::error::LoadError;
 use crate::schema::features;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// Transactions that are looked up at once.
 const AT_ONCE: usize = 16;
@@ -26,23 +26,23 @@ const WIDEN_RETRIES: usize = 20;
 
 /// A table, and the end of its log; no log while there is no table. Clones are cheap, and go on by themselves.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub(crate) struct TableSnapshot {
     table: Table,
-    log: Option<Log>,
+    log: Option<TxnLog>,
 }
 
-impl Head {
+impl TableSnapshot {
     /// Opens a table at its latest version. That there is none is no error.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
-        let mut head = Self { table: Table::open(uri, store).await?, log: None };
-        head.read_log().await?;
-        Ok(head)
+        let mut snapshot = Self { table: Table::open(uri, store).await?, log: None };
+        snapshot.read_log().await?;
+        Ok(snapshot)
     }
 
     async fn read_log(&mut self) -> Result<(), LoadError> {
         self.log = match self.table.state() {
             Some(state) => {
-                let log = Log::read(self.table.log_store(), state.version()).await;
+                let log = TxnLog::read(self.table.log_store(), state.version()).await;
                 Some(log.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))?)
             }
             None => None,
@@ -62,7 +62,7 @@ impl Head {
 
     /// Latest version that was read; none while there is no table.
     pub(crate) fn version(&self) -> Option<u64> {
-        self.log.as_ref().map(Log::version)
+        self.log.as_ref().map(TxnLog::version)
     }
 
     /// Version of a transaction; none when it is not in the table.
@@ -108,9 +108,9 @@ impl Head {
         Ok(self.version().zip(before).map_or(0, |(now, before)| now.saturating_sub(before)))
     }
 
-    /// Creates the table by a plan, unless another writer has done so by now.
-    pub(crate) async fn create(&mut self, plan: &Plan) -> Result<(), LoadError> {
-        self.table.create(plan).await?;
+    /// Creates the table by a schema, unless another writer has done so by now.
+    pub(crate) async fn create(&mut self, write_schema: &WriteSchema) -> Result<(), LoadError> {
+        self.table.create(write_schema).await?;
         self.read_log().await
     }
 

@@ -27,7 +27,7 @@ use crate::error::LoadError;
 use crate::schema::definition;
 use crate::schema::features;
 use crate::schema::refusal::Refusal;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// A table as it was at one time, or the place where one is to be.
 #[derive(Clone)]
@@ -173,13 +173,13 @@ impl Table {
         &self.clustered_by
     }
 
-    /// Creates the table by a plan, unless another writer has done so by now, and opens what is there.
+    /// Creates the table by a schema, unless another writer has done so by now, and opens what is there.
     ///
     /// The first version of the log is made in memory and put only if there is none: of many creators one wins, and the
     /// others find its table.
-    pub(crate) async fn create(&mut self, plan: &Plan) -> Result<(), LoadError> {
+    pub(crate) async fn create(&mut self, write_schema: &WriteSchema) -> Result<(), LoadError> {
         let failed = |error: DeltaTableError| LoadError::table(&self.uri, "create", error);
-        let first = definition::first_entry(plan).await.map_err(|refusal| self.refused(refusal))?;
+        let first = definition::first_entry(write_schema).await.map_err(|refusal| self.refused(refusal))?;
         let id = uuid::Uuid::new_v4();
         match self.log_store().write_commit_entry(0, CommitOrBytes::LogBytes(first), id).await {
             Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => self.refresh().await,

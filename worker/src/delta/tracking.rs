@@ -8,7 +8,7 @@ use deltalake::{DeltaResult, DeltaTableError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::delta::log::{Log, now};
+use crate::delta::log::{TxnLog, now};
 use crate::schema::features::{is_on, lists};
 
 /// Where a table keeps the highest number that was given to a row.
@@ -37,7 +37,11 @@ pub(crate) fn keeps_row_ids(state: &DeltaTableState) -> bool {
 }
 
 /// The commit as the table wants it, as the version after the latest that `log` has; none where it can stay as it is.
-pub(crate) async fn complete(data: &CommitData, state: &DeltaTableState, log: &Log) -> DeltaResult<Option<CommitData>> {
+pub(crate) async fn complete(
+    data: &CommitData,
+    state: &DeltaTableState,
+    log: &TxnLog,
+) -> DeltaResult<Option<CommitData>> {
     let (protocol, metadata) = (state.protocol(), state.metadata());
     let (times, row_ids) = (has_times(protocol, metadata), has_row_ids(protocol, metadata));
     if !times && !row_ids {
@@ -65,7 +69,7 @@ pub(crate) async fn complete(data: &CommitData, state: &DeltaTableState, log: &L
 }
 
 /// Gives numbers to the rows of files that have none, from the first that was never given on.
-async fn number_rows(actions: &mut Vec<Action>, log: &Log) -> DeltaResult<()> {
+async fn number_rows(actions: &mut Vec<Action>, log: &TxnLog) -> DeltaResult<()> {
     let is_new = |action: &Action| matches!(action, Action::Add(add) if add.base_row_id.is_none());
     if !actions.iter().any(is_new) {
         return Ok(());

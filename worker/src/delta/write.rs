@@ -33,7 +33,7 @@ use crate::delta::table::Table;
 use crate::delta::tags::CHUNK_TAG;
 use crate::error::LoadError;
 use crate::schema::features::maps_columns;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// Most rows of a row group of a table without partitions.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -74,7 +74,7 @@ impl Room {
     pub(crate) fn of(settings: &Settings) -> Self {
         let part = settings.memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES);
         let part = usize::try_from(part).unwrap_or(usize::MAX);
-        Self { rows: part, files: part, partitions: settings.max_partitions }
+        Self { rows: part, files: part, partitions: settings.load.max_partitions }
     }
 
     /// Bytes for a share of the account: rows that are gathered, rows that are written, and what they become.
@@ -86,7 +86,7 @@ impl Room {
 /// Data files of one chunk in the making.
 pub(crate) struct DataFiles<'a> {
     table: &'a Table,
-    plan: &'a Plan,
+    write_schema: &'a WriteSchema,
     room: Room,
     is_partitioned: bool,
     /// Those with values that are no number, in the files that are open.
@@ -113,9 +113,9 @@ impl fmt::Debug for DataFiles<'_> {
 }
 
 impl<'a> DataFiles<'a> {
-    pub(crate) fn new(table: &'a Table, plan: &'a Plan, room: Room) -> Result<Self, LoadError> {
-        let partitions = Partitions::new(plan, room.partitions);
-        let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
+    pub(crate) fn new(table: &'a Table, write_schema: &'a WriteSchema, room: Room) -> Result<Self, LoadError> {
+        let partitions = Partitions::new(write_schema, room.partitions);
+        let is_partition = |field: &&StructField| write_schema.file_partition_by().contains(field.name());
         let settings = table.state().map(DeltaTableState::table_config);
         let target = Target {
             table: table.uri().clone(),
@@ -124,7 +124,7 @@ impl<'a> DataFiles<'a> {
                 what: format!("data files of {}", table.uri()),
                 reason: source.to_string(),
             })?,
-            columns: plan.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect(),
+            columns: write_schema.file_fields().iter().filter(|field| !is_partition(field)).cloned().collect(),
             indexed: indexed(table),
             file_bytes: settings.map_or(u64::MAX, |settings| settings.target_file_size().get()),
             held_bytes: room.files,
@@ -135,16 +135,27 @@ impl<'a> DataFiles<'a> {
         let not_numbers = NotNumbers::default();
         let encoder = encoder(table, &partitions, &not_numbers)?;
         let files = Stage::Idle(Box::new(Files::new(target, encoder)));
-        let (gathered, is_partitioned) = (Vec::new(), !plan.partition_by().is_empty());
-        Ok(Self { table, plan, room, is_partitioned, not_numbers, partitions, gathered, rows: 0, bytes: 0, files })
+        let (gathered, is_partitioned) = (Vec::new(), !write_schema.partition_by().is_empty());
+        Ok(Self {
+            table,
+            write_schema,
+            room,
+            is_partitioned,
+            not_numbers,
+            partitions,
+            gathered,
+            rows: 0,
+            bytes: 0,
+            files,
+        })
     }
 
-    /// Writes rows with exactly the columns of the plan.
+    /// Writes rows with exactly the columns of the schema.
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let rows = &self.plan.to_file(rows).map_err(|error| self.bug(&error))?;
+        let rows = &self.write_schema.to_file(rows).map_err(|error| self.bug(&error))?;
         if self.not_numbers.note(rows) {
             // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
             self.store(true).await?;

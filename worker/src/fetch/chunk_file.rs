@@ -16,7 +16,7 @@ use shared::{
 };
 use tokio::sync::mpsc;
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
 use crate::fetch::row_group_bytes::{RowGroupBytes, batch_bytes, extent};
@@ -41,7 +41,7 @@ pub(crate) struct ChunkFile {
     /// Checksum that the bytes must have; none for a file that no splitter made.
     checksum: Option<String>,
     /// The Parquet source whose row groups it has as they were.
-    foreign: Option<Location>,
+    parquet_source: Option<Location>,
     /// Whether a text that is not UTF-8 becomes null, or its row is rejected.
     nulls: bool,
     /// Rows that are not among the batches, and were not taken yet.
@@ -60,7 +60,7 @@ pub(crate) struct ChunkFile {
 #[derive(Debug)]
 struct Known {
     checksum: Option<String>,
-    foreign: Option<Location>,
+    parquet_source: Option<Location>,
     nulls: bool,
 }
 
@@ -68,7 +68,7 @@ impl ChunkFile {
     /// Opens a chunk: its length and its footer are as the task says.
     pub(crate) async fn open(
         storage: &Arc<dyn Storage>,
-        chunk: &RoutedChunk,
+        chunk: &AssignedChunk,
         memory: &Memory,
     ) -> Result<Arc<Self>, LoadError> {
         let at = &chunk.at;
@@ -82,7 +82,11 @@ impl ChunkFile {
             return Err(damaged(format!("it has {} bytes instead of {}", stat.size, identity.bytes)));
         }
         let checksum = identity.map(|identity| identity.checksum.clone());
-        let known = Known { checksum, foreign: chunk.foreign.clone(), nulls: chunk.bad_records == BadRecords::Null };
+        let known = Known {
+            checksum,
+            parquet_source: chunk.parquet_source.clone(),
+            nulls: chunk.bad_records == BadRecords::Null,
+        };
         let file = Self::open_version(storage, at, stat, known, memory).await?;
         if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
             return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
@@ -98,7 +102,7 @@ impl ChunkFile {
         memory: &Memory,
     ) -> Result<Arc<Self>, LoadError> {
         let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
-        let known = Known { checksum: Some(checksum.to_owned()), foreign: None, nulls: false };
+        let known = Known { checksum: Some(checksum.to_owned()), parquet_source: None, nulls: false };
         Self::open_version(storage, at, stat, known, memory).await
     }
 
@@ -109,7 +113,7 @@ impl ChunkFile {
         known: Known,
         memory: &Memory,
     ) -> Result<Arc<Self>, LoadError> {
-        let Known { checksum, foreign, nulls } = known;
+        let Known { checksum, parquet_source, nulls } = known;
         let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat, memory).await?;
         let undecodable = |source| LoadError::Undecodable { chunk: at.clone(), source };
         let length = footer.len().saturating_sub(FOOTER_TAIL);
@@ -123,7 +127,7 @@ impl ChunkFile {
             at: at.clone(),
             stat,
             checksum,
-            foreign,
+            parquet_source,
             nulls,
             rejected: Mutex::default(),
             footer,
@@ -153,7 +157,7 @@ impl ChunkFile {
 
     /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
     fn is_own(&self) -> bool {
-        self.foreign.is_none() && self.checksum.is_some()
+        self.parquet_source.is_none() && self.checksum.is_some()
     }
 
     /// Whether there is room for the next row group beside the one that is decoded.
@@ -164,7 +168,7 @@ impl ChunkFile {
     }
 
     fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
-        let at = Box::new(self.foreign.clone().unwrap_or_else(|| self.at.clone()));
+        let at = Box::new(self.parquet_source.clone().unwrap_or_else(|| self.at.clone()));
         LoadError::Memory { at, what: format!("row group {group}"), source }
     }
 
@@ -273,7 +277,7 @@ impl ChunkFile {
             };
         }
         check.finish().await?;
-        match &self.foreign {
+        match &self.parquet_source {
             _ if read == self.rows => Ok(()),
             None => Err(self.damaged(format!("{read} rows of {} could be read", self.rows))),
             Some(at) => {
@@ -319,7 +323,7 @@ impl ChunkFile {
             }
             Ok(Some(rows))
         });
-        let decoded = match (decoded, &self.foreign) {
+        let decoded = match (decoded, &self.parquet_source) {
             (Err(error), Some(_)) if pages::is_text(&error) => {
                 let before = self.metadata.metadata().row_groups().iter().take(group);
                 let before: i64 = before.map(RowGroupMetaData::num_rows).sum();
@@ -331,7 +335,7 @@ impl ChunkFile {
             }
             (decoded, _) => decoded,
         };
-        match (decoded, &self.foreign) {
+        match (decoded, &self.parquet_source) {
             (Ok(rows), _) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
             (Err(source), None) => Err(LoadError::Undecodable { chunk: self.at.clone(), source: source.into() }),
             (Err(error), Some(at)) => {

@@ -254,16 +254,16 @@ impl Compact<'_> {
         }
         let mut id = 0;
         loop {
-            let head = self.byte()?;
-            if head == 0 {
+            let snapshot = self.byte()?;
+            if snapshot == 0 {
                 self.depth -= 1;
                 return Some(());
             }
-            id = match head >> 4 {
+            id = match snapshot >> 4 {
                 0 => self.integer()?,
                 more => id + i64::from(more),
             };
-            take(self, id, head & 0x0f)?;
+            take(self, id, snapshot & 0x0f)?;
         }
     }
 

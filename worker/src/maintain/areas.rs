@@ -88,7 +88,7 @@ impl WorkAreas {
                 if !is_for(storage, &area.at, table).await? {
                     return Ok::<_, LoadError>(None);
                 }
-                Ok(completion.make_good(&area.at).await?)
+                Ok(completion.ensure_complete(&area.at).await?)
             };
             match made_good.await {
                 Ok(receipt) => {

@@ -28,15 +28,16 @@ use crate::delta::commit_info::commit_data;
 use crate::delta::data_file::DataFile;
 use crate::delta::exclusive::require_exclusive;
 use crate::delta::presence::missing;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::staging::StagingNote;
 use crate::delta::tags::{chunk_of, merged};
 use crate::delta::tracking::keeps_row_ids;
 use crate::delta::write::{DataFiles, Room};
-use crate::error::{LoadError, Patience};
+use crate::error::LoadError;
 use crate::fetch::data_file::StoredFile;
 use crate::rows::conform::carry::carry;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
+use crate::verdict::Patience;
 
 /// A file of less than one part in so many of the size that the table wants is small.
 const SMALL: u64 = 2;
@@ -123,7 +124,7 @@ struct SmallFile {
 
 /// Files that may be merged, of one partition, and of one job unless it was asked for more; and how many could not be removed, for
 /// which see [`LoggedPaths`].
-async fn bins(head: &Head, state: &DeltaTableState, asked: &Maintenance) -> DeltaResult<(Vec<Bin>, u64)> {
+async fn bins(head: &TableSnapshot, state: &DeltaTableState, asked: &Maintenance) -> DeltaResult<(Vec<Bin>, u64)> {
     let log_store = head.table().log_store();
     let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
     let logged = LoggedPaths::read(log_store.as_ref(), &snapshot).await?;
@@ -205,22 +206,22 @@ impl Bin {
 
 /// Merges files, and gives how many they became; none when they are no longer what they were, or hold columns in other types
 /// than the table has.
-async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u64>, LoadError> {
+async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<Option<u64>, LoadError> {
     let Some(state) = head.state() else { return Ok(None) };
     let failed = |error| LoadError::table(head.table().uri(), "merge data files of", error);
-    let plan = Plan::of(state).map_err(failed)?;
-    if let Err(refusal) = plan.check_partitions() {
+    let write_schema = WriteSchema::of(state).map_err(failed)?;
+    if let Err(refusal) = write_schema.check_partitions() {
         tracing::warn!(table = %head.table().uri(), "its small files are left alone: {}", refusal.reason);
         return Ok(None);
     }
     let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
-    let mut files = DataFiles::new(head.table(), &plan, room)?;
+    let mut files = DataFiles::new(head.table(), &write_schema, room)?;
     for small in &bin.files {
         // The share of one file at a time; rows that wait for those of the next are within its share.
         let rewritten = async {
             let stored = StoredFile::open(head.table(), small.at.clone(), memory).await.map_err(failed)?;
             let _share = stored.take_memory(room.bytes()).await?;
-            rewrite(&head, &plan, &Source { small, stored }, &mut files).await
+            rewrite(&head, &write_schema, &Source { small, stored }, &mut files).await
         };
         match rewritten.await {
             Ok(true) => {}
@@ -242,7 +243,12 @@ async fn merge(context: &LoadContext, head: Head, bin: &Bin) -> Result<Option<u6
 }
 
 /// Writes the rows of a file anew; gives whether that can be done without a change of any value.
-async fn rewrite(head: &Head, plan: &Plan, file: &Source<'_>, files: &mut DataFiles<'_>) -> Result<bool, LoadError> {
+async fn rewrite(
+    head: &TableSnapshot,
+    write_schema: &WriteSchema,
+    file: &Source<'_>,
+    files: &mut DataFiles<'_>,
+) -> Result<bool, LoadError> {
     let failed = |error: DeltaTableError| LoadError::table(head.table().uri(), "merge data files of", error);
     let Source { small, stored } = file;
     let deleted = deleted_rows(head, small).await.map_err(failed)?;
@@ -253,7 +259,7 @@ async fn rewrite(head: &Head, plan: &Plan, file: &Source<'_>, files: &mut DataFi
             let first = u64::try_from(rows).unwrap_or_default();
             rows += batch.num_rows();
             let batch = without(&batch, first, &deleted).map_err(|error| failed(error.into()))?;
-            match fit(&batch, plan, small.partition.as_ref()).map_err(failed)? {
+            match fit(&batch, write_schema, small.partition.as_ref()).map_err(failed)? {
                 Some(batch) => files.write(&batch).await?,
                 None => return Ok(false),
             }
@@ -269,7 +275,7 @@ async fn rewrite(head: &Head, plan: &Plan, file: &Source<'_>, files: &mut DataFi
 }
 
 /// Places of the rows of a file that are deleted, in order.
-async fn deleted_rows(head: &Head, file: &SmallFile) -> DeltaResult<Vec<u64>> {
+async fn deleted_rows(head: &TableSnapshot, file: &SmallFile) -> DeltaResult<Vec<u64>> {
     let Some(deleted) = &file.deleted else { return Ok(Vec::new()) };
     let stored = StoredVector::try_from(deleted.clone())?;
     let log_store = head.table().log_store();
@@ -292,9 +298,13 @@ fn without(rows: &RecordBatch, first: u64, deleted: &[u64]) -> Result<RecordBatc
 }
 
 /// The columns of the table for the rows of a file; none when one of them has another type there.
-fn fit(rows: &RecordBatch, plan: &Plan, partition: Option<&StructData>) -> DeltaResult<Option<RecordBatch>> {
-    let (all, schema) = (rows.num_columns(), plan.schema());
-    let rows = plan.of_file(rows)?;
+fn fit(
+    rows: &RecordBatch,
+    write_schema: &WriteSchema,
+    partition: Option<&StructData>,
+) -> DeltaResult<Option<RecordBatch>> {
+    let (all, schema) = (rows.num_columns(), write_schema.schema());
+    let rows = write_schema.of_file(rows)?;
     if rows.num_columns() < all {
         // The table has dropped the column, or knows it by its number under another name.
         return Ok(None);
@@ -344,7 +354,7 @@ fn of_partition<'a>(partition: Option<&'a StructData>, field: &Field) -> Option<
 /// is left for vacuum: a put that reports failure may have landed.
 async fn commit(
     context: &LoadContext,
-    mut head: Head,
+    mut head: TableSnapshot,
     bin: &Bin,
     added: Vec<DataFile>,
 ) -> Result<Option<u64>, LoadError> {

@@ -20,7 +20,7 @@ use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::ENGINE;
 use crate::delta::exclusive::require_exclusive;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::statistics::correct::{Corrected, FixedValue, correct};
 use crate::delta::statistics::footer::{Footer, read_footer};
 use crate::delta::statistics::indexed::Leaf;
@@ -29,7 +29,7 @@ use crate::delta::statistics::statistics;
 use crate::delta::statistics::tree::{FileStatistics, value_of};
 use crate::delta::write::indexed;
 use crate::error::LoadError;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// Files that are looked into at once.
 const AT_ONCE: usize = 8;
@@ -92,9 +92,9 @@ pub(super) async fn fix(
     let head = context.open(table).await?.ok_or_else(no_table)?;
     let state = head.state().cloned().ok_or_else(no_table)?;
     let failed = |error| LoadError::table(table, "read the statistics of", error);
-    let (indexed, plan) = (indexed(head.table()), Plan::of(&state).map_err(failed)?);
-    let is_partition = |field: &&StructField| plan.file_partition_by().contains(field.name());
-    let columns: Vec<&StructField> = plan.file_fields().iter().filter(|field| !is_partition(field)).collect();
+    let (indexed, write_schema) = (indexed(head.table()), WriteSchema::of(&state).map_err(failed)?);
+    let is_partition = |field: &&StructField| write_schema.file_partition_by().contains(field.name());
+    let columns: Vec<&StructField> = write_schema.file_fields().iter().filter(|field| !is_partition(field)).collect();
     let leaves = indexed.leaves(&columns);
     let (files, skipped) = files(&head, &state).await.map_err(failed)?;
     let mut fixed = FixedStatistics { skipped, ..FixedStatistics::default() };
@@ -131,7 +131,7 @@ pub(super) async fn fix(
 ///
 /// A file that some rows are deleted of would get them back by an entry without its deletion vector. For paths in another form
 /// see [`LoggedPaths`].
-async fn files(head: &Head, state: &DeltaTableState) -> DeltaResult<(Vec<(Add, Path)>, u64)> {
+async fn files(head: &TableSnapshot, state: &DeltaTableState) -> DeltaResult<(Vec<(Add, Path)>, u64)> {
     let log_store = head.table().log_store();
     let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
     let logged = LoggedPaths::read(log_store.as_ref(), &snapshot).await?;
@@ -190,7 +190,7 @@ async fn examine(
 /// whatever came since, a commit of files before these included, and they are compared first.
 async fn commit(
     context: &LoadContext,
-    mut head: Head,
+    mut head: TableSnapshot,
     mut corrections: Vec<Fix>,
     dry_run: bool,
 ) -> Result<Vec<FixedFile>, LoadError> {
@@ -226,7 +226,7 @@ async fn commit(
 
 /// Leaves out files that others removed or changed; gives whether the files that are left are fixed already, by a put that was
 /// taken for lost.
-async fn retain(head: &Head, corrections: &mut Vec<Fix>) -> Result<bool, LoadError> {
+async fn retain(head: &TableSnapshot, corrections: &mut Vec<Fix>) -> Result<bool, LoadError> {
     let failed = |error| LoadError::table(head.table().uri(), "read the statistics of", error);
     let Some(state) = head.state() else {
         corrections.clear();

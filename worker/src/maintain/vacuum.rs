@@ -15,7 +15,7 @@ use super::areas::WorkAreas;
 use super::asked::{LEAST_RETENTION, Vacuum};
 use super::cleared::{Found, before};
 use crate::context::LoadContext;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::staging::{Noted, noted};
 use crate::error::LoadError;
 
@@ -34,10 +34,12 @@ pub(super) struct Files {
 
 /// Lists data files, and what unfinished jobs have staged.
 pub(super) async fn look(context: &LoadContext, table: &Location, areas: &WorkAreas) -> Result<Files, LoadError> {
-    let Some(head) = context.open(table).await? else { return Err(LoadError::NoSuchTable { table: table.clone() }) };
-    let partitioned = head.state().map(|state| state.metadata().partition_columns().to_vec()).unwrap_or_default();
+    let Some(snapshot) = context.open(table).await? else {
+        return Err(LoadError::NoSuchTable { table: table.clone() });
+    };
+    let partitioned = snapshot.state().map(|state| state.metadata().partition_columns().to_vec()).unwrap_or_default();
     let failed = |error| LoadError::table(table, "list the files of", error);
-    let store = head.table().object_store();
+    let store = snapshot.table().object_store();
     let listed = list(&store, &partitioned).await.map_err(failed)?;
     let Noted { names: mut staged, stale: stale_notes } = noted(&store).await.map_err(failed)?;
     staged.extend(areas.staged_files(context.storage.as_ref()).await?);
@@ -67,12 +69,17 @@ async fn list(store: &ObjectStoreRef, partition_columns: &[String]) -> DeltaResu
 
 impl Files {
     /// Those that no version within the retention names, and that are older than it.
-    pub(super) async fn unnamed(self, head: &Head, state: &DeltaTableState, asked: Vacuum) -> DeltaResult<Found> {
+    pub(super) async fn unnamed(
+        self,
+        snapshot: &TableSnapshot,
+        state: &DeltaTableState,
+        asked: Vacuum,
+    ) -> DeltaResult<Found> {
         let kept_for = state.table_config().deleted_file_retention_duration();
         let retention = retention(state, asked);
         let cutoff = chrono::DateTime::<chrono::Utc>::from(before(retention));
         let mut named: HashSet<Path> = state.log_data().iter().map(|file| file.object_store_path()).collect();
-        let log_store = head.table().log_store();
+        let log_store = snapshot.table().log_store();
         let mut removed = state.all_tombstones(&log_store);
         while let Some(file) = removed.try_next().await? {
             if file.deletion_timestamp().is_some_and(|time| time >= cutoff.timestamp_millis()) {
@@ -82,7 +89,7 @@ impl Files {
         drop(removed);
         if retention > kept_for {
             // Checkpoints do not remember for so long what was removed.
-            named.extend(removed_since(head, cutoff).await?);
+            named.extend(removed_since(snapshot, cutoff).await?);
         }
         let is_old = |file: &ObjectMeta| file.last_modified < cutoff;
         let is_staged = |file: &ObjectMeta| file.location.filename().is_some_and(|name| self.staged.contains(name));
@@ -103,8 +110,8 @@ pub(super) fn retention(state: &DeltaTableState, asked: Vacuum) -> Duration {
 }
 
 /// Files that the entries since a time removed.
-async fn removed_since(head: &Head, since: chrono::DateTime<chrono::Utc>) -> DeltaResult<Vec<Path>> {
-    let (table, log_store) = (head.table().object_store(), head.table().log_store());
+async fn removed_since(snapshot: &TableSnapshot, since: chrono::DateTime<chrono::Utc>) -> DeltaResult<Vec<Path>> {
+    let (table, log_store) = (snapshot.table().object_store(), snapshot.table().log_store());
     let entries: Vec<ObjectMeta> = table.list(Some(&Path::from("_delta_log"))).try_collect().await?;
     let young = entries.iter().filter(|entry| entry.last_modified >= since);
     let versions: Vec<u64> =

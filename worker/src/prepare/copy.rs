@@ -19,7 +19,7 @@ use shared::checksum::Checksum;
 use shared::{DataFileMode, Rows, Settings, StorageError};
 use tokio::io::AsyncWriteExt;
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::context::LoadContext;
 use crate::delta::data_file::DataFile;
 use crate::delta::statistics::footer::Footer;
@@ -30,9 +30,9 @@ use crate::delta::tags::{CHECKSUM_TAG, CHUNK_TAG};
 use crate::delta::write::indexed;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
-use crate::rows::row_counts::Account;
+use crate::rows::row_counts::RowCounts;
 use crate::schema::columns::accommodate;
-use crate::schema::write_schema::{Plan, Sources};
+use crate::schema::write_schema::{Sources, WriteSchema};
 
 /// Bytes that are passed on at once, and the size of the parts of an upload.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -55,17 +55,17 @@ const ENCODINGS: [Encoding; 8] = [
 ];
 
 /// A chunk as a data file that nobody sees yet, with what the table becomes by it; none when its rows are to be written anew.
-pub(crate) async fn take_over(
+pub(crate) async fn copy_chunk(
     context: &LoadContext,
     table: &Table,
-    plan: &Plan,
-    chunk: &RoutedChunk,
+    write_schema: &WriteSchema,
+    chunk: &AssignedChunk,
     file: &ChunkFile,
-) -> Result<Option<(Plan, Vec<DataFile>, Account)>, LoadError> {
+) -> Result<Option<(WriteSchema, Vec<DataFile>, RowCounts)>, LoadError> {
     // What does not fit at all is told of where rows are written.
-    let Ok((plan, sources)) = accommodate(table, plan, file.schema()).await else { return Ok(None) };
+    let Ok((write_schema, sources)) = accommodate(table, write_schema, file.schema()).await else { return Ok(None) };
     let properties = table.state().map(DeltaTableState::table_config);
-    let obstacle = obstacle(&context.settings, properties, chunk, file, &plan, &sources);
+    let obstacle = obstacle(&context.settings, properties, chunk, file, &write_schema, &sources);
     let (None, Some(checksum)) = (obstacle, file.checksum()) else {
         tracing::debug!(chunk = %chunk.at, obstacle, "rows are written anew");
         return Ok(None);
@@ -73,7 +73,7 @@ pub(crate) async fn take_over(
     let internal =
         |error: &dyn std::error::Error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() };
     let footer = Footer::new(file.footer());
-    let columns: Vec<&StructField> = plan.fields().iter().collect();
+    let columns: Vec<&StructField> = write_schema.fields().iter().collect();
     // The splitter gives no bounds to parts of a chunk that have a value which is no number.
     let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
     let stats = stats.map_err(|error| internal(&error))?;
@@ -95,47 +95,47 @@ pub(crate) async fn take_over(
         tags: tags.map(|(tag, value)| (tag.to_owned(), value.to_owned())).into(),
     };
     let rows = Rows { read: file.rows(), committed: file.rows(), ..Rows::default() };
-    Ok(Some((plan, vec![data_file], Account { rows, row_hash: None, checksum: Some(checksum.to_owned()) })))
+    Ok(Some((write_schema, vec![data_file], RowCounts { rows, row_hash: None, checksum: Some(checksum.to_owned()) })))
 }
 
 /// Why a chunk cannot be a data file of the table as it is; none when it can.
 fn obstacle(
     settings: &Settings,
     properties: Option<&TableProperties>,
-    chunk: &RoutedChunk,
+    chunk: &AssignedChunk,
     file: &ChunkFile,
-    plan: &Plan,
+    write_schema: &WriteSchema,
     sources: &Sources,
 ) -> Option<&'static str> {
     let target = properties.and_then(|properties| properties.target_file_size);
-    if settings.data_files == DataFileMode::Rewritten {
+    if settings.load.data_files == DataFileMode::Rewritten {
         Some("DATA_FILES is rewritten")
     } else if chunk.sql.is_some() {
         Some("it goes through SQL")
-    } else if file.checksum().is_none() || chunk.foreign.is_some() {
+    } else if file.checksum().is_none() || chunk.parquet_source.is_some() {
         // What its pages hold, nobody knows before they are decoded.
         Some("its row groups were encoded by others")
-    } else if !plan.partition_by().is_empty() {
+    } else if !write_schema.partition_by().is_empty() {
         Some("the table is partitioned")
-    } else if plan.is_mapped() {
+    } else if write_schema.is_mapped() {
         Some("the table maps names of columns")
-    } else if !plan.constraints().is_empty() {
+    } else if !write_schema.constraints().is_empty() {
         Some("the table has constraints that its rows are to be checked by")
     } else if file.rows() == 0 {
         Some("it has no rows")
     } else if target.is_some_and(|target| target.get() < file.size()) {
         Some("it is larger than delta.targetFileSize")
     } else {
-        obstacle_in_columns(file, plan, sources).or_else(|| obstacle_in_pages(file))
+        obstacle_in_columns(file, write_schema, sources).or_else(|| obstacle_in_pages(file))
     }
 }
 
-fn obstacle_in_columns(file: &ChunkFile, plan: &Plan, sources: &Sources) -> Option<&'static str> {
+fn obstacle_in_columns(file: &ChunkFile, write_schema: &WriteSchema, sources: &Sources) -> Option<&'static str> {
     let described = file.footer().file_metadata().schema_descr();
     // Readers that are not of Arrow heed none of the hints that it leaves in a file.
     let Ok(bare) = parquet_to_arrow_schema(described, None) else { return Some("its types are not known") };
     let footer = Footer::new(file.footer());
-    for (field, source) in plan.schema().fields().iter().zip(sources) {
+    for (field, source) in write_schema.schema().fields().iter().zip(sources) {
         let Some(source) = source else {
             if field.is_nullable() {
                 continue;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use shared::{BadRecords, RowHash, Rows};
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::context::LoadContext;
 use crate::delta::data_file::DataFile;
 use crate::delta::table::Table;
@@ -14,20 +14,20 @@ use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
 use crate::rows::conform::Conform;
 use crate::rows::quarantine::Quarantine;
-use crate::rows::row_counts::Account;
+use crate::rows::row_counts::RowCounts;
 use crate::rows::transform::{self, transform};
 use crate::schema::checks::Checks;
 use crate::schema::columns::accommodate;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// Writes the rows of a chunk, or what SQL makes of them, to data files.
 pub(crate) async fn rewrite(
     context: &LoadContext,
     table: &Table,
-    plan: &Plan,
-    chunk: &RoutedChunk,
+    write_schema: &WriteSchema,
+    chunk: &AssignedChunk,
     file: &Arc<ChunkFile>,
-) -> Result<(Plan, Vec<DataFile>, Account), LoadError> {
+) -> Result<(WriteSchema, Vec<DataFile>, RowCounts), LoadError> {
     let room = Room::of(&context.settings);
     // Rows are decoded as soon as they are asked for.
     let _share = file.take_memory(room.bytes()).await?;
@@ -36,15 +36,23 @@ pub(crate) async fn rewrite(
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
         LoadError::Unfit { chunk, table, refusal }
     };
-    let (plan, sources) = accommodate(table, plan, &rows.schema).await.map_err(unfit)?;
-    let checks = Checks::of(&plan).map_err(unfit)?;
-    let mut files = DataFiles::new(table, &plan, room)?;
-    let conform = Conform { chunk, plan: &plan, sources: &sources, checks: &checks, rows: 0, shortened: 0, emptied: 0 };
+    let (write_schema, sources) = accommodate(table, write_schema, &rows.schema).await.map_err(unfit)?;
+    let checks = Checks::of(&write_schema).map_err(unfit)?;
+    let mut files = DataFiles::new(table, &write_schema, room)?;
+    let conform = Conform {
+        chunk,
+        write_schema: &write_schema,
+        sources: &sources,
+        checks: &checks,
+        rows: 0,
+        shortened: 0,
+        emptied: 0,
+    };
     let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {
         Ok(written) => {
             let adds = files.finish(Some(&chunk.app_id)).await?;
-            Ok((plan, adds, written.account(file.rows())))
+            Ok((write_schema, adds, written.counts(file.rows())))
         }
         Err(error) => {
             files.abort().await;
@@ -68,7 +76,7 @@ struct Written {
 /// Writes rows, and keeps those that do not fit.
 async fn write(
     context: &LoadContext,
-    chunk: &RoutedChunk,
+    chunk: &AssignedChunk,
     file: &ChunkFile,
     mut conform: Conform<'_>,
     mut rows: transform::Rows,
@@ -80,7 +88,7 @@ async fn write(
     while let Some(batch) = rows.batches.next().await {
         undecoded += set_aside(file, chunk, &mut quarantine).await?;
         let (taken, rejected) = conform.conform(&batch?)?;
-        row_hash += crate::rows::row_hash::row_hash(&taken, conform.plan.partition_by())
+        row_hash += crate::rows::row_hash::row_hash(&taken, conform.write_schema.partition_by())
             .map_err(|error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() })?;
         files.write(&taken).await?;
         quarantine.add(rejected).await?;
@@ -99,7 +107,7 @@ async fn write(
 }
 
 /// Keeps the rows that could not be decoded so far, and counts them.
-async fn set_aside(file: &ChunkFile, chunk: &RoutedChunk, quarantine: &mut Quarantine<'_>) -> Result<u64, LoadError> {
+async fn set_aside(file: &ChunkFile, chunk: &AssignedChunk, quarantine: &mut Quarantine<'_>) -> Result<u64, LoadError> {
     let rejected = file.take_rejected();
     if let (Some(first), BadRecords::Fail) = (rejected.first(), chunk.bad_records) {
         let (column, reason) = (first.column.clone(), first.reason.clone());
@@ -112,7 +120,7 @@ async fn set_aside(file: &ChunkFile, chunk: &RoutedChunk, quarantine: &mut Quara
 
 impl Written {
     /// The account of a chunk that `read` rows were in.
-    fn account(&self, read: u64) -> Account {
+    fn counts(&self, read: u64) -> RowCounts {
         let Self { came, quarantined, shortened, row_hash } = *self;
         let rows = Rows {
             read,
@@ -122,6 +130,6 @@ impl Written {
             added: came.saturating_sub(read),
             shortened,
         };
-        Account { rows, row_hash: Some(row_hash), checksum: None }
+        RowCounts { rows, row_hash: Some(row_hash), checksum: None }
     }
 }

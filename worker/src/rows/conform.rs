@@ -14,12 +14,12 @@ use deltalake::kernel::DataType as DeltaType;
 use shared::BadRecords;
 
 use self::carry::{Carried, carry, present};
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::rows::partition::{self, Misplaced, Placed};
 use crate::rows::rejected::RejectedRow;
 use crate::schema::checks::{Checks, Violations};
-use crate::schema::write_schema::{Plan, Sources};
+use crate::schema::write_schema::{Sources, WriteSchema};
 
 /// Most characters of a value that a reason shows.
 const SHOWN_CHARACTERS: usize = 80;
@@ -27,8 +27,8 @@ const SHOWN_CHARACTERS: usize = 80;
 /// Carries batches of one chunk over to the table's columns.
 #[derive(Debug)]
 pub(crate) struct Conform<'a> {
-    pub(crate) chunk: &'a RoutedChunk,
-    pub(crate) plan: &'a Plan,
+    pub(crate) chunk: &'a AssignedChunk,
+    pub(crate) write_schema: &'a WriteSchema,
     pub(crate) sources: &'a Sources,
     /// What the table wants of each row.
     pub(crate) checks: &'a Checks,
@@ -53,13 +53,13 @@ enum Fault {
 type Faults = Vec<Option<(usize, Fault)>>;
 
 impl Conform<'_> {
-    /// The rows that fit, with exactly the columns of the plan, and the rows that do not.
+    /// The rows that fit, with exactly the columns of the schema, and the rows that do not.
     pub(crate) fn conform(&mut self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<RejectedRow>), LoadError> {
         let internal =
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
         let (mut columns, mut shortened) = (Vec::with_capacity(self.sources.len()), Vec::new());
         let mut faults: Faults = vec![None; batch.num_rows()];
-        for (place, (field, source)) in self.plan.schema().fields().iter().zip(self.sources).enumerate() {
+        for (place, (field, source)) in self.write_schema.schema().fields().iter().zip(self.sources).enumerate() {
             let carried = match source {
                 Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
                 None => {
@@ -107,10 +107,10 @@ impl Conform<'_> {
 
     /// Values that a partition can have, if the column is one that the table is partitioned by.
     fn place(&self, field: &Field, values: ArrayRef) -> Result<Placed, ArrowError> {
-        let Some(name) = self.plan.folder_name(field.name()) else {
+        let Some(name) = self.write_schema.folder_name(field.name()) else {
             return Ok(Placed { values, misplaced: Vec::new(), emptied: 0 });
         };
-        partition::place(name, self.plan.partition_by().len(), &values)
+        partition::place(name, self.write_schema.partition_by().len(), &values)
     }
 
     /// Rows that are against a constraint of the table get a fault, unless they have one.
@@ -136,7 +136,7 @@ impl Conform<'_> {
 
     fn taken(&self, columns: Vec<ArrayRef>, faults: &[Option<(usize, Fault)>]) -> Result<RecordBatch, ArrowError> {
         let options = RecordBatchOptions::new().with_row_count(Some(faults.len()));
-        let schema = self.plan.schema();
+        let schema = self.write_schema.schema();
         if faults.iter().all(Option::is_none) {
             return RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
         }
@@ -159,7 +159,7 @@ impl Conform<'_> {
         let mut rejected = Vec::new();
         for (row, (place, fault)) in faults.iter().enumerate().filter_map(|(row, fault)| Some((row, (*fault)?))) {
             let number = self.rows + u64::try_from(row).unwrap_or(0) + 1;
-            let field = self.plan.fields().get(place);
+            let field = self.write_schema.fields().get(place);
             let column = field.map(|field| field.name().clone()).unwrap_or_default();
             let source = self.sources.get(place).copied().flatten();
             let value = source.map(|source| text(batch.column(source), row)).unwrap_or_default();

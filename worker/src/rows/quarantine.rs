@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use shared::{RejectedRecords, Storage, Upload, rejected_schema};
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::rows::rejected::RejectedRow;
 
@@ -19,7 +19,7 @@ const BUFFERED_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Quarantine<'a> {
     storage: &'a dyn Storage,
-    chunk: &'a RoutedChunk,
+    chunk: &'a AssignedChunk,
     rows: Vec<RejectedRow>,
     bytes: usize,
     written: u64,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Object {
 }
 
 impl<'a> Quarantine<'a> {
-    pub(crate) fn new(storage: &'a dyn Storage, chunk: &'a RoutedChunk) -> Self {
+    pub(crate) fn new(storage: &'a dyn Storage, chunk: &'a AssignedChunk) -> Self {
         Self { storage, chunk, rows: Vec::new(), bytes: 0, written: 0, object: None }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Quarantine<'a> {
     }
 }
 
-fn unwritable(chunk: &RoutedChunk, error: &dyn std::error::Error) -> LoadError {
+fn unwritable(chunk: &AssignedChunk, error: &dyn std::error::Error) -> LoadError {
     LoadError::Bug { what: format!("the rejected rows of {}", chunk.at), reason: error.to_string() }
 }
 

@@ -5,7 +5,7 @@ use shared::{ChunkReceipt, RowHash, Rows};
 
 /// What became of the rows of a chunk, and which of them are to be in the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Account {
+pub(crate) struct RowCounts {
     pub(crate) rows: Rows,
     /// None for a chunk that is taken over, and in notes from before there was one.
     #[serde(default)]
@@ -15,7 +15,7 @@ pub(crate) struct Account {
     pub(crate) checksum: Option<String>,
 }
 
-impl Account {
+impl RowCounts {
     pub(crate) fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
         let Self { rows, row_hash, checksum } = self;
         ChunkReceipt { index, rows, row_hash, checksum, table_version }

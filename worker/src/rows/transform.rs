@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion_common::DataFusionError;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::chunk::RoutedChunk;
+use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
 use crate::sql::{self, Query};
@@ -26,7 +26,7 @@ impl fmt::Debug for Rows {
 }
 
 /// The rows that the chunk's SQL makes of it; the rows as they are when there is none.
-pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &RoutedChunk) -> Result<Rows, LoadError> {
+pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &AssignedChunk) -> Result<Rows, LoadError> {
     let Some(sql) = &chunk.sql else {
         return Ok(Rows { schema: Arc::clone(file.schema()), batches: file.batches() });
     };

@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::schema::refusal::Refusal;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 use crate::sql::condition::Condition;
 use crate::sql::text_of;
 
@@ -37,12 +37,13 @@ pub(crate) struct Violations {
 
 impl Checks {
     /// Reads the constraints of a table. The refusal names the one that cannot be checked here.
-    pub(crate) fn of(plan: &Plan) -> Result<Self, Refusal> {
+    pub(crate) fn of(write_schema: &WriteSchema) -> Result<Self, Refusal> {
         let lax = |field: &Field| field.clone().with_nullable(true);
-        let schema =
-            SchemaRef::new(Schema::new(plan.schema().fields().iter().map(|field| lax(field)).collect::<Vec<_>>()));
+        let schema = SchemaRef::new(Schema::new(
+            write_schema.schema().fields().iter().map(|field| lax(field)).collect::<Vec<_>>(),
+        ));
         let mut all = Vec::new();
-        for constraint in plan.constraints() {
+        for constraint in write_schema.constraints() {
             let name = constraint.name();
             let refused = |reason: String, sql: &str| Refusal {
                 reason: format!("{name} cannot be checked here: {reason}{sql}"),

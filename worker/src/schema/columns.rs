@@ -5,21 +5,26 @@ use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use crate::context::LoadContext;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table::Table;
-use crate::error::{LoadError, UNSUPPORTED_HINT};
+use crate::error::LoadError;
 use crate::schema::checks::Checks;
 use crate::schema::definition;
 use crate::schema::refusal::Refusal;
-use crate::schema::write_schema::{Plan, Sources};
+use crate::schema::write_schema::{Sources, WriteSchema};
 use crate::sql::{Query, check_sql_for};
+use crate::verdict::UNSUPPORTED_HINT;
 
-/// A plan with a place for every column of some rows, of which a table can be made that others can open.
-pub(crate) async fn accommodate(table: &Table, plan: &Plan, rows: &Schema) -> Result<(Plan, Sources), Refusal> {
-    let (plan, sources) = plan.accommodate(rows)?;
-    Checks::of(&plan)?;
-    definition::check(table.state(), &plan).await?;
-    Ok((plan, sources))
+/// A schema with a place for every column of some rows, of which a table can be made that others can open.
+pub(crate) async fn accommodate(
+    table: &Table,
+    write_schema: &WriteSchema,
+    rows: &Schema,
+) -> Result<(WriteSchema, Sources), Refusal> {
+    let (write_schema, sources) = write_schema.accommodate(rows)?;
+    Checks::of(&write_schema)?;
+    definition::check(table.state(), &write_schema).await?;
+    Ok((write_schema, sources))
 }
 
 /// Why a table does not take rows with these columns, or what SQL makes of them; none when it does, as far as that can be told
@@ -36,18 +41,18 @@ pub async fn check_columns(
         Some(Err(_)) => return Ok(None),
         None => columns.clone(),
     };
-    let head = match context.open(table).await {
+    let snapshot = match context.open(table).await {
         Err(LoadError::Unsupported { reason, .. }) => {
             return Ok(Some(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
         }
-        head => head?,
+        snapshot => snapshot?,
     };
-    let state = head.as_ref().and_then(Head::state);
-    let plan = plan_of(table, state, partition_by)?;
+    let state = snapshot.as_ref().and_then(TableSnapshot::state);
+    let write_schema = write_schema_of(table, state, partition_by)?;
     let checked = async {
-        let (plan, _) = plan.accommodate(&columns)?;
-        Checks::of(&plan)?;
-        definition::check(state, &plan).await
+        let (write_schema, _) = write_schema.accommodate(&columns)?;
+        Checks::of(&write_schema)?;
+        definition::check(state, &write_schema).await
     };
     Ok(checked.await.err())
 }
@@ -60,14 +65,18 @@ pub async fn check_sql_for_table(
     sql: &str,
     columns: &SchemaRef,
 ) -> Result<Option<String>, LoadError> {
-    let head = context.open(table).await?;
-    let plan = plan_of(table, head.as_ref().and_then(Head::state), &[])?;
-    Ok(check_sql_for(&plan, sql, columns).err())
+    let snapshot = context.open(table).await?;
+    let write_schema = write_schema_of(table, snapshot.as_ref().and_then(TableSnapshot::state), &[])?;
+    Ok(check_sql_for(&write_schema, sql, columns).err())
 }
 
-fn plan_of(table: &Location, state: Option<&DeltaTableState>, partition_by: &[String]) -> Result<Plan, LoadError> {
+fn write_schema_of(
+    table: &Location,
+    state: Option<&DeltaTableState>,
+    partition_by: &[String],
+) -> Result<WriteSchema, LoadError> {
     match state {
-        Some(state) => Plan::of(state).map_err(|error| LoadError::table(table, "read the schema of", error)),
-        None => Ok(Plan::new(partition_by)),
+        Some(state) => WriteSchema::of(state).map_err(|error| LoadError::table(table, "read the schema of", error)),
+        None => Ok(WriteSchema::new(partition_by)),
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::delta::commit_info::commit_data;
 use crate::schema::features;
 use crate::schema::refusal::Refusal;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// Commits between two checkpoints of a table that Sluice creates. Tables that Sluice created are known by it.
 const CHECKPOINT_INTERVAL: (&str, &str) = ("delta.checkpointInterval", "100");
@@ -34,10 +34,10 @@ const LISTING_WRITER: i32 = 7;
 const MOST_LEVELS: usize = 56;
 
 /// The first entry of the log of a new table.
-pub(crate) async fn first_entry(plan: &Plan) -> Result<Bytes, Refusal> {
+pub(crate) async fn first_entry(write_schema: &WriteSchema) -> Result<Bytes, Refusal> {
     let refused = |error: DeltaTableError| refused(&error);
-    let protocol = protocol_of_new(plan.fields()).map_err(refused)?;
-    let metadata = metadata(plan.fields().to_vec(), plan.partition_by()).map_err(refused)?;
+    let protocol = protocol_of_new(write_schema.fields()).map_err(refused)?;
+    let metadata = metadata(write_schema.fields().to_vec(), write_schema.partition_by()).map_err(refused)?;
     let draft = DeltaTable::new_in_memory();
     let operation = DeltaOperation::Create {
         mode: SaveMode::ErrorIfExists,
@@ -51,7 +51,7 @@ pub(crate) async fn first_entry(plan: &Plan) -> Result<Bytes, Refusal> {
     let entry = entry.map_err(|error| refused(error.into()))?;
     match open(draft, entry.clone()).await {
         Ok(()) => Ok(entry),
-        Err(error) => Err(named(&protocol, plan.fields(), &[], &error).await),
+        Err(error) => Err(named(&protocol, write_schema.fields(), &[], &error).await),
     }
 }
 
@@ -71,12 +71,12 @@ pub(crate) async fn additions(state: &DeltaTableState, new: &[StructField]) -> R
     Ok(actions)
 }
 
-/// Whether a table can be what a plan says: as it is, with more columns, or made anew.
-pub(crate) async fn check(state: Option<&DeltaTableState>, plan: &Plan) -> Result<(), Refusal> {
-    let Some(state) = state else { return first_entry(plan).await.map(|_| ()) };
+/// Whether a table can be what a schema says: as it is, with more columns, or made anew.
+pub(crate) async fn check(state: Option<&DeltaTableState>, write_schema: &WriteSchema) -> Result<(), Refusal> {
+    let Some(state) = state else { return first_entry(write_schema).await.map(|_| ()) };
     let now = state.schema();
     let new: Vec<StructField> =
-        plan.fields().iter().filter(|field| now.field(field.name()) != Some(*field)).cloned().collect();
+        write_schema.fields().iter().filter(|field| now.field(field.name()) != Some(*field)).cloned().collect();
     if new.is_empty() { Ok(()) } else { additions(state, &new).await.map(|_| ()) }
 }
 
@@ -180,7 +180,7 @@ async fn open(mut draft: DeltaTable, entry: Bytes) -> Result<(), DeltaTableError
     check_levels(state)?;
     match features::obstacle(state) {
         Some(reason) => Err(DeltaTableError::generic(reason)),
-        None => Plan::of(state).map(|_| ()),
+        None => WriteSchema::of(state).map(|_| ()),
     }
 }
 

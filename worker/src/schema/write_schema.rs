@@ -27,7 +27,7 @@ use types::{arrow_schema, check_name, check_types, new_field};
 
 /// The columns of a table, as it is or as it will be once the chunks in hand are in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct WriteSchema {
     fields: Vec<StructField>,
     partition_by: Vec<String>,
     arrow: SchemaRef,
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 /// Where the values of each column of the table come from: the position among the columns of the chunk, if there is one.
 pub(crate) type Sources = Vec<Option<usize>>;
 
-impl Plan {
+impl WriteSchema {
     /// The table as it is.
     pub(crate) fn of(state: &DeltaTableState) -> Result<Self, DeltaTableError> {
         let fields: Vec<StructField> = state.schema().fields().cloned().collect();
@@ -138,7 +138,7 @@ impl Plan {
         &self.constraints
     }
 
-    /// This plan with a place for every column of a chunk. Names are matched without regard to case; columns that the table
+    /// This schema with a place for every column of a chunk. Names are matched without regard to case; columns that the table
     /// lacks are added. The error says what does not fit.
     pub(crate) fn accommodate(&self, chunk: &Schema) -> Result<(Self, Sources), Refusal> {
         let mut fields = self.fields.clone();
@@ -226,7 +226,7 @@ impl Plan {
         Ok(columns.into_iter().map(|field| field.name().clone()).collect())
     }
 
-    /// What must happen to a table before files that were written by this plan can be added to it.
+    /// What must happen to a table before files that were written by this schema can be added to it.
     pub(crate) fn compare(&self, state: &DeltaTableState) -> Result<Comparison, DeltaTableError> {
         let now = Self::of(state)?;
         if now.partition_by != self.partition_by || now.constraints != self.constraints {
@@ -287,14 +287,14 @@ impl NotedSchema {
     }
 
     /// What the files were written by.
-    pub(crate) fn read(self) -> Result<Plan, DeltaTableError> {
+    pub(crate) fn read(self) -> Result<WriteSchema, DeltaTableError> {
         let Self { columns, partition_by, constraints, is_mapped } = self;
         let fields = columns.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
-        Plan::written(fields, partition_by, constraints, is_mapped)
+        WriteSchema::written(fields, partition_by, constraints, is_mapped)
     }
 }
 
-/// What a plan is to a table that may have changed since.
+/// What a schema is to a table that may have changed since.
 #[derive(Debug)]
 pub(crate) enum Comparison {
     /// Files can be added.

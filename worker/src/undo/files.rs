@@ -6,10 +6,10 @@ use deltalake::kernel::{Add, LogicalFileView, Remove};
 use shared::{ChunkReceipt, JobId, Removed, Storage, WorkArea, get_json};
 
 use crate::delta::app_ids::job_app_id;
-use crate::delta::snapshot::Head;
+use crate::delta::snapshot::TableSnapshot;
 use crate::delta::tags::{chunk_of, is_merged, is_of, job_of};
 use crate::error::LoadError;
-use crate::undo::history::{Fate, History};
+use crate::undo::history::{FileState, History};
 
 /// The files of a job, all in the table as they were added.
 #[derive(Debug, Default)]
@@ -22,20 +22,20 @@ pub(crate) struct JobFiles {
     rows: BTreeMap<String, Option<u64>>,
 }
 
-/// Finds the files that a job added, in the version that `head` is at.
+/// Finds the files that a job added, in the version that `snapshot` is at.
 pub(crate) async fn find(
     storage: &dyn Storage,
-    head: &Head,
+    snapshot: &TableSnapshot,
     job: &JobId,
     area: &WorkArea,
 ) -> Result<JobFiles, LoadError> {
-    let table = head.table().uri();
+    let table = snapshot.table().uri();
     let mingled = |reason| LoadError::Mingled { job: job.clone(), table: table.clone(), reason };
     let failed = |error| LoadError::table(table, "read the log of", error);
-    let (Some(state), Some(version)) = (head.state(), head.version()) else {
+    let (Some(state), Some(version)) = (snapshot.state(), snapshot.version()) else {
         return Err(LoadError::Unknown { job: job.clone(), table: table.clone() });
     };
-    let history = History::read(&head.table().log_store(), version, job).await.map_err(failed)?;
+    let history = History::read(&snapshot.table().log_store(), version, job).await.map_err(failed)?;
     if let Some(version) = history.mixed {
         return Err(mingled(format!(
             "version {version} adds files of other jobs too, from before files said which chunk they are made of"
@@ -60,8 +60,8 @@ pub(crate) async fn find(
 }
 
 /// Whether files are in the table that say that they are a job's.
-pub(crate) fn has_files(head: &Head, job: &JobId) -> bool {
-    let Some(state) = head.state() else { return false };
+pub(crate) fn has_files(snapshot: &TableSnapshot, job: &JobId) -> bool {
+    let Some(state) = snapshot.state() else { return false };
     state.log_data().iter().any(|view| {
         #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
         let add = view.add_action();
@@ -70,8 +70,8 @@ pub(crate) fn has_files(head: &Head, job: &JobId) -> bool {
 }
 
 /// Jobs of which files are in the table that say so, by their application ids.
-pub(crate) fn jobs_with_files(head: &Head) -> HashSet<String> {
-    let Some(state) = head.state() else { return HashSet::new() };
+pub(crate) fn jobs_with_files(snapshot: &TableSnapshot) -> HashSet<String> {
+    let Some(state) = snapshot.state() else { return HashSet::new() };
     let files = state.log_data();
     let jobs = files.iter().filter_map(|view| {
         #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
@@ -145,13 +145,15 @@ fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 /// How many files of the job were taken out of the table by others; the reason where that leaves open in which files its rows are.
 fn taken_out(history: &History, active: &BTreeSet<String>) -> Result<u64, String> {
     let added = history.added.keys().filter(|path| !history.merged.contains(*path));
-    let fates = history.fates(|path| active.contains(path));
+    let file_states = history.file_states(|path| active.contains(path));
     let (mut taken_out, mut gone, mut last) = (0, 0_u64, None);
     for path in added {
-        match fates.of(path) {
-            Fate::There => continue,
-            Fate::TakenOut(removal) if !removal.rewrote => taken_out += 1,
-            Fate::TakenOut(_) | Fate::Moved | Fate::Untold => last = last.max(Some(history.removed.get(path))),
+        match file_states.of(path) {
+            FileState::There => continue,
+            FileState::TakenOut(removal) if !removal.rewrote => taken_out += 1,
+            FileState::TakenOut(_) | FileState::Moved | FileState::Untold => {
+                last = last.max(Some(history.removed.get(path)));
+            }
         }
         gone += 1;
     }

@@ -62,7 +62,7 @@ const REPLACING: [&str; 6] = [
 
 /// What became of a file that was added once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate<'a> {
+pub(crate) enum FileState<'a> {
     /// It is in the table.
     There,
     /// Its rows are in files that others arranged anew.
@@ -75,39 +75,40 @@ pub(crate) enum Fate<'a> {
 
 /// What became of files, each version looked at once: one of many files may have been arranged anew many times.
 #[derive(Debug)]
-pub(crate) struct Fates<'a, F> {
+pub(crate) struct FileStates<'a, F> {
     history: &'a History,
     is_active: F,
     /// What became of all that a version arranged anew, by version.
-    of_heirs: BTreeMap<u64, Fate<'a>>,
+    of_heirs: BTreeMap<u64, FileState<'a>>,
 }
 
-impl<'a, F: Fn(&str) -> bool> Fates<'a, F> {
+impl<'a, F: Fn(&str) -> bool> FileStates<'a, F> {
     /// What became of a file.
-    pub(crate) fn of(&self, path: &str) -> Fate<'a> {
+    pub(crate) fn of(&self, path: &str) -> FileState<'a> {
         if (self.is_active)(path) {
-            return Fate::There;
+            return FileState::There;
         }
         match self.history.removed.get(path) {
-            None => Fate::Untold,
-            Some(removal) if !removal.rearranged => Fate::TakenOut(removal),
-            Some(removal) => self.of_heirs.get(&removal.version).copied().unwrap_or(Fate::Untold),
+            None => FileState::Untold,
+            Some(removal) if !removal.rearranged => FileState::TakenOut(removal),
+            Some(removal) => self.of_heirs.get(&removal.version).copied().unwrap_or(FileState::Untold),
         }
     }
 
     /// What became of the rows of a version that arranged them anew in `heirs`, once that is known of all later versions.
-    fn together(&self, version: u64, heirs: &[String]) -> Fate<'a> {
+    fn together(&self, version: u64, heirs: &[String]) -> FileState<'a> {
         let (mut last, mut is_untold) = (None, false);
         for heir in heirs {
             match self.of(heir) {
-                Fate::There | Fate::Moved => return Fate::Moved,
-                Fate::TakenOut(removal) => last = last.max(Some(removal)),
+                FileState::There | FileState::Moved => return FileState::Moved,
+                FileState::TakenOut(removal) => last = last.max(Some(removal)),
                 // The version took the file out itself, so its rows are in the others.
-                Fate::Untold if self.history.removed.get(heir).is_some_and(|removal| removal.version == version) => {}
-                Fate::Untold => is_untold = true,
+                FileState::Untold
+                    if self.history.removed.get(heir).is_some_and(|removal| removal.version == version) => {}
+                FileState::Untold => is_untold = true,
             }
         }
-        last.filter(|_| !is_untold).map_or(Fate::Untold, Fate::TakenOut)
+        last.filter(|_| !is_untold).map_or(FileState::Untold, FileState::TakenOut)
     }
 }
 
@@ -129,14 +130,14 @@ impl History {
     }
 
     /// What became of files, where `is_active` says of each whether it is in the table.
-    pub(crate) fn fates<F: Fn(&str) -> bool>(&self, is_active: F) -> Fates<'_, F> {
-        let mut fates = Fates { history: self, is_active, of_heirs: BTreeMap::new() };
+    pub(crate) fn file_states<F: Fn(&str) -> bool>(&self, is_active: F) -> FileStates<'_, F> {
+        let mut file_states = FileStates { history: self, is_active, of_heirs: BTreeMap::new() };
         // The last version first: files that a version added went in later ones.
         for (&version, heirs) in self.rearranged.iter().rev() {
-            let fate = fates.together(version, heirs);
-            fates.of_heirs.insert(version, fate);
+            let file_state = file_states.together(version, heirs);
+            file_states.of_heirs.insert(version, file_state);
         }
-        fates
+        file_states
     }
 
     fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
@@ -241,13 +242,13 @@ mod tests {
             history.removed.extend(files(version - 1).map(|path| (path, removal(version, true))));
             history.rearranged.insert(version, files(version).collect());
         }
-        assert_eq!(history.fates(|_| false).of("0/7"), Fate::Untold);
+        assert_eq!(history.file_states(|_| false).of("0/7"), FileState::Untold);
         let last = removal(TIMES + 1, false);
         history.removed.extend(files(TIMES).map(|path| (path, last.clone())));
-        assert_eq!(history.fates(|_| false).of("0/7"), Fate::TakenOut(&last));
-        assert_eq!(history.fates(|path| path == "20/29").of("0/7"), Fate::Moved);
-        assert_eq!(history.fates(|path| path == "20/29").of("20/29"), Fate::There);
+        assert_eq!(history.file_states(|_| false).of("0/7"), FileState::TakenOut(&last));
+        assert_eq!(history.file_states(|path| path == "20/29").of("0/7"), FileState::Moved);
+        assert_eq!(history.file_states(|path| path == "20/29").of("20/29"), FileState::There);
         history.removed.remove("20/3");
-        assert_eq!(history.fates(|_| false).of("0/7"), Fate::Untold);
+        assert_eq!(history.file_states(|_| false).of("0/7"), FileState::Untold);
     }
 }

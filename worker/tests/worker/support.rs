@@ -51,7 +51,7 @@ impl World {
         let job = job(&root.join("in.csv"), &table, 1 << 20, &load);
         let mut settings = Settings::from_lookup(|_| None).unwrap();
         settings.table = Some(table.clone());
-        settings.data_files = load.data_files;
+        settings.load.data_files = load.data_files;
         settings.commit.initial = std::time::Duration::from_millis(5);
         settings.commit.max_attempts = 200;
         let context = LoadContext::new(Stores::from_env(), settings, TableStore::default());

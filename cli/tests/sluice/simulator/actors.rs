@@ -52,13 +52,13 @@ pub(crate) async fn lives(world: Arc<World>, role: Role, number: u64) {
 fn settings(world: &World, dice: &mut Dice) -> Settings {
     let mut settings = Settings::from_lookup(|_| None).unwrap();
     let scenario = &world.scenario;
-    settings.chunk_bytes = dice.one_of(&scenario.chunk_bytes);
-    settings.sql = dice.one_of(&scenario.sql).map(str::to_owned);
-    settings.partition_by.clone_from(&scenario.partition_by);
+    settings.read.chunk_bytes = dice.one_of(&scenario.chunk_bytes);
+    settings.load.sql = dice.one_of(&scenario.sql).map(str::to_owned);
+    settings.load.partition_by.clone_from(&scenario.partition_by);
     settings.work_prefix = Some(work_prefix());
     settings.table = Some("s3://lake/t".parse().unwrap());
-    settings.commit_mode = dice.clone().one_of(scenario.commit_modes);
-    settings.on_replace = scenario.on_replace;
+    settings.load.commit_mode = dice.clone().one_of(scenario.commit_modes);
+    settings.load.on_replace = scenario.on_replace;
     settings.commit.max_attempts = dice.one_of(&[1, 3, 50]);
     // Drawn between nothing and twice this: a simulated millisecond whatever is drawn, so that chance has no part in it.
     settings.commit.initial = Duration::from_micros(400);
@@ -137,7 +137,7 @@ async fn split_in_poller(process: &Process, context: &HandlerContext, message: &
 
 fn load_context(process: &Arc<Process>) -> LoadContext {
     let mut settings = settings(&process.world, &mut process.dice("settings"));
-    settings.data_files = process.dice("data files").one_of(process.world.scenario.data_files);
+    settings.load.data_files = process.dice("data files").one_of(process.world.scenario.data_files);
     let table_store = TableStore { object_store: Some(SimulatedTable::new(process)), ..TableStore::default() };
     LoadContext::new(SimulatedStorage::new(process), settings, table_store)
 }

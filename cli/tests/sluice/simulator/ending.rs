@@ -183,7 +183,7 @@ async fn same_as_undisturbed(objects: &BTreeMap<Location, Bytes>, job: &Job, sou
     let storage = MemoryStorage::default();
     at_once(storage.put(&job.source.uri, source.body.clone(), PutMode::Overwrite)).unwrap();
     let mut settings = Settings::from_lookup(|_| None).unwrap();
-    settings.chunk_bytes = job.policy.chunk_bytes;
+    settings.read.chunk_bytes = job.policy.chunk_bytes;
     let context = SplitContext {
         storage: Arc::new(storage.clone()),
         queue: None,

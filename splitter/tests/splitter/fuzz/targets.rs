@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use shared::{RejectedRecord, Settings};
+use shared::RejectedRecord;
 use splitter::SplitError;
 
 use crate::one_file::{Split, plan_file, settings, split_file};
@@ -64,7 +64,7 @@ async fn split_text(file: &[u8], told: &[(&str, &str)]) -> Option<(Split, Became
     let whole = blamed(split_file(file.to_vec(), settings(told)).await).ok()?;
     let became_whole = became(&whole).await;
     // A block of some lines, if a chunk of eight has room for the footer of so many columns.
-    let small = Settings { chunk_bytes: 4_000, ..settings(told) };
+    let small = settings(told).with_chunk_bytes(4_000);
     match blamed(split_file(file.to_vec(), small).await) {
         Ok(cut) => assert_eq!(became(&cut).await, became_whole),
         Err(error) => assert!(error.to_string().ends_with("is larger than a chunk once encoded"), "{error}"),
@@ -124,7 +124,7 @@ pub(super) fn parquet(file: &[u8]) {
         let told = settings(&[("FORMAT", "parquet")]);
         drop(blamed(plan_file(file.to_vec(), told.clone()).await));
         for chunk_bytes in [100 << 20, 1_000] {
-            let settings = Settings { chunk_bytes, ..told.clone() };
+            let settings = told.clone().with_chunk_bytes(chunk_bytes);
             let Ok(split) = blamed(split_file(file.to_vec(), settings).await) else { continue };
             let chunks = &split.outcome.manifest.chunks;
             assert_eq!(split.outcome.manifest.records, chunks.iter().map(|chunk| chunk.rows).sum::<u64>());

@@ -3,7 +3,6 @@
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat;
 use bytes::Bytes;
-use shared::Settings;
 use splitter::SplitError;
 
 use super::files;
@@ -28,7 +27,7 @@ async fn outcome(file: &Bytes) -> String {
     };
     let told = same_rows(file, &copied).await;
     let Some(chunk) = copied.outcome.manifest.chunks.first() else { return told };
-    let cut = match split_file(file.clone(), Settings { chunk_bytes: chunk.bytes - 1, ..settings }).await {
+    let cut = match split_file(file.clone(), settings.with_chunk_bytes(chunk.bytes - 1)).await {
         // Not to be cut any further.
         Err(error) if error.to_string().ends_with("is larger than a chunk") => return told,
         Err(error) => refused(&error),

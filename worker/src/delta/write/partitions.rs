@@ -16,7 +16,7 @@ use shared::Location;
 
 use super::row_group::{Order, Rows};
 use crate::error::LoadError;
-use crate::schema::write_schema::Plan;
+use crate::schema::write_schema::WriteSchema;
 
 /// The partitions of one chunk's rows.
 #[derive(Debug)]
@@ -67,9 +67,10 @@ impl Refusal {
 }
 
 impl Partitions {
-    pub(super) fn new(plan: &Plan, most: usize) -> Self {
-        let schema = Arc::clone(plan.file_schema());
-        let by: Vec<usize> = plan.file_partition_by().iter().filter_map(|name| schema.index_of(name).ok()).collect();
+    pub(super) fn new(write_schema: &WriteSchema, most: usize) -> Self {
+        let schema = Arc::clone(write_schema.file_schema());
+        let by: Vec<usize> =
+            write_schema.file_partition_by().iter().filter_map(|name| schema.index_of(name).ok()).collect();
         let columns = (0..schema.fields().len()).filter(|place| !by.contains(place)).collect();
         let mut all = Vec::new();
         if by.is_empty() {

@@ -10,7 +10,7 @@ use crate::numbers::counted;
 
 /// A dead letter, for people and machines.
 #[derive(Debug, Serialize)]
-pub(super) struct Letter {
+pub(super) struct DeadMessage {
     pub(super) id: String,
     kind: Kind,
     pub(super) job_id: Option<String>,
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     Unreadable,
 }
 
-impl Letter {
+impl DeadMessage {
     pub(super) fn new(letter: &DeadLetter, now: SystemTime) -> Self {
         let message = &letter.message;
         let age = letter.sent.and_then(|sent| now.duration_since(sent).ok());
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn letter(body: &str) -> Letter {
+    fn letter(body: &str) -> DeadMessage {
         let message = Message {
             id: "m".to_owned(),
             receipt: ReceiptHandle("r".to_owned()),
@@ -137,7 +137,7 @@ mod tests {
             receive_count: 6,
         };
         let sent = SystemTime::UNIX_EPOCH;
-        Letter::new(&DeadLetter { message, sent: Some(sent) }, sent + Duration::from_hours(3))
+        DeadMessage::new(&DeadLetter { message, sent: Some(sent) }, sent + Duration::from_hours(3))
     }
 
     #[test]

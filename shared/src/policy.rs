@@ -1,0 +1,185 @@
+//! How a source is cut, read and loaded: what is pinned with its job.
+//!
+//! The seal of a job is a digest of its policies: see `Seal`. A new field needs a default that is left out of the JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::column::Column;
+use crate::dialect::Dialect;
+use crate::text_policy::TextPolicy;
+use crate::words::words;
+
+/// How a source is cut and read. Whatever decides the bytes of a chunk stands here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Version of the code that makes chunk bytes of all the rest; zero of jobs from before it was noted.
+    #[serde(default)]
+    pub encoder: u32,
+    /// Most bytes of a chunk as written.
+    pub chunk_bytes: u64,
+    /// Text bytes of a block, and so, roughly, of the rows of one row group.
+    pub block_bytes: u64,
+    /// Most bytes of one record.
+    pub max_record_bytes: u64,
+    /// Compression of chunks: `snappy`, `zstd`, `lz4` or `none`.
+    pub codec: String,
+    /// What becomes of a record that cannot be taken as it is.
+    pub bad_records: BadRecords,
+    /// How the text of the source is stored.
+    #[serde(default)]
+    pub text: TextPolicy,
+    /// How the source is written.
+    pub format: Format,
+}
+
+/// How the rows of a chunk are put into the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadPolicy {
+    /// SQL that each chunk goes through; the chunk is the table `chunk`, or `source`.
+    pub sql: Option<String>,
+    /// Columns by which the table is partitioned when it is created.
+    pub partition_by: Vec<String>,
+    /// What one commit holds.
+    #[serde(default)]
+    pub commit: CommitMode,
+    /// What becomes of the rows of earlier drops of the same source.
+    #[serde(default)]
+    pub on_replace: OnReplace,
+}
+
+/// What becomes of the rows of earlier drops of a source when it is dropped with other content: `ON_REPLACE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReplace {
+    /// They stay.
+    #[default]
+    Append,
+    /// The commit that adds the new rows removes them.
+    Replace,
+}
+
+/// What one commit holds: `COMMIT_MODE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitMode {
+    /// Chunks as they come; readers see a file grow.
+    #[default]
+    Chunk,
+    /// All chunks of a file; readers see all of it or nothing.
+    File,
+}
+
+/// What data files are made of: `DATA_FILES`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataFileMode {
+    /// The chunks themselves, where they are what the table takes.
+    #[default]
+    AsSplit,
+    /// Rows, encoded anew.
+    Rewritten,
+}
+
+/// How a source is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Delimited text.
+    Csv(CsvPolicy),
+    /// One JSON object a line.
+    Ndjson(NdjsonPolicy),
+    /// Parquet.
+    Parquet {
+        /// Name of each top-level column in the chunks, in the order of the file.
+        column_names: Vec<String>,
+        /// Whether its `INT96` timestamps are instants.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        int96_instants: bool,
+    },
+}
+
+/// Dialect, columns and null words of a CSV source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvPolicy {
+    /// How its text is written.
+    #[serde(flatten)]
+    pub dialect: Dialect,
+    /// Byte offset in the text of the first record, behind byte order mark, lines before the table, and header.
+    pub data_start: u64,
+    /// Columns in the order of the file.
+    pub columns: Vec<Column>,
+    /// Words that mean null, beside the empty field.
+    pub null_words: Vec<String>,
+}
+
+/// Columns and null words of an NDJSON source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NdjsonPolicy {
+    /// Byte offset of the first record, behind the byte order mark.
+    pub data_start: u64,
+    /// A column for each key, in the order of their first appearance.
+    pub columns: Vec<Column>,
+    /// Strings that mean null, beside `null` itself.
+    pub null_words: Vec<String>,
+}
+
+/// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRecords {
+    /// It is kept, with its place and the reason, beside the job.
+    #[default]
+    Quarantine,
+    /// The job fails.
+    Fail,
+    /// A value that does not fit its column becomes null; a record with too few or too many fields is quarantined.
+    Null,
+    /// Types are found from the whole source, so that every value fits the type that was found; what cannot be taken for
+    /// another reason is kept as with `Quarantine`.
+    Widen,
+}
+
+/// What a source is: `FORMAT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatChoice {
+    /// What its content says.
+    #[default]
+    Auto,
+    /// Delimited text.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Parquet.
+    Parquet,
+}
+
+/// How column types are found: `INFER`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Infer {
+    /// From samples that are spread over the file.
+    #[default]
+    Sample,
+    /// From the whole file, which is read twice.
+    Full,
+    /// Not at all: every column is text.
+    None,
+}
+
+/// How columns are named: `COLUMN_NAMES`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnNames {
+    /// In lower case.
+    #[default]
+    Lower,
+    /// As they are in the source.
+    Keep,
+    /// In lower case, words joined by `_`.
+    Snake,
+}
+
+words!(BadRecords: "quarantine" => Quarantine, "fail" => Fail, "null" => Null, "widen" => Widen);
+words!(FormatChoice: "auto" => Auto, "csv" => Csv, "ndjson" => Ndjson, "parquet" => Parquet);
+words!(CommitMode: "chunk" => Chunk, "file" => File);
+words!(DataFileMode: "as-split" => AsSplit, "rewritten" => Rewritten);
+words!(OnReplace: "append" => Append, "replace" => Replace);
+words!(Infer: "sample" => Sample, "full" => Full, "none" => None);
+words!(ColumnNames: "lower" => Lower, "keep" => Keep, "snake" => Snake);

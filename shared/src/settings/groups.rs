@@ -1,0 +1,73 @@
+//! Settings, by what they are about.
+
+use crate::column::ToldColumn;
+use crate::dialect::CsvSettings;
+use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
+use crate::text_policy::{Compression, Encoding};
+
+use super::limit::BadRecordLimit;
+
+/// How sources are read, and cut into chunks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadSettings {
+    /// `CHUNK_SIZE_MB`, in bytes.
+    pub chunk_bytes: u64,
+    /// `CHUNK_CODEC`.
+    pub chunk_codec: String,
+    /// `FORMAT`.
+    pub format: FormatChoice,
+    /// `INFER`.
+    pub infer: Infer,
+    /// `SCHEMA`.
+    pub schema: Vec<ToldColumn>,
+    /// `COLUMN_NAMES`.
+    pub column_names: ColumnNames,
+    /// `COMPRESSION`; `None` to find it out.
+    pub compression: Option<Compression>,
+    /// `ENCODING`; `None` to find it out.
+    pub encoding: Option<Encoding>,
+    /// `MAX_EXPANDED_MB`, in bytes; `None` for no limit.
+    pub max_expanded_bytes: Option<u64>,
+    /// `MAX_EXPANSION_RATIO`.
+    pub max_expansion_ratio: u64,
+    /// `MAX_FOOTER_MB`, in bytes.
+    pub max_footer_bytes: u64,
+    /// The settings that begin with `CSV_`.
+    pub csv: CsvSettings,
+    /// `NULL_WORDS`; `None` when it is not set.
+    pub null_words: Option<Vec<String>>,
+    /// `BAD_RECORDS`.
+    pub bad_records: BadRecords,
+    /// `MAX_BAD_RECORDS`; `None` for no limit.
+    pub max_bad_records: Option<BadRecordLimit>,
+    /// `MAX_RECORD_MB`, in bytes.
+    pub max_record_bytes: u64,
+}
+
+/// How chunks are put into tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadSettings {
+    /// `TRANSFORM_SQL`.
+    pub sql: Option<String>,
+    /// `PARTITION_BY`.
+    pub partition_by: Vec<String>,
+    /// `COMMIT_MODE`.
+    pub commit_mode: CommitMode,
+    /// `DATA_FILES`.
+    pub data_files: DataFileMode,
+    /// `ON_REPLACE`.
+    pub on_replace: OnReplace,
+    /// `MAX_PARTITIONS`.
+    pub max_partitions: usize,
+}
+
+/// Queues and topics of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// `CHUNK_QUEUE_URL`.
+    pub chunk_queue_url: Option<String>,
+    /// `SOURCE_QUEUE_URL`.
+    pub source_queue_url: Option<String>,
+    /// `COMPLETION_TOPIC_ARN`.
+    pub completion_topic_arn: Option<String>,
+}
