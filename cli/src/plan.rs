@@ -131,6 +131,7 @@ fn evidence(evidence: &Evidence, column_type: ColumnType) -> EvidenceDocument {
         example: evidence.example().map(str::to_owned),
         against: evidence.against().map(|(kind, value)| (kind, value.to_owned())).collect(),
         ambiguous_dates: evidence.ambiguous_dates().filter(|_| column_type == ColumnType::Utf8),
+        doubtful_numbers: column_type == ColumnType::Utf8 && evidence.has_doubtful_numbers(),
     }
 }
 

@@ -5,7 +5,7 @@ mod layout;
 mod rows;
 mod score;
 
-use shared::{CsvSettings, Dialect};
+use shared::{CsvSettings, Dialect, Told};
 
 use crate::record::byte;
 use kind::Kind;
@@ -48,11 +48,17 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
         terminator: told.terminator.told(),
         ..Dialect::default()
     };
-    let skipped = behind_lines(text, told.skip_lines.told().unwrap_or_default(), &base);
+    let declared = declared_delimiter(text, told);
+    let skipped = match declared {
+        Some((_, line)) => line,
+        None => behind_lines(text, told.skip_lines.told().unwrap_or_default(), &base),
+    };
+    let with_declared = declared.map(|(delimiter, _)| CsvSettings { delimiter: Told::Is(delimiter), ..told.clone() });
+    let told = with_declared.as_ref().unwrap_or(told);
     let table = text.get(skipped..).unwrap_or_default();
     let (sample, whole_sample) = sample(table, whole, &base);
     let (mut candidate, confidence) = best(sample, whole_sample, &base, told);
-    if told.escape.told().is_none() && escapes(sample, &candidate) {
+    if told.escape.told().is_none() && escapes(table, &candidate) {
         base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
         candidate.rows = rows(sample, whole_sample, &base);
         candidate.dialect = base;
@@ -69,7 +75,8 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
         (None, None) => 0,
     };
     let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);
-    let preamble_lines = lines(table.get(..table_start).unwrap_or_default(), &dialect);
+    let preamble_lines =
+        lines(table.get(..table_start).unwrap_or_default(), &dialect) + usize::from(declared.is_some());
     let is_open = rows.is_empty() && !whole;
     Found {
         dialect,
@@ -80,6 +87,17 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
         data_start: skipped + start,
         is_open,
     }
+}
+
+/// The delimiter that the first line of a file for Excel declares, as `sep=;`, and the place behind that line; none where settings
+/// say otherwise.
+fn declared_delimiter(text: &[u8], told: &CsvSettings) -> Option<(char, usize)> {
+    let rest = text.strip_prefix(b"sep=").or(text.strip_prefix(b"\"sep="))?;
+    let (&delimiter, rest) = rest.split_first().filter(|(first, _)| first.is_ascii() && !b"\r\n\"".contains(first))?;
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
+    let is_open = told.delimiter == Told::Auto && told.skip_lines == Told::Auto && told.terminator == Told::Auto;
+    is_open.then(|| (char::from(delimiter), text.len() - rest.len()))
 }
 
 /// The place behind so many lines.
@@ -109,8 +127,8 @@ fn sample<'a>(text: &'a [u8], whole: bool, dialect: &Dialect) -> (&'a [u8], bool
     }
 }
 
-/// Whether quotes within quotes are escaped by a backslash: one stands before a quote that ends no field, and within
-/// quotes none stands before anything but a quote or a backslash, since there it would be text.
+/// Whether quotes within quotes are escaped by a backslash: one stands before a quote that ends no field. A backslash before
+/// anything but a quote or a backslash is text.
 fn escapes(text: &[u8], candidate: &Candidate) -> bool {
     let Some(quote) = candidate.dialect.quote.map(byte) else { return false };
     let delimiter = byte(candidate.dialect.delimiter);
@@ -120,12 +138,18 @@ fn escapes(text: &[u8], candidate: &Candidate) -> bool {
         let next = text.get(place + 1);
         let before = place.checked_sub(1).and_then(|before| text.get(before));
         if quoted && here == b'\\' {
-            if next.is_some_and(|next| *next != quote && *next != b'\\') {
-                return false;
+            // `\",` may be text that ends with a backslash; `\"x` is not, nor is `\"",`.
+            let (after, last) = (text.get(place + 2), text.get(place + 3));
+            match (next == Some(&quote), after == Some(&quote)) {
+                // A backslash before a doubled quote.
+                (true, true) if !ends(last) => return false,
+                (true, is_quote) => evidence |= is_quote || !ends(after),
+                (false, _) => {}
             }
-            // `\",` may be text that ends with a backslash; `\""` and `\"x` are not.
-            evidence |= next == Some(&quote) && !ends(text.get(place + 2));
-            place += 1;
+            place += usize::from(next.is_some_and(|next| *next == quote || *next == b'\\'));
+        } else if quoted && here == quote && next == Some(&quote) {
+            // Quotes are doubled instead, so that a backslash before one is text, as in JSON.
+            return false;
         } else if here == quote {
             quoted = if quoted { false } else { ends(before) };
         }

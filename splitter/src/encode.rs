@@ -25,7 +25,7 @@ use crate::error::SplitError;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
-pub(crate) const ENCODER: u32 = 4;
+pub(crate) const ENCODER: u32 = 5;
 
 /// One encoded row group, and where its bytes are.
 #[derive(Debug)]

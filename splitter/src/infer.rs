@@ -1,12 +1,15 @@
 //! Types of columns, from the values they hold.
 
+mod fractions;
+
 use shared::{Column, ColumnType, CsvPolicy, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
 
 use crate::decode::{is_null, notation};
 use crate::record::Records;
 use crate::value::moment::{Moment, MomentKind};
 use crate::value::number::{Notation, float64, int64, places};
-use crate::value::{boolean, shown};
+use crate::value::{AMBIGUOUS_WORDS, boolean, shown, unpadded};
+use fractions::Fractions;
 
 /// How a value stands in its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,11 @@ pub struct Evidence {
     formats: Vec<DateFormat>,
     /// Most digits before the point, and digits behind it.
     places: (u8, u8),
+    /// How the numbers of a CSV are written.
+    fractions: Fractions,
+    /// Whether a word was taken for null that may be a value, and one that may not.
+    has_ambiguous_word: bool,
+    has_null_word: bool,
 }
 
 impl Default for Evidence {
@@ -53,6 +61,9 @@ impl Default for Evidence {
             against: Default::default(),
             formats: DateFormat::ALL.to_vec(),
             places: (0, 0),
+            fractions: Fractions::default(),
+            has_ambiguous_word: false,
+            has_null_word: false,
         }
     }
 }
@@ -93,13 +104,22 @@ impl Evidence {
         }
     }
 
+    /// Whether the values look like numbers, and may be codes or thousands.
+    pub fn has_doubtful_numbers(&self) -> bool {
+        self.values > 0 && (self.is_possible(FLOAT64) || self.is_possible(DECIMAL)) && self.fractions.are_doubtful()
+    }
+
     /// Notes that all other records have no value.
     pub(crate) fn count_records(&mut self, records: u64) {
         self.nulls = records.saturating_sub(self.values);
     }
 
-    pub(crate) fn observe_null(&mut self) {
+    /// Notes a text that means null.
+    pub(crate) fn observe_null(&mut self, text: &[u8]) {
         self.nulls += 1;
+        let is_ambiguous = AMBIGUOUS_WORDS.iter().any(|word| word.as_bytes() == text);
+        self.has_ambiguous_word |= is_ambiguous;
+        self.has_null_word |= !is_ambiguous && !text.is_empty();
     }
 
     pub(crate) fn observe(&mut self, text: &[u8], written: Written) {
@@ -118,6 +138,9 @@ impl Evidence {
         self.hold(DECIMAL, text, |evidence| {
             plain.and_then(|notation| places(text, notation)).is_some_and(|places| evidence.add_places(places))
         });
+        if let Written::Field(notation) = written {
+            self.fractions.observe(text, notation.point);
+        }
         let mut kind = None;
         // An empty string is no date, and null where dates are told.
         if !text.is_empty() {
@@ -169,14 +192,19 @@ impl Evidence {
         Self { values: 1, against, formats: Vec::new(), ..Self::default() }
     }
 
-    /// Whether there are values that no type but text has. A column of nulls alone is not known to be text.
+    /// Whether there are values that no type but text has. A column of nulls alone is not known to be text, unless the
+    /// nulls may be values.
     fn is_text(&self) -> bool {
-        self.values > 0 && self.finding().column_type == ColumnType::Utf8
+        let is_known = self.values > 0 || (self.has_ambiguous_word && !self.has_null_word);
+        is_known && self.finding().column_type == ColumnType::Utf8
     }
 
     /// What both allow.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.nulls += other.nulls;
+        self.has_ambiguous_word |= other.has_ambiguous_word;
+        self.has_null_word |= other.has_null_word;
+        self.fractions.merge(&other.fractions);
         if other.values == 0 {
             return;
         }
@@ -209,11 +237,12 @@ impl Evidence {
         let of_dates = |column_type| Some(Finding { column_type, date_format: date_format? });
         let plain = |column_type| Some(Finding { column_type, date_format: DateFormat::default() });
         let (_, scale) = self.places;
+        let is_doubtful = self.fractions.are_doubtful();
         let kinds = [
             plain(ColumnType::Boolean),
             plain(ColumnType::Int64),
-            plain(ColumnType::Float64),
-            plain(ColumnType::Decimal { precision: DECIMAL_DIGITS, scale }),
+            plain(ColumnType::Float64).filter(|_| !is_doubtful),
+            plain(ColumnType::Decimal { precision: DECIMAL_DIGITS, scale }).filter(|_| !is_doubtful),
             of_dates(ColumnType::Date32),
             of_dates(ColumnType::Timestamp),
             of_dates(ColumnType::TimestampUtc),
@@ -280,10 +309,11 @@ pub(crate) fn observe_csv(text: &[u8], csv: &CsvPolicy, ends_open: bool, strict:
         }
         for ((evidence, column), field) in evidence.iter_mut().zip(&csv.columns).zip(record.fields()) {
             // A null word says nothing about the other values.
-            if is_null(field, csv, column) {
-                evidence.observe_null();
+            let unpadded = unpadded(field);
+            if is_null(unpadded, csv, column) {
+                evidence.observe_null(unpadded);
             } else {
-                evidence.observe(field, written);
+                evidence.observe(unpadded, written);
             }
         }
     }

@@ -347,6 +347,23 @@ pub(crate) fn is_ndjson(head: &[u8], whole: bool) -> bool {
     looked_at.first() == Some(&true) && objects * 2 > looked_at.len()
 }
 
+/// The number, from 1, of the first line that seems to be an object and is not, with what is wrong with it; none where another shape of
+/// JSON is more likely.
+pub(crate) fn broken_line(head: &[u8]) -> Option<(usize, String)> {
+    /// Characters of the value that are shown.
+    const SHOWN: usize = 20;
+    let (number, line) =
+        head.split(|byte| *byte == b'\n').enumerate().find(|(_, line)| !line.trim_ascii().is_empty())?;
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    if !line.trim_start().starts_with('{') || !line.ends_with('}') {
+        return None;
+    }
+    let error = serde_json::from_str::<Object<'_>>(line).err()?;
+    let from = error.column().saturating_sub(1);
+    let shown: String = line.get(from..).unwrap_or_default().chars().take(SHOWN).collect();
+    Some((number + 1, format!("{}, at '{shown}'", said(&error))))
+}
+
 /// Whether a text is JSON in another shape: one array of objects, or an object over several lines.
 pub(crate) fn is_other_json(head: &[u8]) -> bool {
     let opens = |text: &[u8], first: u8| text.strip_prefix(&[first]).map(<[u8]>::trim_ascii_start).map(<[u8]>::to_vec);

@@ -265,6 +265,10 @@ fn is_ndjson(at: &Location, sample: &Sample, told: FormatChoice) -> Result<bool,
     }
     let text = header::without_byte_order_mark(&sample.head);
     if !json::is_ndjson(text, sample.is_whole) && json::is_other_json(text) {
+        if let Some((number, fault)) = json::broken_line(text) {
+            let hint = "NaN and Infinity are not JSON: have them written as null; with FORMAT=ndjson such lines are rejected, and the others loaded";
+            return Err(BadInput::whole(at, format!("line {number} is {fault}"), hint).into());
+        }
         let reason = "this is JSON, but not one object a line";
         let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
         return Err(BadInput::whole(at, reason, hint).into());

@@ -1,5 +1,7 @@
 //! Records of a text, and where their fields are.
 
+pub(crate) mod escapes;
+
 use std::io::{self, Read, Seek, SeekFrom};
 
 use shared::{CsvPolicy, Dialect};
@@ -38,10 +40,6 @@ impl Span {
     /// Further back by so many bytes.
     pub(crate) fn moved_back(self, by: usize) -> Self {
         Self::new(self.start().saturating_sub(by), self.end().saturating_sub(by))
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
     }
 
     pub(crate) fn of(self, text: &[u8]) -> &[u8] {
@@ -161,7 +159,7 @@ pub(crate) struct Records<'a> {
     dialect: &'a Dialect,
     delimiter: u8,
     quote: Option<u8>,
-    /// Fields of a record that may have an empty one more, behind a trailing delimiter.
+    /// Fields of a record that may have a blank one more, behind a trailing delimiter.
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
@@ -185,12 +183,7 @@ impl<'a> Records<'a> {
     pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
         let (delimiter, quote, terminator) =
             (byte(dialect.delimiter), dialect.quote.map(byte), dialect.terminator.map(byte));
-        let mut builder = csv::ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(delimiter).buffer_capacity(AHEAD_BYTES);
-        builder.quoting(quote.is_some()).quote(quote.unwrap_or(b'"')).escape(dialect.escape.map(byte));
-        if let Some(terminator) = terminator {
-            builder.terminator(csv::Terminator::Any(terminator));
-        }
+        let builder = reader(dialect);
         let ends = [terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
         let others = [quote.unwrap_or(ends[0]), ends[0], ends[1]];
         Self {
@@ -240,12 +233,14 @@ impl<'a> Records<'a> {
         };
         self.place = end;
         let last = spans.len().saturating_sub(1);
-        if self.width.is_some_and(|width| before + width == last)
-            && spans.all().last().is_some_and(|span| span.is_empty())
-        {
-            spans.truncate(last);
+        let is_rewritten = taken.is_none();
+        if self.width.is_some_and(|width| before + width == last) {
+            let text = self.rewritten_if(is_rewritten).unwrap_or(self.text);
+            if spans.all().last().is_some_and(|span| span.of(text).trim_ascii().is_empty()) {
+                spans.truncate(last);
+            }
         }
-        Some(Found { start, end, is_rewritten: taken.is_none() })
+        Some(Found { start, end, is_rewritten })
     }
 
     /// The fields of the record in hand one behind the other, if they do not stand in the text as they are.
@@ -318,6 +313,12 @@ impl<'a> Records<'a> {
         if !self.reader.read_byte_record(&mut self.rewritten).ok()? {
             return None;
         }
+        let raw = self.text.get(start..self.read_to()).unwrap_or_default();
+        if let Some(escaped) = escapes::of_text_doubled(raw, self.dialect) {
+            let line_end = self.dialect.terminator.map_or(b'\n', byte);
+            let behind_line_end = BehindLineEnd { text: &escaped, line_end, position: 0 };
+            reader(self.dialect).from_reader(behind_line_end).read_byte_record(&mut self.rewritten).ok()?;
+        }
         let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
         ranges.for_each(|range| spans.push(Span::new(range.start, range.end)));
         Some(self.read_to())
@@ -326,6 +327,18 @@ impl<'a> Records<'a> {
     fn read_to(&self) -> usize {
         usize::try_from(self.reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
     }
+}
+
+/// What the `csv` crate is to read a dialect by.
+fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter)).buffer_capacity(AHEAD_BYTES);
+    let quote = dialect.quote.map(byte);
+    builder.quoting(quote.is_some()).quote(quote.unwrap_or(b'"')).escape(dialect.escape.map(byte));
+    if let Some(terminator) = dialect.terminator {
+        builder.terminator(csv::Terminator::Any(byte(terminator)));
+    }
+    builder
 }
 
 /// Where the next quote is.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use shared::{Compression, Encoding, SourceObject, TextPolicy};
 
-use crate::encoding::detect;
+use crate::encoding::{Detected, detect, refuse_controls};
 use crate::error::SplitError;
 use crate::split::{SplitContext, text_source};
 use crate::text::Start;
@@ -60,13 +60,26 @@ pub(crate) async fn take(
     };
     foreign::refuse(&source.uri, &head, compression)?;
     let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
-    let found = || Encoding::for_label(detect(&head, &pieces).name());
-    let encoding = settings.read.encoding.clone().or_else(found).unwrap_or_else(Encoding::utf_8);
+    let encoding = match &settings.read.encoding {
+        Some(encoding) => encoding.clone(),
+        None => detected(source, &head, &pieces)?,
+    };
     let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);
     let spread = spread.into_iter().map(|sample| SpreadSample { text: in_utf_8(sample.text), ..sample }).collect();
     let head = in_utf_8(head);
     foreign::refuse_nul_bytes(&source.uri, &head)?;
     Ok((TextPolicy { compression, encoding }, Sample { head, is_whole, spread }))
+}
+
+/// The encoding of a text, by its samples. Doubt is told, since a wrong one makes other letters.
+fn detected(source: &SourceObject, head: &[u8], pieces: &[&[u8]]) -> Result<Encoding, SplitError> {
+    let Detected { encoding, is_doubtful } = detect(head, pieces);
+    refuse_controls(&source.uri, head, encoding)?;
+    let name = encoding.name();
+    if is_doubtful {
+        tracing::warn!(source = %source.uri, "the encoding is taken to be {name}, by few letters; set ENCODING to be sure");
+    }
+    Ok(Encoding::for_label(name).unwrap_or_else(Encoding::utf_8))
 }
 
 /// A sample in UTF-8; a character that it begins or ends within is lost with the line that it stands in.

@@ -9,6 +9,9 @@ pub(crate) mod number;
 /// Words that mean null in columns of a CSV that are not text, unless `NULL_WORDS` says otherwise.
 pub(crate) const NULL_WORDS: &[&str] = &["NA", "N/A", "NULL", "null", "\\N"];
 
+/// Those of them that may be values as well, as of a country or a region: a column of nothing else is text.
+pub(crate) const AMBIGUOUS_WORDS: &[&str] = &["NA", "N/A"];
+
 /// Why a value is rejected that is no text.
 pub(crate) const UNDECODABLE: &str = "the text is not valid UTF-8, or not valid in the file's encoding";
 
@@ -19,6 +22,14 @@ pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
         b"false" | b"False" | b"FALSE" => Some(false),
         _ => None,
     }
+}
+
+/// A text without the blanks around it, which are no part of a number, a boolean or a date: exports pad these to a width.
+pub(crate) fn unpadded(text: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    text.get(start..end).unwrap_or_default()
 }
 
 /// `true`, `t`, `yes`, `y`, `1`, and their opposites, in letters of either case.

@@ -93,6 +93,9 @@ pub(super) struct EvidenceDocument {
     pub(super) against: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ambiguous_dates: Option<[DateFormat; 2]>,
+    /// Whether the values look like numbers, and are text since they may be codes or thousands.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) doubtful_numbers: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -104,6 +104,9 @@ fn column(column: &ColumnDocument, width: usize) -> Vec<String> {
     if let Some([one, other]) = &evidence.ambiguous_dates {
         lines.push(format!("  {:<width$}    dates are {one} or {other}: SCHEMA tells", ""));
     }
+    if evidence.doubtful_numbers {
+        lines.push(format!("  {:<width$}    numbers, unless they are codes or thousands: SCHEMA tells", ""));
+    }
     lines
 }
 

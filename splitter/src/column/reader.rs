@@ -198,6 +198,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text that is no value as it stands: without the blanks around it, it may be one, or mean null. Else it is noted.
+    #[cold]
+    fn read_unpadded<'c, V>(
+        self,
+        text: &'c [u8],
+        read: impl Fn(Field<'c>) -> Option<V>,
+        note: impl FnOnce(&'c [u8]),
+    ) -> Option<V> {
+        let unpadded = value::unpadded(text);
+        let value = if unpadded.len() < text.len() { read(unpadded.into()) } else { None };
+        if value.is_none() && !self.nulls.hold(unpadded) {
+            note(text);
+        }
+        value
+    }
+
     /// Values; what cannot be read is null, and noted unless it means that.
     fn values<'c, V>(
         self,
@@ -217,11 +233,7 @@ impl<'a> Reader<'a> {
                 Cell::Null => None,
                 Cell::Text(text) if are_values && nulls.hold(text.bytes()) => None,
                 Cell::Text(text) => {
-                    let value = read(text);
-                    if value.is_none() && !nulls.hold(text.bytes()) {
-                        note(row, text.bytes());
-                    }
-                    value
+                    read(text).or_else(|| self.read_unpadded(text.bytes(), &read, |text| note(row, text)))
                 }
                 Cell::Misfit(text) => {
                     note(row, text);

@@ -12,6 +12,9 @@ const PREAMBLE_ROWS: usize = 64;
 /// Header rows that are found, the first included.
 const HEADER_ROWS: usize = 3;
 
+/// Rows behind a header of numbers that are looked at for numbers like these.
+const ROWS_BEHIND_NUMBERS: usize = 20;
+
 /// Rows that must agree on a width for it to outweigh the header's.
 const ROWS_AGAINST_HEADER: usize = 8;
 
@@ -80,6 +83,11 @@ fn first_of_width(rows: &[Row], width: usize) -> usize {
     let first = looked_over.iter().position(is_full).unwrap_or_default();
     let is_agreed = rows.iter().filter(|row| row.fields.len() == width).count() > 1;
     let before = looked_over.get(..first).unwrap_or_default();
+    // A table that gets columns: its header stands before the rows of another width, and again, wider, before the others.
+    let grown = looked_over.get(first).and_then(|header| before.iter().position(|row| is_grown(row, header)));
+    if let Some(narrow) = grown {
+        return narrow;
+    }
     let all_of_width = before.iter().all(|row| row.fields.len() == width);
     // Rows with one cell filled are records too, unless names come behind them.
     if !is_agreed || (all_of_width && vote(rows.get(first..).unwrap_or_default(), width) != Vote::Names) {
@@ -88,17 +96,29 @@ fn first_of_width(rows: &[Row], width: usize) -> usize {
     first
 }
 
+/// Whether the names of one header are the first of another's.
+fn is_grown(narrow: &Row, wide: &Row) -> bool {
+    let mut cells = narrow.fields.iter().zip(&wide.fields);
+    let names = narrow.fields.iter().all(|cell| !is_blank(cell) && !Kind::of(cell).is_value());
+    (2..wide.fields.len()).contains(&narrow.fields.len()) && names && cells.all(|(one, other)| one == other)
+}
+
 /// Whether the first row has names, or values like those behind it.
 fn vote(rows: &[Row], width: usize) -> Vote {
     let Some((first, behind)) = rows.split_first() else { return Vote::Unknown };
     let kinds = (0..width).map(|column| (first.fields.get(column).map_or(Kind::Empty, Kind::of), column));
-    let counted = are_counted(first);
+    let counted = are_counted(first) && !behind.iter().take(ROWS_BEHIND_NUMBERS).any(are_counted);
+    if behind.is_empty() {
+        // Nothing but the row itself can tell.
+        let values = kinds.filter(|(kind, _)| kind.is_value()).count();
+        return if values * 2 > first.filled() && !counted { Vote::Values } else { Vote::Unknown };
+    }
     let (mut names, mut values) = (0_usize, 0_usize);
     for (kind, column) in kinds {
         match (kind, column_kind(rows, width, column)) {
             (Kind::Empty, _) | (_, None) => {}
             (Kind::Number, Some(_)) if counted => names += 1,
-            (Kind::Word | Kind::Text | Kind::Torn, Some(_)) => names += usize::from(!is_null_word(first, column)),
+            (Kind::Word | Kind::Text | Kind::Torn, Some(_)) => names += usize::from(!is_placeholder(first, column)),
             (kind, Some(of_column)) => values += usize::from(kind == of_column),
         }
     }
@@ -111,22 +131,39 @@ fn vote(rows: &[Row], width: usize) -> Vote {
     }
 }
 
-fn is_null_word(row: &Row, column: usize) -> bool {
-    row.fields.get(column).is_some_and(|cell| crate::value::NULL_WORDS.iter().any(|word| word.as_bytes() == cell))
+/// Words, beside those that mean null, that stand for a value which is not there.
+const PLACEHOLDERS: &[&str] =
+    &["n/d", "n.d.", "nd", "n.a.", "nan", "nil", "none", "unavailable", "unknown", "missing", "not available"];
+
+/// Whether a cell stands for a value which is not there: such a word, or marks alone, as `-` and `?`.
+fn is_placeholder(row: &Row, column: usize) -> bool {
+    let Some(cell) = row.fields.get(column).map(<[u8]>::trim_ascii) else { return false };
+    let words = crate::value::NULL_WORDS.iter().chain(PLACEHOLDERS);
+    words.map(|word| word.as_bytes()).any(|word| word.eq_ignore_ascii_case(cell))
+        || cell.iter().all(|byte| b"-?.*".contains(byte))
 }
 
-/// Whether the numbers of a row count up by one, as years do for names, or, behind a cell that is none, numbers from 0 or 1.
+/// Whether the numbers of a row are names: they go up or down by equal steps, as years and sizes do, and are years, or stand behind
+/// a cell that is none.
 fn are_counted(row: &Row) -> bool {
     let numbers = row.fields.iter().filter(|cell| Kind::of(cell) == Kind::Number);
     let numbers: Option<Vec<u16>> = numbers.map(|cell| std::str::from_utf8(cell).ok()?.trim().parse().ok()).collect();
     let numbers = numbers.unwrap_or_default();
     let begins_otherwise = row.fields.get(0).is_some_and(|cell| !Kind::of(cell).is_value());
-    let is_usual = match numbers.first() {
-        Some(0 | 1) => begins_otherwise,
-        Some(first) => (1900..=2100).contains(first),
-        None => false,
+    let are_years = numbers.iter().all(|number| (1900..=2100).contains(number));
+    let step = |pair: &[u16]| match pair {
+        [one, next] => i32::from(*next) - i32::from(*one),
+        _ => 0,
     };
-    is_usual && numbers.len() >= 2 && numbers.windows(2).all(|pair| matches!(pair, [one, next] if *next == one + 1))
+    let steps: Vec<i32> = numbers.windows(2).map(step).collect();
+    let Some((first, others)) = steps.split_first() else { return false };
+    let is_even = *first != 0 && others.iter().all(|step| step == first);
+    let is_usual = match numbers.as_slice() {
+        _ if are_years => first.abs() == 1 || begins_otherwise,
+        [0 | 1, ..] if *first == 1 => begins_otherwise,
+        numbers => begins_otherwise && numbers.len() >= 3,
+    };
+    is_even && is_usual
 }
 
 /// Whether at least half of the cells of a row, and two, stand in their columns again, in rows that are not the same.
@@ -140,7 +177,7 @@ fn recurs(row: &Row, behind: &[Row]) -> bool {
 }
 
 /// Rows of the header of a table that has one: more than one when the same row comes again, or when rows behind it have
-/// names in all columns of values too.
+/// names, or units, in all columns of values too, and nothing that comes again in the records.
 fn header_rows(table: &[Row], width: usize) -> usize {
     let Some(first) = table.first() else { return 0 };
     let behind = table.get(HEADER_ROWS.min(table.len())..).unwrap_or_default();
@@ -148,7 +185,18 @@ fn header_rows(table: &[Row], width: usize) -> usize {
         (0..width).filter(|column| behind.len() >= 2 && column_kind(behind, width, *column).is_some()).collect();
     let is_name = |row: &Row, column: usize| {
         let kind = row.fields.get(column).map_or(Kind::Empty, Kind::of);
-        matches!(kind, Kind::Word | Kind::Text) && !is_null_word(row, column)
+        matches!(kind, Kind::Word | Kind::Text) && !is_placeholder(row, column)
+    };
+    let records = table.iter().skip(1);
+    let comes_again = |row: &Row| {
+        let others = || records.clone().filter(|other| other.fields != row.fields);
+        let mut cells = row.fields.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+        cells.any(|(column, cell)| others().any(|other| other.fields.get(column) == Some(cell)))
+    };
+    let has_units = |row: &Row| {
+        let filled = || row.fields.iter().map(<[u8]>::trim_ascii).filter(|cell| !cell.is_empty());
+        let is_unit = |cell: &[u8]| matches!(cell, [b'[', .., b']'] | [b'(', .., b')']);
+        row.fields.len() == width && filled().count() > 0 && filled().all(is_unit)
     };
     let has_names = |row: &Row| {
         let mut cells: Vec<&[u8]> = row.fields.iter().filter(|cell| !cell.is_empty()).collect();
@@ -160,8 +208,9 @@ fn header_rows(table: &[Row], width: usize) -> usize {
             && cells.len() == filled
             && of_values.iter().all(|column| is_name(row, *column))
     };
+    let is_named = |row: &Row| has_names(first) && has_names(row) && !comes_again(row);
     let more = table.iter().take(HEADER_ROWS).skip(1);
-    1 + more.take_while(|row| row.fields == first.fields || (has_names(first) && has_names(row))).count()
+    1 + more.take_while(|row| row.fields == first.fields || has_units(row) || is_named(row)).count()
 }
 
 /// The names of header rows, column by column, joined by spaces.
@@ -177,12 +226,16 @@ fn joined(header: &[Row]) -> Vec<Vec<u8>> {
     (0..width).map(name).collect()
 }
 
-/// Whether every record has one cell more than there are names, and it is empty.
+/// Whether every record has one cell more than there are names, and it is blank.
 fn has_trailing_delimiter(names: &[Vec<u8>], records: &[Row]) -> bool {
     let filled_names = if names.last().is_some_and(Vec::is_empty) { names.len() - 1 } else { names.len() };
     let ends_empty =
-        |row: &Row| row.fields.len() == filled_names + 1 && row.fields.get(filled_names).is_some_and(<[u8]>::is_empty);
+        |row: &Row| row.fields.len() == filled_names + 1 && row.fields.get(filled_names).is_some_and(is_blank);
     filled_names > 0 && !records.is_empty() && records.iter().all(ends_empty)
+}
+
+fn is_blank(cell: &[u8]) -> bool {
+    cell.trim_ascii().is_empty()
 }
 
 /// As many names as there are columns: as many as in the header, unless so many records have another number of fields, and
@@ -198,6 +251,15 @@ fn fitted(mut names: Vec<Vec<u8>>, header: usize, width: usize, records: &[Row],
     let agree = having(width);
     let outweighed =
         agree >= ROWS_AGAINST_HEADER && having(names.len()) == 0 && float(agree) >= 0.9 * float(records.len());
+    if names.len() == width + 1 && names.last().is_some_and(Vec::is_empty) && agree == records.len() && agree > 0 {
+        // The header ends with a delimiter, and no record does.
+        names.pop();
+        return names;
+    }
+    if names.len() + 1 == width && are_row_names(records, width) {
+        names.insert(0, Vec::new());
+        return names;
+    }
     if header > 0 && !outweighed {
         return names;
     }
@@ -212,4 +274,18 @@ fn fitted(mut names: Vec<Vec<u8>>, header: usize, width: usize, records: &[Row],
     names.reverse();
     names.resize(width, Vec::new());
     names
+}
+
+/// Whether records begin with the name of their row, for which the header of R has no cell: a text in quotes, or the number of the
+/// row in quotes, that comes once.
+fn are_row_names(records: &[Row], width: usize) -> bool {
+    let mut names: Vec<&[u8]> = records.iter().filter_map(|row| row.fields.get(0)).collect();
+    let all = names.len();
+    let is_number = |(row, name): (usize, &&[u8])| *name == (row + 1).to_string().as_bytes();
+    let are_numbers = names.iter().enumerate().all(is_number);
+    let are_texts = names.iter().all(|name| !is_blank(name) && !Kind::of(name).is_value());
+    names.sort_unstable();
+    names.dedup();
+    let is_wide = |row: &Row| row.fields.len() == width && row.filled() > 1 && row.is_quoted;
+    all > 1 && names.len() == all && (are_numbers || are_texts) && records.iter().all(is_wide)
 }

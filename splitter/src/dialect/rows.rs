@@ -2,7 +2,7 @@
 
 use shared::Dialect;
 
-use crate::record::Records;
+use crate::record::{Records, byte};
 
 /// Rows that are looked at.
 const ROWS: usize = 500;
@@ -13,6 +13,8 @@ pub(super) struct Row {
     pub(super) fields: csv::ByteRecord,
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Whether it begins with a quote.
+    pub(super) is_quoted: bool,
 }
 
 impl Row {
@@ -32,7 +34,8 @@ pub(super) fn rows(text: &[u8], whole: bool, dialect: &Dialect) -> Vec<Row> {
         if !whole && record.end >= text.len() {
             break;
         }
-        rows.push(Row { fields: record.fields().collect(), start: record.start, end: record.end });
+        let is_quoted = dialect.quote.is_some() && text.get(record.start).copied() == dialect.quote.map(byte);
+        rows.push(Row { fields: record.fields().collect(), start: record.start, end: record.end, is_quoted });
     }
     rows
 }

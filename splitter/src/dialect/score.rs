@@ -54,9 +54,11 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings)
         |delimiter| DELIMITERS.iter().find(|(other, _)| *other == delimiter).map_or(1.0, |(_, likely)| *likely);
     let delimiters: Vec<char> = match told.delimiter.told() {
         Some(delimiter) => vec![delimiter],
-        None => {
-            DELIMITERS.iter().map(|(delimiter, _)| *delimiter).filter(|delimiter| is_in(text, *delimiter)).collect()
-        }
+        None => DELIMITERS
+            .iter()
+            .map(|(delimiter, _)| *delimiter)
+            .filter(|delimiter| is_outside_quotes(text, *delimiter))
+            .collect(),
     };
     let mut best = told.delimiter.told().is_none().then(|| one_column(text, whole, base, told));
     let mut second = 0.0;
@@ -93,10 +95,20 @@ fn is_in(text: &[u8], character: char) -> bool {
     memchr::memchr(crate::record::byte(character), text).is_some()
 }
 
+/// Whether a character stands anywhere outside of `"` that come in pairs within a line: one that does not is text.
+fn is_outside_quotes(text: &[u8], character: char) -> bool {
+    let character = crate::record::byte(character);
+    let in_line = |line: &[u8]| {
+        let is_paired = memchr::memchr_iter(b'"', line).count().is_multiple_of(2);
+        line.split(|byte| *byte == b'"').step_by(if is_paired { 2 } else { 1 }).any(|part| part.contains(&character))
+    };
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).any(in_line)
+}
+
 /// Fields that begin with a quote without ending with one, or the other way round, that make it likely that none is meant.
 const LOOSE_QUOTES: usize = 3;
 
-/// Quotes that come into question: `"`; `'` where more fields begin and end with it; none where `"` does not come in pairs,
+/// Quotes that come into question: `"`; `'` where fields begin and end with it, and none with `"`; none where `"` does not come in pairs,
 /// and not by a slip.
 fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> Vec<Option<char>> {
     if let Some(quote) = told.quote.told() {
@@ -114,7 +126,7 @@ fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> V
     };
     let ((doubles, doubles_end), (singles, singles_end)) = (around(b'"'), around(b'\''));
     let mut quotes = vec![Some('"')];
-    if singles.min(singles_end) > doubles.min(doubles_end) {
+    if singles.min(singles_end) > 0 && doubles.min(doubles_end) == 0 {
         quotes.push(Some('\''));
     }
     if doubles.abs_diff(doubles_end) >= LOOSE_QUOTES {

@@ -80,6 +80,9 @@ fn quotes_and_escapes() {
         ("a,b\n\"say \"\"hi\"\"\",1\n\"w\",2\n", ", [a|b] 0+1"),
         ("a|b\n\"half|1\n\"x|2\n\"y|3\nz|4\n", "| quote=none [a|b] 0+1"),
         ("a|b\n\"half|1\nx|2\ny|3\n", "| [a|b] 0+1"),
+        ("a,b\n\"x \\\"y\\\" z\",1\n\"C:\\new\",2\n", ", escape=\\ [a|b] 0+1"),
+        ("a,b\n\"{\"\"k\"\": \"\"x \\\"\"y\\\"\" z\"\"}\",1\n\"w\",2\n", ", [a|b] 0+1"),
+        ("\"Where, if any?\",\"Which\"\nPOINT (0 80),'delta'\nPOINT (1 80),'delta'\n", ", [Where, if any?|Which] 0+1"),
     ]);
 }
 
@@ -99,6 +102,17 @@ fn header_or_none() {
         ("a,b,c\nm,kg,s\n1,2,3\n4,5,6\n7,8,9\n", ", [a m|b kg|c s] 0+2"),
         ("a,b\na,b\n1,2\n3,4\n", ", [a a|b b] 0+2"),
         ("a,,c\n1,2,3\n", ", [a||c] 0+1"),
+        // Records, though no value stands in them, or nothing but a value.
+        ("s,t,h\nk,unavailable,unknown\nk,21.5,48\nk,21.6,47\nk,21.7,46\n", ", [s|t|h] 0+1"),
+        ("s,t,h\na,-,n/d\nb,21.5,48\nc,21.6,47\nd,21.7,46\n", ", [s|t|h] 0+1"),
+        ("2026-03-01T10:00:00Z,21.5,48\n", ", [||] 0+0"),
+        ("a,b,c\n", ", [a|b|c] 0+1"),
+        // Numbers for names: years down, sizes, months.
+        ("country,2023,2022,2021\nAT,12.5,11.2,10.1\nBE,22.1,21.0,20.5\n", ", [country|2023|2022|2021] 0+1"),
+        ("model,36,38,40\nx,5,6,9\ny,7,8,1\n", ", [model|36|38|40] 0+1"),
+        ("x,10,20,30\ny,20,30,40\nz,30,40,50\n", ", [|||] 0+0"),
+        // Units.
+        ("at;m1;m2\n;[C];[C]\n2020-08-14 22:00:00;1.5;2\n2020-08-14 22:10:00;1.6;3\n", "; [at|m1 [C]|m2 [C]] 0+2"),
         ("a,b,c\n", ", [a|b|c] 0+1"),
     ]);
 }
@@ -119,6 +133,14 @@ fn what_stands_around_the_table() {
         ("a,b,\n1,2,\n3,4,\n", ", trailing=1 [a|b] 0+1"),
         ("a|b\n1|2|\n3|4|\n", "| trailing=1 [a|b] 0+1"),
         ("a,b,\n1,2,\n3,4,5\n", ", [a|b|] 0+1"),
+        ("a;b;c;\n1;2;3\n4;5;6\n", "; [a|b|c] 0+1"),
+        ("\"n\";\"v\"\n\"p\";\"0\";\"\n\"\n\"q\";\"1\";\" \"\n", "; trailing=1 [n|v] 0+1"),
+        // Row names of R.
+        ("\"mpg\",\"cyl\"\n\"a\",20,4\n\"b\",21,5\n", ", [|mpg|cyl] 0+1"),
+        ("\"mpg\",\"cyl\"\n\"1\",20,4\n\"2\",21,5\n", ", [|mpg|cyl] 0+1"),
+        // What Excel is told, and a table that got a column.
+        ("sep=;\nid;wert\n1;10\n2;20\n", "; [id|wert] 1+1"),
+        ("time,cpu\n09:00,1\n09:01,2\ntime,cpu,gpu\n09:02,3,4\n09:03,3,4\n09:04,3,4\n", ", [time|cpu] 0+1"),
         ("a,b\n1,2,3\n", ", [a|b] 0+1"),
         ("a,b\n1,2,3\n4,5,6\n", ", [a|b] 0+1"),
     ]);

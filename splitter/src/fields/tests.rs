@@ -3,6 +3,7 @@ use proptest::sample::select;
 use shared::Column;
 
 use super::*;
+use crate::record::escapes::of_text_doubled;
 use crate::records::behind_line_ends;
 use crate::records::tests::frame;
 use crate::rejects::Reject;
@@ -88,7 +89,7 @@ fn records_of_every_dialect() {
         (
             Dialect { escape: Some('\\'), ..usual() },
             "\"a\\\"\",b\n\"\\\\\",\n\"\\\n\"\"\",y\\\n",
-            [["a\"", "b"], ["\\", ""], ["\n\"", "y\\"]],
+            [["a\"", "b"], ["\\", ""], ["\\\n\"", "y\\"]],
         ),
         (Dialect { comment: Some('#'), ..usual() }, "#\"1\na,b\n\n#2\r\nx,\r#3\r,y\n#4", ROWS),
         (
@@ -161,10 +162,16 @@ fn theirs(text: &[u8], dialect: &Dialect) -> Vec<(usize, Vec<Vec<u8>>)> {
     }
     // A line end before the text, lest a byte order mark is dropped.
     let text = [&[dialect.terminator.map_or(b'\n', byte)], text].concat();
-    let records = builder.from_reader(&text[..]).into_byte_records().map(Result::unwrap);
+    let records = |text: &[u8]| builder.from_reader(text).into_byte_records().map(Result::unwrap).collect::<Vec<_>>();
     let place = |record: &csv::ByteRecord| usize::try_from(record.position().unwrap().byte()).unwrap();
     let place = |record: &csv::ByteRecord| behind_line_ends(&text, place(record), dialect) - 1;
-    records.map(|record| (place(&record), record.iter().map(<[u8]>::to_vec).collect())).collect()
+    let places: Vec<usize> = records(&text).iter().map(place).collect();
+    // The crate drops escape characters that escape nothing.
+    let doubled = of_text_doubled(&text, dialect).unwrap_or_else(|| text.clone());
+    let fields = records(&doubled).into_iter().map(|record| record.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let both: Vec<_> = places.iter().copied().zip(fields).collect();
+    assert_eq!(both.len(), places.len());
+    both
 }
 
 /// Whether a text ends within quotes: then a line more is no record more.

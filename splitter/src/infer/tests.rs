@@ -58,6 +58,14 @@ fn the_first_type_that_fits_all_values() {
         (&["13/02/2013 9:05", "01/02/2013 10:00:00 PM"], "timestamp DD/MM/YYYY"),
         (&["13-02-2013 10:00:00+02:00"], "timestamp_utc DD-MM-YYYY"),
         (&["31-JAN-2013"], "date DD-MON-YYYY"),
+        // Versions, codes and thousands, of which numbers would make others.
+        (&["1.9", "1.10"], "text"),
+        (&["401.9", "250.0", "250.00"], "text"),
+        (&["401.9", "250.0", "3"], "float64"),
+        (&["1.200", "950", "12.400"], "text"),
+        (&["1.200", "950", "0.400"], "float64"),
+        (&["1.200", "950", "1500"], "float64"),
+        (&["1.200", "12.400"], "float64"),
         (&["20130131"], "int64"),
         (&["20130131 10:00:00"], "text"),
     ] {
@@ -91,6 +99,8 @@ fn merging_is_observing_together() {
         (&["01/02/2013"], &["13/02/2013"], "date DD/MM/YYYY"),
         (&["13/02/2013"], &["02/13/2013"], "text"),
         (&["2013-01-01"], &["2013-01-01 10:00"], "text"),
+        (&["1.9"], &["1.10"], "text"),
+        (&["950"], &["1.200"], "text"),
     ] {
         let mut merged = evidence(first, CSV);
         merged.merge(&evidence(second, CSV));

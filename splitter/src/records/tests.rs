@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::escapes::of_text_doubled;
 use crate::record::{Records, byte};
 
 /// The blocks of a text that comes in pieces.
@@ -153,9 +154,12 @@ proptest! {
         let comparable = dialect.comment.is_none()
             || dialect.terminator == Some('\n')
             || (dialect.terminator.is_none() && !text.contains(&b'\r'));
+        // The crate drops escape characters that escape nothing; they are not doubled in comments.
+        let comparable = comparable && (dialect.comment.is_none() || dialect.escape.is_none());
+        let text_for_crate = of_text_doubled(&text, &dialect).unwrap_or_else(|| text.clone());
         builder.comment(dialect.comment.map(byte));
         let theirs: Vec<Vec<Vec<u8>>> =
-            builder.from_reader(&text[..]).byte_records().map(|r| r.unwrap().iter().map(<[u8]>::to_vec).collect()).collect();
+            builder.from_reader(&text_for_crate[..]).byte_records().map(|r| r.unwrap().iter().map(<[u8]>::to_vec).collect()).collect();
         prop_assert!(!comparable || records(&text, &dialect) == theirs);
     }
 }

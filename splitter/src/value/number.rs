@@ -119,6 +119,12 @@ pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
     fits.then_some((u8::try_from(whole).ok()?, u8::try_from(fraction).ok()?))
 }
 
+/// Digits before and behind the point of a number without an exponent.
+pub(crate) fn whole_and_fraction(text: &[u8], point: u8) -> Option<(&[u8], &[u8])> {
+    let parts = Parts::of(text, point).filter(|parts| parts.exponent.is_none())?;
+    Some((parts.whole, parts.fraction.unwrap_or_default()))
+}
+
 /// An integer, however it is written: `007`, `+7`, `7.0`.
 #[inline]
 pub(crate) fn told_int64(text: Field<'_>, point: u8) -> Option<i64> {

@@ -13,6 +13,7 @@ mod memory;
 mod one_file;
 mod pollock;
 mod properties;
+mod reading;
 mod replay;
 mod suites;
 mod types;

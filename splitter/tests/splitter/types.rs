@@ -15,15 +15,15 @@ fn at(key: &str) -> Location {
 
 /// What came of a split: names and types, rows as text, and rejected records.
 #[derive(Debug)]
-struct Loaded {
-    columns: String,
-    rows: Vec<String>,
-    rejects: Vec<String>,
+pub(crate) struct Loaded {
+    pub(crate) columns: String,
+    pub(crate) rows: Vec<String>,
+    pub(crate) rejects: Vec<String>,
 }
 
 /// What splits a text that is bound for a table with such fields.
-async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], table_fields: &str) -> SplitContext {
-    objects.put(&at("source"), text.to_owned().into(), PutMode::Overwrite).await.unwrap();
+async fn context(objects: &MemoryStorage, text: &[u8], told: &[(&str, &str)], table_fields: &str) -> SplitContext {
+    objects.put(&at("source"), text.to_vec().into(), PutMode::Overwrite).await.unwrap();
     let schema = serde_json::json!(format!("{{\"type\":\"struct\",\"fields\":[{table_fields}]}}"));
     let log = format!("{{\"metaData\":{{\"schemaString\":{schema}}}}}\n");
     objects.put(&at("table/_delta_log/00000000000000000000.json"), log.into(), PutMode::Overwrite).await.unwrap();
@@ -45,9 +45,9 @@ async fn context(objects: &MemoryStorage, text: &str, told: &[(&str, &str)], tab
 }
 
 /// Splits a text; the error as text.
-async fn load(text: &str, told: &[(&str, &str)], table_fields: &str) -> Result<Loaded, String> {
+pub(crate) async fn load(text: impl AsRef<[u8]>, told: &[(&str, &str)], table_fields: &str) -> Result<Loaded, String> {
     let objects = MemoryStorage::default();
-    let context = context(&objects, text, told, table_fields).await;
+    let context = context(&objects, text.as_ref(), told, table_fields).await;
     let outcome = split(&context, &at("source")).await.map_err(|error| shared::error_chain(&error))?;
     let columns = match &outcome.job.policy.format {
         Format::Csv(csv) => &csv.columns,
@@ -116,6 +116,11 @@ async fn what_cannot_be_settled_is_told_of() {
         ),
         ("a,b\n1,2\n", &[("SCHEMA", "c:int64")], "s3://b/source: SCHEMA has a column 'c', the source has a, b"),
         ("[{\"a\":1},\n{\"a\":2}]\n", &[], "s3://b/source: this is JSON, but not one object a line"),
+        (
+            "{\"id\":1,\"v\":NaN}\n{\"id\":2,\"v\":1.5}\n",
+            &[],
+            "s3://b/source: line 1 is not a JSON object: expected value at byte 13 of the line, at 'NaN}'",
+        ),
         ("{\n\"a\":1}\n", &[], "s3://b/source: this is JSON, but not one object a line"),
         ("x\n", &[("FORMAT", "ndjson")], "s3://b/source: no object with a key was found"),
         ("a,b\n1,2\n", &[("FORMAT", "parquet")], "s3://b/source: this Parquet file of 8 bytes does not end as one"),
@@ -179,7 +184,7 @@ async fn a_key_that_comes_late_is_a_matter_of_policy() {
 async fn examining_tells_what_types_follow_from_and_writes_nothing() {
     let objects = MemoryStorage::default();
     let text = "id,price,d\n1,1.10,01/02/2013\n2,,05/02/2013\nx,2.20,03/04/2013\n";
-    let context = context(&objects, text, &[], "").await;
+    let context = context(&objects, text.as_bytes(), &[], "").await;
     let before = objects.objects().len();
     let examined = examine(&context, &at("source")).await.unwrap();
     assert_eq!(objects.objects().len(), before);
