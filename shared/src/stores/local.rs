@@ -18,7 +18,7 @@ use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BY
 
 /// Files on a POSIX file system with hard links.
 ///
-/// An object is written beside its place under a name that ends in [`PARTIAL`], made durable, and then given its name.
+/// An object is written beside its place under a name that ends in `PARTIAL`, made durable, and then given its name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalStorage;
 
