@@ -44,6 +44,7 @@ impl Failure {
         reason: &str,
     ) -> Result<(), StorageError> {
         let before = Self::of(storage, work_prefix, &message.id).await?;
+        let before = before.filter(|before| before.receives <= message.receive_count);
         let first_error = before.map_or_else(|| reason.to_owned(), |before| before.first_error);
         Self::new(message, first_error, reason.to_owned(), None).put(storage, work_prefix).await
     }
@@ -65,6 +66,8 @@ impl Failure {
             return Ok(false);
         }
         let before = Self::of(storage, work_prefix, &message.id).await?;
+        // Whatever was noted at this receive or later was noted before the message came back from the dead letters.
+        let before = before.filter(|before| before.receives < receive);
         let unfinished = before.as_ref().map_or(0, |before| before.unfinished.unwrap_or_default());
         let silent = (receive - 1).saturating_sub(before.as_ref().map_or(0, |before| before.receives));
         let times = unfinished + silent + 1;
@@ -171,6 +174,20 @@ mod tests {
         );
         assert_eq!(said(noted(&[(1, "killed"), (2, "busy")]).await), told("killed twice", "busy", 2));
         assert_eq!(said(noted(&[(4, "killed")]).await), told("killed 4 times", "killed 4 times", 4));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_came_back_begins_anew() {
+        let dead = [(1, "busy"), (2, "killed"), (3, "killed")];
+        let after = async |receives: &[(u32, &str)]| noted(&[&dead[..], receives].concat()).await.unwrap();
+        let begins = |text: &str| text.split(" while").next().unwrap_or_default().to_owned();
+        let killed = after(&[(1, "killed"), (2, "killed")]).await;
+        assert_eq!(
+            [&killed.first_error, &killed.last_error].map(|error| begins(error)),
+            ["killed twice", "killed twice"]
+        );
+        let other = after(&[(1, "denied")]).await;
+        assert_eq!((other.first_error.as_str(), other.last_error.as_str(), other.receives), ("denied", "denied", 1));
     }
 
     #[tokio::test]
