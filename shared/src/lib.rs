@@ -10,6 +10,7 @@ mod backoff;
 pub mod checksum;
 mod chunk_task;
 mod column;
+pub mod compact;
 mod completion;
 mod crew;
 mod dialect;

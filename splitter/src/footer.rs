@@ -9,9 +9,9 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
+use shared::compact::Compact;
 use shared::{FooterError, Location};
 
-use crate::compact::Compact;
 use crate::error::{BadInput, SplitError};
 use crate::names::check_columns;
 use crate::ranged_file::{HINT, RangedFile};

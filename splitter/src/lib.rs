@@ -13,7 +13,6 @@ mod assemble;
 mod batch;
 mod column;
 mod column_chunk;
-mod compact;
 mod content;
 mod decode;
 mod decompress;

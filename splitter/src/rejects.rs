@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use shared::compact::{append_varint, varint};
 
 /// A record that could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,30 +153,6 @@ fn own_fault(packed: &mut &[u8]) -> Option<Fault> {
     };
     let column = if column == 0 { None } else { Some(text(narrow(column - 1))?) };
     Some((column, text(narrow(reason))?))
-}
-
-fn append_varint(mut number: u64, out: &mut Vec<u8>) {
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or_default();
-        number >>= 7;
-        if number == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn varint(packed: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = packed.split_first()?;
-        *packed = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 fn wide(number: usize) -> u64 {

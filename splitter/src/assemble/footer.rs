@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData};
+use shared::compact::{Compact, append_varint};
 
 use super::MAGIC;
-use crate::compact::Compact;
 use crate::encode::ChunkSchema;
 
 /// What stands between the head of a footer and the first of its row groups, if there is none: that there are 0 rows, and a list of 0
@@ -129,17 +129,6 @@ fn counts(rows: i64, row_groups: usize) -> Vec<u8> {
         append_varint(u64::try_from(row_groups).unwrap_or(u64::MAX), &mut bytes);
     }
     bytes
-}
-
-fn append_varint(mut number: u64, out: &mut Vec<u8>) {
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or_default();
-        number >>= 7;
-        if number == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
 }
 
 fn unexpected() -> ParquetError {

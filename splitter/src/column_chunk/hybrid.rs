@@ -1,6 +1,7 @@
 //! Small numbers as runs, and in as few bits each as the largest takes: Parquet's hybrid of run lengths and bit packing.
 
 use parquet::errors::ParquetError;
+use shared::compact;
 
 use super::Nulls;
 
@@ -85,15 +86,8 @@ fn append_group(group: &[i32; GROUP], width: u8, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
-fn append_varint(mut number: usize, out: &mut Vec<u8>) {
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or_default();
-        number >>= 7;
-        if number == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
+fn append_varint(number: usize, out: &mut Vec<u8>) {
+    compact::append_varint(u64::try_from(number).unwrap_or(u64::MAX), out);
 }
 
 /// Appends the definition levels of a column of so many rows: 0 for those that are null, and 1 for the others.

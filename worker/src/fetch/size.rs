@@ -12,6 +12,7 @@ use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
+use shared::compact::Compact;
 
 /// Most rows of a decoded batch.
 pub(super) const MOST_ROWS: usize = 8192;
@@ -186,107 +187,28 @@ impl PageHeader {
         None
     }
 
-    /// Reads Thrift's compact form.
     fn parse(text: &[u8]) -> Option<Self> {
-        let mut fields = Compact { rest: text, depth: 0 };
+        let mut fields = Compact(text);
         let mut header = Self::default();
-        fields.each_field(&mut |fields, id, kind| {
+        fields.each_field(|fields, id, kind| {
             match (id, kind) {
-                (2, 5) => header.expanded = u64::try_from(fields.integer()?).ok()?,
-                (3, 5) => header.stored = u64::try_from(fields.integer()?).ok()?,
+                (2, 5) => header.expanded = u64::try_from(fields.signed()?).ok()?,
+                (3, 5) => header.stored = u64::try_from(fields.signed()?).ok()?,
                 // A page of data in either version: the first field counts values, nulls among them.
-                (5 | 8, 12) => fields.each_field(&mut |fields, inner, kind| {
+                (5 | 8, 12) => fields.each_field(|fields, inner, kind| {
                     match (inner, kind, id) {
-                        (1, 5, _) => header.values = Some(u64::try_from(fields.integer()?).ok()?),
-                        (2, 5, 5) | (4, 5, 8) => header.is_front_coded = fields.integer()? == DELTA_BYTE_ARRAY,
-                        _ => fields.skip(kind)?,
+                        (1, 5, _) => header.values = Some(u64::try_from(fields.signed()?).ok()?),
+                        (2, 5, 5) | (4, 5, 8) => header.is_front_coded = fields.signed()? == DELTA_BYTE_ARRAY,
+                        _ => fields.skip(kind, 0)?,
                     }
                     Some(())
                 })?,
-                _ => fields.skip(kind)?,
+                _ => fields.skip(kind, 0)?,
             }
             Some(())
         })?;
-        header.length = u64::try_from(text.len() - fields.rest.len()).ok()?;
+        header.length = u64::try_from(text.len() - fields.0.len()).ok()?;
         Some(header)
-    }
-}
-
-/// Thrift's compact form, as far as it takes to go through it.
-struct Compact<'a> {
-    rest: &'a [u8],
-    depth: u32,
-}
-
-/// Structs within structs that a header may have.
-const MOST_DEPTH: u32 = 16;
-
-impl Compact<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*first)
-    }
-
-    fn unsigned(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn integer(&mut self) -> Option<i64> {
-        let value = self.unsigned()?;
-        let half = i64::try_from(value >> 1).ok()?;
-        Some(if value & 1 == 0 { half } else { -half - 1 })
-    }
-
-    /// Hands each field of a struct over, with its number and its kind; whoever takes it reads its value.
-    fn each_field(&mut self, take: &mut dyn FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
-        self.depth += 1;
-        if self.depth > MOST_DEPTH {
-            return None;
-        }
-        let mut id = 0;
-        loop {
-            let snapshot = self.byte()?;
-            if snapshot == 0 {
-                self.depth -= 1;
-                return Some(());
-            }
-            id = match snapshot >> 4 {
-                0 => self.integer()?,
-                more => id + i64::from(more),
-            };
-            take(self, id, snapshot & 0x0f)?;
-        }
-    }
-
-    fn skip(&mut self, kind: u8) -> Option<()> {
-        match kind {
-            // Truth is in the kind.
-            1 | 2 => Some(()),
-            3 => self.byte().map(drop),
-            4..=6 => self.unsigned().map(drop),
-            7 => self.pass(8),
-            8 => {
-                let length = self.unsigned()?;
-                self.pass(length)
-            }
-            12 => self.each_field(&mut |fields, _, kind| fields.skip(kind)),
-            // No header of a page has lists or maps.
-            _ => None,
-        }
-    }
-
-    fn pass(&mut self, length: u64) -> Option<()> {
-        self.rest = self.rest.get(usize::try_from(length).ok()?..)?;
-        Some(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Thrift's compact protocol, which footers of Parquet are written in, as far as places in a footer have to be found.
+//! Thrift's compact protocol, which footers and page headers of Parquet are written in, as far as something has to be found in them that
+//! the library does not say.
 
 /// Most structs within structs: those of a footer are a few.
 const MOST_DEPTH: u8 = 32;
@@ -8,7 +9,35 @@ const LIST: u8 = 9;
 
 /// What is left of a text in Thrift's compact protocol.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Compact<'a>(pub(crate) &'a [u8]);
+pub struct Compact<'a>(pub &'a [u8]);
+
+/// Appends a number from 0 in groups of seven bits, the lowest first.
+#[inline]
+pub fn append_varint(mut number: u64, out: &mut Vec<u8>) {
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap_or_default();
+        number >>= 7;
+        if number == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// Takes such a number from the start of a text; `None` if there is none.
+#[inline]
+pub fn varint(text: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = text.split_first()?;
+        *text = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
 
 impl Compact<'_> {
     fn byte(&mut self) -> Option<u8> {
@@ -18,15 +47,7 @@ impl Compact<'_> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        varint(&mut self.0)
     }
 
     fn take(&mut self, bytes: usize) -> Option<()> {
@@ -35,7 +56,7 @@ impl Compact<'_> {
     }
 
     /// Goes behind the next field; its number.
-    pub(crate) fn skip_field(&mut self, last: i16) -> Option<i16> {
+    pub fn skip_field(&mut self, last: i16) -> Option<i16> {
         let (number, kind) = self.field(last)?;
         self.skip(kind, 0)?;
         Some(number)
@@ -43,7 +64,7 @@ impl Compact<'_> {
 
     /// Goes to the first element of the list that a field has, the fields before it passed over; how many elements there are. None where
     /// there is no such field, or it is no list.
-    pub(crate) fn list_of(&mut self, wanted: i16) -> Option<u64> {
+    pub fn list_of(&mut self, wanted: i16) -> Option<u64> {
         let mut last = 0;
         loop {
             let (number, kind) = self.field(last)?;
@@ -56,7 +77,7 @@ impl Compact<'_> {
     }
 
     /// The number that a field has, the fields before it passed over; none where there is no such field, or it is no number.
-    pub(crate) fn number_of(&mut self, wanted: i16) -> Option<i64> {
+    pub fn number_of(&mut self, wanted: i16) -> Option<i64> {
         let mut last = 0;
         loop {
             let (number, kind) = self.field(last)?;
@@ -68,7 +89,8 @@ impl Compact<'_> {
         }
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    /// A number that begins here.
+    pub fn signed(&mut self) -> Option<i64> {
         let coded = self.varint()?;
         Some(i64::try_from(coded >> 1).ok()? ^ -i64::try_from(coded & 1).ok()?)
     }
@@ -81,18 +103,23 @@ impl Compact<'_> {
     }
 
     /// Goes behind a struct that begins here, within so many others.
-    pub(crate) fn skip_struct(&mut self, depth: u8) -> Option<()> {
+    pub fn skip_struct(&mut self, depth: u8) -> Option<()> {
+        self.each_field(|fields, _, kind| fields.skip(kind, depth + 1))
+    }
+
+    /// Goes behind a struct that begins here. Each of its fields is handed over, with its number and its kind; its value is to be passed.
+    pub fn each_field(&mut self, mut take: impl FnMut(&mut Self, i16, u8) -> Option<()>) -> Option<()> {
         let mut number = 0;
         while self.0.first().copied()? & 0x0f != 0 {
             let (next, kind) = self.field(number)?;
             number = next;
-            self.skip(kind, depth + 1)?;
+            take(self, number, kind)?;
         }
         self.take(1)
     }
 
     /// Number and kind of the next field; none at the end of a struct.
-    pub(crate) fn field(&mut self, last: i16) -> Option<(i16, u8)> {
+    pub fn field(&mut self, last: i16) -> Option<(i16, u8)> {
         let header = self.byte()?;
         let kind = header & 0x0f;
         if kind == 0 {
@@ -106,7 +133,7 @@ impl Compact<'_> {
     }
 
     /// Goes behind a value of a kind, within so many structs.
-    pub(crate) fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
+    pub fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
         if depth > MOST_DEPTH {
             return None;
         }
@@ -142,5 +169,37 @@ impl Compact<'_> {
     /// As `skip`, of what is in lists and maps: truths have a byte there.
     fn skip_element(&mut self, kind: u8, depth: u8) -> Option<()> {
         if matches!(kind, 1 | 2) { self.take(1) } else { self.skip(kind, depth) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back() {
+        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut text = Vec::new();
+            append_varint(number, &mut text);
+            let mut rest = text.as_slice();
+            assert_eq!((varint(&mut rest), rest), (Some(number), &[][..]));
+            assert_eq!(varint(&mut text.get(..text.len() - 1).unwrap_or_default()), None);
+        }
+    }
+
+    #[test]
+    fn a_struct_that_is_cut_off_is_none() {
+        // A number in field 1, a struct of one number in field 2, and what follows.
+        let text = [0x15, 4, 0x1c, 0x15, 6, 0, 0, 9];
+        let mut seen = Vec::new();
+        let mut fields = Compact(&text);
+        let read = fields.each_field(|fields, number, kind| {
+            seen.push((number, kind));
+            if kind == 5 { fields.signed().map(drop) } else { fields.skip(kind, 0) }
+        });
+        assert_eq!((read, fields.0, seen), (Some(()), &[9][..], vec![(1, 5), (2, 12)]));
+        for length in 0..text.len() - 1 {
+            assert_eq!(Compact(&text[..length]).skip_struct(0), None, "{length}");
+        }
     }
 }
