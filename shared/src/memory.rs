@@ -31,7 +31,7 @@ pub struct Memory {
 /// A part of the memory in use. It is returned when this is dropped.
 #[derive(Debug)]
 pub struct MemoryShare {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Work needs more memory than there is, however long it waits.
@@ -44,17 +44,14 @@ pub struct MemoryTooSmall {
     pub left: u64,
     /// The setting that says so, in MiB.
     pub mb: u64,
+    /// The least setting with which the same work has room, in MiB: with more memory it may be done in larger pieces.
+    pub sufficient_mb: u64,
 }
 
 impl MemoryTooSmall {
-    /// What the setting has to be at least, in MiB.
-    pub fn sufficient_mb(&self) -> u64 {
-        (self.needed + OWN_BYTES).div_ceil(1 << 20)
-    }
-
     /// What helps.
     pub fn hint(&self) -> String {
-        let mb = self.sufficient_mb();
+        let mb = self.sufficient_mb;
         format!("set MEMORY_MB={mb} where there is as much, or give the function {mb} MB of memory")
     }
 }
@@ -86,20 +83,50 @@ impl Memory {
         usize::try_from(self.bytes() / each.max(1)).unwrap_or(usize::MAX).clamp(1, most.max(1))
     }
 
-    /// Whether there will be as much once all others have returned theirs.
-    pub fn check(&self, bytes: u64) -> Result<(), MemoryTooSmall> {
-        let left = self.bytes();
-        if bytes > left { Err(MemoryTooSmall { needed: bytes, left, mb: self.mb }) } else { Ok(()) }
+    /// Bytes that work needs which goes by the memory that there is, if there will be as many once all others have returned theirs.
+    pub fn check(&self, needed: impl Fn(&Self) -> u64) -> Result<u64, MemoryTooSmall> {
+        let (bytes, left) = (needed(self), self.bytes());
+        if bytes <= left {
+            return Ok(bytes);
+        }
+        let (mut sufficient_mb, mut wanted) = (self.mb, bytes);
+        // With more memory the work may need more, but less than that more.
+        while wanted > Self::of_mb(sufficient_mb).bytes() && sufficient_mb < MOST_MEMORY_MB {
+            sufficient_mb = wanted.saturating_add(OWN_BYTES).div_ceil(1 << 20);
+            wanted = needed(&Self::of_mb(sufficient_mb));
+        }
+        Err(MemoryTooSmall { needed: bytes, left, mb: self.mb, sufficient_mb })
     }
 
-    /// Takes a share, and waits until others have returned as much. Who waits for more is not overtaken by who wants less.
+    /// Takes a share of so many bytes, and waits until others have returned as much. Who waits for more is not overtaken by who wants
+    /// less.
     pub async fn take(&self, bytes: u64) -> Result<MemoryShare, MemoryTooSmall> {
-        self.check(bytes)?;
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let units = units.min(u32::try_from(self.bytes() / UNIT).unwrap_or(u32::MAX));
+        self.take_for(|_| bytes).await
+    }
+
+    /// As [`Self::take`], for work that goes by the memory that there is.
+    pub async fn take_for(&self, needed: impl Fn(&Self) -> u64) -> Result<MemoryShare, MemoryTooSmall> {
+        let units = self.units(self.check(needed)?);
         // Nobody closes it.
         let permit = Arc::clone(&self.free).acquire_many_owned(units).await.ok();
-        Ok(MemoryShare { _permit: permit })
+        Ok(MemoryShare { permit })
+    }
+
+    /// Makes a share one of so many bytes, if as many are free now; whether it is. Never waits, since others may wait for this share.
+    pub fn try_grow(&self, share: &mut MemoryShare, bytes: u64) -> bool {
+        let held = share.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = self.units(bytes).saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        match (Arc::clone(&self.free).try_acquire_many_owned(more), &mut share.permit) {
+            (Ok(more), Some(held)) => held.merge(more),
+            (Ok(more), held) => *held = Some(more),
+            (Err(_), _) => return false,
+        }
+        true
+    }
+
+    fn units(&self, bytes: u64) -> u32 {
+        let whole = u32::try_from(self.bytes() / UNIT).unwrap_or(u32::MAX);
+        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(whole)
     }
 }
 
@@ -163,8 +190,33 @@ mod tests {
         let refused = Memory::of_mb(128).take(65 << 20).await.unwrap_err();
         insta::assert_snapshot!(refused, @"it needs 65 MiB of memory, and MEMORY_MB=128 leaves 64 MiB for it");
         insta::assert_snapshot!(refused.hint(), @"set MEMORY_MB=129 where there is as much, or give the function 129 MB of memory");
-        assert_eq!(Memory::of_mb(refused.sufficient_mb()).check(65 << 20), Ok(()));
+        assert_eq!(Memory::of_mb(refused.sufficient_mb).check(|_| 65 << 20), Ok(65 << 20));
         drop(Memory::of_mb(128).take(64 << 20).await.unwrap());
+    }
+
+    #[test]
+    fn a_hint_takes_into_account_that_more_memory_makes_larger_pieces() {
+        // Half of it for pieces of 80 MiB at most, and 100 MiB besides.
+        let needed = |memory: &Memory| (100 << 20) + memory.part(2, 0, 80 << 20);
+        let refused = Memory::of_mb(128).check(needed).unwrap_err();
+        assert_eq!((refused.needed >> 20, refused.sufficient_mb), (132, 244));
+        assert!(Memory::of_mb(244).check(needed).is_ok());
+        assert!(Memory::of_mb(242).check(needed).is_err());
+        // What no memory is enough for ends, too.
+        assert!(Memory::of_mb(128).check(|memory| memory.bytes() + 1).unwrap_err().sufficient_mb >= MOST_MEMORY_MB);
+    }
+
+    #[tokio::test]
+    async fn a_share_grows_only_by_what_is_free() {
+        let memory = Memory::of_mb(128);
+        let mut share = memory.take(40 << 20).await.unwrap();
+        assert!(memory.try_grow(&mut share, 30 << 20), "it is large enough");
+        let other = memory.take(20 << 20).await.unwrap();
+        assert!(!memory.try_grow(&mut share, 50 << 20));
+        drop(other);
+        assert!(memory.try_grow(&mut share, 64 << 20));
+        drop(share);
+        drop(memory.take(64 << 20).await.unwrap());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::context::LoadContext;
 use crate::delta::data_file::DataFile;
 use crate::delta::staging::StagingNote;
 use crate::delta::table::Table;
+use crate::delta::write::Room;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
 use crate::prepare::copy::copy_chunk;
@@ -69,7 +70,7 @@ pub(crate) async fn prepare(
     write_schema: &WriteSchema,
     chunk: &AssignedChunk,
 ) -> Result<((WriteSchema, Vec<DataFile>, RowCounts), Option<StagingNote>), LoadError> {
-    let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory).await?;
+    let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory, Room::needed).await?;
     let prepared = match copy_chunk(context, table, write_schema, chunk, &file).await? {
         Some(prepared) => prepared,
         None => rewrite(context, table, write_schema, chunk, &file).await?,

@@ -205,7 +205,7 @@ async fn hash_chunks(
             Err(LoadError::Missing { .. }) => continue,
             file => file?,
         };
-        let _share = file.take_memory(0).await?;
+        let _share = file.take_memory().await?;
         let mut hash = RowHash::default();
         let mut batches = file.batches();
         while let Some(batch) = batches.try_next().await? {
@@ -297,7 +297,7 @@ async fn read_file(
 ) -> Result<Tally, LoadError> {
     let failed = |error: DeltaTableError| unread(snapshot, view, &error);
     let file = StoredFile::open(snapshot.table(), view.object_store_path(), memory).await.map_err(failed)?;
-    let _share = file.take_memory(0).await?;
+    let _share = file.take_memory(|_| 0).await?;
     let constants = partition_values(write_schema, view).map_err(failed)?;
     let mut tally = Tally::default();
     for group in 0..file.groups() {

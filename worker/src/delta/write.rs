@@ -20,7 +20,7 @@ use deltalake::table::state::DeltaTableState;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use shared::{Crew, Settings};
+use shared::{Crew, Memory, Settings};
 use tokio::task::JoinHandle;
 
 use self::files::{Files, Target};
@@ -72,15 +72,18 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn of(settings: &Settings) -> Self {
-        let part = settings.memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES);
-        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        let part = usize::try_from(part_of(&settings.memory)).unwrap_or(usize::MAX);
         Self { rows: part, files: part, partitions: settings.load.max_partitions }
     }
 
     /// Bytes for a share of the account: rows that are gathered, rows that are written, and what they become.
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::try_from(2 * self.rows + self.files).unwrap_or(u64::MAX)
+    pub(crate) fn needed(memory: &Memory) -> u64 {
+        3 * part_of(memory)
     }
+}
+
+fn part_of(memory: &Memory) -> u64 {
+    memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES)
 }
 
 /// Data files of one chunk in the making.
@@ -209,6 +212,13 @@ impl<'a> DataFiles<'a> {
             let stored = files.store(Arc::new(rows), parts, all).await;
             (files, stored)
         }));
+        Ok(())
+    }
+
+    /// Writes what was gathered, and closes the files, so that nothing is held. More rows go to other files.
+    pub(crate) async fn flush(&mut self) -> Result<(), LoadError> {
+        self.store(true).await?;
+        self.files = Stage::Idle(self.take_files().await?);
         Ok(())
     }
 

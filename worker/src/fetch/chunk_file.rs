@@ -1,6 +1,6 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
-use crate::fetch::row_group_bytes::{RowGroupBytes, batch_bytes, extent};
+use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
 use crate::fetch::{pages, size};
 use crate::rows::rejected::RejectedRow;
 
@@ -53,7 +53,9 @@ pub(crate) struct ChunkFile {
     schema: SchemaRef,
     rows: u64,
     memory: Memory,
-    batch_bytes: u64,
+    beside: Beside,
+    /// [`Self::whole_cost`] of its account, once it is known: a footer may have a hundred thousand columns of row groups.
+    whole_cost: OnceLock<u64>,
 }
 
 /// What is known of a file before it is opened, as [`ChunkFile`] has it.
@@ -70,6 +72,7 @@ impl ChunkFile {
         storage: &Arc<dyn Storage>,
         chunk: &AssignedChunk,
         memory: &Memory,
+        beside: Beside,
     ) -> Result<Arc<Self>, LoadError> {
         let at = &chunk.at;
         let damaged = |reason: String| LoadError::Damaged { chunk: at.clone(), reason };
@@ -87,14 +90,14 @@ impl ChunkFile {
             parquet_source: chunk.parquet_source.clone(),
             nulls: chunk.bad_records == BadRecords::Null,
         };
-        let file = Self::open_version(storage, at, stat, known, memory).await?;
+        let file = Self::open_version(storage, at, stat, known, (memory, beside)).await?;
         if let Some(identity) = identity.filter(|identity| identity.rows != file.rows) {
             return Err(damaged(format!("it has {} rows instead of {}", file.rows, identity.rows)));
         }
         Ok(file)
     }
 
-    /// Opens a file that is to have this checksum, and nothing else is known of.
+    /// Opens a file that is to have this checksum, and nothing else is known of. Whoever reads it takes nothing beside it.
     pub(crate) async fn open_verified(
         storage: &Arc<dyn Storage>,
         at: &Location,
@@ -103,7 +106,7 @@ impl ChunkFile {
     ) -> Result<Arc<Self>, LoadError> {
         let stat = storage.stat(at).await.map_err(|source| LoadError::reading(at, source))?;
         let known = Known { checksum: Some(checksum.to_owned()), parquet_source: None, nulls: false };
-        Self::open_version(storage, at, stat, known, memory).await
+        Self::open_version(storage, at, stat, known, (memory, |_| 0)).await
     }
 
     async fn open_version(
@@ -111,7 +114,7 @@ impl ChunkFile {
         at: &Location,
         stat: ObjectStat,
         known: Known,
-        memory: &Memory,
+        (memory, beside): (&Memory, Beside),
     ) -> Result<Arc<Self>, LoadError> {
         let Known { checksum, parquet_source, nulls } = known;
         let (footer_start, footer) = read_footer(storage.as_ref(), at, &stat, memory).await?;
@@ -136,23 +139,36 @@ impl ChunkFile {
             metadata,
             rows,
             memory: memory.clone(),
-            batch_bytes: batch_bytes(memory),
+            beside,
+            whole_cost: OnceLock::new(),
         }))
     }
 
-    /// Takes what reading its batches takes of the account, and so many bytes more.
-    pub(crate) async fn take_memory(&self, more: u64) -> Result<MemoryShare, LoadError> {
-        let groups = self.footer().row_groups();
-        let costs = groups.iter().enumerate().map(|(group, metadata)| (self.cost(metadata) + more, group));
-        let (bytes, group) = costs.max().unwrap_or((more, 0));
-        self.memory.take(bytes).await.map_err(|source| self.too_large(group, source))
+    /// Takes of the account what reading its batches takes, and what is taken beside.
+    pub(crate) async fn take_memory(&self) -> Result<MemoryShare, LoadError> {
+        let groups = self.footer().row_groups().iter().enumerate();
+        let costs = groups.map(|(group, metadata)| (self.cost(&self.memory, metadata), group));
+        let group = costs.max().map_or(0, |(_, group)| group);
+        let taken = self.memory.take_for(|memory| self.whole_cost(memory)).await;
+        taken.map_err(|source| self.too_large(group, source))
     }
 
-    /// What decoding a row group takes, and reading the next where that is done meanwhile.
-    fn cost(&self, group: &RowGroupMetaData) -> u64 {
-        let next = if self.is_read_ahead() { size::unsigned(group.compressed_size()) } else { 0 };
-        let batch = if self.is_own() { size::likely_batch(group).min(self.batch_bytes) } else { self.batch_bytes };
-        size::cost(group, batch).saturating_add(next)
+    /// What decoding any of its row groups takes of an account, reading the next meanwhile, and what is taken beside.
+    fn whole_cost(&self, memory: &Memory) -> u64 {
+        let cost = self.largest_cost(memory);
+        if self.reads_ahead(memory, cost) { cost.saturating_add(self.largest_group()) } else { cost }
+    }
+
+    fn largest_cost(&self, memory: &Memory) -> u64 {
+        let costs = self.footer().row_groups().iter().map(|group| self.cost(memory, group));
+        costs.max().unwrap_or_else(|| (self.beside)(memory))
+    }
+
+    /// What decoding a row group takes, and what is taken beside.
+    fn cost(&self, memory: &Memory, group: &RowGroupMetaData) -> u64 {
+        let most = batch_bytes(memory);
+        let batch = if self.is_own() { size::likely_batch(group).min(most) } else { most };
+        size::cost(group, batch).saturating_add((self.beside)(memory))
     }
 
     /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
@@ -160,11 +176,16 @@ impl ChunkFile {
         self.parquet_source.is_none() && self.checksum.is_some()
     }
 
-    /// Whether there is room for the next row group beside the one that is decoded.
-    fn is_read_ahead(&self) -> bool {
+    /// Whether there is room for the next row group beside the one that is decoded, which costs so much.
+    fn reads_ahead(&self, memory: &Memory, cost: u64) -> bool {
+        let next = self.largest_group();
+        next <= MOST_AHEAD.min(memory.bytes() / 8) && cost.saturating_add(next) <= memory.bytes()
+    }
+
+    /// Bytes of the largest row group as stored.
+    fn largest_group(&self) -> u64 {
         let stored = self.footer().row_groups().iter().map(|group| size::unsigned(group.compressed_size()));
-        let largest = stored.max().unwrap_or_default();
-        largest <= MOST_AHEAD.min(self.memory.bytes() / 8)
+        stored.max().unwrap_or_default()
     }
 
     fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
@@ -252,6 +273,7 @@ impl ChunkFile {
         // A thread of its own keeps to itself what the allocator has it keep.
         let crew = Crew::new(1).map_err(|error| bug(&self.at, &error))?;
         let mut check = Check { file: &self, checksum: Checksum::default(), done: 0 };
+        let reads_ahead = self.reads_ahead(&self.memory, self.largest_cost(&self.memory));
         let mut read = 0;
         let mut next = match groups {
             0 => None,
@@ -260,9 +282,8 @@ impl ChunkFile {
         for group in 0..groups {
             let Some(bytes) = next.take() else { break };
             let decoding = self.decode(&crew, group, bytes, sender.clone());
-            let is_read_ahead = self.is_read_ahead();
             let reading = async {
-                if is_read_ahead && group + 1 < groups {
+                if reads_ahead && group + 1 < groups {
                     check.read_row_group(group + 1).await.map(Some)
                 } else {
                     Ok(None)
@@ -351,14 +372,18 @@ impl ChunkFile {
     fn rows_at_once(&self, group: usize, bytes: &RowGroupBytes) -> Result<usize, LoadError> {
         let metadata = self.footer().row_group(group);
         let rows = size::unsigned(metadata.num_rows());
+        let batch = batch_bytes(&self.memory);
         if self.is_own() {
-            return Ok(size::rows_within(self.batch_bytes, size::fixed_row_bytes(metadata.columns(), rows)));
+            return Ok(size::rows_within(batch, size::fixed_row_bytes(metadata.columns(), rows)));
         }
         let survey = size::survey(bytes, metadata.columns(), rows);
-        let stored = u64::try_from(bytes.bytes.len()).unwrap_or(u64::MAX);
-        let least = stored.saturating_add(survey.page_bytes).saturating_add(survey.longest.saturating_mul(2));
-        self.memory.check(least).map_err(|source| self.too_large(group, source))?;
-        Ok(size::rows_within(self.batch_bytes, survey.row_bytes))
+        let beyond = survey.beyond(metadata);
+        let whole = *self.whole_cost.get_or_init(|| self.whole_cost(&self.memory));
+        if whole.saturating_add(beyond) > self.memory.bytes() {
+            let needed = |memory: &Memory| self.whole_cost(memory).saturating_add(beyond);
+            self.memory.check(needed).map_err(|source| self.too_large(group, source))?;
+        }
+        Ok(size::rows_within(batch, survey.row_bytes))
     }
 
     fn damaged(&self, reason: String) -> LoadError {

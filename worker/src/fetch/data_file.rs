@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use shared::{Location, Memory, MemoryShare};
 
-use super::row_group_bytes::{RowGroupBytes, batch_bytes, extent};
+use super::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
 use super::{pages, size};
 use crate::delta::statistics::footer::read_footer;
 use crate::delta::table::Table;
@@ -39,15 +39,24 @@ impl StoredFile {
         self.metadata.metadata().num_row_groups()
     }
 
-    /// Takes what reading it takes of the account, and so many bytes more.
-    pub(crate) async fn take_memory(&self, more: u64) -> Result<MemoryShare, LoadError> {
-        let batch = batch_bytes(&self.memory);
-        let costs = self.metadata.metadata().row_groups().iter().map(|group| size::cost(group, batch));
-        let bytes = costs.max().unwrap_or_default().saturating_add(more);
-        self.memory.take(bytes).await.map_err(|source| {
+    /// Takes of the account what reading it takes, and what is taken beside.
+    pub(crate) async fn take_memory(&self, beside: Beside) -> Result<MemoryShare, LoadError> {
+        let taken = self.memory.take_for(|memory| self.cost(memory, beside)).await;
+        taken.map_err(|source| {
             let at = Box::new(self.table.join(self.at.as_ref()));
             LoadError::Memory { at, what: "a row group".to_owned(), source }
         })
+    }
+
+    /// Makes a share that was taken for another file large enough for this one, if there is as much memory now; whether it is.
+    pub(crate) fn try_grow(&self, share: &mut MemoryShare, beside: Beside) -> bool {
+        self.memory.try_grow(share, self.cost(&self.memory, beside))
+    }
+
+    fn cost(&self, memory: &Memory, beside: Beside) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let costs = groups.map(|group| size::cost(group, batch_bytes(memory)));
+        costs.max().unwrap_or_default().saturating_add(beside(memory))
     }
 
     /// The rows of a row group.

@@ -34,7 +34,8 @@ pub(super) async fn read_footer(
     };
     let length = u64::from(u32::from_le_bytes([*a, *b, *c, *d])) + 8;
     let footer_start = stat.size.checked_sub(length).ok_or_else(|| damaged("its footer is longer than the file"))?;
-    memory.check(length.saturating_mul(FOOTER_TIMES)).map_err(|source| {
+    let checked = memory.check(|_| length.saturating_mul(FOOTER_TIMES));
+    checked.map_err(|source| {
         let what = format!("the footer of {length} bytes");
         LoadError::Memory { at: Box::new(at.clone()), what, source }
     })?;

@@ -11,6 +11,9 @@ const MOST_BATCH_BYTES: u64 = 4 << 20;
 const LEAST_BATCH_BYTES: u64 = 1 << 20;
 const BATCH_PART: u64 = 16;
 
+/// What whoever reads a file takes beside it of an account.
+pub(super) type Beside = fn(&Memory) -> u64;
+
 /// First byte of a row group, and the byte behind its last; none when they are not all before `end`.
 pub(super) fn extent(group: &RowGroupMetaData, end: u64) -> Option<(u64, u64)> {
     let extents = group.columns().iter().map(|column| {

@@ -60,10 +60,13 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 /// What decoding a row group takes in batches of so many bytes: what is stored of it, a page of each column, and batches.
 pub(super) fn cost(group: &RowGroupMetaData, batch: u64) -> u64 {
-    let columns = group.columns();
-    let stored: u64 = columns.iter().map(|column| unsigned(column.compressed_size())).sum();
-    let pages: u64 = columns.iter().map(|column| unsigned(column.uncompressed_size()).min(PAGE_BYTES)).sum();
-    stored.saturating_add(pages).saturating_add(BATCHES * batch)
+    let stored: u64 = group.columns().iter().map(|column| unsigned(column.compressed_size())).sum();
+    stored.saturating_add(likely_pages(group)).saturating_add(BATCHES * batch)
+}
+
+/// Bytes of a page of each column, as writers make them.
+fn likely_pages(group: &RowGroupMetaData) -> u64 {
+    group.columns().iter().map(|column| unsigned(column.uncompressed_size()).min(PAGE_BYTES)).sum()
 }
 
 /// Bytes of a batch, where dictionaries hold no words that are much longer than others.
@@ -83,6 +86,14 @@ pub(super) struct Survey {
     pub(super) longest: u64,
     /// Bytes of the largest pages of all columns, which are expanded one of each at a time.
     pub(super) page_bytes: u64,
+}
+
+impl Survey {
+    /// What decoding takes beyond what was to be expected of a row group.
+    pub(super) fn beyond(&self, group: &RowGroupMetaData) -> u64 {
+        let pages = self.page_bytes.saturating_sub(likely_pages(group));
+        pages.saturating_add(self.longest.saturating_mul(2))
+    }
 }
 
 /// Bytes of one row, decoded, as far as the types of its columns say.

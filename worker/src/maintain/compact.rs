@@ -216,11 +216,19 @@ async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<
     }
     let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
     let mut files = DataFiles::new(head.table(), &write_schema, room)?;
+    let mut share = None;
     for small in &bin.files {
-        // The share of one file at a time; rows that wait for those of the next are within its share.
         let rewritten = async {
             let stored = StoredFile::open(head.table(), small.at.clone(), memory).await.map_err(failed)?;
-            let _share = stored.take_memory(room.bytes()).await?;
+            // Rows of one file wait for those of the next, so the share is kept. Where it cannot grow, nothing waits while others are waited for.
+            let is_enough = share.as_mut().is_some_and(|share| stored.try_grow(share, Room::needed));
+            if !is_enough {
+                if share.is_some() {
+                    files.flush().await?;
+                }
+                drop(share.take());
+                share = Some(stored.take_memory(Room::needed).await?);
+            }
             rewrite(&head, &write_schema, &Source { small, stored }, &mut files).await
         };
         match rewritten.await {

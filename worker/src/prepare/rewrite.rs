@@ -30,7 +30,7 @@ pub(crate) async fn rewrite(
 ) -> Result<(WriteSchema, Vec<DataFile>, RowCounts), LoadError> {
     let room = Room::of(&context.settings);
     // Rows are decoded as soon as they are asked for.
-    let _share = file.take_memory(room.bytes()).await?;
+    let _share = file.take_memory().await?;
     let rows = transform(file, chunk)?;
     let unfit = |refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));

@@ -1,11 +1,14 @@
 //! Small data files become fewer, and every row stays what it was.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use deltalake::checkpoints::create_checkpoint;
+use futures::FutureExt;
 use serde_json::{Value, json};
 use shared::testing::run_python;
 use shared::{Location, Message};
@@ -75,6 +78,35 @@ async fn merged_files_have_the_same_rows() {
     assert_eq!(numbers(world.compact(WITHIN).await), (0, 0), "one file is not merged with itself");
     world.load_done(&tasks).await;
     assert_eq!(world.rows().await, expected(0..35), "chunks are known as before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_given_memory_in_which_rows_of_merged_files_wait() {
+    let world = world().await;
+    let chunks: Vec<RecordBatch> = (0..20).map(|index| numbered(index..index + 1)).collect();
+    world.with_chunks(&chunks).await;
+    let memory = world.context.settings.memory.clone();
+    let waits = AtomicU32::new(0);
+    let others = async {
+        loop {
+            let mut all = pin!(memory.take(memory.bytes()));
+            let share = match all.as_mut().now_or_never() {
+                Some(share) => share,
+                None => {
+                    waits.fetch_add(1, Ordering::Relaxed);
+                    all.await
+                }
+            };
+            drop(share.unwrap());
+            tokio::task::yield_now().await;
+        }
+    };
+    let merged = tokio::select! {
+        merged = world.compact(WITHIN) => merged,
+        () = others => unreachable!(),
+    };
+    assert_eq!(waits.into_inner(), 1, "others waited once, for all files together");
+    assert_eq!(numbers(merged), (20, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
