@@ -222,6 +222,7 @@ impl CliError {
         let of_cause = match self {
             Self::Chunks { hint, .. } => hint.as_deref().map(Cow::Borrowed),
             Self::Table(error) | Self::Maintain(error) | Self::Undo(error) => error.hint().map(Cow::Owned),
+            Self::Split(error) => error.hint(),
             _ => None,
         };
         of_cause.or_else(|| self.hint_on_jobs().map(Cow::Borrowed))
@@ -235,7 +236,6 @@ impl CliError {
                 Some("run the same command again; it goes on where this one stopped")
             }
             Self::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and docs/sql.md what SQL there is"),
-            Self::Split(error) => error.hint(),
             Self::Chunks { committed: 0, .. } => Some(
                 "the job keeps the SQL and the settings that it was first seen with; to change them, ingest with --again, or replay in another way",
             ),

@@ -114,6 +114,9 @@ impl Memory {
 
     /// Makes a share one of so many bytes, if as many are free now; whether it is. Never waits, since others may wait for this share.
     pub fn try_grow(&self, share: &mut MemoryShare, bytes: u64) -> bool {
+        if bytes > self.bytes() {
+            return false;
+        }
         let held = share.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let more = self.units(bytes).saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
         match (Arc::clone(&self.free).try_acquire_many_owned(more), &mut share.permit) {
@@ -215,6 +218,7 @@ mod tests {
         assert!(!memory.try_grow(&mut share, 50 << 20));
         drop(other);
         assert!(memory.try_grow(&mut share, 64 << 20));
+        assert!(!memory.try_grow(&mut share, 65 << 20));
         drop(share);
         drop(memory.take(64 << 20).await.unwrap());
     }

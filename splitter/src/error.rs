@@ -1,8 +1,9 @@
 //! Why a source could not be split.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use shared::{BadRecordLimit, CompletionError, JobId, Location, NoticeError, QueueError, StorageError};
+use shared::{BadRecordLimit, CompletionError, JobId, Location, MemoryTooSmall, NoticeError, QueueError, StorageError};
 
 /// Why a source could not be split; variants are named for what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,17 @@ pub enum SplitError {
         begun: u32,
         /// That of this build.
         ours: u32,
+    },
+    /// Reading it takes more memory than the process has.
+    #[error("{what} of {at} cannot be read: {source}")]
+    Memory {
+        /// The source.
+        at: Box<Location>,
+        /// Which part of it.
+        what: String,
+        /// How much it takes.
+        #[source]
+        source: MemoryTooSmall,
     },
     /// Something that cannot happen did.
     #[error("a row group of {at} could not be made")]
@@ -160,7 +172,14 @@ impl From<CompletionError> for SplitError {
 
 impl SplitError {
     /// What may help, for a person.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Memory { source, .. } => Some(source.hint().into()),
+            _ => self.constant_hint().map(Cow::Borrowed),
+        }
+    }
+
+    fn constant_hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
             Self::TooManyBad(_) => {

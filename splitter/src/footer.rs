@@ -10,7 +10,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use shared::compact::Compact;
-use shared::{FooterError, Location};
+use shared::{FooterError, Location, Settings};
 
 use crate::error::{BadInput, SplitError};
 use crate::names::check_columns;
@@ -60,12 +60,12 @@ struct Shape {
 /// Most groups within groups. What reads a schema goes into each group from within the one around it, and the stack has an end.
 const MOST_LEVELS: usize = 128;
 
-/// Reads and decodes the footer, if it has no more columns than a table may have and takes no more than so many bytes of memory; and
+/// Reads and decodes the footer, if it has no more columns than a table may have and takes no more memory than it may; and
 /// says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells. Blocks, so off the async threads only.
 pub(crate) fn read_footer(
     file: &RangedFile,
     pinned: Option<bool>,
-    most_bytes: u64,
+    settings: &Settings,
 ) -> Result<(ArrowReaderMetadata, bool), SplitError> {
     let at = &file.source.uri;
     let bad = |reason: String, hint| SplitError::from(BadInput::whole(at, reason, hint));
@@ -79,10 +79,10 @@ pub(crate) fn read_footer(
         return Err(bad("this Parquet file is encrypted".to_owned(), DECRYPT));
     }
     let Some(start) = before.checked_sub(tail.metadata_length()) else { return Err(cut()) };
-    check(at, Shape::default(), tail.metadata_length(), most_bytes)?;
+    check(at, Shape::default(), tail.metadata_length(), settings)?;
     let footer = file.get_bytes(place(start), tail.metadata_length()).map_err(|error| file.blame(&error))?;
     if let Some(shape) = shape(&footer) {
-        check(at, shape, footer.len(), most_bytes)?;
+        check(at, shape, footer.len(), settings)?;
     }
     if has_field(&footer, ALGORITHM) {
         return Err(bad("columns of this Parquet file are encrypted".to_owned(), DECRYPT));
@@ -129,12 +129,12 @@ pub(crate) fn unread_column(parquet: &ParquetMetaData) -> Option<(String, String
 }
 
 /// Refuses a footer of so many bytes that describes more than is taken.
-fn check(at: &Location, shape: Shape, length: usize, most_bytes: u64) -> Result<(), SplitError> {
+fn check(at: &Location, shape: Shape, length: usize, settings: &Settings) -> Result<(), SplitError> {
     let Shape { row_groups, columns, levels } = shape;
     let bytes = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(2);
     let bytes = bytes.saturating_add(columns.saturating_mul(DECODED_COLUMN_BYTES));
-    if bytes > most_bytes {
-        let (bytes, most) = (bytes.div_ceil(1 << 20), most_bytes >> 20);
+    if bytes > settings.read.max_footer_bytes {
+        let (bytes, most) = (bytes.div_ceil(1 << 20), settings.read.max_footer_bytes >> 20);
         let of = if row_groups == 0 {
             String::new()
         } else {
@@ -144,6 +144,11 @@ fn check(at: &Location, shape: Shape, length: usize, most_bytes: u64) -> Result<
             format!("its footer{of} would take about {bytes} MiB of memory, and MAX_FOOTER_MB={most} allows no more");
         return Err(BadInput::whole(at, reason, LARGER_GROUPS).into());
     }
+    settings.memory.check(|_| bytes).map_err(|source| SplitError::Memory {
+        at: Box::new(at.clone()),
+        what: "the footer".to_owned(),
+        source,
+    })?;
     if levels > MOST_LEVELS {
         let reason = format!("its columns are nested in {levels} levels, and {MOST_LEVELS} are taken at most");
         return Err(BadInput::whole(at, reason, "have the innermost values written as text, JSON for instance").into());

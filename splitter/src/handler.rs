@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::error::{BadInput, SplitError};
 use crate::event::{DroppedObject, EventError, Notification, Payload, unquoted};
+use crate::room::THREAD_BYTES;
 use crate::split::{Known, SplitContext, split};
 
 /// How long a message is left alone: after a failure that may pass, when permissions are to be mended, after a change of
@@ -23,9 +24,6 @@ const RETRY_CHANGED_AFTER: Duration = Duration::from_secs(1);
 
 /// Most time that is kept for coming to a stop before the invocation's end.
 const STOP_MARGIN: Duration = Duration::from_mins(1);
-
-/// What a thread has in hand: blocks, and what becomes of them.
-const THREAD_BYTES: u64 = 32 << 20;
 
 /// Blocks that are decoded and encoded at once: one a core, as far as there is memory for them.
 pub fn threads(settings: &Settings, cores: usize) -> usize {
@@ -301,6 +299,7 @@ fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::BadInput(_)
         | SplitError::TooManyBad(_)
         | SplitError::OtherEncoder { .. }
+        | SplitError::Memory { .. }
         | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })
         | SplitError::Table(StorageError::Malformed { .. }) => {
             Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }

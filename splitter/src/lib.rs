@@ -44,6 +44,7 @@ mod records;
 mod rejected;
 mod rejects;
 mod replay;
+mod room;
 mod row_groups;
 mod sample;
 mod schema;

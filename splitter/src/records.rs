@@ -92,6 +92,15 @@ impl Framer {
         Self { ends: ends.into(), max_record_bytes, start, text, piece, copied: 0, scanner, skipping: false }
     }
 
+    /// Byte offset of the block to come, and how many bytes of it are held.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.text.len()
+    }
+
     /// Adds the next piece of the text.
     pub(crate) fn push(&mut self, piece: Bytes) {
         while self.look_further() {}

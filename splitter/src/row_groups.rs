@@ -61,8 +61,8 @@ impl ParquetSource {
     ) -> Result<Self, SplitError> {
         let (storage, progress) = (Arc::clone(&context.storage), Arc::clone(&context.progress));
         let file = RangedFile::new(storage, source.clone(), progress);
-        let (reader, most_bytes) = (file.clone(), context.settings.read.max_footer_bytes);
-        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader, int96_instants, most_bytes));
+        let (reader, settings) = (file.clone(), context.settings.clone());
+        let loaded = tokio::task::spawn_blocking(move || read_footer(&reader, int96_instants, &settings));
         let loaded = loaded.await.map_err(|error| gave_up(&source.uri, error))?;
         let (metadata, int96_instants) = loaded?;
         let opened = Self { file, metadata, int96_instants };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Policy, Progress, Queue, Receipt,
-    Restart, Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, keep_freed_memory,
+    BadRecords, Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Memory, Policy, Progress, Queue,
+    Receipt, Restart, Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, keep_freed_memory,
     try_get_json,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use crate::record_format::RecordFormat;
 use crate::records::{Block, BlockEnds, Framer, Torn};
 use crate::rejects::Rejects;
 use crate::replay;
+use crate::room::{Room, check_record};
 use crate::row_groups::ParquetSource;
 use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
 
@@ -142,7 +143,10 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
             let (job_id, begun) = (job.job_id, job.policy.encoder);
             return Err(SplitError::OtherEncoder { job_id, begun, ours: ENCODER });
         }
-        None => split_job(context, &job, &area).await?,
+        None => {
+            let room = Room::take(&context.settings, &job, context.threads).await;
+            split_job(context, &job, &area, &room).await?
+        }
     };
     let receipt = match &context.table {
         Some(_) => {
@@ -164,15 +168,15 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
     Ok(SplitOutcome { job, area, manifest, was_split_before, receipt })
 }
 
-async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea) -> Result<Manifest, SplitError> {
+async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea, room: &Room) -> Result<Manifest, SplitError> {
     let checkpoint = try_get_json(context.storage.as_ref(), &area.checkpoint(), "checkpoint").await;
     let checkpoint: Checkpoint = checkpoint.map_err(SplitError::WorkArea)?.unwrap_or_default();
     announce_again(context, job, area, &checkpoint.chunks).await?;
     context.progress.bytes_total.add(job.source.size);
     let mut publisher = Publisher::resume(context, job, area, &checkpoint);
     let (row_groups, rows) = match &job.policy.format {
-        Format::Csv(csv) => (text_row_groups(context, job, area, csv.into(), &checkpoint).await?, None),
-        Format::Ndjson(json) => (text_row_groups(context, job, area, json.into(), &checkpoint).await?, None),
+        Format::Csv(csv) => (text_row_groups(context, job, area, room, csv.into(), &checkpoint).await?, None),
+        Format::Ndjson(json) => (text_row_groups(context, job, area, room, json.into(), &checkpoint).await?, None),
         Format::Parquet { column_names, int96_instants } => {
             let parquet = ParquetSource::open(context, &job.source, Some(*int96_instants)).await?;
             let rows = parquet.rows();
@@ -216,11 +220,12 @@ async fn text_row_groups<'a>(
     context: &'a SplitContext,
     job: &'a Job,
     area: &WorkArea,
+    room: &'a Room,
     format: RecordFormat,
     checkpoint: &Checkpoint,
 ) -> Result<EncodedStream<'a>, SplitError> {
     keep_freed_memory();
-    let crew = Crew::new(context.threads).map_err(|error| SplitError::internal(&job.source.uri, error))?;
+    let crew = Crew::new(room.threads()).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let from = checkpoint.block_start.max(format.data_start());
     let start = Start { from, restart: checkpoint.restart.clone() };
     context.progress.bytes_read.add(start.stored(&job.policy.text));
@@ -232,7 +237,7 @@ async fn text_row_groups<'a>(
         }
         None => pieces(context, &job.source, &job.policy, start.clone(), &context.progress),
     };
-    let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start);
+    let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start, Some(&context.settings.memory));
     let schema =
         ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
@@ -240,6 +245,7 @@ async fn text_row_groups<'a>(
         let (work, crew) = (Arc::clone(&work), crew.clone());
         async move {
             let run = run?;
+            let _permit = room.block(run.iter().map(|(block, _)| block.text.len()).sum()).await;
             let encoding = crew.run(move || {
                 let (format, policy, schema, at) = &*work;
                 let encode = |(block, restart): FoundBlock| {
@@ -251,7 +257,7 @@ async fn text_row_groups<'a>(
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
     });
-    let encoded = encoded.buffered(context.threads.max(1) + BLOCKS_AHEAD);
+    let encoded = encoded.buffered(room.threads() + BLOCKS_AHEAD);
     Ok(Box::pin(encoded.map_ok(|run| stream::iter(run.into_iter().map(Ok::<_, SplitError>))).try_flatten()))
 }
 
@@ -326,7 +332,7 @@ pub(crate) fn blocks<'a>(
     start: Start,
     progress: &Arc<Progress>,
 ) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
+    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start, None)
 }
 
 /// The text of a source from a place on.
@@ -340,13 +346,14 @@ fn pieces(
     text_source(context, source, policy.text.clone(), policy.block_bytes).pieces(start, Arc::clone(progress))
 }
 
-/// The blocks of a text that begins at a place at which a block does.
+/// The blocks of a text that begins at a place at which a block does. A record that is too long for the memory is refused.
 pub(crate) fn framed<'a>(
     pieces: Pieces,
     at: &'a Location,
     policy: &'a Policy,
     format: &RecordFormat,
     start: Start,
+    memory: Option<&'a Memory>,
 ) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
     let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
     let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
@@ -360,6 +367,7 @@ pub(crate) fn framed<'a>(
             match pieces.try_next().await? {
                 Some(piece) => {
                     restarts.add(piece.restart);
+                    memory.map_or(Ok(()), |memory| check_record(memory, at, framer.start(), framer.held()))?;
                     framer.push(piece.text);
                 }
                 None => break None,

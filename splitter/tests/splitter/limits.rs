@@ -34,7 +34,7 @@ async fn split_with(source: impl Into<bytes::Bytes>, told: &[(&str, &str)]) -> R
     };
     let split = split(&context, &at("source")).await;
     split.map(|outcome| outcome.manifest).map_err(|error| {
-        assert!(error.is_bad_input());
+        assert!(error.is_bad_input() || matches!(error, SplitError::Memory { .. }));
         let hint = SplitError::hint(&error).unwrap();
         format!("{error}\nhint: {hint}")
     })
@@ -93,6 +93,19 @@ async fn footer_of_parquet() {
     s3://b/source: its footer, of 30 row groups with 3000 columns in all, would take about 4 MiB of memory, and MAX_FOOTER_MB=2 allows no more
     hint: have it written with larger row groups, or, with so much more memory, run with a higher MAX_FOOTER_MB
     ");
+}
+
+#[tokio::test]
+async fn a_record_and_a_footer_that_there_is_no_memory_for() {
+    let long = format!("a,b\n1,\"{}\"\n", "x".repeat(15 << 20));
+    let refused = split_with(long.clone(), &[("MEMORY_MB", "128")]).await.unwrap_err();
+    let hinted = refused.split_once("set MEMORY_MB=").and_then(|(_, hint)| hint.split_once(' ')).unwrap().0;
+    assert!(refused.starts_with("the record near byte 4 of s3://b/source cannot be read: it needs "), "{refused}");
+    assert_eq!(split_with(long, &[("MEMORY_MB", hinted)]).await.unwrap().records, 1);
+    let refused = split_with(parquet(1000, 70), &[("MEMORY_MB", "128")]).await.unwrap_err();
+    let hinted = refused.split_once("set MEMORY_MB=").and_then(|(_, hint)| hint.split_once(' ')).unwrap().0;
+    assert!(refused.starts_with("the footer of s3://b/source cannot be read: it needs "), "{refused}");
+    assert_eq!(split_with(parquet(1000, 70), &[("MEMORY_MB", hinted)]).await.unwrap().records, 70);
 }
 
 #[tokio::test]
