@@ -22,6 +22,7 @@ mod location;
 mod manifest;
 mod memory;
 mod notice;
+pub mod page_sizes;
 mod pages;
 mod policy;
 mod progress;

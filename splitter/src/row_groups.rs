@@ -14,7 +14,7 @@ use parquet::basic::{Compression, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::schema::types::{SchemaDescriptor, Type};
-use shared::{INSTANTS_KEY, Location, Policy, SourceObject};
+use shared::{INSTANTS_KEY, Location, Policy, SourceObject, page_sizes};
 use tokio::sync::mpsc;
 
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
@@ -31,6 +31,9 @@ const PIECE_BYTES: i64 = 16 << 20;
 
 /// Most rows of such a piece: how large rows are once decoded, the footer does not tell.
 const MOST_ROWS: usize = 64 << 10;
+
+/// Most bytes that they may take once decoded, as far as dictionaries tell. It decides the bytes of chunks, so it is no part of the memory.
+const MOST_DECODED: u64 = 192 << 20;
 
 /// What may help where a column cannot be decoded, though the file is whole.
 const REWRITE: &str = "have the file written again, the column in another type or with another codec";
@@ -270,6 +273,13 @@ impl ParquetSource {
         Ok(())
     }
 
+    /// As many rows of a row group as were to be decoded at once, or fewer if a few bytes stand for much.
+    fn rows_within(&self, group: &RowGroupMetaData, rows: usize) -> usize {
+        let wanted = u64::try_from(rows).unwrap_or(u64::MAX);
+        let row = page_sizes::row_bytes_by_words(&self.file, group, wanted, MOST_DECODED);
+        usize::try_from(MOST_DECODED / row.max(1)).unwrap_or(usize::MAX).clamp(1, rows)
+    }
+
     /// Decodes a row group, and encodes it again as several.
     fn send_pieces(
         &self,
@@ -283,6 +293,7 @@ impl ParquetSource {
         let group = self.parquet().row_group(place);
         let pieces = (group.total_byte_size() / PIECE_BYTES.min(signed(policy.block_bytes)) + 1).max(1);
         let rows_at_once = usize::try_from(group.num_rows() / pieces).unwrap_or(usize::MAX).clamp(1, MOST_ROWS);
+        let rows_at_once = self.rows_within(group, rows_at_once);
         let bad_pages = |error: ParquetError| Some(self.bad_pages(place, &error));
         let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
             .with_row_groups(vec![place])

@@ -5,4 +5,3 @@ pub(crate) mod data_file;
 mod footer;
 mod pages;
 mod row_group_bytes;
-mod size;

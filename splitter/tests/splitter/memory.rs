@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use shared::{Progress, Settings, Stores};
 use splitter::{SplitContext, split};
 
@@ -121,4 +124,36 @@ fn small_sources_take_little_memory_whatever_is_in_them() {
         assert_eq!(counted, rejected, "{name}");
         assert!(peak <= MOST, "{name}: {peak} KiB");
     }
+}
+
+/// Texts of so many letters, which cannot be compressed by much.
+fn texts(letters: usize) -> impl Iterator<Item = String> {
+    let mut state = 7_u64;
+    std::iter::repeat_with(move || {
+        let letter = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            char::from(b' ' + u8::try_from(state >> 58).unwrap())
+        };
+        std::iter::repeat_with(letter).take(letters).collect()
+    })
+}
+
+#[test]
+fn a_row_group_of_one_long_word_is_cut_without_decoding_all_of_it() {
+    const ROWS: usize = 2000;
+    let folder = tempfile::tempdir().unwrap();
+    let word = texts(500_000).next().unwrap();
+    let columns: [(&str, ArrayRef); 2] = [
+        ("word", Arc::new(StringArray::from(vec![word.as_str(); ROWS]))),
+        ("text", Arc::new(StringArray::from_iter_values(texts(400).take(ROWS)))),
+    ];
+    let file = File::create(folder.path().join("word.parquet")).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_page_size_limit(4 << 20).build();
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    // 1 GB once decoded, and larger than a chunk as it is stored.
+    let (peak, _) = peak_kib(folder.path(), "word.parquet", 1);
+    assert!(peak <= 512 << 10, "{peak} KiB");
 }

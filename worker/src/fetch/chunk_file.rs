@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use shared::checksum::Checksum;
+use shared::page_sizes as size;
 use shared::{
     BadRecords, Copied, Crew, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
 };
@@ -19,8 +20,8 @@ use tokio::sync::mpsc;
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
+use crate::fetch::pages;
 use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
-use crate::fetch::{pages, size};
 use crate::rows::rejected::RejectedRow;
 
 /// Decoded batches that wait for whoever consumes them.

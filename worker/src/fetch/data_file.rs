@@ -6,10 +6,10 @@ use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaResult, DeltaTableError, Path};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use shared::{Location, Memory, MemoryShare};
+use shared::{Location, Memory, MemoryShare, page_sizes as size};
 
+use super::pages;
 use super::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
-use super::{pages, size};
 use crate::delta::statistics::footer::read_footer;
 use crate::delta::table::Table;
 use crate::error::LoadError;

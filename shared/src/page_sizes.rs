@@ -12,10 +12,11 @@ use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
-use shared::compact::Compact;
+
+use crate::compact::Compact;
 
 /// Most rows of a decoded batch.
-pub(super) const MOST_ROWS: usize = 8192;
+pub const MOST_ROWS: usize = 8192;
 
 /// Most bytes that the header of a page takes; statistics in it may hold two whole values.
 const MOST_HEADER: u64 = 1 << 20;
@@ -54,12 +55,12 @@ const BATCHES: u64 = 6;
 const PAGE_BYTES: u64 = 2 << 20;
 
 /// A number of a footer, which nobody has looked at.
-pub(super) fn unsigned(number: i64) -> u64 {
+pub fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
 /// What decoding a row group takes in batches of so many bytes: what is stored of it, a page of each column, and batches.
-pub(super) fn cost(group: &RowGroupMetaData, batch: u64) -> u64 {
+pub fn cost(group: &RowGroupMetaData, batch: u64) -> u64 {
     let stored: u64 = group.columns().iter().map(|column| unsigned(column.compressed_size())).sum();
     stored.saturating_add(likely_pages(group)).saturating_add(BATCHES * batch)
 }
@@ -70,7 +71,7 @@ fn likely_pages(group: &RowGroupMetaData) -> u64 {
 }
 
 /// Bytes of a batch, where dictionaries hold no words that are much longer than others.
-pub(super) fn likely_batch(group: &RowGroupMetaData) -> u64 {
+pub fn likely_batch(group: &RowGroupMetaData) -> u64 {
     let rows = unsigned(group.num_rows()).max(1);
     let expanded: u64 = group.columns().iter().map(|column| unsigned(column.uncompressed_size())).sum();
     let row = fixed_row_bytes(group.columns(), rows).saturating_add(expanded / rows);
@@ -79,34 +80,52 @@ pub(super) fn likely_batch(group: &RowGroupMetaData) -> u64 {
 
 /// What a row group takes once it is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Survey {
+pub struct Survey {
     /// Most bytes of one row, but for lists that are longer than others.
-    pub(super) row_bytes: u64,
+    pub row_bytes: u64,
     /// Most bytes of the texts of one column in one row.
-    pub(super) longest: u64,
+    pub longest: u64,
     /// Bytes of the largest pages of all columns, which are expanded one of each at a time.
-    pub(super) page_bytes: u64,
+    pub page_bytes: u64,
 }
 
 impl Survey {
     /// What decoding takes beyond what was to be expected of a row group.
-    pub(super) fn beyond(&self, group: &RowGroupMetaData) -> u64 {
+    pub fn beyond(&self, group: &RowGroupMetaData) -> u64 {
         let pages = self.page_bytes.saturating_sub(likely_pages(group));
         pages.saturating_add(self.longest.saturating_mul(2))
     }
 }
 
 /// Bytes of one row, decoded, as far as the types of its columns say.
-pub(super) fn fixed_row_bytes(columns: &[ColumnChunkMetaData], rows: u64) -> u64 {
+pub fn fixed_row_bytes(columns: &[ColumnChunkMetaData], rows: u64) -> u64 {
     columns.iter().map(|column| width(column).saturating_mul(values_a_row(column, rows))).sum()
 }
 
-/// Looks at the headers of all pages.
-pub(super) fn survey(
+/// Most bytes of one row, decoded, as far as the types of its columns and the longest words of dictionaries say. No page of values is
+/// looked at, and no dictionary that cannot make so many rows larger than so many bytes.
+pub fn row_bytes_by_words(
     bytes: &(impl ChunkReader + Clone + 'static),
-    columns: &[ColumnChunkMetaData],
-    rows: u64,
-) -> Survey {
+    group: &RowGroupMetaData,
+    rows_at_once: u64,
+    most_bytes: u64,
+) -> u64 {
+    let rows = unsigned(group.num_rows());
+    let words = group.columns().iter().filter(|column| {
+        let is_text = column.column_descr().physical_type() == Type::BYTE_ARRAY;
+        let most = unsigned(column.uncompressed_size()).saturating_mul(rows_at_once);
+        is_text && column.dictionary_page_offset().is_some() && most > most_bytes
+    });
+    let words = words.map(|column| {
+        // What cannot be read will not be decoded.
+        let longest = longest_word(bytes, column, rows).unwrap_or(0);
+        longest.saturating_mul(values_a_row(column, rows))
+    });
+    words.fold(fixed_row_bytes(group.columns(), rows), u64::saturating_add)
+}
+
+/// Looks at the headers of all pages.
+pub fn survey(bytes: &(impl ChunkReader + Clone + 'static), columns: &[ColumnChunkMetaData], rows: u64) -> Survey {
     let mut survey = Survey { row_bytes: fixed_row_bytes(columns, rows), ..Survey::default() };
     for column in columns {
         let (longest, page) = longest(bytes, column, rows);
@@ -121,7 +140,7 @@ pub(super) fn survey(
 }
 
 /// How many rows have room in so many bytes; one at least.
-pub(super) fn rows_within(bytes: u64, row_bytes: u64) -> usize {
+pub fn rows_within(bytes: u64, row_bytes: u64) -> usize {
     usize::try_from(bytes / row_bytes.max(1)).unwrap_or(usize::MAX).clamp(1, MOST_ROWS)
 }
 
