@@ -45,11 +45,24 @@ impl Rows {
         Self { taken: Vec::new(), records: 0, rejects: Rejects::of(&block.text, block.start) }
     }
 
-    /// Those of a block that is no run of whole records: what is kept of one whose end was not found, which is rejected.
-    pub(crate) fn torn(block: &Block, torn: Torn, dialect: &Dialect, max_record_bytes: usize) -> Self {
-        let mut rows = Self { records: 1, ..Self::of(block) };
-        let place = Row::new(1, 0, block.text.len()).place(block, dialect);
-        rows.rejects.push(1, place, (None, torn_reason(torn, max_record_bytes)));
+    /// Those of blocks that are no runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
+    /// which is rejected.
+    pub(crate) fn torn(blocks: &[Block], dialect: &Dialect, max_record_bytes: usize) -> Self {
+        let text = match blocks {
+            [block] => block.text.clone(),
+            blocks => blocks.iter().map(|block| &block.text[..]).collect::<Vec<_>>().concat().into(),
+        };
+        let whole = Block { start: blocks.first().map_or(0, |block| block.start), text, torn: None };
+        let (mut rows, mut start) = (Self::of(&whole), 0);
+        for block in blocks {
+            let end = start + block.text.len();
+            rows.records += 1;
+            if let Some(torn) = block.torn {
+                let place = Row::new(rows.records, start, end).place(&whole, dialect);
+                rows.rejects.push(rows.records, place, (None, torn_reason(torn, max_record_bytes)));
+            }
+            start = end;
+        }
         rows
     }
 }
@@ -84,7 +97,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
         let found = match block.torn {
             None => Rows::of(block),
-            Some(torn) => Rows::torn(block, torn, &csv.dialect, max_record_bytes),
+            Some(_) => Rows::torn(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
         };
         let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
         let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));

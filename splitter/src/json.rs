@@ -68,7 +68,7 @@ impl<'a> Objects<'a> {
     pub(crate) fn read(block: &Block, json: &'a NdjsonPolicy, max_record_bytes: usize) -> Self {
         let found = match block.torn {
             None => Rows::of(block),
-            Some(torn) => Rows::torn(block, torn, &LINES, max_record_bytes),
+            Some(_) => Rows::torn(std::slice::from_ref(block), &LINES, max_record_bytes),
         };
         let text = Vec::with_capacity(block.text.len());
         let mut objects = Self { json, text, values: vec![Vec::new(); json.columns.len()], found };

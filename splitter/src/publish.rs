@@ -136,7 +136,9 @@ impl<'a> Publisher<'a> {
             self.to_skip = 0;
         }
         let Encoded { records, row_groups, rejects, content, .. } = encoded;
-        self.place.content = content.map(|block| self.place.content_before.with(&block)).unwrap_or_default();
+        let before = &self.place.content_before;
+        let with = |content: Option<Content>, block: &String| Some(content.as_ref().unwrap_or(before).with(block));
+        self.place.content = content.iter().fold(None, with).unwrap_or_default();
         let records_before = self.place.records_before + self.place.records;
         self.place.records += records;
         self.context.progress.rows_read.add(records);

@@ -18,6 +18,13 @@ pub(crate) struct Block {
     pub(crate) torn: Option<Torn>,
 }
 
+impl Block {
+    /// Byte offset behind its last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + u64::try_from(self.text.len()).unwrap_or_default()
+    }
+}
+
 /// Why the end of a record was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Torn {

@@ -50,6 +50,8 @@ pub(crate) struct Rejects {
     count: usize,
     faults: Vec<Fault>,
     numbers: HashMap<Fault, usize>,
+    /// Number of the fault of the record before, which many have one after the other.
+    last_fault: usize,
 }
 
 /// Where a record stands in its block.
@@ -86,7 +88,11 @@ impl Rejects {
 
     /// The number of a fault from 1; 0 for one that is not kept for others.
     fn number(&mut self, fault: &Fault) -> usize {
+        if self.last_fault.checked_sub(1).is_some_and(|place| self.faults.get(place) == Some(fault)) {
+            return self.last_fault;
+        }
         if let Some(number) = self.numbers.get(fault) {
+            self.last_fault = *number;
             return *number;
         }
         if self.faults.len() == MOST_FAULTS {
@@ -94,7 +100,8 @@ impl Rejects {
         }
         self.faults.push(fault.clone());
         self.numbers.insert(fault.clone(), self.faults.len());
-        self.faults.len()
+        self.last_fault = self.faults.len();
+        self.last_fault
     }
 
     /// How many there are.

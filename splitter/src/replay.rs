@@ -188,7 +188,7 @@ impl Replay {
         let mut tried = Tried::default();
         let Some(format) = format(&self.policy) else { return Ok(tried) };
         let pieces = pieces(context, &self.of, &self.area, &self.policy, 0);
-        let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default(), None));
+        let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default()));
         while let Some((block, _)) = blocks.try_next().await? {
             let Policy { bad_records, max_record_bytes, .. } = self.policy;
             let format = format.clone();

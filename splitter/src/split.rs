@@ -100,8 +100,8 @@ pub(crate) struct Encoded {
     pub(crate) block_start: u64,
     /// The last place before that at which reading can begin anew.
     pub(crate) restart: Option<Arc<Restart>>,
-    /// What a digest of the source takes of it; none for what is no text.
-    pub(crate) content: Option<String>,
+    /// What a digest of the source takes of it, block by block; nothing of what is no text.
+    pub(crate) content: Vec<String>,
     /// Records in it.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
@@ -237,22 +237,25 @@ async fn text_row_groups<'a>(
         }
         None => pieces(context, &job.source, &job.policy, start.clone(), &context.progress),
     };
-    let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start, Some(&context.settings.memory));
+    let runs = in_runs(pieces, &job.source.uri, &job.policy, &format, start, Some(&context.settings.memory));
     let schema =
         ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
-    let encoded = in_runs(blocks).map(move |run| {
+    let encoded = runs.map(move |run| {
         let (work, crew) = (Arc::clone(&work), crew.clone());
         async move {
             let run = run?;
             let _permit = room.block(run.iter().map(|(block, _)| block.text.len()).sum()).await;
             let encoding = crew.run(move || {
                 let (format, policy, schema, at) = &*work;
-                let encode = |(block, restart): FoundBlock| {
-                    let encoded = encode_block(&block, format, policy, schema, at)?;
+                let encode = |(blocks, restart): FoundRun| {
+                    let encoded = match blocks.as_slice() {
+                        [block] => encode_block(block, format, policy, schema, at)?,
+                        torn => encode_torn(torn, format, policy),
+                    };
                     Ok(Encoded { restart, ..encoded })
                 };
-                run.into_iter().map(encode).collect::<Result<Vec<_>, SplitError>>()
+                contiguous(run).into_iter().map(encode).collect::<Result<Vec<_>, SplitError>>()
             });
             encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
         }
@@ -264,26 +267,36 @@ async fn text_row_groups<'a>(
 /// A block, and the last place before it at which reading can begin anew.
 type FoundBlock = (Block, Option<Arc<Restart>>);
 
-/// Blocks that are worked on as one: most by themselves, but lines that were given up many together, since a file may have one after
-/// the other.
-fn in_runs<'a>(
-    blocks: impl Stream<Item = Result<FoundBlock, SplitError>> + Send + 'a,
-) -> impl Stream<Item = Result<Vec<FoundBlock>, SplitError>> + Send + 'a {
-    /// Most lines of a run, and most bytes of all but the last.
-    const MOST: (usize, usize) = (1024, 1 << 20);
-    stream::try_unfold(Box::pin(blocks.peekable()), |mut blocks| async move {
-        let Some(first) = blocks.try_next().await? else { return Ok(None) };
-        let is_torn = |(block, _): &FoundBlock| block.torn.is_some();
-        let (mut is_run, mut bytes, mut run) = (is_torn(&first), first.0.text.len(), vec![first]);
-        while is_run && run.len() < MOST.0 && bytes < MOST.1 {
-            is_run = matches!(blocks.as_mut().peek().await, Some(Ok(next)) if is_torn(next));
-            if is_run && let Some(next) = blocks.try_next().await? {
-                bytes += next.0.text.len();
-                run.push(next);
-            }
+/// Blocks that follow each other, and the last place before them at which reading can begin anew.
+type FoundRun = (Vec<Block>, Option<Arc<Restart>>);
+
+/// Puts lines that were given up together if nothing lies between them.
+fn contiguous(blocks: Vec<FoundBlock>) -> Vec<FoundRun> {
+    let mut runs: Vec<FoundRun> = Vec::new();
+    let mut end = None;
+    for (block, restart) in blocks {
+        let follows = end == Some(block.start) && block.torn.is_some();
+        end = block.torn.map(|_| block.end());
+        match runs.last_mut() {
+            Some((run, _)) if follows => run.push(block),
+            _ => runs.push((vec![block], restart)),
         }
-        Ok(Some((run, blocks)))
-    })
+    }
+    runs
+}
+
+/// Rejects lines that were given up one after the other: a file may have millions of them, so they are one block.
+fn encode_torn(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encoded {
+    let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
+    let Rows { records, rejects, .. } = Rows::torn(lines, format.dialect(), most);
+    Encoded {
+        block_start: lines.first().map_or(0, |line| line.start),
+        restart: None,
+        content: lines.iter().map(content::of_block).collect(),
+        records,
+        rejects,
+        row_groups: Vec::new(),
+    }
 }
 
 /// Decodes a block of text and encodes its rows.
@@ -294,18 +307,8 @@ pub(crate) fn encode_block(
     schema: &Arc<ChunkSchema>,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
-    if let Some(torn) = block.torn {
-        let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-        let Rows { records, rejects, .. } = Rows::torn(block, torn, format.dialect(), most);
-        let content = Some(content::of_block(block));
-        return Ok(Encoded {
-            block_start: block.start,
-            restart: None,
-            content,
-            records,
-            rejects,
-            row_groups: Vec::new(),
-        });
+    if block.torn.is_some() {
+        return Ok(encode_torn(std::slice::from_ref(block), format, policy));
     }
     let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
@@ -318,7 +321,7 @@ pub(crate) fn encode_block(
         }
     })?;
     let (block_start, records, rejects) = (block.start, decoded.records, decoded.rejects);
-    let content = Some(content::of_block(block));
+    let content = vec![content::of_block(block)];
     Ok(Encoded { block_start, restart: None, content, records, rejects, row_groups })
 }
 
@@ -332,7 +335,7 @@ pub(crate) fn blocks<'a>(
     start: Start,
     progress: &Arc<Progress>,
 ) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start, None)
+    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
 }
 
 /// The text of a source from a place on.
@@ -346,43 +349,60 @@ fn pieces(
     text_source(context, source, policy.text.clone(), policy.block_bytes).pieces(start, Arc::clone(progress))
 }
 
-/// The blocks of a text that begins at a place at which a block does. A record that is too long for the memory is refused.
+/// The blocks of a text that begins at a place at which a block does.
 pub(crate) fn framed<'a>(
     pieces: Pieces,
     at: &'a Location,
     policy: &'a Policy,
     format: &RecordFormat,
     start: Start,
-    memory: Option<&'a Memory>,
 ) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
+    in_runs(pieces, at, policy, format, start, None).map_ok(|run| stream::iter(run.into_iter().map(Ok))).try_flatten()
+}
+
+/// As [`framed`], in runs of blocks that are worked on as one: most by themselves, but lines that were given up many together, and the block
+/// behind them, since a file may have one after the other. A record that is too long for the memory is refused.
+fn in_runs<'a>(
+    pieces: Pieces,
+    at: &'a Location,
+    policy: &'a Policy,
+    format: &RecordFormat,
+    start: Start,
+    memory: Option<&'a Memory>,
+) -> impl Stream<Item = Result<Vec<FoundBlock>, SplitError>> + Send + use<'a> {
+    /// Most blocks of a run, and most bytes of all but the last.
+    const MOST: (usize, usize) = (1024, 1 << 20);
     let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
     let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
-    let restarts = Restarts::new(start.restart);
-    let pieces = pieces.fuse();
-    stream::try_unfold((pieces, framer, restarts), move |(mut pieces, mut framer, mut restarts)| async move {
-        let block = loop {
-            if let Some(block) = framer.next_block() {
-                break Some(block);
-            }
-            match pieces.try_next().await? {
-                Some(piece) => {
-                    restarts.add(piece.restart);
-                    memory.map_or(Ok(()), |memory| check_record(memory, at, framer.start(), framer.held()))?;
-                    framer.push(piece.text);
+    let state = (pieces, framer, Restarts::new(start.restart), false);
+    stream::try_unfold(state, move |(mut pieces, mut framer, mut restarts, mut is_end)| async move {
+        let (mut run, mut bytes) = (Vec::new(), 0);
+        loop {
+            let next = framer.next_block();
+            match if is_end { next.or_else(|| framer.last_block()) } else { next } {
+                Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
+                    return Err(no_end(at, start, torn, policy.max_record_bytes).into());
                 }
-                None => break None,
+                Some(block) => {
+                    let (restart, is_torn) = (restarts.before(block.start), block.torn.is_some());
+                    bytes += block.text.len();
+                    run.push((block, restart));
+                    if !is_torn || run.len() == MOST.0 || bytes >= MOST.1 {
+                        break;
+                    }
+                }
+                None if is_end || !run.is_empty() => break,
+                None => match pieces.try_next().await? {
+                    Some(piece) => {
+                        memory.map_or(Ok(()), |memory| check_record(memory, at, framer.start(), framer.held()))?;
+                        restarts.add(piece.restart);
+                        framer.push(piece.text);
+                    }
+                    None => is_end = true,
+                },
             }
-        };
-        match block.or_else(|| framer.last_block()) {
-            Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
-                Err(no_end(at, start, torn, policy.max_record_bytes).into())
-            }
-            Some(block) => {
-                let restart = restarts.before(block.start);
-                Ok(Some(((block, restart), (pieces, framer, restarts))))
-            }
-            None => Ok(None),
         }
+        Ok(if run.is_empty() { None } else { Some((run, (pieces, framer, restarts, is_end))) })
     })
 }
 

@@ -90,12 +90,11 @@ async fn nobody_is_given_memory_in_which_rows_of_merged_files_wait() {
     let others = async {
         loop {
             let mut all = pin!(memory.take(memory.bytes()));
-            let share = match all.as_mut().now_or_never() {
-                Some(share) => share,
-                None => {
-                    waits.fetch_add(1, Ordering::Relaxed);
-                    all.await
-                }
+            let share = if let Some(share) = all.as_mut().now_or_never() {
+                share
+            } else {
+                waits.fetch_add(1, Ordering::Relaxed);
+                all.await
             };
             drop(share.unwrap());
             tokio::task::yield_now().await;
