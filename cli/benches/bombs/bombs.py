@@ -16,6 +16,7 @@ import json
 import lzma
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -291,8 +292,16 @@ def run(asked, seed, base, file=None):
         command = [asked.sluice, "ingest", str(source), "--table", str(Path(folder, "t")), "--memory-mb", str(asked.memory_mb), *options]
         began = time.monotonic()
         with open(Path(folder, "log"), "wb") as log:
-            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
-            signal.alarm(asked.seconds * 2)
+            limit = (asked.seconds, asked.seconds + 1)
+            child = subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limit),
+            )
+            # Only for what waits for ever: other processes may leave a try little time.
+            signal.alarm(asked.seconds * 20)
             try:
                 _, status, used = os.wait4(child.pid, 0)
             except TimeoutError:
