@@ -127,5 +127,8 @@ impl Encoder {
 /// Takes the bytes that a file has so far.
 pub(super) fn take_bytes(file: &mut ParquetFile) -> io::Result<Vec<u8>> {
     file.flush()?;
-    Ok(std::mem::take(file.inner_mut()))
+    let mut bytes = std::mem::take(file.inner_mut());
+    // They wait for their upload, and half of what a vector grew to may be empty.
+    bytes.shrink_to_fit();
+    Ok(bytes)
 }
