@@ -163,7 +163,7 @@ impl Report {
         }
         if rows.shortened > 0 {
             let count = counted(rows.shortened, "value");
-            lines.push(format!("  {count} had digits finer than a microsecond, which a table does not keep"));
+            lines.push(format!("  {count} lost digits that the table's types have no place for"));
         }
         if let Some(quarantine) = &self.quarantine {
             lines.push(format!("  rejected records are in {quarantine}"));

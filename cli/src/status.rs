@@ -172,11 +172,13 @@ async fn status(
     let mut loaded = storage.list(&area.loaded()).await?;
     loaded.retain(|listed| WorkArea::index_of(&listed.location).is_some());
     let rejected = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
-    let so_far = Rows { read: checkpoint.records_before, quarantined: rejected, ..Rows::default() };
+    let Checkpoint { records_before, shortened_before, .. } = checkpoint;
+    let so_far = Rows { read: records_before, quarantined: rejected, shortened: shortened_before, ..Rows::default() };
     let (state, split, rows) = match (&receipt, &manifest) {
         (Some(receipt), Some(manifest)) => (State::Done, manifest.chunks.len(), receipt.rows),
         (_, Some(manifest)) => {
-            let split = Rows { read: manifest.records, quarantined: manifest.quarantined, ..Rows::default() };
+            let Manifest { records, quarantined, shortened, .. } = *manifest;
+            let split = Rows { read: records, quarantined, shortened, ..Rows::default() };
             (State::Loading, manifest.chunks.len(), with_loaded(storage, &loaded, split).await?)
         }
         (_, None) => (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far).await?),

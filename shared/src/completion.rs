@@ -97,7 +97,8 @@ impl Completion<'_> {
         let job: Job = get_json(storage, &area.job(), "job").await?;
         // So that whoever sees the receipt sees that too.
         note_replaced(storage, area, &job).await?;
-        let mut rows = Rows { read: manifest.quarantined, quarantined: manifest.quarantined, ..Rows::default() };
+        let Manifest { quarantined, shortened, .. } = manifest;
+        let mut rows = Rows { read: quarantined, quarantined, shortened, ..Rows::default() };
         let (mut row_hash, mut table_version) = (Some(RowHash::default()), None);
         for chunk in &manifest.chunks {
             let at = area.chunk_receipt(chunk.index);

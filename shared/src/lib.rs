@@ -14,6 +14,7 @@ pub mod compact;
 mod completion;
 mod crew;
 mod dialect;
+mod digits;
 mod drops;
 pub mod durable;
 mod failure;
@@ -53,6 +54,7 @@ pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, Typ
 pub use completion::{Completion, CompletionError};
 pub use crew::{Crew, Panicked, keep_freed_memory};
 pub use dialect::{CsvSettings, Dialect, Told};
+pub use digits::{float_prints_back, prints_back};
 pub use drops::Drops;
 pub use failure::{Failure, LoadFailure};
 pub use job::{Job, JobId, Seal, SealedJob};

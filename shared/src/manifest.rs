@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk_task::{ChunkIdentity, ChunkTask};
 use crate::job::JobId;
+use crate::receipt::is_zero;
 use crate::restart::Restart;
 use crate::work_area::WorkArea;
 
@@ -55,6 +56,9 @@ pub struct Checkpoint {
     pub row_groups_done: u64,
     /// Records before that block.
     pub records_before: u64,
+    /// Values before that block that lost digits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortened_before: u64,
     /// The last place before that block at which reading can begin anew; none where only the start of the file will do, or
     /// where `block_start` itself does.
     #[serde(default)]
@@ -79,6 +83,9 @@ pub struct Manifest {
     pub records: u64,
     /// Records that the splitter rejected.
     pub quarantined: u64,
+    /// Values of the others that lost digits when the splitter read them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortened: u64,
     /// All chunks.
     pub chunks: Vec<ChunkEntry>,
     /// All objects with records that the splitter rejected.

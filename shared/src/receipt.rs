@@ -38,13 +38,14 @@ pub struct Rows {
     /// Rows that SQL made beyond those that came in.
     #[serde(default)]
     pub added: u64,
-    /// Values in the table that lost digits for which it has no place: those finer than a microsecond.
+    /// Values that lost digits for which the table has no place: those of timestamps beyond the microsecond, and those that a `float`
+    /// or `double` does not give back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub shortened: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-fn is_zero(count: &u64) -> bool {
+pub(crate) fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

@@ -2,14 +2,14 @@
 
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::{Column, ColumnType};
 
 use self::reader::Builder;
 pub(crate) use self::reader::{Nulls, Reader};
 use crate::batch::{Keyed, Sparse, Values};
-use crate::decode::Misfits;
+use crate::decode::{Misfits, Note};
 use crate::dictionary::Dictionary;
 use crate::field::Field;
 
@@ -57,8 +57,8 @@ pub(crate) fn decode<'a>(
     let mut count = rows.advance(FIRST_ROWS);
     let begin = |(index, reader): (usize, Reader<'a>)| {
         let (place, expected) = ((index, reader.column), (rows.expected(), rows.bytes()));
-        let decoder = Decoder::begin(reader, count, 0, expected, rows.column(place), |row, text| {
-            misfits.note(row, place, text);
+        let decoder = Decoder::begin(reader, count, 0, expected, rows.column(place), |row, noted| {
+            misfits.note(row, place, noted);
         });
         (place, decoder)
     };
@@ -69,11 +69,11 @@ pub(crate) fn decode<'a>(
             break;
         }
         for (place, decoder) in &mut decoders {
-            decoder.take(count, 0, rows.column(*place), |row, text| misfits.note(row, *place, text));
+            decoder.take(count, 0, rows.column(*place), |row, noted| misfits.note(row, *place, noted));
         }
     }
     let finish =
-        |(place, decoder): (Place<'a>, Decoder<'a>)| decoder.finish(|row, text| misfits.note(row, place, text));
+        |(place, decoder): (Place<'a>, Decoder<'a>)| decoder.finish(|row, noted| misfits.note(row, place, noted));
     decoders.into_iter().map(finish).collect()
 }
 
@@ -91,7 +91,7 @@ where
     'a: 'c,
 {
     let row = |number: usize| given.get(number).and_then(|row| usize::try_from(*row).ok()).unwrap_or(rows);
-    let mut note = |number, text: &[u8]| misfits.note(row(number), place, text);
+    let mut note = |number, noted: Note<'_>| misfits.note(row(number), place, noted);
     let mut end = rows.min(FIRST_ROWS);
     let mut taken = given.partition_point(|row| usize::try_from(*row).is_ok_and(|row| row < end));
     let mut decoder = Decoder::begin(reader, taken, end - taken, (given.len(), bytes), cell, &mut note);
@@ -134,7 +134,7 @@ impl<'a> Decoder<'a> {
         absent: usize,
         (expected, most_bytes): (usize, usize),
         cell: impl Fn(usize) -> Cell<'c> + Copy,
-        note: impl FnMut(usize, &[u8]),
+        note: impl FnMut(usize, Note<'_>),
     ) -> Self
     where
         'a: 'c,
@@ -161,7 +161,7 @@ impl<'a> Decoder<'a> {
         count: usize,
         absent: usize,
         cell: impl Fn(usize) -> Cell<'c>,
-        mut note: impl FnMut(usize, &[u8]),
+        mut note: impl FnMut(usize, Note<'_>),
     ) where
         'a: 'c,
     {
@@ -175,7 +175,7 @@ impl<'a> Decoder<'a> {
             }
             Read::Plain(values) => {
                 let before = self.cells;
-                self.reader.read((0..count).map(cell), values, |number, text| note(before + number, text));
+                self.reader.read((0..count).map(cell), values, |number, noted| note(before + number, noted));
             }
         }
         self.cells += count;
@@ -189,7 +189,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The values of all cells.
-    fn finish(self, mut note: impl FnMut(usize, &[u8])) -> Values {
+    fn finish(self, mut note: impl FnMut(usize, Note<'_>)) -> Values {
         let Self { reader, read, .. } = self;
         let values = match read {
             Read::Dictionary(dictionary) if dictionary.pays() => return read_dictionary(*dictionary, reader, note),
@@ -201,18 +201,22 @@ impl<'a> Decoder<'a> {
 }
 
 /// Reads each text of a dictionary once.
-fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl FnMut(usize, &[u8])) -> Values {
-    let mut unread = BTreeMap::new();
+fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl FnMut(usize, Note<'_>)) -> Values {
+    let (mut unread, mut shortened) = (BTreeMap::new(), BTreeSet::new());
     let mut values = Builder::new(reader.column.column_type, dictionary.len(), dictionary.text_bytes());
-    let mut note_unread = |number, text: &[u8]| {
-        unread.insert(number, text.to_vec());
+    let mut note_text = |number, noted: Note<'_>| match noted {
+        Note::Misfit(text) => drop(unread.insert(number, text.to_vec())),
+        Note::Shortened => drop(shortened.insert(number)),
     };
-    reader.read(dictionary.cells(), &mut values, &mut note_unread);
-    let values = values.finish(note_unread);
-    if !unread.is_empty() {
+    reader.read(dictionary.cells(), &mut values, &mut note_text);
+    let values = values.finish(note_text);
+    if !unread.is_empty() || !shortened.is_empty() {
         for (row, key) in dictionary.keys().iter().enumerate() {
-            if let Some(text) = usize::try_from(*key).ok().and_then(|number| unread.get(&number)) {
-                note(row, text);
+            let Ok(number) = usize::try_from(*key) else { continue };
+            if let Some(text) = unread.get(&number) {
+                note(row, Note::Misfit(text));
+            } else if shortened.contains(&number) {
+                note(row, Note::Shortened);
             }
         }
     }
@@ -220,7 +224,7 @@ fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl Fn
 }
 
 /// Reads the text of each row of a dictionary that does not pay.
-fn read_rows(dictionary: &Dictionary, reader: Reader<'_>, note: impl FnMut(usize, &[u8])) -> Builder {
+fn read_rows(dictionary: &Dictionary, reader: Reader<'_>, note: impl FnMut(usize, Note<'_>)) -> Builder {
     let cells: Vec<_> = dictionary.cells().collect();
     let keys = dictionary.keys().iter();
     let rows = keys.filter_map(|key| cells.get(usize::try_from(*key).ok()?).copied());

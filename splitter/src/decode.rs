@@ -26,6 +26,8 @@ pub(crate) struct Decoded {
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within the block.
     pub(crate) rejects: Rejects,
+    /// Values of the rows that lost digits.
+    pub(crate) shortened: u64,
 }
 
 /// Schema of the rows of a source of text.
@@ -80,6 +82,7 @@ pub(crate) fn decode(
     };
     let Rows { taken: read, records, mut rejects } = read;
     let mut rows = Batch { columns, rows: read.len() };
+    let shortened = misfits.shortened();
     if !misfits.noted.is_empty() {
         let taken = (0..read.len()).map(|row| Some(misfits.of_row(row).is_none()));
         rows = rows.filter(&taken.collect())?;
@@ -94,10 +97,19 @@ pub(crate) fn decode(
         // So that they hold the block's text no longer.
         rejects = Rejects::default();
     }
-    Ok(Decoded { rows, records, rejects })
+    Ok(Decoded { rows, records, rejects, shortened })
 }
 
-/// Values that do not fit their column; of each row the one in the first column.
+/// What is noted of a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note<'a> {
+    /// It does not fit its column.
+    Misfit(&'a [u8]),
+    /// It has digits that its value does not have.
+    Shortened,
+}
+
+/// Values that do not fit their column; of each row the one in the first column. Also those that lost digits.
 #[derive(Debug, Default)]
 pub(crate) struct Misfits {
     nulls_instead: bool,
@@ -106,6 +118,8 @@ pub(crate) struct Misfits {
     noted: Vec<Misfit>,
     /// What is shown of them.
     shown: String,
+    /// The row of each value that lost digits.
+    shortened: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +131,20 @@ struct Misfit {
 
 impl Misfits {
     /// Notes a text of a row.
-    pub(crate) fn note(&mut self, row: usize, (index, _): Place<'_>, text: &[u8]) {
+    pub(crate) fn note(&mut self, row: usize, place: Place<'_>, note: Note<'_>) {
+        match note {
+            Note::Misfit(text) => self.note_misfit(row, place, text),
+            Note::Shortened => self.shortened.extend(u32::try_from(row)),
+        }
+    }
+
+    /// How many values lost digits, of rows that are taken.
+    fn shortened(&self) -> u64 {
+        let is_taken = |row: &&u32| usize::try_from(**row).is_ok_and(|row| self.of_row(row).is_none());
+        u64::try_from(self.shortened.iter().filter(is_taken).count()).unwrap_or(u64::MAX)
+    }
+
+    fn note_misfit(&mut self, row: usize, (index, _): Place<'_>, text: &[u8]) {
         let column = u32::try_from(index).unwrap_or(u32::MAX);
         if self.nulls_instead || self.of_row(row).is_some_and(|misfit| misfit.column <= column) {
             return;

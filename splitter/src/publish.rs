@@ -69,6 +69,9 @@ struct Place {
     records_before: u64,
     /// Records of the block in hand.
     records: u64,
+    /// Values that lost digits, before the block in hand, and in it.
+    shortened_before: u64,
+    shortened: u64,
     /// The last place before it at which reading can begin anew.
     restart: Option<Arc<Restart>>,
     /// Digests of the text before the block in hand, and with it.
@@ -82,6 +85,7 @@ impl<'a> Publisher<'a> {
         let place = Place {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
+            shortened_before: checkpoint.shortened_before,
             restart: checkpoint.restart.clone().map(Arc::new),
             content_before: Content::resume(checkpoint.content.as_ref()),
             ..Place::default()
@@ -130,17 +134,20 @@ impl<'a> Publisher<'a> {
     pub(crate) async fn take(&mut self, encoded: Encoded) -> Result<(), SplitError> {
         if encoded.block_start != self.place.block_start {
             let records_before = self.place.records_before + self.place.records;
+            let shortened_before = self.place.shortened_before + self.place.shortened;
             let (block_start, restart) = (encoded.block_start, encoded.restart.clone());
             let content_before = std::mem::take(&mut self.place.content);
-            self.place = Place { block_start, records_before, restart, content_before, ..Place::default() };
+            let place = Place { block_start, records_before, shortened_before, restart, ..Place::default() };
+            self.place = Place { content_before, ..place };
             self.to_skip = 0;
         }
-        let Encoded { records, row_groups, rejects, content, .. } = encoded;
+        let Encoded { records, row_groups, rejects, shortened, content, .. } = encoded;
         let before = &self.place.content_before;
         let with = |content: Option<Content>, block: &String| Some(content.as_ref().unwrap_or(before).with(block));
         self.place.content = content.iter().fold(None, with).unwrap_or_default();
         let records_before = self.place.records_before + self.place.records;
         self.place.records += records;
+        self.place.shortened += shortened;
         self.context.progress.rows_read.add(records);
         let mut rejects = Some(rejects).filter(|_| self.to_skip == 0);
         for row_group in row_groups {
@@ -266,6 +273,7 @@ impl<'a> Publisher<'a> {
             block_start: self.place.block_start,
             row_groups_done: self.place.row_groups,
             records_before: self.place.records_before,
+            shortened_before: self.place.shortened_before,
             restart: self.place.restart.as_deref().cloned(),
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
@@ -303,6 +311,7 @@ impl<'a> Publisher<'a> {
             job_id: self.job.job_id.clone(),
             records: self.records(),
             quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
+            shortened: self.place.shortened_before + self.place.shortened,
             chunks: self.chunks,
             quarantine: self.quarantined,
             content: Some(self.place.content.text()).filter(|content| !content.is_empty()),

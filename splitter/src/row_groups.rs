@@ -364,7 +364,15 @@ fn check_codecs(at: &Location, parquet: &ParquetMetaData, has_brotli: bool) -> R
 
 fn encoded(block_start: u64, records: i64, row_groups: Vec<RowGroup>) -> Encoded {
     let records = u64::try_from(records).unwrap_or_default();
-    Encoded { block_start, restart: None, content: Vec::new(), records, rejects: Rejects::default(), row_groups }
+    Encoded {
+        block_start,
+        restart: None,
+        content: Vec::new(),
+        records,
+        rejects: Rejects::default(),
+        shortened: 0,
+        row_groups,
+    }
 }
 
 fn renamed_arrow(schema: &SchemaRef, column_names: &[String]) -> SchemaRef {

@@ -12,7 +12,7 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use crate::content;
-use crate::decode::{decode, schema};
+use crate::decode::{Decoded, decode, schema};
 use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
 use crate::error::{BadInput, SplitError};
 use crate::fields::Rows;
@@ -106,6 +106,8 @@ pub(crate) struct Encoded {
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
     pub(crate) rejects: Rejects,
+    /// Values of the others that lost digits.
+    pub(crate) shortened: u64,
     /// The rest.
     pub(crate) row_groups: Vec<RowGroup>,
 }
@@ -295,6 +297,7 @@ fn encode_torn(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encod
         content: lines.iter().map(content::of_block).collect(),
         records,
         rejects,
+        shortened: 0,
         row_groups: Vec::new(),
     }
 }
@@ -320,9 +323,9 @@ pub(crate) fn encode_block(
             BadInput::at_byte(at, block.start, reason, "run with a higher CHUNK_SIZE_MB and --again").into()
         }
     })?;
-    let (block_start, records, rejects) = (block.start, decoded.records, decoded.rejects);
-    let content = vec![content::of_block(block)];
-    Ok(Encoded { block_start, restart: None, content, records, rejects, row_groups })
+    let (block_start, content) = (block.start, vec![content::of_block(block)]);
+    let Decoded { records, rejects, shortened, .. } = decoded;
+    Ok(Encoded { block_start, restart: None, content, records, rejects, shortened, row_groups })
 }
 
 /// The blocks of a source of text from a place on at which a block begins, each with the last place before it

@@ -1,5 +1,6 @@
 //! Parquet sources of other writers: each value as its writer reads it, or refused by name.
 
+mod floats;
 mod fuzz;
 mod kinds;
 mod messages;

@@ -43,6 +43,7 @@ impl Done {
             job_id: job.job_id,
             records: 4,
             quarantined: 0,
+            shortened: 0,
             chunks,
             quarantine: vec![],
             content: None,

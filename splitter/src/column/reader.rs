@@ -10,11 +10,11 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, Times
 use shared::{Column, ColumnType, CsvPolicy};
 
 use super::Cell;
-use crate::decode::data_type;
+use crate::decode::{Note, data_type};
 use crate::field::Field;
 use crate::value;
 use crate::value::moment;
-use crate::value::number::{self, Notation};
+use crate::value::number::{self, Nearest, Notation};
 
 /// The texts of a column that mean null.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,7 @@ impl Builder {
     }
 
     /// All of them. A text that is not UTF-8 is null, and noted with its place among them.
-    pub(super) fn finish(self, note: impl FnMut(usize, &[u8])) -> ArrayRef {
+    pub(super) fn finish(self, note: impl FnMut(usize, Note<'_>)) -> ArrayRef {
         match self {
             Self::Boolean(mut values) => Arc::new(values.finish()),
             Self::Int64(values) => values.finish(),
@@ -127,12 +127,12 @@ impl Builder {
     }
 }
 
-fn texts(values: &BinaryArray, mut note: impl FnMut(usize, &[u8])) -> StringArray {
+fn texts(values: &BinaryArray, mut note: impl FnMut(usize, Note<'_>)) -> StringArray {
     StringArray::try_from_binary(values.clone()).unwrap_or_else(|_| {
         let one_by_one = values.iter().enumerate().map(|(row, value)| {
             let text = std::str::from_utf8(value?);
             if text.is_err() {
-                note(row, value?);
+                note(row, Note::Misfit(value?));
             }
             text.ok()
         });
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         self,
         cells: impl Iterator<Item = Cell<'c>>,
         values: &mut Builder,
-        note: impl FnMut(usize, &'c [u8]),
+        note: impl FnMut(usize, Note<'c>),
     ) where
         'a: 'c,
     {
@@ -170,8 +170,9 @@ impl<'a> Reader<'a> {
         match values {
             Builder::Boolean(values) => read_texts!(values, value::boolean, value::told_boolean),
             Builder::Int64(values) => read!(values, number::int64, |text| number::told_int64(text, point)),
+            Builder::Float64(values) if column.origin.is_told() => self.nearest(cells, values, note),
             Builder::Float64(values) => {
-                read!(values, |text| number::float64(text, notation), |text| number::told_float64(text, point));
+                self.values(cells, |text| number::float64(text, notation), note, |value| values.append_option(value));
             }
             Builder::Decimal(values, precision, scale) => {
                 let (precision, scale) = (*precision, *scale);
@@ -214,13 +215,45 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// The numbers that are nearest to texts. What lost digits is noted too.
+    fn nearest<'c>(
+        self,
+        cells: impl Iterator<Item = Cell<'c>>,
+        values: &mut Numbers<Float64Type>,
+        note: impl FnMut(usize, Note<'c>),
+    ) where
+        'a: 'c,
+    {
+        let append = |nearest: Option<Nearest>| {
+            values.append_option(nearest.map(|nearest| nearest.value));
+            nearest.is_some_and(|nearest| nearest.is_shortened)
+        };
+        self.values_or_less(cells, |text| number::told_float64(text, self.notation.point), note, append);
+    }
+
     /// Values; what cannot be read is null, and noted unless it means that.
     fn values<'c, V>(
         self,
         cells: impl Iterator<Item = Cell<'c>>,
         read: impl Fn(Field<'c>) -> Option<V>,
-        mut note: impl FnMut(usize, &'c [u8]),
+        note: impl FnMut(usize, Note<'c>),
         mut append: impl FnMut(Option<V>),
+    ) where
+        'a: 'c,
+    {
+        self.values_or_less(cells, read, note, |value| {
+            append(value);
+            false
+        });
+    }
+
+    /// The same; `append` says which of them lost digits.
+    fn values_or_less<'c, V>(
+        self,
+        cells: impl Iterator<Item = Cell<'c>>,
+        read: impl Fn(Field<'c>) -> Option<V>,
+        mut note: impl FnMut(usize, Note<'c>),
+        mut append: impl FnMut(Option<V>) -> bool,
     ) where
         'a: 'c,
     {
@@ -229,17 +262,20 @@ impl<'a> Reader<'a> {
         let empty = nulls.empty.then_some(&[][..]);
         let are_values = nulls.words.iter().map(String::as_bytes).chain(empty).any(|null| read(null.into()).is_some());
         cells.enumerate().for_each(|(row, cell)| {
-            append(match cell {
+            let is_shortened = append(match cell {
                 Cell::Null => None,
                 Cell::Text(text) if are_values && nulls.hold(text.bytes()) => None,
                 Cell::Text(text) => {
-                    read(text).or_else(|| self.read_unpadded(text.bytes(), &read, |text| note(row, text)))
+                    read(text).or_else(|| self.read_unpadded(text.bytes(), &read, |text| note(row, Note::Misfit(text))))
                 }
                 Cell::Misfit(text) => {
-                    note(row, text);
+                    note(row, Note::Misfit(text));
                     None
                 }
             });
+            if is_shortened {
+                note(row, Note::Shortened);
+            }
         });
     }
 }

@@ -136,14 +136,26 @@ pub(crate) fn told_int64(text: Field<'_>, point: u8) -> Option<i64> {
     integer(parts.whole, parts.sign == Some(b'-')).filter(|_| is_integer)
 }
 
-/// The double-precision number that is nearest to a decimal number, however that is written; also `NaN` and `inf`.
+/// The double-precision number that is nearest to a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Nearest {
+    pub(crate) value: f64,
+    /// Whether the text has digits that it does not give back.
+    pub(crate) is_shortened: bool,
+}
+
+/// The number that is nearest to a decimal number, however that is written; also `NaN` and `inf`.
 #[inline]
-pub(crate) fn told_float64(text: Field<'_>, point: u8) -> Option<f64> {
-    Plain::of(text, point).and_then(Plain::float).or_else(|| {
+pub(crate) fn told_float64(text: Field<'_>, point: u8) -> Option<Nearest> {
+    let exact = |value| Nearest { value, is_shortened: false };
+    Plain::of(text, point).and_then(Plain::float).map(exact).or_else(|| {
         let text = text.bytes();
         match Parts::of(text, point) {
-            Some(parts) => parts.float(text),
-            None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()),
+            Some(parts) => {
+                let value = parts.float(text)?;
+                Some(Nearest { value, is_shortened: !shared::prints_back(text, point, value) })
+            }
+            None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()).map(exact),
         }
     })
 }

@@ -107,8 +107,16 @@ impl World {
     pub(crate) async fn manifest(&self, chunks: Vec<ChunkEntry>) {
         let records = chunks.iter().map(|chunk| chunk.rows).sum();
         let job_id = self.job.job_id.clone();
-        let manifest =
-            Manifest { version: 1, job_id, records, quarantined: 0, chunks, quarantine: vec![], content: None };
+        let manifest = Manifest {
+            version: 1,
+            job_id,
+            records,
+            quarantined: 0,
+            shortened: 0,
+            chunks,
+            quarantine: vec![],
+            content: None,
+        };
         put_json(self.context.storage.as_ref(), &self.area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
     }
 

@@ -12,12 +12,13 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, SortOptions, cast, cast_with_options, filter, nullif};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Field, FieldRef, Fields, Float64Type, Time32MillisecondType, Time32SecondType,
-    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    DataType, Date32Type, Date64Type, Field, FieldRef, Fields, Float32Type, Float64Type, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use chrono::{Datelike, NaiveDate};
+use shared::{float_prints_back, prints_back};
 
 type Result<T, E = ArrowError> = std::result::Result<T, E>;
 
@@ -41,7 +42,7 @@ pub(crate) struct Carried {
     pub(crate) values: ArrayRef,
     /// Which of them do not fit it; these are null.
     pub(crate) misfits: BooleanBuffer,
-    /// Which of them lost digits that the type has no place for: timestamps keep microseconds.
+    /// Which of them lost digits that the type has no place for: timestamps keep microseconds, and floats so many digits.
     pub(crate) shortened: BooleanBuffer,
 }
 
@@ -210,7 +211,8 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
     if from == to {
         return Ok(Carried { values: Arc::clone(values), misfits: unplaced, shortened: shortened.clone() });
     }
-    if from.is_floating() && matches!(to, T::Decimal128(..)) {
+    let is_by_digits = from.is_floating() && matches!(to, T::Decimal128(..));
+    if is_by_digits || (from.is_decimal() && to.is_floating()) {
         // The digits that the number prints with are what it is taken for.
         return leaves(&cast(values, &T::Utf8)?, to);
     }
@@ -222,12 +224,15 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
         T::Timestamp(_, zone) if from.is_string() => {
             &lost | &rounded(values, &there, &T::Timestamp(TimeUnit::Nanosecond, zone.clone()))?
         }
-        T::Float32 | T::Float64 if from.is_floating() || from.is_string() => &lost | &endless(values, &there)?,
+        T::Float32 | T::Float64 => &lost | &endless(values, &there)?,
         _ if may_lose(from, to) => &lost | &differing(values, &there)?,
         _ => lost,
     };
-    let values = without(&there, &misfits)?;
-    Ok(Carried { values, misfits, shortened: shortened.clone() })
+    let shortened = match to {
+        T::Float32 | T::Float64 => &less_precise(values, &there)? & &!&misfits,
+        _ => shortened.clone(),
+    };
+    Ok(Carried { values: without(&there, &misfits)?, misfits, shortened })
 }
 
 /// Timestamps to the microsecond, where that is what they are to be. Those before 1970 are cut like all others: towards the past.
@@ -262,6 +267,34 @@ fn differing(values: &ArrayRef, there: &ArrayRef) -> Result<BooleanBuffer> {
     Ok((0..values.len()).map(|row| present.value(row) && compare(row, row).is_ne()).collect())
 }
 
+/// Numbers that became a float which does not give their digits back.
+fn less_precise(values: &ArrayRef, there: &ArrayRef) -> Result<BooleanBuffer> {
+    let from = values.data_type();
+    if let (Some(doubles), Some(floats)) =
+        (values.as_primitive_opt::<Float64Type>(), there.as_primitive_opt::<Float32Type>())
+    {
+        let is_less = |row: usize| doubles.is_valid(row) && !float_prints_back(doubles.value(row), floats.value(row));
+        return Ok(BooleanBuffer::collect_bool(values.len(), is_less));
+    }
+    let none = BooleanBuffer::new_unset(values.len());
+    // Numbers that are the same after the way to the float and back did not change.
+    let suspects = match from {
+        _ if from.is_floating() => return Ok(none),
+        _ if from.is_string() => present(values),
+        _ => differing(values, there)?,
+    };
+    if suspects.count_set_bits() == 0 {
+        return Ok(none);
+    }
+    let (texts, there) = (cast(values, &DataType::Utf8)?, cast(there, &DataType::Float64)?);
+    let (texts, there) = (texts.as_string::<i32>(), there.as_primitive::<Float64Type>());
+    let is_less = |row: usize| {
+        let value = there.is_valid(row).then(|| there.value(row));
+        suspects.value(row) && value.is_some_and(|value| !prints_back(texts.value(row).as_bytes(), b'.', value))
+    };
+    Ok(BooleanBuffer::collect_bool(values.len(), is_less))
+}
+
 /// Numbers that became infinite and were not.
 fn endless(values: &ArrayRef, there: &ArrayRef) -> Result<BooleanBuffer> {
     let there = cast(there, &DataType::Float64)?;
@@ -284,12 +317,10 @@ fn without(values: &ArrayRef, misfits: &BooleanBuffer) -> Result<ArrayRef> {
     nullif(values, &BooleanArray::new(misfits.clone(), None))
 }
 
-/// Whether a cast may give another value without saying so. Text is read as a whole or not at all; that doubles are rounded
-/// to floats is what floats are for.
+/// Whether a cast may give another value without saying so. Text is read as a whole or not at all.
 fn may_lose(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (DataType::Timestamp(..) | DataType::Date64, DataType::Date32) => true,
-        _ if from.is_floating() && to.is_floating() => false,
         _ => numeric(from) && numeric(to),
     }
 }
