@@ -3,6 +3,8 @@
 //! Engines differ in how they divide, compare values of different types, or match expressions. Of what a condition may consist of
 //! there is therefore a list, and all else is refused.
 
+mod floats;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -78,12 +80,14 @@ impl Condition {
         let options = ParserOptions::new().with_parse_float_as_decimal(true);
         let plan = SqlToRel::new_with_options(&names, options).sql_statement_to_plan(statement)?;
         check_types(&plan)?;
+        let plan = floats::with_doubles(plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
         // Some functions, as coalesce(), are not computed before they are rewritten.
         let plan = optimized(plan, vec![Arc::new(SimplifyExpressions::new())])?;
         let LogicalPlan::Projection(projection) = &plan else { return Err(refused("it is not a condition")) };
         let [condition] = projection.expr.as_slice() else { return Err(refused("it is not one condition")) };
-        let expression = physical(condition, projection.input.schema())?;
+        let condition = floats::normalized(condition.clone(), projection.input.schema())?;
+        let expression = physical(&condition, projection.input.schema())?;
         if expression.data_type(columns)? != DataType::Boolean {
             return Err(refused("it is neither true nor false"));
         }

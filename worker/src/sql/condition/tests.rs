@@ -1,4 +1,6 @@
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StructArray};
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, StringArray, StructArray,
+};
 use arrow::datatypes::{Field, Schema};
 
 use super::*;
@@ -67,6 +69,57 @@ fn conditions() {
     ] {
         assert_eq!(holds(sql), expected, "{sql}");
     }
+}
+
+/// Truth of rows with these floats in `x`, their halves as doubles in `s.y`, and in `z` zero.
+fn holds_of_floats(sql: &str, floats: &[f32]) -> String {
+    let doubles: ArrayRef =
+        Arc::new(floats.iter().map(|value| Some(f64::from(*value) / 2.0)).collect::<Float64Array>());
+    let within = StructArray::from(vec![(Arc::new(Field::new("y", DataType::Float64, true)), doubles)]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("x", Arc::new(floats.iter().copied().map(Some).collect::<Float32Array>())),
+        ("s", Arc::new(within)),
+        ("z", Arc::new(Float64Array::from(vec![0.0; floats.len()]))),
+    ];
+    let rows = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, values)| (name, values, true)));
+    let rows = rows.unwrap();
+    let condition = Condition::new(sql, &rows.schema()).unwrap_or_else(|error| panic!("{sql}: {}", text_of(&error)));
+    condition.evaluate(&rows).unwrap().iter().map(|value| if value == Some(true) { 't' } else { 'f' }).collect()
+}
+
+/// As Spark compares them: -0.0 is 0.0, and NaN is NaN and greater than all else.
+#[test]
+fn floats() {
+    let floats = [0.0, -0.0, 1.5, -1.5, f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    for (sql, expected) in [
+        ("x <> 0", "ffttttt t"),
+        ("x = 0", "ttffffff"),
+        ("x = 0.0", "ttffffff"),
+        ("x >= 0", "tttfttt f"),
+        ("x < 0", "ffft ffft"),
+        ("x > 1000000", "ffffttt f"),
+        ("x = x", "tttttttt"),
+        ("x <=> x", "tttttttt"),
+        ("x IN (0.0, 1.5)", "tttfffff"),
+        ("x BETWEEN 0 AND 2", "tttfffff"),
+        ("s.y >= 0", "tttfttt f"),
+        ("s.y <> 0", "ffttttt t"),
+        ("-x >= 0", "ttft ttft"),
+        ("x * -1 = 0", "ttffffff"),
+        ("x * 0.0 <> 0", "ffffttt t"),
+        ("x - x > 5", "ffffttt t"),
+        ("nullif(x, 0) IS NULL", "ttffffff"),
+        ("abs(x) >= z", "tttttttt"),
+        ("z <= x", "tttfttt f"),
+        ("CAST('NaN' AS DOUBLE) = s.y", "fffftt ff"),
+    ] {
+        assert_eq!(holds_of_floats(sql, &floats), expected.replace(' ', ""), "{sql}");
+    }
+    for sql in ["x > 0.5", "s.y > 0.5", "coalesce(x, 0.5) > 0.5", "CASE WHEN x > 0 THEN x ELSE 0.5 END > 0.75"] {
+        assert_eq!(holds_of_floats(sql, &[1e30, 0.25, f32::NAN]), "tft", "{sql}");
+    }
+    // A float is another number than the decimal that it was read from.
+    assert_eq!(holds_of_floats("x = 0.1", &[0.1]), "f");
 }
 
 #[test]
