@@ -68,13 +68,14 @@ fn text(maintained: &Maintained) -> String {
         let verb = if *dry_run { "to be removed" } else { "removed" };
         cleared.map(|Cleared { objects, bytes }| format!("{} ({}) {verb}", counted(objects, noun), mebibytes(bytes)))
     };
-    let compaction = compaction.map(|Compacted { merged, bytes, made, skipped }| {
+    let compaction = compaction.map(|Compacted { merged, bytes, made, skipped, unlike }| {
         let verb = if *dry_run { "to be merged".to_owned() } else { format!("merged into {}", grouped(made)) };
-        let alone = match skipped {
+        let alone = |count, why| match count {
             0 => String::new(),
-            skipped => format!("; {} with paths in another form, left alone", grouped(skipped)),
+            count => format!("; {} with {why}, left alone", grouped(count)),
         };
-        format!("{} ({}) {verb}{alone}", counted(merged, "small file"), mebibytes(bytes))
+        let (paths, columns) = (alone(skipped, "paths in another form"), alone(unlike, "other columns than the table"));
+        format!("{} ({}) {verb}{paths}{columns}", counted(merged, "small file"), mebibytes(bytes))
     });
     let left = || "left alone".to_owned();
     let completed = completed.map(|jobs| counted(jobs, "job"));

@@ -4,6 +4,7 @@ pub(crate) mod app_ids;
 pub(crate) mod commit_error;
 pub(crate) mod commit_info;
 pub(crate) mod data_file;
+pub(crate) mod deletions;
 pub(crate) mod durable_files;
 pub(crate) mod exclusive;
 pub(crate) mod former_uris;

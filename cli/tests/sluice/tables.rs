@@ -1,5 +1,7 @@
 //! Tables of other writers, with what these ask of all writers: loaded into, verified, looked after, undone, and read by others.
 
+mod mapping;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -240,47 +242,6 @@ fn types_that_were_widened() {
     let text = "{\"byte_long\": 9000000000, \"decimal_decimal_greater_scale\": 1.23456, \"date_timestamp_ntz\": \"2024-01-01T10:00:00\"}\n";
     let sources = [("a.ndjson", text, 1), ("b.ndjson", text, 1)];
     lead_life(&place, sources, &[], "duckdb");
-}
-
-#[test]
-fn mapped_columns_with_deleted_rows() {
-    let place = with_table("spark-deletion-vectors");
-    let sources = [("a.csv", "part,col1,col2\n0,1,x\n1,2,y\n0,3,z\n", 3), ("b.csv", "col2,part,col1\nq,,7\n", 1)];
-    lead_life(&place, sources, &[], MAPPED);
-    let script = "print(readers.duckdb_connection().execute(\"select part, col1, col2 from delta_scan('t') where col2 in ('x', 'y', 'z', 'q') order by col1\").fetchall())";
-    assert_eq!(python(&place, script), "[(0, 1, 'x'), (1, 2, 'y'), (0, 3, 'z'), (None, 7, 'q')]");
-    place.write("whole.csv", "part,col1,col2\n1,9,w\n");
-    let whole = ingest(&place, "whole.csv", &["--commit-mode", "file"]);
-    assert_eq!(
-        (whole.status, place.run(&["status", "whole.csv", "--table", "t", "--verify"]).status),
-        (0, 0),
-        "{whole:?}"
-    );
-    place.write("new.csv", "part,col1,col2,col3\n0,1,x,y\n");
-    refused(&place, "new.csv", "no column 'col3'");
-}
-
-#[test]
-fn nested_columns_mapped_by_id() {
-    const ROWS: &str = "[str(row) for row in readers.duckdb_connection().execute(\"from delta_scan('t')\").fetch_arrow_table().to_pylist()]";
-    let place = with_table("spark-column-mapping-id");
-    let before = count(&place, MAPPED);
-    // Its own rows once more, as they are.
-    let script = format!(
-        "import pyarrow.parquet as pq
-pq.write_table(readers.duckdb_connection().execute(\"from delta_scan('t')\").fetch_arrow_table(), 'a.parquet')
-pathlib.Path('before').write_text('\\n'.join({ROWS}))"
-    );
-    python(&place, &script);
-    let ran = ingest(&place, "a.parquet", &[]);
-    assert_eq!((ran.status, ran.json()["rows"]["committed"].as_u64()), (0, Some(before)), "{ran:?}");
-    let verified = place.run(&["status", "a.parquet", "--table", "t", "--verify"]);
-    assert_eq!(verified.status, 0, "{verified:?}");
-    let twice = format!(
-        "before = pathlib.Path('before').read_text().splitlines()\nprint(sorted(2 * before) == sorted({ROWS}))"
-    );
-    assert_eq!(python(&place, &twice), "True", "each row is there twice");
-    assert_eq!(count(&place, MAPPED), 2 * before);
 }
 
 #[test]

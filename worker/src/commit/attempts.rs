@@ -296,6 +296,8 @@ impl<'a> Commit<'a> {
                     self.decided.push(Decided { chunk, outcome: CommitOutcome::Outdated });
                     continue;
                 }
+                // Of columns that get numbers, those of two chunks would have the same.
+                Comparison::Lacks(_) if chunk.write_schema.is_mapped() && !missing.is_empty() => {}
                 Comparison::Lacks(fields) => {
                     for field in fields {
                         let is_named =

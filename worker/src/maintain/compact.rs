@@ -4,11 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field};
-use arrow::error::ArrowError;
-use buoyant_kernel::actions::deletion_vector::DeletionVectorDescriptor as StoredVector;
 use buoyant_kernel::expressions::{Scalar, StructData};
 use deltalake::kernel::{Action, Add, DeletionVectorDescriptor, LogicalFileView, Remove, Snapshot};
 use deltalake::protocol::DeltaOperation;
@@ -26,6 +23,7 @@ use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::commit_data;
 use crate::delta::data_file::DataFile;
+use crate::delta::deletions::{deleted_rows, without};
 use crate::delta::exclusive::require_exclusive;
 use crate::delta::presence::missing;
 use crate::delta::snapshot::TableSnapshot;
@@ -56,6 +54,20 @@ pub struct Compacted {
     pub made: u64,
     /// Small files that were left alone, since the log has their paths in a form that is not written here.
     pub skipped: u64,
+    /// Small files that were left alone, since they have columns that the table does not have, or has in another type. A dry run does not
+    /// look into them.
+    pub unlike: u64,
+}
+
+/// What became of files that were to be merged.
+#[derive(Clone, Copy, Debug)]
+enum Merged {
+    /// So many others.
+    Into(u64),
+    /// Nothing, since they have other columns than the table.
+    Unlike,
+    /// Nothing, since they are no longer what they were.
+    Changed,
 }
 
 /// Merges small files, as long as there is time.
@@ -85,17 +97,22 @@ pub(super) async fn compact(
         if context.deadline.is_some_and(|deadline| began + 2 * longest > deadline) {
             break;
         }
-        let made = if asked.dry_run { Ok(Some(0)) } else { merge(context, head.clone(), &bin).await };
+        let made = if asked.dry_run { Ok(Merged::Into(0)) } else { merge(context, head.clone(), &bin).await };
         // Files that cannot be read do not keep the others from being merged.
         let made = made.unwrap_or_else(|error| {
             failed.get_or_insert(error);
-            None
+            Merged::Changed
         });
-        if let Some(made) = made {
-            tracing::info!(%table, files = bin.files.len(), bytes = bin.bytes, made, asked.dry_run, "to be merged");
-            compacted.merged += u64::try_from(bin.files.len()).unwrap_or_default();
-            compacted.bytes += bin.bytes;
-            compacted.made += made;
+        let files = u64::try_from(bin.files.len()).unwrap_or_default();
+        match made {
+            Merged::Into(made) => {
+                tracing::info!(%table, files, bytes = bin.bytes, made, asked.dry_run, "to be merged");
+                compacted.merged += files;
+                compacted.bytes += bin.bytes;
+                compacted.made += made;
+            }
+            Merged::Unlike => compacted.unlike += files,
+            Merged::Changed => {}
         }
         longest = longest.max(began.elapsed());
     }
@@ -204,15 +221,14 @@ impl Bin {
     }
 }
 
-/// Merges files, and gives how many they became; none when they are no longer what they were, or hold columns in other types
-/// than the table has.
-async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<Option<u64>, LoadError> {
-    let Some(state) = head.state() else { return Ok(None) };
+/// Merges files.
+async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<Merged, LoadError> {
+    let Some(state) = head.state() else { return Ok(Merged::Changed) };
     let failed = |error| LoadError::table(head.table().uri(), "merge data files of", error);
     let write_schema = WriteSchema::of(state).map_err(failed)?;
     if let Err(refusal) = write_schema.check_partitions() {
         tracing::warn!(table = %head.table().uri(), "its small files are left alone: {}", refusal.reason);
-        return Ok(None);
+        return Ok(Merged::Changed);
     }
     let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
     let mut files = DataFiles::new(head.table(), &write_schema, room)?;
@@ -235,7 +251,7 @@ async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<
             Ok(true) => {}
             Ok(false) => {
                 files.abort().await;
-                return Ok(None);
+                return Ok(Merged::Unlike);
             }
             Err(error) => {
                 files.abort().await;
@@ -247,7 +263,7 @@ async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<
     let note = StagingNote::put(head.table(), &added).await?;
     let committed = commit(context, head.clone(), bin, added).await;
     note.withdraw(head.table()).await;
-    committed
+    Ok(committed?.map_or(Merged::Changed, Merged::Into))
 }
 
 /// Writes the rows of a file anew; gives whether that can be done without a change of any value.
@@ -259,7 +275,7 @@ async fn rewrite(
 ) -> Result<bool, LoadError> {
     let failed = |error: DeltaTableError| LoadError::table(head.table().uri(), "merge data files of", error);
     let Source { small, stored } = file;
-    let deleted = deleted_rows(head, small).await.map_err(failed)?;
+    let deleted = deleted_rows(head.table(), small.deleted.as_ref()).await.map_err(failed)?;
     let mut rows = 0;
     for group in 0..stored.groups() {
         for batch in stored.batches(group).await.map_err(failed)? {
@@ -282,29 +298,6 @@ async fn rewrite(
     }
 }
 
-/// Places of the rows of a file that are deleted, in order.
-async fn deleted_rows(head: &TableSnapshot, file: &SmallFile) -> DeltaResult<Vec<u64>> {
-    let Some(deleted) = &file.deleted else { return Ok(Vec::new()) };
-    let stored = StoredVector::try_from(deleted.clone())?;
-    let log_store = head.table().log_store();
-    let mut root = log_store.root_url().clone();
-    if !root.path().ends_with('/') {
-        root.set_path(&format!("{}/", root.path()));
-    }
-    let storage = log_store.engine(None).storage_handler();
-    let read = tokio::task::spawn_blocking(move || stored.row_indexes(storage, &root));
-    Ok(read.await.map_err(DeltaTableError::generic)??)
-}
-
-/// Rows, of which the first is at the place `first` of its file, without those that are deleted.
-fn without(rows: &RecordBatch, first: u64, deleted: &[u64]) -> Result<RecordBatch, ArrowError> {
-    if deleted.is_empty() {
-        return Ok(rows.clone());
-    }
-    let is_kept = (first..).take(rows.num_rows()).map(|place| Some(deleted.binary_search(&place).is_err()));
-    filter_record_batch(rows, &is_kept.collect::<BooleanArray>())
-}
-
 /// The columns of the table for the rows of a file; none when one of them has another type there.
 fn fit(
     rows: &RecordBatch,
@@ -314,7 +307,7 @@ fn fit(
     let (all, schema) = (rows.num_columns(), write_schema.schema());
     let rows = write_schema.of_file(rows)?;
     if rows.num_columns() < all {
-        // The table has dropped the column, or knows it by its number under another name.
+        // The table has dropped the column.
         return Ok(None);
     }
     let mut columns: Vec<ArrayRef> = Vec::new();

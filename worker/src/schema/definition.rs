@@ -19,6 +19,7 @@ use crate::delta::commit_info::commit_data;
 use crate::schema::features;
 use crate::schema::refusal::Refusal;
 use crate::schema::write_schema::WriteSchema;
+use crate::schema::write_schema::numbers::{LAST_ID, highest};
 
 /// Commits between two checkpoints of a table that Sluice creates. Tables that Sluice created are known by it.
 const CHECKPOINT_INTERVAL: (&str, &str) = ("delta.checkpointInterval", "100");
@@ -59,7 +60,7 @@ pub(crate) async fn first_entry(write_schema: &WriteSchema) -> Result<Bytes, Ref
 pub(crate) async fn additions(state: &DeltaTableState, new: &[StructField]) -> Result<Vec<Action>, Refusal> {
     let old: Vec<StructField> = state.schema().fields().cloned().collect();
     let protocol = protocol_with(state, new)?;
-    let metadata = with_fields(state.metadata(), with(&old, new)).map_err(|error| refused(&error))?;
+    let metadata = with_fields(state, with(&old, new)).map_err(|error| refused(&error))?;
     let mut actions = vec![Action::Metadata(metadata)];
     if let Some(protocol) = &protocol {
         actions.push(Action::Protocol(protocol.clone()));
@@ -153,8 +154,13 @@ fn with(old: &[StructField], new: &[StructField]) -> Vec<StructField> {
 }
 
 /// The same table with other columns.
-fn with_fields(metadata: &Metadata, fields: Vec<StructField>) -> Result<Metadata, DeltaTableError> {
-    let mut changed = serde_json::to_value(metadata)?;
+fn with_fields(state: &DeltaTableState, fields: Vec<StructField>) -> Result<Metadata, DeltaTableError> {
+    let mut changed = serde_json::to_value(state.metadata())?;
+    let settings = changed.get_mut("configuration").and_then(Value::as_object_mut);
+    if let Some(settings) = settings.filter(|_| features::maps_columns(state)) {
+        let said = settings.get(LAST_ID).and_then(Value::as_str).and_then(|last| last.parse().ok()).unwrap_or_default();
+        settings.insert(LAST_ID.to_owned(), highest(fields.iter()).max(said).to_string().into());
+    }
     let schema = serde_json::to_string(&StructType::try_new(fields)?)?;
     if let Some(text) = changed.get_mut("schemaString") {
         *text = Value::String(schema);

@@ -3,6 +3,7 @@
 pub(crate) mod evolve;
 mod mapping;
 mod names;
+pub(crate) mod numbers;
 mod types;
 
 use std::collections::HashMap;
@@ -118,7 +119,10 @@ impl WriteSchema {
 
     /// Rows of a data file, with the names that its columns have in the table.
     pub(crate) fn of_file(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        if self.is_mapped() { mapping::of_file(&self.fields, &self.arrow, rows) } else { Ok(rows.clone()) }
+        match &self.mapping {
+            Some(mapping) => mapping.of_file(&self.fields, &self.arrow, rows),
+            None => Ok(rows.clone()),
+        }
     }
 
     /// The name of a partition column in folders; none of other columns.
@@ -163,7 +167,10 @@ impl WriteSchema {
                 field.data_type = with_new.map_err(|reason| format!("column '{}' {reason}", column.name()))?;
             }
         }
-        self.check_lacking(&fields, &sources)?;
+        check_lacking(&fields, &sources)?;
+        if let Some(mapping) = &self.mapping {
+            mapping.numbers.clone().give(&mut fields)?;
+        }
         let partition_by = self.partitioning(&fields, &sources)?;
         let arrow = arrow_schema(&fields).map_err(|error| shared::error_chain(&error))?;
         for (field, source) in arrow.fields().iter().zip(&sources) {
@@ -171,25 +178,12 @@ impl WriteSchema {
                 check_types(chunk.field(*source), field)?;
             }
         }
-        let (constraints, mapping) = (self.constraints.clone(), self.mapping.clone());
+        let mapping = match &self.mapping {
+            Some(mapping) => Some(mapping.with(&fields, &partition_by).map_err(|error| shared::error_chain(&error))?),
+            None => None,
+        };
+        let constraints = self.constraints.clone();
         Ok((Self { fields, partition_by, arrow, constraints, mapping, exists: self.exists }, sources))
-    }
-
-    /// Whether columns can be lacking, on either side.
-    fn check_lacking(&self, fields: &[StructField], sources: &Sources) -> Result<(), String> {
-        let lacking = fields.iter().zip(sources).filter(|(_, source)| source.is_none()).map(|(field, _)| field);
-        if let Some(field) = lacking.into_iter().find(|field| features::has_default(field)) {
-            let name = field.name();
-            return Err(format!(
-                "it lacks column '{name}', of which the table has a default value that is not computed here"
-            ));
-        }
-        if let Some(path) = mapping::unmapped(fields).filter(|_| self.is_mapped()) {
-            return Err(format!(
-                "the table has no column '{path}', and as it maps names of columns (delta.columnMapping.mode), none is added to it here"
-            ));
-        }
-        Ok(())
     }
 
     /// Whether each column of a chunk has a name of its own that the table has, or can be given a column of.
@@ -232,10 +226,9 @@ impl WriteSchema {
         if now.partition_by != self.partition_by || now.constraints != self.constraints {
             return Ok(Comparison::Outdated);
         }
-        if now.is_mapped() || self.is_mapped() {
-            // Names may have been given to other columns since.
-            let is_same = now.file_fields() == self.file_fields() && now.fields == self.fields;
-            return Ok(if is_same { Comparison::Fits } else { Comparison::Outdated });
+        let is_taken = |mapping: &Mapping| mapping.numbers.are_taken(&now.fields, &self.fields);
+        if now.is_mapped() != self.is_mapped() || now.mapping.as_ref().is_some_and(is_taken) {
+            return Ok(Comparison::Outdated);
         }
         let mut missing = Vec::new();
         let (of_table, of_files) = (Names::of(&now.fields), Names::of(&self.fields));
@@ -246,7 +239,8 @@ impl WriteSchema {
             };
             let is_lax = field.is_nullable() && !there.is_nullable();
             let both = evolve::both(&there.data_type, &field.data_type);
-            let Some(both) = both.filter(|_| there.name() == field.name() && !is_lax) else {
+            let Some(both) = both.filter(|_| there.name() == field.name() && !is_lax && numbers::are_one(there, field))
+            else {
                 return Ok(Comparison::Outdated);
             };
             if both != there.data_type {
@@ -292,6 +286,16 @@ impl NotedSchema {
         let fields = columns.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
         WriteSchema::written(fields, partition_by, constraints, is_mapped)
     }
+}
+
+/// Whether columns can be lacking in rows.
+fn check_lacking(fields: &[StructField], sources: &Sources) -> Result<(), String> {
+    let mut lacking = fields.iter().zip(sources).filter(|(_, source)| source.is_none()).map(|(field, _)| field);
+    let with_default = lacking.find(|field| features::has_default(field));
+    with_default.map_or(Ok(()), |field| {
+        let name = field.name();
+        Err(format!("it lacks column '{name}', of which the table has a default value that is not computed here"))
+    })
 }
 
 /// What a schema is to a table that may have changed since.

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use deltalake::kernel::{ArrayType, DataType as DeltaType, MapType, StructField, StructType};
 
 use super::names::Names;
+use super::numbers::are_one;
 use super::types::{inner, new_field};
 
 /// A type of the table with the fields that values of `rows` have beyond its own, at any depth. Where the two are not of one
@@ -61,7 +62,11 @@ pub(crate) fn both(there: &DeltaType, written: &DeltaType) -> Option<DeltaType> 
             let mut names = Names::of(&fields);
             for field in other.fields() {
                 match names.find(field.name()).and_then(|place| fields.get_mut(place)) {
-                    Some(there) if there.name() != field.name() || (field.is_nullable() && !there.is_nullable()) => {
+                    Some(there)
+                        if there.name() != field.name()
+                            || (field.is_nullable() && !there.is_nullable())
+                            || !are_one(there, field) =>
+                    {
                         return None;
                     }
                     Some(there) => there.data_type = both(&there.data_type, &field.data_type)?,
