@@ -23,6 +23,7 @@ use shared::{ChunkReceipt, JobId, Location, Memory, RowHash, Seal, Undone, WorkA
 
 use crate::context::LoadContext;
 use crate::delta::app_ids::job_app_id;
+use crate::delta::deletions::{deleted_rows, without};
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::tags::CHECKSUM_TAG;
 use crate::delta::tags::{chunk_of, is_merged, is_of};
@@ -126,9 +127,12 @@ pub async fn verify(
         // Whoever undid it may have died before it could say so in the work area.
         (expected, is_whole) = (ByChunk::new(), true);
     }
-    let (mut found, paths) = read_back(&snapshot, job, &expected, &context.settings.memory).await?;
+    let ReadBack { mut found, mut stored, paths } =
+        ReadBack::of(&snapshot, job, &expected, &context.settings.memory).await?;
     let table_version = snapshot.version().ok_or_else(missing)?;
-    found.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
+    for tallies in [&mut found, &mut stored] {
+        tallies.retain(|chunk, _| is_whole || is_merged(chunk) || expected.contains_key(chunk));
+    }
     let is_merged = found.keys().any(|chunk| is_merged(chunk));
     hash_chunks(context, &snapshot, area, &mut expected, |chunk| {
         is_merged || found.get(chunk).is_some_and(|found| found.checksum.is_none())
@@ -136,10 +140,13 @@ pub async fn verify(
     .await?;
     if is_merged {
         // Rows of several chunks are in one file: the sums tell.
-        (expected, found) = (as_one(expected, job), as_one(found, job));
+        [expected, found, stored] = [expected, found, stored].map(|tallies| as_one(tallies, job));
     }
     let differing = compare(&expected, &found);
-    let (finding, reason) = judge(&snapshot, job, &paths, &differing).await?;
+    let (finding, reason) = match deleted(&differing, &stored) {
+        Some(reason) => (Finding::Differs, Some(reason)),
+        None => judge(&snapshot, job, &paths, &differing).await?,
+    };
     let sum = |tallies: ByChunk| {
         tallies.into_values().fold(Tally::default(), |mut all, one| {
             all.add(one);
@@ -222,42 +229,53 @@ fn index_of(chunk: &str) -> Option<u32> {
     chunk.rsplit('/').next()?.parse().ok()
 }
 
-/// What the table has, and the files that it is in.
-async fn read_back(
-    snapshot: &TableSnapshot,
-    job: &JobId,
-    expected: &ByChunk,
-    memory: &Memory,
-) -> Result<(ByChunk, BTreeSet<String>), LoadError> {
-    let (mut found, mut paths) = (ByChunk::new(), BTreeSet::new());
-    let Some(state) = snapshot.state() else { return Ok((found, paths)) };
-    let failed = |error| LoadError::table(snapshot.table().uri(), "read the schema of", error);
-    let write_schema = &WriteSchema::of(state).map_err(failed)?;
-    let mut files = Vec::new();
-    for view in state.log_data().iter() {
-        let add = view.add_action();
-        if let Some(chunk) = chunk_of(&add).filter(|chunk| is_of(chunk, job)) {
-            let tag = add.tags.as_ref().and_then(|tags| tags.get(CHECKSUM_TAG)?.clone());
-            let is_chunk = tag.is_some() && tag == expected.get(chunk).and_then(|chunk| chunk.checksum.clone());
-            files.push((chunk.to_owned(), view, is_chunk));
-            paths.insert(add.path);
+/// What was read back of a job.
+#[derive(Debug, Default)]
+struct ReadBack {
+    /// What the table has.
+    found: ByChunk,
+    /// What its files hold: that, and the rows that deletion vectors take out.
+    stored: ByChunk,
+    /// The files.
+    paths: BTreeSet<String>,
+}
+
+impl ReadBack {
+    async fn of(snapshot: &TableSnapshot, job: &JobId, expected: &ByChunk, memory: &Memory) -> Result<Self, LoadError> {
+        let mut all = Self::default();
+        let Some(state) = snapshot.state() else { return Ok(all) };
+        let failed = |error| LoadError::table(snapshot.table().uri(), "read the schema of", error);
+        let write_schema = &WriteSchema::of(state).map_err(failed)?;
+        let mut files = Vec::new();
+        for view in state.log_data().iter() {
+            let add = view.add_action();
+            if let Some(chunk) = chunk_of(&add).filter(|chunk| is_of(chunk, job)) {
+                let tag = add.tags.as_ref().and_then(|tags| tags.get(CHECKSUM_TAG)?.clone());
+                let is_chunk = tag.is_some() && tag == expected.get(chunk).and_then(|chunk| chunk.checksum.clone());
+                files.push((chunk.to_owned(), view, is_chunk));
+                all.paths.insert(add.path);
+            }
         }
+        // Once some are merged, the sums tell, and bytes have none.
+        let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
+        let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
+            let (found, stored) = if is_chunk && !is_merged {
+                let stored = read_bytes(snapshot, &view).await?;
+                let deleted = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
+                let rows = stored.rows.saturating_sub(u64::try_from(deleted).unwrap_or_default());
+                (Tally { rows, ..stored.clone() }, stored)
+            } else {
+                read_file(snapshot, write_schema, &view, memory).await?
+            };
+            Ok::<_, LoadError>((chunk, found, stored))
+        });
+        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        while let Some((chunk, found, stored)) = reads.try_next().await? {
+            all.found.entry(chunk.clone()).or_default().add(found);
+            all.stored.entry(chunk).or_default().add(stored);
+        }
+        Ok(all)
     }
-    // Once some are merged, the sums tell, and bytes have none.
-    let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
-    let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
-        let tally = if is_chunk && !is_merged {
-            read_bytes(snapshot, &view).await?
-        } else {
-            read_file(snapshot, write_schema, &view, memory).await?
-        };
-        Ok::<_, LoadError>((chunk, tally))
-    });
-    let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
-    while let Some((chunk, tally)) = reads.try_next().await? {
-        found.entry(chunk).or_default().add(tally);
-    }
-    Ok((found, paths))
 }
 
 /// The bytes of a file that is a chunk as it was. They are those of the receipt, or their rows are not to be counted on.
@@ -275,11 +293,7 @@ async fn read_bytes(snapshot: &TableSnapshot, view: &LogicalFileView) -> Result<
     let footer = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await;
     let footer = footer.map_err(|error| unread(snapshot, view, &error.into()))?;
     let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or_default();
-    let mut tally = Tally { rows, row_hash: None, checksum: Some(checksum.text()) };
-    if let Some(deleted) = view.deletion_vector_descriptor() {
-        tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());
-    }
-    Ok(tally)
+    Ok(Tally { rows, row_hash: None, checksum: Some(checksum.text()) })
 }
 
 fn unread(snapshot: &TableSnapshot, view: &LogicalFileView, error: &DeltaTableError) -> LoadError {
@@ -287,34 +301,40 @@ fn unread(snapshot: &TableSnapshot, view: &LogicalFileView, error: &DeltaTableEr
     LoadError::table(snapshot.table().uri(), "read back a data file of", source)
 }
 
-/// The rows of one file. Rows that a deletion vector takes out are not counted, and the others not hashed: that they are not
-/// what was committed is certain.
+/// The rows of one file that are in the table; and all of them, those that a deletion vector takes out included.
 async fn read_file(
     snapshot: &TableSnapshot,
     write_schema: &WriteSchema,
     view: &LogicalFileView,
     memory: &Memory,
-) -> Result<Tally, LoadError> {
+) -> Result<(Tally, Tally), LoadError> {
     let failed = |error: DeltaTableError| unread(snapshot, view, &error);
     let file = StoredFile::open(snapshot.table(), view.object_store_path(), memory).await.map_err(failed)?;
     let _share = file.take_memory(|_| 0).await?;
     let constants = partition_values(write_schema, view).map_err(failed)?;
-    let mut tally = Tally::default();
+    let vector = view.deletion_vector_descriptor();
+    let deleted = deleted_rows(snapshot.table(), vector.as_ref()).await.map_err(failed)?;
+    let (mut found, mut stored) = (Tally::default(), Tally::default());
     for group in 0..file.groups() {
         for batch in file.batches(group).await.map_err(failed)? {
             let batch = batch.map_err(failed)?;
-            let rows = as_in_table(write_schema, &constants, &batch);
-            let hash = rows.and_then(|rows| row_hash(&rows, write_schema.partition_by()));
-            let hash = hash.map_err(|error| failed(error.into()))?;
-            let rows = u64::try_from(batch.num_rows()).unwrap_or_default();
-            tally.add(Tally { rows, row_hash: Some(hash), checksum: None });
+            let tally = |rows: &RecordBatch| -> Result<Tally, ArrowError> {
+                let row_hash = row_hash(rows, write_schema.partition_by())?;
+                let rows = u64::try_from(rows.num_rows()).unwrap_or_default();
+                Ok(Tally { rows, row_hash: Some(row_hash), checksum: None })
+            };
+            let tallies = as_in_table(write_schema, &constants, &batch).and_then(|rows| {
+                let all = tally(&rows)?;
+                let left =
+                    if deleted.is_empty() { all.clone() } else { tally(&without(&rows, stored.rows, &deleted)?)? };
+                Ok((left, all))
+            });
+            let (left, all) = tallies.map_err(|error: ArrowError| failed(error.into()))?;
+            found.add(left);
+            stored.add(all);
         }
     }
-    if let Some(deleted) = view.deletion_vector_descriptor() {
-        tally.rows = tally.rows.saturating_sub(u64::try_from(deleted.cardinality).unwrap_or_default());
-        tally.row_hash = None;
-    }
-    Ok(tally)
+    Ok((found, stored))
 }
 
 /// Columns that a data file has no values of, each with its value in all rows.
@@ -379,6 +399,25 @@ fn compare(expected: &ByChunk, found: &ByChunk) -> Vec<DifferingChunk> {
         found: tally(found, chunk),
     };
     chunks.into_iter().map(pair).filter(|pair| pair.expected != pair.found).collect()
+}
+
+/// What deletion vectors have to do with the differences; nothing where no row was deleted.
+fn deleted(differing: &[DifferingChunk], stored: &ByChunk) -> Option<String> {
+    let stored_of = |one: &DifferingChunk| stored.get(&one.chunk).cloned().unwrap_or_default();
+    let deleted: u64 = differing.iter().map(|one| stored_of(one).rows.saturating_sub(one.found.rows)).sum();
+    if deleted == 0 {
+        return None;
+    }
+    let is_certain = |one: &DifferingChunk| one.expected.row_hash.is_some() || one.expected.checksum.is_some();
+    let are_all = differing.iter().all(|one| is_certain(one) && stored_of(one) == one.expected);
+    let others = if are_all {
+        "with them, the files hold the very rows that were committed, so no other row is missing or changed"
+    } else if differing.iter().all(is_certain) {
+        "even with them, the files do not hold the rows that were committed"
+    } else {
+        "whether the others are those that were committed cannot be told, since the chunks are gone that they could be compared with"
+    };
+    Some(format!("{deleted} of its rows are deleted since, by deletion vectors; {others}"))
 }
 
 /// What the differences say, and what the log says of them.
