@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::datatypes::DECIMAL256_MAX_PRECISION;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -87,6 +88,7 @@ pub(crate) fn read_footer(
     if has_field(&footer, ALGORITHM) {
         return Err(bad("columns of this Parquet file are encrypted".to_owned(), DECRYPT));
     }
+    let footer = with_scales(&footer).map_or(footer, Bytes::from);
     let decoded = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(&footer)));
     let decoded = decoded.unwrap_or_else(|_| Err(ParquetError::General("the footer cannot be decoded".to_owned())));
     let metadata = decoded.map_err(|error| undecoded(at, &error))?;
@@ -98,6 +100,45 @@ pub(crate) fn read_footer(
         FooterError::Footer(error) => file.blame(&error),
     })?;
     Ok((metadata, instants))
+}
+
+/// A footer in which each decimal says its scale, which the Parquet library insists on; none where all do. One that says none has the scale 0,
+/// by the format.
+fn with_scales(footer: &[u8]) -> Option<Vec<u8>> {
+    const SCHEMA: i16 = 2;
+    const CONVERTED: i16 = 6;
+    const DECIMAL: i64 = 5;
+    const PRECISION: i16 = 8;
+    /// The number of the field, 7, as it is written.
+    const SCALE: u8 = 14;
+    /// The header of a number: of the second field, and the first, after the one before, and of one whose field it says.
+    const SECOND: u8 = 0x25;
+    const FIRST: u8 = 0x15;
+    const LONG: u8 = 0x05;
+    let mut rest = Compact(footer);
+    let (mut made, mut taken) = (Vec::new(), 0);
+    for _ in 0..rest.list_of(SCHEMA)? {
+        let mut element = rest;
+        rest.skip_struct(0)?;
+        let (mut last, mut is_decimal) = (0, false);
+        loop {
+            let (start, header) = (footer.len() - element.0.len(), element.0.first().copied());
+            let Some((number, kind)) = element.field(last) else { break };
+            if number == PRECISION && last == CONVERTED && is_decimal {
+                made.extend_from_slice(footer.get(taken..start)?);
+                // The scale, 0, and then the precision.
+                let is_long = header != Some(SECOND);
+                made.extend(if is_long { [LONG, SCALE, 0] } else { [FIRST, 0, FIRST] });
+                taken = start + usize::from(!is_long);
+            }
+            let mut value = element;
+            is_decimal = number == CONVERTED && value.signed() == Some(DECIMAL);
+            element.skip(kind, 0)?;
+            last = number;
+        }
+    }
+    made.extend_from_slice(footer.get(taken..)?);
+    (taken > 0).then_some(made)
 }
 
 /// The error of a footer that is all there, and that the Parquet library does not take.
@@ -244,6 +285,27 @@ mod tests {
         assert!(!has_field(&footer, 7));
         assert!(!has_field(&footer[..5], 8));
         assert!(!has_field(&[0xff; 40], 8));
+    }
+
+    #[test]
+    fn decimals_without_a_scale_get_one() {
+        let element = |fields: &[u8]| [fields, &[0]].concat();
+        // Type, name, converted type DECIMAL, precision 9; the same with a scale; and an integer with a name of the same bytes.
+        let (without, with) = (
+            element(&[0x15, 2, 0x38, 1, b'd', 0x25, 10, 0x25, 18]),
+            element(&[0x15, 2, 0x38, 1, b'd', 0x25, 10, 0x15, 4, 0x15, 18]),
+        );
+        let other = element(&[0x15, 2, 0x38, 4, 0x25, 10, 0x25, 18]);
+        let footer =
+            |elements: [&[u8]; 3]| [&[0x15, 2, 0x19, 0x3c], elements.concat().as_slice(), &[0x16, 0, 0]].concat();
+        let mended = element(&[0x15, 2, 0x38, 1, b'd', 0x25, 10, 0x15, 0, 0x15, 18]);
+        assert_eq!(with_scales(&footer([&without, &with, &without])), Some(footer([&mended, &with, &mended])));
+        assert_eq!(with_scales(&footer([&with, &other, &with])), None);
+        // As old versions of Parquet.Net write them: each field says its number.
+        let long = element(&[5, 2, 2, 8, 8, 1, b'd', 5, 12, 10, 5, 16, 18]);
+        let mended = element(&[5, 2, 2, 8, 8, 1, b'd', 5, 12, 10, 5, 14, 0, 5, 16, 18]);
+        assert_eq!(with_scales(&footer([&with, &long, &with])), Some(footer([&with, &mended, &with])));
+        assert_eq!(with_scales(&[0xff; 40]), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type, Int96, Int96Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::json;
@@ -76,6 +76,67 @@ fn digits_beyond_microseconds_are_cut_towards_the_past_and_counted() {
     );
     let expected = serde_json::json!([[1_700_000_000_123_456_000_i64, -1000, 1000, null], [[0], [0, 0], [], null]]);
     assert_eq!(found, expected);
+}
+
+/// The format says nothing of these, and readers differ.
+#[test]
+fn a_decimal_of_no_bytes_is_0_and_times_of_day_are_counted_from_midnight() {
+    let schema = "message m { required int96 at; required binary d (DECIMAL(4, 2)); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    // The second of January of 1970 and so many nanoseconds.
+    let at = |nanos: i64| {
+        let bytes = nanos.to_le_bytes();
+        let half = |place: usize| u32::from_le_bytes(bytes[place..place + 4].try_into().unwrap());
+        let mut value = Int96::new();
+        value.set_data(half(0), half(4), 2_440_589);
+        value
+    };
+    let mut column = group.next_column().unwrap().unwrap();
+    let moments = [at(-1_000_000_000), at(86_401_000_000_000), at(1000)];
+    column.typed::<Int96Type>().write_batch(&moments, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let decimals = [ByteArray::from(vec![]), ByteArray::from(vec![0xff]), ByteArray::from(vec![1, 0])];
+    column.typed::<ByteArrayType>().write_batch(&decimals, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    let place = Place::new();
+    place.write("x.parquet", file.into_inner().unwrap());
+    ingested(&place, "x.parquet", "t");
+    let found = python(
+        &place,
+        "t = deltalake.DeltaTable('t').to_pyarrow_table()
+sources.report([[str(at) for at in t['at'].to_pylist()], [str(d) for d in t['d'].to_pylist()]])",
+    );
+    let moments = ["1970-01-01 23:59:59", "1970-01-03 00:00:01", "1970-01-02 00:00:00.000001"];
+    assert_eq!(found, json!([moments, ["0.00", "-0.01", "2.56"]]));
+}
+
+/// As Impala wrote them.
+#[test]
+fn a_decimal_without_a_scale_has_the_scale_0() {
+    let place = Place::new();
+    python(
+        &place,
+        r"
+pq.write_table(pa.table({'d': pa.array([D(-7), None, D(123456789)], pa.decimal128(9, 0))}), 'with.parquet', store_schema=False)
+file = open('with.parquet', 'rb').read()
+start = len(file) - 8 - int.from_bytes(file[-8:-4], 'little')
+# Converted type, scale and precision; then without the scale, and without the logical type.
+footer = file[start:-8]
+assert footer.count(b'\x25\x0a\x15\x00\x15\x12') == 1
+footer = footer.replace(b'\x25\x0a\x15\x00\x15\x12', b'\x25\x0a\x25\x12')
+open('x.parquet', 'wb').write(file[:start] + footer + len(footer).to_bytes(4, 'little') + file[-4:])
+",
+    );
+    assert_eq!(ingested(&place, "x.parquet", "t")["rows"]["committed"], 3);
+    let found = python(
+        &place,
+        "t = deltalake.DeltaTable('t').to_pyarrow_table()['d']\nsources.report([str(t.type), [str(d) for d in t.to_pylist()]])",
+    );
+    assert_eq!(found, json!(["decimal128(9, 0)", ["-7", "None", "123456789"]]));
 }
 
 /// The types of a table's columns.
