@@ -100,3 +100,26 @@ fn new_columns_have_neither_spaces_nor_points_and_the_next_file_finds_them() {
     let rows = json!([["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]]);
     assert_eq!(found, json!([["order_id", "x_y", "x_y_2"], rows]));
 }
+
+#[test]
+fn fields_of_structs_keep_points_and_others_filter_on_them() {
+    let place = Place::new();
+    python(
+        &place,
+        "pq.write_table(pa.table({'s': [{'a.b': 1, 'c': {'d.e': 'x'}}, {'a.b': 2, 'c': {'d.e': 'y'}}]}), 'x.parquet')",
+    );
+    let ran = place.run(&["ingest", "x.parquet", "--table", "t"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let found = python(
+        &place,
+        r#"
+by_deltalake = lambda where: deltalake.QueryBuilder().register('t', deltalake.DeltaTable('t')).execute(f'select s from t where {where}').read_all().num_rows
+by_duckdb = lambda where: len(readers.duckdb_connection().execute(f"select s from delta_scan('t') where {where}").fetchall())
+field = polars.col('s').struct.field
+by_polars = lambda condition: polars.scan_delta('t').filter(condition).collect().height
+sources.report([by_deltalake("s['a.b'] = 2"), by_deltalake("s['c']['d.e'] = 'y'"), by_duckdb('s."a.b" = 2'), by_duckdb("s.c.\"d.e\" = 'y'"),
+                by_polars(field('a.b') == 2), by_polars(field('c').struct.field('d.e') == 'y')])
+"#,
+    );
+    assert_eq!(found, json!([1, 1, 1, 1, 1, 1]));
+}
