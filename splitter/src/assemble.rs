@@ -14,11 +14,9 @@ use shared::{ChunkEntry, Location, Storage, Upload};
 
 use self::footer::GrowingFooter;
 pub(crate) use self::footer::{Entry, footer};
-use crate::encode::{ChunkSchema, Payload, RowGroup};
 use crate::error::SplitError;
-
-/// The four bytes that a Parquet file begins and ends with.
-pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
+use crate::row_group::MAGIC;
+use crate::row_group::{ChunkSchema, Payload, RowGroup};
 
 /// A chunk that is being written.
 #[derive(Debug)]

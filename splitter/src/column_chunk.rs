@@ -6,6 +6,7 @@
 
 mod compressor;
 mod hybrid;
+mod nulls;
 mod plain;
 mod statistics;
 
@@ -24,6 +25,7 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 pub(crate) use self::compressor::Compressor;
+use self::nulls::Nulls;
 use crate::batch::{Keyed, Sparse, Values};
 
 /// Most bytes of the header of a page.
@@ -98,20 +100,6 @@ struct Content {
     keys: Option<ScalarBuffer<i32>>,
     rows: usize,
     nulls: Nulls,
-}
-
-/// Which rows are null.
-#[derive(Debug)]
-enum Nulls {
-    None,
-    All,
-    Some(NullBuffer),
-}
-
-impl Nulls {
-    fn of(nulls: Option<NullBuffer>) -> Self {
-        nulls.filter(|nulls| nulls.null_count() > 0).map_or(Self::None, Self::Some)
-    }
 }
 
 impl Content {

@@ -4,10 +4,11 @@ use futures::TryStreamExt;
 use shared::checksum::Checksum;
 use shared::{Drops, Format, Job, Manifest, OnReplace, Policy, SourceObject, StorageError, WorkArea, try_get_json};
 
+use crate::blocks::blocks;
+use crate::context::SplitContext;
 use crate::error::SplitError;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
-use crate::split::{SplitContext, blocks};
 use crate::text::Start;
 
 /// Earlier drops of the same size that are compared with, the latest first: each takes reading the source once.

@@ -1,41 +1,22 @@
 //! Compressed sources: what they are compressed with, and their bytes as they were before.
 
+pub(crate) mod decoder;
 mod inflate;
 mod members;
 mod plain;
 mod zip;
 
-use std::io;
 use std::ops::Range;
 
 use shared::{Compression, MemberState, SourceObject, Storage};
 
 use crate::error::SplitError;
 use crate::read::Stored;
+use decoder::{Decoder, is_bzip2};
 use inflate::Inflate;
 use members::Members;
 use plain::Plain;
 use zip::ZipFile;
-
-/// Least room for what is decoded at once: the most that one chunk of Snappy's framing format holds.
-pub(crate) const ROOM_BYTES: usize = 64 << 10;
-
-/// Most memory that a file may ask for to be decompressed. What the command-line tools write asks for less, unless told to
-/// use more in so many words: `xz -9` 64 MiB, `zstd --ultra -22` 128 MiB.
-const WINDOW_LOG: u32 = 27;
-
-/// Decodes the bytes of one source.
-pub(crate) trait Decoder: Send {
-    /// Decodes the next bytes into `out`, which has [`ROOM_BYTES`] at least; how many, which may be none, and `None` at the
-    /// end.
-    fn decode(&mut self, out: &mut [u8]) -> io::Result<Option<usize>>;
-
-    /// Where another decoder could begin with the byte behind the last one decoded; `None` where none could.
-    fn restart(&self) -> Option<(u64, Option<MemberState>)>;
-
-    /// Offset in the file of what is read next.
-    fn offset(&self) -> u64;
-}
 
 /// What a file that begins like this is compressed with.
 pub(crate) fn recognise(head: &[u8]) -> Compression {
@@ -50,12 +31,6 @@ pub(crate) fn recognise(head: &[u8]) -> Compression {
     ];
     let found = FIRST_BYTES.iter().find(|(first, _)| head.starts_with(first)).map(|(_, compression)| *compression);
     found.unwrap_or(if is_bzip2(head) { Compression::Bzip2 } else { Compression::None })
-}
-
-/// `BZh` and a digit are letters that a header may begin with; behind them stand the digits of π, or for nothing at all of √π.
-fn is_bzip2(head: &[u8]) -> bool {
-    let signed = |rest: &[u8]| rest.starts_with(b"1AY&SY") || rest.starts_with(b"\x17\x72\x45\x38\x50\x90");
-    head.starts_with(b"BZh") && head.get(3).is_some_and(u8::is_ascii_digit) && head.get(4..).is_some_and(signed)
 }
 
 /// Which bytes of a file are to be decoded, and how.
@@ -95,11 +70,6 @@ impl Contents {
             (compression, None) => Box::new(Members::new(compression, stored, is_start)),
         }
     }
-}
-
-/// The error of data that cannot be decoded.
-fn damaged(reason: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }
 
 #[cfg(test)]

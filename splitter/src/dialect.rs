@@ -7,7 +7,7 @@ mod score;
 
 use shared::{CsvSettings, Dialect, Told};
 
-use crate::record::byte;
+use crate::record_ends::byte;
 use kind::Kind;
 use layout::layout;
 use rows::{Row, rows};
@@ -71,7 +71,7 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
     dialect.decimal = told.decimal.told().unwrap_or_else(|| decimal(records, dialect.delimiter));
     let start = match (records.first(), header_end.checked_sub(1).and_then(|last| rows.get(last))) {
         (Some(record), _) => record.start,
-        (None, Some(header)) => crate::records::behind_line_ends(table, header.end, &dialect),
+        (None, Some(header)) => crate::record_ends::behind_line_ends(table, header.end, &dialect),
         (None, None) => 0,
     };
     let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);

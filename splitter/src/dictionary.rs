@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rapidhash::v3::rapidhash_v3;
 
-use crate::column::Cell;
+use crate::column::cell::Cell;
 use crate::field::{Field, WORD_BYTES, halves};
 use crate::record::Span;
 

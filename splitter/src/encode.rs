@@ -7,63 +7,27 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::DataType;
 use bytes::Bytes;
-use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::TrackedWrite;
-use parquet::schema::types::{ColumnPath, SchemaDescPtr};
-use tokio::sync::mpsc;
+use parquet::schema::types::ColumnPath;
 
-use crate::assemble::{MAGIC, file_bytes};
+use crate::assemble::file_bytes;
 use crate::batch::Batch;
 use crate::column_chunk::{ColumnChunk, Compressor};
-use crate::error::SplitError;
+use crate::row_group::ChunkSchema;
+use crate::row_group::MAGIC;
+use crate::row_group::Payload;
+use crate::row_group::RowGroup;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
 pub(crate) const ENCODER: u32 = 5;
-
-/// One encoded row group, and where its bytes are.
-#[derive(Debug)]
-pub(crate) struct RowGroup {
-    /// Its metadata, with the offsets at which its columns stand in `payload`.
-    pub(crate) metadata: RowGroupMetaData,
-    /// Its bytes.
-    pub(crate) payload: Payload,
-    /// What a file of this row group says of its schema.
-    pub(crate) schema: Arc<ChunkSchema>,
-}
-
-/// Where the bytes of a row group are.
-#[derive(Debug)]
-pub(crate) enum Payload {
-    /// In memory: what a file of this row group alone has before its footer, or all of such a file.
-    Memory(Bytes),
-    /// In the source, a Parquet file itself: they come in pieces, one column after the other.
-    Source(mpsc::Receiver<Result<Bytes, SplitError>>),
-}
-
-/// What the footer of a chunk says of its columns.
-#[derive(Clone, Debug)]
-pub(crate) struct ChunkSchema {
-    /// Columns as Parquet knows them.
-    pub(crate) columns: SchemaDescPtr,
-    /// The Arrow schema, and what else is kept by key.
-    pub(crate) key_values: Option<Vec<KeyValue>>,
-}
-
-impl ChunkSchema {
-    /// Of chunks whose rows have this schema.
-    pub(crate) fn of(schema: &Schema) -> Result<Self, ParquetError> {
-        let columns = Arc::new(ArrowSchemaConverter::new().convert(schema)?);
-        let arrow_schema = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(schema));
-        Ok(Self { columns, key_values: Some(vec![arrow_schema]) })
-    }
-}
 
 /// Why rows could not be encoded.
 #[derive(Debug)]

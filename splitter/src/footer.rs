@@ -1,5 +1,6 @@
 //! The footer of a Parquet source, read and checked for what can be told of it alone.
 
+use parquet::file::reader::{ChunkReader, Length};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
 use shared::compact::Compact;
 use shared::{FooterError, Location, Settings};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 use serde_json::Value;
 use shared::{
@@ -9,12 +10,12 @@ use shared::{
     error_chain,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
+use crate::context::{Known, SplitContext};
 use crate::error::{BadInput, SplitError};
 use crate::event::{DroppedObject, EventError, Notification, Payload, unquoted};
 use crate::room::THREAD_BYTES;
-use crate::split::{Known, SplitContext, split};
+use crate::split::split;
 
 /// How long a message is left alone: after a failure that may pass, when permissions are to be mended, after a change of
 /// the source, whose new version may be complete any moment.

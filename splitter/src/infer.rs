@@ -4,7 +4,7 @@ mod fractions;
 
 use shared::{Column, ColumnType, CsvPolicy, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
 
-use crate::decode::{is_null, notation};
+use crate::column::reader::{is_null, notation};
 use crate::record::Records;
 use crate::value::moment::{Moment, MomentKind};
 use crate::value::number::{Notation, float64, int64, places};

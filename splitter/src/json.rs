@@ -11,16 +11,18 @@ use serde_json::value::RawValue;
 use shared::{Column, ColumnNames, ColumnType, NdjsonPolicy};
 
 use crate::batch::Values;
-use crate::column::{Cell, Nulls, Reader, decode_some};
-use crate::decode::Misfits;
+use crate::column::cell::Cell;
+use crate::column::decode_some;
+use crate::column::misfits::Misfits;
+use crate::column::reader::{Nulls, Reader};
 use crate::field::Field;
-use crate::fields::{Row, Rows};
 use crate::infer::{Evidence, Written};
 use crate::names::{MOST_COLUMNS, column_names};
 use crate::record::Span;
 use crate::record_format::LINES;
 use crate::records::Block;
 use crate::rejects::Fault;
+use crate::rows::{Row, Rows};
 use crate::value::number::Notation;
 
 /// How JSON writes numbers.

@@ -10,15 +10,20 @@ use futures::TryStreamExt;
 use shared::{Compression, Format, Location, SourceObject, TextPolicy};
 
 use crate::assemble::payload_bytes;
-use crate::decode::{decode, schema};
-use crate::encode::ChunkSchema;
+use crate::blocks::{blocks, text_source};
+use crate::column::types::schema;
+use crate::context::SplitContext;
+use crate::decode::decode;
 use crate::error::SplitError;
-use crate::open::{Examination, examine};
+use crate::examination::Examination;
+use crate::examine::examine;
 use crate::ranged_file::gave_up;
 use crate::record_format::RecordFormat;
 use crate::records::Block;
+use crate::row_group::ChunkSchema;
+use crate::row_group::Encoded;
 use crate::row_groups::ParquetSource;
-use crate::split::{Encoded, SplitContext, blocks, encode_block, text_source};
+use crate::split::encode_block;
 use crate::text::Start;
 
 /// Bytes of text that are encoded to learn how large chunks become; whole blocks, so it may be one more.

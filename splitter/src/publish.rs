@@ -4,21 +4,22 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use tracing::Instrument;
 
 use shared::{
     BadRecordLimit, Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart,
     WorkArea, put_json,
 };
 use tokio::task::JoinSet;
-use tracing::Instrument;
 
 use crate::assemble::ChunkWriter;
 use crate::content::Content;
-use crate::encode::RowGroup;
+use crate::context::SplitContext;
 use crate::error::{BadInput, SplitError, TooManyBad};
 use crate::quarantine::Quarantine;
 use crate::rejects::Rejects;
-use crate::split::{Encoded, SplitContext};
+use crate::row_group::Encoded;
+use crate::row_group::RowGroup;
 use crate::transcode::unmarked;
 
 /// Takes row groups in the order of the source, and leaves chunks.

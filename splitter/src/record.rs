@@ -7,7 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use shared::{CsvPolicy, Dialect};
 
 use crate::marks::{Places, STRIDE, Strides};
-use crate::records::behind_line_ends;
+use crate::record_ends::behind_line_ends;
+use crate::record_ends::byte;
 
 /// Where a field is. Blocks, a longest record included, have less than 4 GiB.
 #[derive(Clone, Copy, Debug)]
@@ -387,9 +388,4 @@ impl Seek for BehindLineEnd<'_> {
         self.position = usize::try_from(position).unwrap_or(usize::MAX);
         Ok(position)
     }
-}
-
-/// A character of a dialect as its byte: settings and policies keep them to ASCII.
-pub(crate) fn byte(character: char) -> u8 {
-    u8::try_from(character).unwrap_or(b',')
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{Column, CsvPolicy, Dialect, NdjsonPolicy};
+use shared::{Column, CsvPolicy, Dialect, Format, NdjsonPolicy, Policy};
 
 /// The format of a source of text.
 #[derive(Clone, Debug)]
@@ -57,5 +57,14 @@ impl RecordFormat {
             Self::Csv(csv) => csv.data_start,
             Self::Ndjson(json) => json.data_start,
         }
+    }
+}
+
+/// The format of a text; none for Parquet, of which nothing is rejected before it is a row.
+pub(crate) fn format(policy: &Policy) -> Option<RecordFormat> {
+    match &policy.format {
+        Format::Csv(csv) => Some(csv.into()),
+        Format::Ndjson(json) => Some(json.into()),
+        Format::Parquet { .. } => None,
     }
 }

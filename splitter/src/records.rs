@@ -2,6 +2,7 @@
 
 mod scanner;
 
+use crate::record_ends::behind_line_ends;
 use bytes::{Buf, Bytes, BytesMut};
 use shared::{Dialect, Policy};
 
@@ -235,24 +236,6 @@ impl Framer {
 /// line end.
 fn up_to(text: &[u8], most: usize) -> &[u8] {
     text.get(..most.saturating_add(1)).unwrap_or(text)
-}
-
-/// Skips the record ends that stand before a record: the `\n` of the `\r\n` before it, and blank lines.
-pub(crate) fn behind_line_ends(text: &[u8], mut place: usize, dialect: &Dialect) -> usize {
-    while text.get(place).is_some_and(|byte| dialect.ends_record(*byte)) {
-        place += 1;
-    }
-    place
-}
-
-/// Strips the end of a record.
-pub(crate) fn without_line_end<'a>(mut text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
-    while let Some((last, rest)) = text.split_last()
-        && dialect.ends_record(*last)
-    {
-        text = rest;
-    }
-    text
 }
 
 /// Skips to the start of the record behind the first record end.

@@ -3,44 +3,31 @@
 //! The source of a replay is the quarantine of the job that rejected the records, which no longer changes once that job is
 //! split. Its text is made of the records as it is read, so nothing is written that would have to be looked after.
 
+pub(crate) mod changes;
 mod policy;
 mod text;
 
+use crate::rejected;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use serde::Serialize;
 use shared::{
-    BadRecords, CommitMode, CsvSettings, Drops, Format, Job, LoadPolicy, Location, Manifest, ObjectVersion, OnReplace,
-    Policy, PutMode, SourceObject, Storage, StorageError, ToldColumn, WorkArea, get_json, put_json, try_get_json,
+    CommitMode, Drops, Job, LoadPolicy, Location, Manifest, ObjectVersion, OnReplace, Policy, PutMode, SourceObject,
+    Storage, StorageError, WorkArea, get_json, put_json, try_get_json,
 };
 
+use crate::blocks::framed;
+use crate::context::SplitContext;
 use crate::decode::decode;
 use crate::error::SplitError;
-use crate::record_format::RecordFormat;
-use crate::split::{SplitContext, framed};
+use crate::record_format::format;
 use crate::table_schema::{self, TableColumns};
 use crate::text::Start;
+use changes::Changes;
 pub(crate) use text::pieces;
 use text::{Judgement, Sieve, records, text_bytes};
-
-/// What is to be other than it was in the job that rejected the records; what is none stays.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changes {
-    /// Types of columns.
-    pub schema: Vec<ToldColumn>,
-    /// Words that mean null in every column.
-    pub null_words: Option<Vec<String>>,
-    /// What becomes of a record that is bad again.
-    pub bad_records: Option<BadRecords>,
-    /// Most bytes of one record.
-    pub max_record_bytes: Option<u64>,
-    /// Delimiter, quote, escape and decimal of a CSV; the rest of it is not looked at.
-    pub csv: CsvSettings,
-    /// SQL that each chunk goes through; no SQL when it is empty.
-    pub sql: Option<String>,
-}
 
 /// Records of a quarantine that are not replayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -131,7 +118,7 @@ impl Replay {
         }
         for listed in storage.list(&self.area.quarantine()).await? {
             if WorkArea::is_load_quarantine(&listed.location) {
-                let mut rows = crate::rejected(storage, &listed.location).await?;
+                let mut rows = rejected::rejected(storage, &listed.location).await?;
                 while let Some(next) = rows.recv().await {
                     self.left_out.load += u64::try_from(next?.len()).unwrap_or_default();
                 }
@@ -203,14 +190,5 @@ impl Replay {
             tried.taken += decoded.records.saturating_sub(rejected);
         }
         Ok(tried)
-    }
-}
-
-/// The format of a text; none for Parquet, of which nothing is rejected before it is a row.
-fn format(policy: &Policy) -> Option<RecordFormat> {
-    match &policy.format {
-        Format::Csv(csv) => Some(csv.into()),
-        Format::Ndjson(json) => Some(json.into()),
-        Format::Parquet { .. } => None,
     }
 }

@@ -1,11 +1,11 @@
 //! Parquet sources: row groups are copied encoded, unless one of them is larger than a chunk.
 
+use arrow::record_batch::RecordBatchReader;
 use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::record_batch::RecordBatchReader;
 use bytes::Bytes;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
@@ -18,12 +18,14 @@ use shared::{INSTANTS_KEY, Location, Policy, SourceObject, page_sizes};
 use tokio::sync::mpsc;
 
 use crate::assemble::{byte_range, file_bytes, joined, payload_bytes};
-use crate::encode::{ChunkSchema, EncodeError, Payload, RowGroup, encode, properties};
+use crate::context::SplitContext;
+use crate::encode::{EncodeError, encode, properties};
 use crate::error::{BadInput, SplitError};
 use crate::footer::{read_footer, unread_column};
 use crate::ranged_file::{HINT, RangedFile, gave_up};
 use crate::rejects::Rejects;
-use crate::split::{Encoded, SplitContext};
+use crate::row_group::Encoded;
+use crate::row_group::{ChunkSchema, Payload, RowGroup};
 use crate::text::ExpansionLimit;
 
 /// Text bytes of a row group's worth of rows, when a source's row group is cut into smaller ones.

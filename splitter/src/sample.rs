@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use shared::{Compression, Encoding, SourceObject, TextPolicy};
 
+use crate::blocks::text_source;
+use crate::context::SplitContext;
 use crate::encoding::{Detected, detect, refuse_controls};
 use crate::error::SplitError;
-use crate::split::{SplitContext, text_source};
 use crate::text::Start;
 use crate::transcode::Transcoder;
 use crate::{decompress, foreign};

@@ -5,71 +5,30 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Memory, Policy, Progress, Queue,
-    Receipt, Restart, Seal, Settings, SourceObject, Storage, TextPolicy, Topic, WorkArea, get_json, keep_freed_memory,
-    try_get_json,
+    Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Policy, Receipt, Restart, SourceObject, WorkArea,
+    get_json, keep_freed_memory, try_get_json,
 };
-use tokio_util::sync::CancellationToken;
 
+use crate::blocks::FoundBlock;
+use crate::blocks::in_runs;
+use crate::blocks::pieces;
+use crate::column::types::schema;
 use crate::content;
-use crate::decode::{Decoded, decode, schema};
-use crate::encode::{ChunkSchema, ENCODER, EncodeError, RowGroup, compression, encode_text};
+use crate::context::SplitContext;
+use crate::decode::{Decoded, decode};
+use crate::encode::{ENCODER, EncodeError, compression, encode_text};
 use crate::error::{BadInput, SplitError};
-use crate::fields::Rows;
-use crate::open::{Gate, open};
+use crate::open::open;
 use crate::publish::{Publisher, announce_again, announce_end};
 use crate::record_format::RecordFormat;
-use crate::records::{Block, BlockEnds, Framer, Torn};
-use crate::rejects::Rejects;
+use crate::records::Block;
 use crate::replay;
-use crate::room::{Room, check_record};
+use crate::room::Room;
+use crate::row_group::ChunkSchema;
+use crate::row_group::Encoded;
 use crate::row_groups::ParquetSource;
-use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
-
-/// What the splitter works with.
-#[derive(Clone, Debug)]
-pub struct SplitContext {
-    /// Store of source and work area.
-    pub storage: Arc<dyn Storage>,
-    /// Where chunk tasks go; none when nobody is to be told.
-    pub queue: Option<Arc<dyn Queue>>,
-    /// Prefix below which each job has its work area.
-    pub work_prefix: Location,
-    /// The table that the source is bound for; none when the splitter is used alone.
-    pub table: Option<Location>,
-    /// Where notices of jobs that are done go; none when nobody is to be told.
-    pub topic: Option<Arc<dyn Topic>>,
-    /// Who looks at a new source before its job is pinned; none when nobody does.
-    pub gate: Option<Arc<dyn Gate>>,
-    /// Settings; of a job that was seen before only its pinned policy counts.
-    pub settings: Settings,
-    /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.
-    pub threads: usize,
-    /// What the caller knows of the source's jobs, from the table.
-    pub known: Known,
-    /// Whether chunks that an earlier attempt announced, and that are not in the table yet, are announced once more: for
-    /// a queue that did not outlive that attempt.
-    pub announce_again: bool,
-    /// Counters to raise.
-    pub progress: Arc<Progress>,
-    /// Cancelled when the splitter is to stop.
-    pub stop: CancellationToken,
-}
-
-/// What a caller that can read the table's log knows of the jobs of a source. The default is to know nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// The table's URI that names of jobs are made of, where that is a former one.
-    pub named_for: Option<Location>,
-    /// Generation of the job that is to be loaded, unless there is a later one; 0 for whichever is there.
-    pub generation: u32,
-    /// Whether that generation was asked for though an earlier one was loaded.
-    pub is_again: bool,
-    /// The path of a link by which the source was dropped.
-    pub dropped_as: Option<Location>,
-    /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.
-    pub seal: Option<Seal>,
-}
+use crate::rows::Rows;
+use crate::text::Start;
 
 /// What came of a split.
 #[derive(Clone, Debug)]
@@ -91,25 +50,6 @@ impl SplitOutcome {
     pub fn was_loaded_before(&self) -> bool {
         self.was_split_before && self.receipt.is_some()
     }
-}
-
-/// What came of a block, or of a piece of one, in the order of the source.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    /// Where the block begins: a byte offset in the text, or for Parquet the number of a row group.
-    pub(crate) block_start: u64,
-    /// The last place before that at which reading can begin anew.
-    pub(crate) restart: Option<Arc<Restart>>,
-    /// What a digest of the source takes of it, block by block; nothing of what is no text.
-    pub(crate) content: Vec<String>,
-    /// Records in it.
-    pub(crate) records: u64,
-    /// Records that were rejected, numbered from 1 within it.
-    pub(crate) rejects: Rejects,
-    /// Values of the others that lost digits.
-    pub(crate) shortened: u64,
-    /// The rest.
-    pub(crate) row_groups: Vec<RowGroup>,
 }
 
 /// Blocks beyond those that are worked on, so that there is always another one while row groups are written.
@@ -266,9 +206,6 @@ async fn text_row_groups<'a>(
     Ok(Box::pin(encoded.map_ok(|run| stream::iter(run.into_iter().map(Ok::<_, SplitError>))).try_flatten()))
 }
 
-/// A block, and the last place before it at which reading can begin anew.
-type FoundBlock = (Block, Option<Arc<Restart>>);
-
 /// Blocks that follow each other, and the last place before them at which reading can begin anew.
 type FoundRun = (Vec<Block>, Option<Arc<Restart>>);
 
@@ -326,112 +263,4 @@ pub(crate) fn encode_block(
     let (block_start, content) = (block.start, vec![content::of_block(block)]);
     let Decoded { records, rejects, shortened, .. } = decoded;
     Ok(Encoded { block_start, restart: None, content, records, rejects, shortened, row_groups })
-}
-
-/// The blocks of a source of text from a place on at which a block begins, each with the last place before it
-/// at which reading can begin anew.
-pub(crate) fn blocks<'a>(
-    context: &SplitContext,
-    source: &'a SourceObject,
-    policy: &'a Policy,
-    format: &RecordFormat,
-    start: Start,
-    progress: &Arc<Progress>,
-) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
-}
-
-/// The text of a source from a place on.
-fn pieces(
-    context: &SplitContext,
-    source: &SourceObject,
-    policy: &Policy,
-    start: Start,
-    progress: &Arc<Progress>,
-) -> Pieces {
-    text_source(context, source, policy.text.clone(), policy.block_bytes).pieces(start, Arc::clone(progress))
-}
-
-/// The blocks of a text that begins at a place at which a block does.
-pub(crate) fn framed<'a>(
-    pieces: Pieces,
-    at: &'a Location,
-    policy: &'a Policy,
-    format: &RecordFormat,
-    start: Start,
-) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    in_runs(pieces, at, policy, format, start, None).map_ok(|run| stream::iter(run.into_iter().map(Ok))).try_flatten()
-}
-
-/// As [`framed`], in runs of blocks that are worked on as one: most by themselves, but lines that were given up many together, and the block
-/// behind them, since a file may have one after the other. A record that is too long for the memory is refused.
-fn in_runs<'a>(
-    pieces: Pieces,
-    at: &'a Location,
-    policy: &'a Policy,
-    format: &RecordFormat,
-    start: Start,
-    memory: Option<&'a Memory>,
-) -> impl Stream<Item = Result<Vec<FoundBlock>, SplitError>> + Send + use<'a> {
-    /// Most blocks of a run, and most bytes of all but the last.
-    const MOST: (usize, usize) = (1024, 1 << 20);
-    let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-    let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
-    let state = (pieces, framer, Restarts::new(start.restart), false);
-    stream::try_unfold(state, move |(mut pieces, mut framer, mut restarts, mut is_end)| async move {
-        let (mut run, mut bytes) = (Vec::new(), 0);
-        loop {
-            let next = framer.next_block();
-            match if is_end { next.or_else(|| framer.last_block()) } else { next } {
-                Some(Block { start, torn: Some(torn), .. }) if policy.bad_records == BadRecords::Fail => {
-                    return Err(no_end(at, start, torn, policy.max_record_bytes).into());
-                }
-                Some(block) => {
-                    let (restart, is_torn) = (restarts.before(block.start), block.torn.is_some());
-                    bytes += block.text.len();
-                    run.push((block, restart));
-                    if !is_torn || run.len() == MOST.0 || bytes >= MOST.1 {
-                        break;
-                    }
-                }
-                None if is_end || !run.is_empty() => break,
-                None => match pieces.try_next().await? {
-                    Some(piece) => {
-                        memory.map_or(Ok(()), |memory| check_record(memory, at, framer.start(), framer.held()))?;
-                        restarts.add(piece.restart);
-                        framer.push(piece.text);
-                    }
-                    None => is_end = true,
-                },
-            }
-        }
-        Ok(if run.is_empty() { None } else { Some((run, (pieces, framer, restarts, is_end))) })
-    })
-}
-
-/// How the text of a source is read, with so many bytes, at least, between two places at which reading can begin anew.
-pub(crate) fn text_source(
-    context: &SplitContext,
-    source: &SourceObject,
-    policy: TextPolicy,
-    restart_bytes: u64,
-) -> TextSource {
-    let limit = ExpansionLimit::new(&context.settings, source.size);
-    TextSource { storage: Arc::clone(&context.storage), source: source.clone(), policy, limit, restart_bytes }
-}
-
-/// A record whose end was not found, as the error of a job that does not take such records.
-fn no_end(at: &Location, start: u64, torn: Torn, max_record_bytes: u64) -> BadInput {
-    match torn {
-        Torn::OpenQuote => {
-            let reason = "the file ends inside a quoted field of the record that begins here";
-            let hint = "the file was cut off, or a quote is missing; have it written again, or mend the quote";
-            BadInput::at_byte(at, start, reason, hint)
-        }
-        Torn::TooLong => {
-            let reason = format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20);
-            let hint = "mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
-            BadInput::at_byte(at, start, reason, hint)
-        }
-    }
 }

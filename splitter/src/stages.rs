@@ -6,16 +6,20 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use shared::{Format, Location};
 
-use crate::column::{Cells, STRIP};
-use crate::decode::{Decoded, decode, schema};
-use crate::encode::{ChunkSchema, EncodeError, compression, encode_text};
+use crate::blocks::{blocks, text_source};
+use crate::column::cell::{Cells, STRIP};
+use crate::column::types::schema;
+use crate::context::SplitContext;
+use crate::decode::{Decoded, decode};
+use crate::encode::{EncodeError, compression, encode_text};
 use crate::error::SplitError;
+use crate::examination::Examination;
+use crate::examine::examine;
 use crate::fields::Fields;
 use crate::json::Objects;
-use crate::open::{Examination, examine};
 use crate::record_format::RecordFormat;
 use crate::records::{Block, Framer};
-use crate::split::{SplitContext, blocks, text_source};
+use crate::row_group::ChunkSchema;
 use crate::text::{Start, TextSource};
 
 /// Bytes that are free behind a piece, as behind a range of a store: room to complete its last record.

@@ -13,7 +13,8 @@ use shared::{Compression, Location, Progress, Restart, Settings, SourceObject, S
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::decompress::{Contents, Decoder, ROOM_BYTES};
+use crate::decompress::Contents;
+use crate::decompress::decoder::{Decoder, ROOM_BYTES};
 use crate::error::{BadInput, SplitError};
 use crate::read::{self, Stored};
 use crate::transcode::Transcoder;

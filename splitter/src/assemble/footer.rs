@@ -7,8 +7,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData};
 use shared::compact::{Compact, append_varint};
 
-use super::MAGIC;
-use crate::encode::ChunkSchema;
+use crate::row_group::{ChunkSchema, MAGIC};
 
 /// What stands between the head of a footer and the first of its row groups, if there is none: that there are 0 rows, and a list of 0
 /// structs.

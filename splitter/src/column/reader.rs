@@ -9,9 +9,11 @@ use arrow::array::{
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use shared::{Column, ColumnType, CsvPolicy};
 
-use super::Cell;
-use crate::decode::{Note, data_type};
+use super::cell::Cell;
+use crate::column::misfits::Note;
+use crate::column::types::data_type;
 use crate::field::Field;
+use crate::record_ends::byte;
 use crate::value;
 use crate::value::moment;
 use crate::value::number::{self, Nearest, Notation};
@@ -37,6 +39,16 @@ impl<'a> Nulls<'a> {
     pub(crate) fn hold(self, text: &[u8]) -> bool {
         if text.is_empty() { self.empty } else { self.words.iter().any(|word| word.as_bytes() == text) }
     }
+}
+
+/// Whether a field means null in a column.
+pub(crate) fn is_null(text: &[u8], csv: &CsvPolicy, column: &Column) -> bool {
+    Nulls::of(csv, column).hold(text)
+}
+
+/// How numbers are written in a CSV source.
+pub(crate) fn notation(csv: &CsvPolicy) -> Notation {
+    Notation { point: byte(csv.dialect.decimal), bare_exponents: false }
 }
 
 /// How the texts of a column are read.

@@ -3,7 +3,7 @@
 use parquet::errors::ParquetError;
 use shared::compact;
 
-use super::Nulls;
+use super::nulls::Nulls;
 
 /// Numbers that are packed together: so many of any width fill whole bytes.
 const GROUP: usize = 8;

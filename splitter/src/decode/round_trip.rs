@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
 use proptest::string::string_regex;
-use shared::{DateFormat, Dialect};
+use shared::{Column, ColumnType, CsvPolicy, DateFormat, Dialect};
 
 use super::*;
+use crate::column::types::schema;
 use crate::infer::observe_csv;
 
 const DATES: [&str; 9] = [

@@ -2,11 +2,12 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use proptest::prelude::*;
-use shared::Dialect;
+use shared::{Column, ColumnType, CsvPolicy, Dialect};
 
 use super::*;
 use crate::batch::Values;
-use crate::column::Cells;
+use crate::column::cell::Cells;
+use crate::column::types::schema;
 
 #[test]
 fn text_is_utf_8_value_by_value() {

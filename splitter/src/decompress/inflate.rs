@@ -6,7 +6,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{BlockBoundaryState, DecompressorOxide, decompress, inflate_flags as flags};
 use shared::MemberState;
 
-use super::{Decoder, ROOM_BYTES, damaged};
+use super::decoder::{Decoder, ROOM_BYTES, damaged};
 use crate::read::Stored;
 
 /// How far back deflated data may refer.

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Cursor, Read};
 
 use shared::{Compression, MemberState};
 
-use super::{Decoder, ROOM_BYTES, WINDOW_LOG, damaged};
+use super::decoder::{Decoder, ROOM_BYTES, WINDOW_LOG, damaged};
 use crate::read::Stored;
 
 /// Decodes one member after the other.
@@ -143,7 +143,7 @@ fn small_bzip2(stored: &[u8], out: &mut [u8]) -> Option<(usize, usize)> {
     let rest = stored
         .strip_prefix(BZIP2_START)?
         .get(..SMALL_STREAM_BYTES.min(stored.len().checked_sub(BZIP2_START.len())?))?;
-    let is_start = |place: &usize| rest.get(*place..).is_some_and(super::is_bzip2);
+    let is_start = |place: &usize| rest.get(*place..).is_some_and(super::decoder::is_bzip2);
     let length = memchr::memmem::find_iter(rest, BZIP2_START).find(is_start)? + BZIP2_START.len();
     let level = BZIP2_START.len();
     let body = stored.get(level + 1..length)?;

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use shared::MemberState;
 
-use super::{Decoder, damaged};
+use super::decoder::{Decoder, damaged};
 use crate::read::Stored;
 
 /// Gives the bytes out as they stand.

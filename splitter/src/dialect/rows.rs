@@ -2,7 +2,8 @@
 
 use shared::Dialect;
 
-use crate::record::{Records, byte};
+use crate::record::Records;
+use crate::record_ends::byte;
 
 /// Rows that are looked at.
 const ROWS: usize = 500;

@@ -92,12 +92,12 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings)
 }
 
 fn is_in(text: &[u8], character: char) -> bool {
-    memchr::memchr(crate::record::byte(character), text).is_some()
+    memchr::memchr(crate::record_ends::byte(character), text).is_some()
 }
 
 /// Whether a character stands anywhere outside of `"` that come in pairs within a line: one that does not is text.
 fn is_outside_quotes(text: &[u8], character: char) -> bool {
-    let character = crate::record::byte(character);
+    let character = crate::record_ends::byte(character);
     let in_line = |line: &[u8]| {
         let is_paired = memchr::memchr_iter(b'"', line).count().is_multiple_of(2);
         line.split(|byte| *byte == b'"').step_by(if is_paired { 2 } else { 1 }).any(|part| part.contains(&character))
@@ -114,7 +114,7 @@ fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> V
     if let Some(quote) = told.quote.told() {
         return vec![quote];
     }
-    let delimiter = crate::record::byte(delimiter);
+    let delimiter = crate::record_ends::byte(delimiter);
     let around = |quote: u8| {
         let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || base.ends_record(*byte));
         let places = memchr::memchr_iter(quote, text);

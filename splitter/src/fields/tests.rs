@@ -4,9 +4,11 @@ use shared::Column;
 
 use super::*;
 use crate::record::escapes::of_text_doubled;
-use crate::records::behind_line_ends;
+use crate::record_ends::{behind_line_ends, without_line_end};
+use crate::records::Torn;
 use crate::records::tests::frame;
 use crate::rejects::Reject;
+use crate::rows::torn_reason;
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());

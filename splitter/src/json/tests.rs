@@ -30,7 +30,7 @@ fn read(blocks: &[Block], json: &NdjsonPolicy) -> String {
     for block in blocks {
         let decoded = decode(block, &RecordFormat::from(json), BadRecords::Quarantine, 1 << 20).unwrap();
         let options = arrow::util::display::FormatOptions::default().with_null("∅");
-        let rows = decoded.rows.to_arrow(crate::decode::schema(&json.columns)).unwrap();
+        let rows = decoded.rows.to_arrow(crate::column::types::schema(&json.columns)).unwrap();
         for row in 0..rows.num_rows() {
             let cells = rows.columns().iter().map(|column| {
                 arrow::util::display::array_value_to_string(column, row).unwrap();

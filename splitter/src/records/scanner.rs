@@ -4,7 +4,7 @@ use memchr::{memchr, memchr2, memchr3};
 use shared::Dialect;
 
 use crate::marks::Marks;
-use crate::record::byte;
+use crate::record_ends::byte;
 
 /// Finds where records end in a text that grows at its end.
 ///

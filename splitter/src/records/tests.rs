@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Records;
 use crate::record::escapes::of_text_doubled;
-use crate::record::{Records, byte};
+use crate::record_ends::byte;
 
 /// The blocks of a text that comes in pieces.
 pub(crate) fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: u64, max_record_bytes: usize) -> Vec<Block> {

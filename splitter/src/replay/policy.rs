@@ -5,7 +5,7 @@ use shared::{
     ToldColumn, TypeOrigin,
 };
 
-use super::Changes;
+use super::changes::Changes;
 use crate::encode::ENCODER;
 use crate::error::{BadInput, SplitError};
 use crate::names::column_names;

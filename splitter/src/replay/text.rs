@@ -10,13 +10,13 @@ use shared::{
 };
 use tokio::sync::mpsc;
 
-use super::format;
+use crate::context::SplitContext;
 use crate::error::SplitError;
-use crate::fields::is_torn;
-use crate::record::byte;
+use crate::record_ends::byte;
+use crate::record_format::format;
 use crate::records::{Framer, TORN_BYTES};
 use crate::rejected::rejected;
-use crate::split::SplitContext;
+use crate::rows::is_torn;
 use crate::text::{Piece, Pieces};
 use crate::value;
 

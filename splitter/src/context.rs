@@ -1,0 +1,53 @@
+//! What the splitter works with.
+
+use std::sync::Arc;
+
+use shared::{Location, Progress, Queue, Seal, Settings, Storage, Topic};
+use tokio_util::sync::CancellationToken;
+
+use crate::examination::Gate;
+
+/// What the splitter works with.
+#[derive(Clone, Debug)]
+pub struct SplitContext {
+    /// Store of source and work area.
+    pub storage: Arc<dyn Storage>,
+    /// Where chunk tasks go; none when nobody is to be told.
+    pub queue: Option<Arc<dyn Queue>>,
+    /// Prefix below which each job has its work area.
+    pub work_prefix: Location,
+    /// The table that the source is bound for; none when the splitter is used alone.
+    pub table: Option<Location>,
+    /// Where notices of jobs that are done go; none when nobody is to be told.
+    pub topic: Option<Arc<dyn Topic>>,
+    /// Who looks at a new source before its job is pinned; none when nobody does.
+    pub gate: Option<Arc<dyn Gate>>,
+    /// Settings; of a job that was seen before only its pinned policy counts.
+    pub settings: Settings,
+    /// Blocks that are decoded and encoded at once, from 1. Has no influence on the result.
+    pub threads: usize,
+    /// What the caller knows of the source's jobs, from the table.
+    pub known: Known,
+    /// Whether chunks that an earlier attempt announced, and that are not in the table yet, are announced once more: for
+    /// a queue that did not outlive that attempt.
+    pub announce_again: bool,
+    /// Counters to raise.
+    pub progress: Arc<Progress>,
+    /// Cancelled when the splitter is to stop.
+    pub stop: CancellationToken,
+}
+
+/// What a caller that can read the table's log knows of the jobs of a source. The default is to know nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The table's URI that names of jobs are made of, where that is a former one.
+    pub named_for: Option<Location>,
+    /// Generation of the job that is to be loaded, unless there is a later one; 0 for whichever is there.
+    pub generation: u32,
+    /// Whether that generation was asked for though an earlier one was loaded.
+    pub is_again: bool,
+    /// The path of a link by which the source was dropped.
+    pub dropped_as: Option<Location>,
+    /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.
+    pub seal: Option<Seal>,
+}

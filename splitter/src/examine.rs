@@ -1,0 +1,273 @@
+//! How a source is written: found out from its first bytes, from samples, or from all of it.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use shared::{
+    BadRecords, Column, CsvPolicy, Format, FormatChoice, Infer, Location, NdjsonPolicy, Policy, Settings, SourceObject,
+    TextPolicy,
+};
+
+use crate::blocks::blocks;
+use crate::column::types::schema as columns_schema;
+use crate::context::SplitContext;
+use crate::encode::ENCODER;
+use crate::error::{BadInput, SplitError};
+use crate::examination::Examination;
+use crate::header::Layout;
+use crate::infer::{Evidence, observe_csv};
+use crate::json::Keys;
+use crate::names::{check_columns, column_names};
+use crate::record_format::RecordFormat;
+use crate::records::behind_first_line_end;
+use crate::row_groups::ParquetSource;
+use crate::sample::{self, HEAD_BYTES, Sample};
+use crate::table_schema::TableColumns;
+use crate::text::Start;
+use crate::{footer, header, json, schema, table_schema, value};
+
+/// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
+const BLOCK_BYTES: u64 = 4 << 20;
+
+/// Blocks that a chunk has room for, at least, so that little of it is left unused.
+const BLOCKS_IN_CHUNK: u64 = 8;
+
+/// Finds out how a source would be read, and pins nothing: no job is looked up, and nothing is written.
+pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examination, SplitError> {
+    let source = SourceObject::look_up(context.storage.as_ref(), uri).await.map_err(SplitError::Source)?;
+    examine_source(context, &source).await
+}
+
+pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result<Examination, SplitError> {
+    let settings = &context.settings;
+    let mut policy = Policy {
+        encoder: ENCODER,
+        chunk_bytes: settings.read.chunk_bytes,
+        block_bytes: (settings.read.chunk_bytes / BLOCKS_IN_CHUNK).clamp(1, BLOCK_BYTES),
+        max_record_bytes: settings.read.max_record_bytes,
+        codec: settings.read.chunk_codec.clone(),
+        bad_records: settings.read.bad_records,
+        text: TextPolicy::default(),
+        format: Format::Parquet { column_names: Vec::new(), int96_instants: false },
+    };
+    let head = context.storage.get_range(&source.uri, &source.version, 0..HEAD_BYTES.min(source.size)).await;
+    let head = head.map_err(SplitError::Source)?;
+    if is_parquet(&head, settings.read.format) {
+        let parquet = ParquetSource::open(context, source, None).await?;
+        for column in parquet.empty_groups() {
+            tracing::warn!(source = %source.uri, column, "a group without fields has no values, and is left out");
+        }
+        let names = parquet.column_names();
+        let table = table_columns(context).await?;
+        let names = column_names(&names, settings.read.column_names, &table.names);
+        let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
+        policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
+        let (source, evidence) = (source.clone(), Vec::new());
+        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None });
+    }
+    let (text, sample) = sample::take(context, source, head).await?;
+    policy.text = text;
+    let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
+        let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
+        let (columns, data_start) = (columns_schema(&json.columns), json.data_start);
+        (Format::Ndjson(json), columns, data_start, evidence, None)
+    } else {
+        let (csv, evidence, layout) = csv(context, source, &policy, &sample).await?;
+        let (columns, data_start) = (columns_schema(&csv.columns), csv.data_start);
+        (Format::Csv(csv), columns, data_start, evidence, Some(layout))
+    };
+    policy.format = format;
+    let data = sample.head.get(usize::try_from(data_start).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let is_empty = sample.is_whole && data.trim_ascii().is_empty();
+    Ok(Examination { source: source.clone(), policy, schema: columns, is_empty, evidence, layout })
+}
+
+/// Whether a source is Parquet, by the settings or its first bytes.
+fn is_parquet(head: &[u8], told: FormatChoice) -> bool {
+    match told {
+        FormatChoice::Auto => footer::is_parquet(head),
+        told => told == FormatChoice::Parquet,
+    }
+}
+
+/// Whether a text is NDJSON, by the settings or its first lines; the error is of JSON in another shape.
+fn is_ndjson(at: &Location, sample: &Sample, told: FormatChoice) -> Result<bool, SplitError> {
+    if told != FormatChoice::Auto {
+        return Ok(told == FormatChoice::Ndjson);
+    }
+    let text = header::without_byte_order_mark(&sample.head);
+    if !json::is_ndjson(text, sample.is_whole) && json::is_other_json(text) {
+        if let Some((number, fault)) = json::broken_line(text) {
+            let hint = "NaN and Infinity are not JSON: have them written as null; with FORMAT=ndjson such lines are rejected, and the others loaded";
+            return Err(BadInput::whole(at, format!("line {number} is {fault}"), hint).into());
+        }
+        let reason = "this is JSON, but not one object a line";
+        let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
+        return Err(BadInput::whole(at, reason, hint).into());
+    }
+    Ok(json::is_ndjson(text, sample.is_whole))
+}
+
+async fn csv(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    sample: &Sample,
+) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
+    let settings = &context.settings;
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
+    check_columns(&source.uri, header.names.len())?;
+    let table = table_columns(context).await?;
+    let names = column_names(&header.names, settings.read.column_names, &table.names);
+    let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
+    let mut csv = CsvPolicy {
+        dialect: header.dialect,
+        data_start: header.data_start,
+        columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
+        null_words: settings.read.null_words.clone().unwrap_or_else(default_words),
+    };
+    let mut evidence = match infer(settings) {
+        Infer::None => vec![Evidence::of_text(); csv.columns.len()],
+        Infer::Sample => {
+            let of_sample = csv.clone();
+            let observe = move |text: &[u8], ends_open, is_cut| {
+                let text = if is_cut { behind_first_line_end(text, &of_sample.dialect) } else { text };
+                observe_csv(text, &of_sample, ends_open, is_cut)
+            };
+            from_sample(context, source, sample, csv.data_start, observe, merge).await?
+        }
+        Infer::Full => {
+            let of_block = csv.clone();
+            let observe = move |text: &[u8]| observe_csv(text, &of_block, false, false);
+            from_all(context, source, policy, (&csv).into(), observe, merge).await?
+        }
+    };
+    // A source without records is none of blocks either.
+    evidence.resize(csv.columns.len(), Evidence::default());
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.told)?;
+    Ok((csv, evidence, header.layout))
+}
+
+async fn ndjson(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    sample: &Sample,
+) -> Result<(NdjsonPolicy, Vec<Evidence>), SplitError> {
+    let settings = &context.settings;
+    let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
+    let data_start = u64::try_from(data_start).unwrap_or_default();
+    let null_words = settings.read.null_words.clone().unwrap_or_default();
+    let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words };
+    let mut keys = match infer(settings) {
+        Infer::None | Infer::Sample => {
+            let null_words = json.null_words.clone();
+            let observe = move |text: &[u8], ends_open, _| Keys::observe(text, &null_words, ends_open);
+            from_sample(context, source, sample, data_start, observe, Keys::merge).await?
+        }
+        Infer::Full => {
+            let null_words = json.null_words.clone();
+            let observe = move |text: &[u8]| Keys::observe(text, &null_words, false);
+            from_all(context, source, policy, (&json).into(), observe, Keys::merge).await?
+        }
+    };
+    // A key that was declared may come late, or never.
+    let table = table_columns(context).await?;
+    let seen = keys.columns(settings.read.column_names, &table.names);
+    for declared in
+        settings.read.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))
+    {
+        keys.declare(&declared.name);
+    }
+    json.columns = keys.columns(settings.read.column_names, &table.names);
+    let mut evidence = keys.into_evidence();
+    if settings.read.infer == Infer::None {
+        evidence.fill(Evidence::of_text());
+    }
+    if json.columns.is_empty() && !sample.head.trim_ascii().is_empty() {
+        let hint = "each line must be a JSON object; name the keys in SCHEMA if they come late in the file";
+        return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
+    }
+    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table.told)?;
+    Ok((json, evidence))
+}
+
+/// How column types are found: so that no later record is a surprise where types are to be as wide as the values need.
+fn infer(settings: &Settings) -> Infer {
+    match (settings.read.bad_records, settings.read.infer) {
+        (BadRecords::Widen, Infer::Sample) => Infer::Full,
+        (_, infer) => infer,
+    }
+}
+
+/// The columns of the target table. With SQL in between, a column of the table need not be the source's of that name.
+async fn table_columns(context: &SplitContext) -> Result<TableColumns, SplitError> {
+    match &context.table {
+        Some(table) if context.settings.load.sql.is_none() => table_schema::columns(&context.storage, table).await,
+        _ => Ok(TableColumns::default()),
+    }
+}
+
+/// What is observed in each piece of a sample, given whether it may end, and may begin, within a record, put together.
+async fn from_sample<T: Default + Send + 'static>(
+    context: &SplitContext,
+    source: &SourceObject,
+    sample: &Sample,
+    data_start: u64,
+    observe: impl Fn(&[u8], bool, bool) -> T + Send + Sync + 'static,
+    merge: impl Fn(&mut T, &T),
+) -> Result<T, SplitError> {
+    let observe = Arc::new(observe);
+    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX).min(sample.head.len());
+    let mut pieces = vec![(sample.head.slice(data_start..), !sample.is_whole, false)];
+    pieces.extend(sample.spread.iter().map(|piece| (piece.text.clone(), piece.ends_open, true)));
+    let observed = stream::iter(pieces).map(|(text, ends_open, is_cut)| {
+        let observe = Arc::clone(&observe);
+        tokio::task::spawn_blocking(move || observe(&text, ends_open, is_cut))
+    });
+    let mut observed = observed.buffered(context.threads.max(1));
+    let mut all = T::default();
+    while let Some(more) = observed.next().await {
+        merge(&mut all, &more.map_err(|error| SplitError::internal(&source.uri, error))?);
+    }
+    Ok(all)
+}
+
+/// What is observed in every block of a source, put together.
+async fn from_all<T: Default + Send + 'static>(
+    context: &SplitContext,
+    source: &SourceObject,
+    policy: &Policy,
+    format: RecordFormat,
+    observe: impl Fn(&[u8]) -> T + Send + Sync + 'static,
+    merge: impl Fn(&mut T, &T),
+) -> Result<T, SplitError> {
+    let observe = Arc::new(observe);
+    let start = Start { from: format.data_start(), restart: None };
+    let blocks = blocks(context, source, policy, &format, start, &Arc::default());
+    let observed = blocks.map(|block| {
+        let observe = Arc::clone(&observe);
+        async move {
+            let (block, _) = block?;
+            let observed = tokio::task::spawn_blocking(move || observe(&block.text));
+            observed.await.map_err(|error| SplitError::internal(&source.uri, error))
+        }
+    });
+    let mut observed = std::pin::pin!(observed.buffered(context.threads.max(1)));
+    let mut all = T::default();
+    while let Some(more) = observed.try_next().await? {
+        if context.stop.is_cancelled() {
+            // Nothing is kept of it: a source that takes longer than a call to read needs SCHEMA, or INFER=sample.
+            return Err(SplitError::Stopped { chunks: 0, advanced: 0 });
+        }
+        merge(&mut all, &more);
+    }
+    Ok(all)
+}
+
+fn merge(evidence: &mut Vec<Evidence>, more: &Vec<Evidence>) {
+    evidence.resize(more.len(), Evidence::default());
+    for (evidence, more) in evidence.iter_mut().zip(more) {
+        evidence.merge(more);
+    }
+}
