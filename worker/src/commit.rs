@@ -6,6 +6,7 @@ mod names;
 pub(crate) mod offers;
 pub(crate) mod prepared;
 pub(crate) mod replace;
+mod seals;
 pub(crate) mod tables;
 pub(crate) mod whole_file;
 

@@ -1,41 +1,28 @@
 //! Proof from the table itself: the rows of a job, read back from its data files and compared with its receipts.
-#![expect(
-    deprecated,
-    reason = "nothing else in the library gives the tags of a file, nor reads Parquet from its store"
-)]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod judge;
+mod read_back;
+mod tally;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{FieldRef, Schema};
-use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use deltalake::kernel::{DataType, LogicalFileView};
-use deltalake::logstore::object_store::ObjectStoreExt;
-use deltalake::{DeltaTableError, ObjectStoreError};
 use futures::{StreamExt, TryStreamExt, stream};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::arrow::async_reader::ParquetObjectReader;
 use serde::Serialize;
-use shared::checksum::Checksum;
-use shared::{ChunkReceipt, JobId, Location, Memory, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
+use shared::{ChunkReceipt, JobId, Location, RowHash, Seal, Undone, WorkArea, get_json, try_get_json};
 
 use crate::context::LoadContext;
 use crate::delta::app_ids::job_app_id;
-use crate::delta::deletions::{deleted_rows, without};
 use crate::delta::snapshot::TableSnapshot;
-use crate::delta::tags::CHECKSUM_TAG;
-use crate::delta::tags::{chunk_of, is_merged, is_of};
+use crate::delta::tags::is_merged;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
-use crate::fetch::data_file::StoredFile;
-use crate::rows::conform::carry::carry;
 use crate::rows::row_hash::row_hash;
 use crate::schema::write_schema::WriteSchema;
-use crate::undo::history::History;
+pub use judge::Finding;
+use judge::{deleted, judge};
+use read_back::{ReadBack, as_in_table};
+use tally::{ByChunk, as_one, compare};
+pub use tally::{DifferingChunk, Tally};
 
-/// Data files, or receipts, that are read at once.
+/// Receipts that are read at once.
 const AT_ONCE: usize = 4;
 
 /// What a table has of a job, next to what the job's receipts say.
@@ -54,59 +41,6 @@ pub struct Verification {
     /// Who changed the job's files since, or why nothing can be told.
     pub reason: Option<String>,
 }
-
-/// What a verification came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finding {
-    /// The table has the very rows that were committed.
-    Equal,
-    /// It has not.
-    Differs,
-    /// The job's rows cannot be told apart from others any more, or there is no hash to compare with.
-    Untold,
-}
-
-/// Rows, counted and hashed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// How many.
-    pub rows: u64,
-    /// Their hash; none where nobody took it.
-    pub row_hash: Option<RowHash>,
-    /// Checksum of the bytes of the one data file that they are in, where that is what is compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
-}
-
-/// A chunk of which the table has other rows than its receipt says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DifferingChunk {
-    /// Its application id.
-    pub chunk: String,
-    /// What its receipt says.
-    pub expected: Tally,
-    /// What its data files hold.
-    pub found: Tally,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self { rows: 0, row_hash: Some(RowHash::default()), checksum: None }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        let is_first = *self == Self::default();
-        self.rows += other.rows;
-        self.row_hash = RowHash::sum(self.row_hash, other.row_hash);
-        self.checksum = other.checksum.filter(|_| is_first);
-    }
-}
-
-/// Rows by the application id of their chunk.
-type ByChunk = BTreeMap<String, Tally>;
 
 /// Reads the rows of a job back from its table, and compares them with the job's receipts, chunk by chunk.
 ///
@@ -154,15 +88,6 @@ pub async fn verify(
         })
     };
     Ok(Verification { finding, table_version, expected: sum(expected), found: sum(found), differing, reason })
-}
-
-/// All chunks of a job as if they were one.
-fn as_one(chunks: ByChunk, job: &JobId) -> ByChunk {
-    let all = chunks.into_values().fold(Tally::default(), |mut all, one| {
-        all.add(one);
-        all
-    });
-    ByChunk::from([(job_app_id(job), all)])
 }
 
 /// Whether no chunk of the job is on its way any more.
@@ -227,237 +152,4 @@ async fn hash_chunks(
 /// Place of a chunk in its job, by its application id.
 fn index_of(chunk: &str) -> Option<u32> {
     chunk.rsplit('/').next()?.parse().ok()
-}
-
-/// What was read back of a job.
-#[derive(Debug, Default)]
-struct ReadBack {
-    /// What the table has.
-    found: ByChunk,
-    /// What its files hold: that, and the rows that deletion vectors take out.
-    stored: ByChunk,
-    /// The files.
-    paths: BTreeSet<String>,
-}
-
-impl ReadBack {
-    async fn of(snapshot: &TableSnapshot, job: &JobId, expected: &ByChunk, memory: &Memory) -> Result<Self, LoadError> {
-        let mut all = Self::default();
-        let Some(state) = snapshot.state() else { return Ok(all) };
-        let failed = |error| LoadError::table(snapshot.table().uri(), "read the schema of", error);
-        let write_schema = &WriteSchema::of(state).map_err(failed)?;
-        let mut files = Vec::new();
-        for view in state.log_data().iter() {
-            let add = view.add_action();
-            if let Some(chunk) = chunk_of(&add).filter(|chunk| is_of(chunk, job)) {
-                let tag = add.tags.as_ref().and_then(|tags| tags.get(CHECKSUM_TAG)?.clone());
-                let is_chunk = tag.is_some() && tag == expected.get(chunk).and_then(|chunk| chunk.checksum.clone());
-                files.push((chunk.to_owned(), view, is_chunk));
-                all.paths.insert(add.path);
-            }
-        }
-        // Once some are merged, the sums tell, and bytes have none.
-        let is_merged = files.iter().any(|(chunk, ..)| is_merged(chunk));
-        let reads = files.into_iter().map(|(chunk, view, is_chunk)| async move {
-            let (found, stored) = if is_chunk && !is_merged {
-                let stored = read_bytes(snapshot, &view).await?;
-                let deleted = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
-                let rows = stored.rows.saturating_sub(u64::try_from(deleted).unwrap_or_default());
-                (Tally { rows, ..stored.clone() }, stored)
-            } else {
-                read_file(snapshot, write_schema, &view, memory).await?
-            };
-            Ok::<_, LoadError>((chunk, found, stored))
-        });
-        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
-        while let Some((chunk, found, stored)) = reads.try_next().await? {
-            all.found.entry(chunk.clone()).or_default().add(found);
-            all.stored.entry(chunk).or_default().add(stored);
-        }
-        Ok(all)
-    }
-}
-
-/// The bytes of a file that is a chunk as it was. They are those of the receipt, or their rows are not to be counted on.
-async fn read_bytes(snapshot: &TableSnapshot, view: &LogicalFileView) -> Result<Tally, LoadError> {
-    let mut checksum = Checksum::default();
-    let read = async {
-        let mut pieces = snapshot.table().object_store().get(&view.object_store_path()).await?.into_stream();
-        while let Some(piece) = pieces.try_next().await? {
-            checksum.update(&piece);
-        }
-        Ok::<_, ObjectStoreError>(())
-    };
-    read.await.map_err(|error| unread(snapshot, view, &error.into()))?;
-    let mut reader = ParquetObjectReader::new(snapshot.table().object_store(), view.object_store_path());
-    let footer = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await;
-    let footer = footer.map_err(|error| unread(snapshot, view, &error.into()))?;
-    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or_default();
-    Ok(Tally { rows, row_hash: None, checksum: Some(checksum.text()) })
-}
-
-fn unread(snapshot: &TableSnapshot, view: &LogicalFileView, error: &DeltaTableError) -> LoadError {
-    let source = DeltaTableError::Generic(format!("{}: {}", view.path(), shared::error_chain(error)));
-    LoadError::table(snapshot.table().uri(), "read back a data file of", source)
-}
-
-/// The rows of one file that are in the table; and all of them, those that a deletion vector takes out included.
-async fn read_file(
-    snapshot: &TableSnapshot,
-    write_schema: &WriteSchema,
-    view: &LogicalFileView,
-    memory: &Memory,
-) -> Result<(Tally, Tally), LoadError> {
-    let failed = |error: DeltaTableError| unread(snapshot, view, &error);
-    let file = StoredFile::open(snapshot.table(), view.object_store_path(), memory).await.map_err(failed)?;
-    let _share = file.take_memory(|_| 0).await?;
-    let constants = partition_values(write_schema, view).map_err(failed)?;
-    let vector = view.deletion_vector_descriptor();
-    let deleted = deleted_rows(snapshot.table(), vector.as_ref()).await.map_err(failed)?;
-    let (mut found, mut stored) = (Tally::default(), Tally::default());
-    for group in 0..file.groups() {
-        for batch in file.batches(group).await.map_err(failed)? {
-            let batch = batch.map_err(failed)?;
-            let tally = |rows: &RecordBatch| -> Result<Tally, ArrowError> {
-                let row_hash = row_hash(rows, write_schema.partition_by())?;
-                let rows = u64::try_from(rows.num_rows()).unwrap_or_default();
-                Ok(Tally { rows, row_hash: Some(row_hash), checksum: None })
-            };
-            let tallies = as_in_table(write_schema, &constants, &batch).and_then(|rows| {
-                let all = tally(&rows)?;
-                let left =
-                    if deleted.is_empty() { all.clone() } else { tally(&without(&rows, stored.rows, &deleted)?)? };
-                Ok((left, all))
-            });
-            let (left, all) = tallies.map_err(|error: ArrowError| failed(error.into()))?;
-            found.add(left);
-            stored.add(all);
-        }
-    }
-    Ok((found, stored))
-}
-
-/// Columns that a data file has no values of, each with its value in all rows.
-fn partition_values(
-    write_schema: &WriteSchema,
-    view: &LogicalFileView,
-) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
-    let texts = view.partition_values_map();
-    let mut values = Vec::new();
-    for ((field, column), of_file) in
-        write_schema.fields().iter().zip(write_schema.schema().fields()).zip(write_schema.file_fields())
-    {
-        let (true, DataType::Primitive(data_type)) =
-            (write_schema.partition_by().contains(field.name()), field.data_type())
-        else {
-            continue;
-        };
-        if let Some(text) = texts.get(of_file.name()).and_then(Option::as_ref) {
-            let value = data_type.parse_scalar(text).and_then(|value| value.to_array(1));
-            values.push((Arc::clone(column), value.map_err(DeltaTableError::from)?));
-        }
-    }
-    Ok(values)
-}
-
-/// Rows of a data file in the columns and types of the table, as far as it has them.
-fn as_in_table(
-    write_schema: &WriteSchema,
-    constants: &[(FieldRef, ArrayRef)],
-    batch: &RecordBatch,
-) -> Result<RecordBatch, ArrowError> {
-    let batch = &write_schema.of_file(batch)?;
-    let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for field in write_schema.schema().fields() {
-        let constant = constants.iter().find(|(constant, _)| constant.name() == field.name());
-        let values = match (constant, batch.column_by_name(field.name())) {
-            (Some((_, value)), _) => arrow::compute::take(value, &zeros(batch.num_rows()), None)?,
-            (None, Some(values)) => Arc::clone(values),
-            (None, None) => continue,
-        };
-        columns.push(if values.data_type() == field.data_type() {
-            values
-        } else {
-            carry(&values, field.data_type())?.values
-        });
-        fields.push(field.as_ref().clone().with_nullable(true));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
-}
-
-fn zeros(rows: usize) -> arrow::array::UInt64Array {
-    std::iter::repeat_n(0, rows).collect()
-}
-
-fn compare(expected: &ByChunk, found: &ByChunk) -> Vec<DifferingChunk> {
-    let chunks: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-    let tally = |of: &ByChunk, chunk: &String| of.get(chunk).cloned().unwrap_or_default();
-    let pair = |chunk: &String| DifferingChunk {
-        chunk: chunk.clone(),
-        expected: tally(expected, chunk),
-        found: tally(found, chunk),
-    };
-    chunks.into_iter().map(pair).filter(|pair| pair.expected != pair.found).collect()
-}
-
-/// What deletion vectors have to do with the differences; nothing where no row was deleted.
-fn deleted(differing: &[DifferingChunk], stored: &ByChunk) -> Option<String> {
-    let stored_of = |one: &DifferingChunk| stored.get(&one.chunk).cloned().unwrap_or_default();
-    let deleted: u64 = differing.iter().map(|one| stored_of(one).rows.saturating_sub(one.found.rows)).sum();
-    if deleted == 0 {
-        return None;
-    }
-    let is_certain = |one: &DifferingChunk| one.expected.row_hash.is_some() || one.expected.checksum.is_some();
-    let are_all = differing.iter().all(|one| is_certain(one) && stored_of(one) == one.expected);
-    let others = if are_all {
-        "with them, the files hold the very rows that were committed, so no other row is missing or changed"
-    } else if differing.iter().all(is_certain) {
-        "even with them, the files do not hold the rows that were committed"
-    } else {
-        "whether the others are those that were committed cannot be told, since the chunks are gone that they could be compared with"
-    };
-    Some(format!("{deleted} of its rows are deleted since, by deletion vectors; {others}"))
-}
-
-/// What the differences say, and what the log says of them.
-async fn judge(
-    snapshot: &TableSnapshot,
-    job: &JobId,
-    paths: &BTreeSet<String>,
-    differing: &[DifferingChunk],
-) -> Result<(Finding, Option<String>), LoadError> {
-    if differing.is_empty() {
-        return Ok((Finding::Equal, None));
-    }
-    let failed = |error| LoadError::table(snapshot.table().uri(), "read the log of", error);
-    let history = History::read(&snapshot.table().log_store(), snapshot.version().unwrap_or_default(), job).await;
-    let history = history.map_err(failed)?;
-    let gone: Vec<&String> = history.added.keys().filter(|path| !paths.contains(*path)).collect();
-    let removals: Vec<_> = gone.iter().filter_map(|path| history.removed.get(*path)).collect();
-    let chunks_gone: BTreeSet<&str> =
-        gone.iter().filter_map(|path| history.added.get(*path)).filter_map(chunk_of).collect();
-    if let Some(last) = removals.iter().max() {
-        let is_rearranged = removals.iter().all(|removal| removal.rearranged)
-            && differing.iter().all(|one| one.chunk == job_app_id(job) || chunks_gone.contains(one.chunk.as_str()));
-        let reason = format!(
-            "version {} ({}) rewrote or removed files since, {} of the job's are gone; rows in the files that took their \
-             place cannot be told apart from others any more",
-            last.version,
-            last.operation,
-            gone.len()
-        );
-        return Ok((if is_rearranged { Finding::Untold } else { Finding::Differs }, Some(reason)));
-    }
-    let is_unhashed = |one: &DifferingChunk| one.expected.row_hash.is_none() && one.expected.checksum.is_none();
-    if differing.iter().all(|one| one.expected.rows == one.found.rows && is_unhashed(one)) {
-        let reason = "there are as many rows as there should be, and nothing that they could be compared with: the receipts are \
-                      from before rows were hashed, or the files are no longer the chunks, and the chunks are gone";
-        return Ok((Finding::Untold, Some(reason.to_owned())));
-    }
-    if !history.is_whole && differing.iter().all(|one| one.found.rows < one.expected.rows) {
-        let reason = "files of the job are gone, and so is the part of the log that would tell why";
-        return Ok((Finding::Untold, Some(reason.to_owned())));
-    }
-    Ok((Finding::Differs, None))
 }

@@ -4,7 +4,7 @@ use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseTyp
 
 use super::aws::{Aws, Refusal, name};
 use super::findings::{Finding, Subject};
-use super::functions::{Function, Part};
+use super::functions::function::{Function, Part};
 
 /// An event source mapping.
 #[derive(Clone, Debug)]

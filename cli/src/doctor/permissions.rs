@@ -5,7 +5,8 @@ use shared::Location;
 
 use super::aws::{Aws, Refusal};
 use super::findings::{Finding, Subject};
-use super::functions::{Function, Functions, Part};
+use super::functions::Functions;
+use super::functions::function::{Function, Part};
 use super::queues::Queues;
 
 /// Stands for any object in what is simulated.

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::aws::{Aws, Refusal, name};
 use super::findings::{Finding, Subject};
-use super::functions::{Function, Functions};
+use super::functions::Functions;
+use super::functions::function::Function;
 use super::mappings::{self, Mapping};
 
 const DAY_SECONDS: u64 = 86_400;

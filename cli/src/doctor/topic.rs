@@ -6,7 +6,7 @@ use super::functions::Functions;
 
 /// Looks for the topic, if one is set. Whichever function sees a job done tells of it, so both have to name the same.
 pub(super) async fn check(aws: &Aws, functions: &Functions, findings: &mut Vec<Finding>) {
-    let topics: Vec<Option<String>> = functions.all().map(super::functions::Function::topic).collect();
+    let topics: Vec<Option<String>> = functions.all().map(super::functions::function::Function::topic).collect();
     findings.extend(judge_agreement(&topics));
     let Some(arn) = topics.into_iter().flatten().next() else { return };
     let asked = aws.sns.get_topic_attributes().topic_arn(&arn).send().await;

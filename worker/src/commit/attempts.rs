@@ -4,8 +4,7 @@
 //! transaction up in the log as far as it was read, and then puts the version after that: the store takes it only if there
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::iter;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
@@ -19,6 +18,7 @@ use crate::commit::names::new_names;
 use crate::commit::offers::{self, Offered, Offers, Seen};
 use crate::commit::prepared::{CommitOutcome, Decided, Prepared, Terms, failed};
 use crate::commit::replace::Outgoing;
+use crate::commit::seals;
 use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::{commit_data, loaded};
@@ -244,33 +244,14 @@ impl<'a> Commit<'a> {
     /// Takes out the chunks of jobs that the table holds in another cut, or will by an earlier one of these chunks, and those
     /// of jobs that were undone, or that replay what a job rejected of which either is true.
     async fn refuse_other_seals(&mut self) -> Result<(), LoadError> {
-        let origins = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
-        let ids: BTreeSet<String> =
-            origins.flat_map(|origin| iter::once(origin.seal_id()).chain(origin.replayed_seal_ids())).collect();
-        let ids: Vec<String> = ids.into_iter().collect();
+        let ids = seals::ids(&self.open);
         // Anew each time: a job may have been undone since the last attempt.
         let known = self.snapshot.transactions(ids.clone()).await?;
         self.seals = ids.into_iter().zip(known).filter_map(|(id, seal)| Some((id, seal?))).collect();
-        let mut first: HashMap<String, i64> = HashMap::new();
-        for chunk in std::mem::take(&mut self.open) {
-            let Some(origin) = chunk.chunk.origin.clone() else {
-                self.open.push(chunk);
-                continue;
-            };
-            let id = origin.seal_id();
-            let seal = *self.seals.get(&id).unwrap_or_else(|| first.entry(id).or_insert(origin.seal.0));
-            let replayed = origin.replay_of.iter().zip(origin.replayed_seal_ids());
-            let mut there = replayed.filter_map(|(of, id)| Some((of, *self.seals.get(&id)?)));
-            let other = there.find(|(of, there)| *there != of.seal.0);
-            if origin.is_sealed_by(seal) && other.is_none() {
-                self.open.push(chunk);
-                continue;
-            }
+        let (open, refused) = seals::part(std::mem::take(&mut self.open), &self.seals, self.snapshot.table().uri());
+        self.open = open;
+        for (chunk, error) in refused {
             self.discard(&chunk).await;
-            let error = match other {
-                Some((of, there)) => LoadError::sealed(there, &of.job_id, self.snapshot.table().uri()),
-                None => LoadError::sealed(seal, &origin.identity.job_id, self.snapshot.table().uri()),
-            };
             let outcome = CommitOutcome::Failed(error.verdict());
             self.decided.push(Decided { chunk, outcome });
         }

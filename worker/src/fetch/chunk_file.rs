@@ -10,7 +10,6 @@ use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use shared::checksum::Checksum;
 use shared::page_sizes as size;
 use shared::{
     BadRecords, Copied, Crew, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
@@ -19,7 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
+use crate::fetch::costs::Costs;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
+use crate::fetch::object::{Check, Object};
 use crate::fetch::pages;
 use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
 use crate::rows::rejected::RejectedRow;
@@ -27,18 +28,10 @@ use crate::rows::rejected::RejectedRow;
 /// Decoded batches that wait for whoever consumes them.
 const BATCHES_AHEAD: usize = 2;
 
-/// Most bytes of a row group that is read while the one before it is decoded.
-const MOST_AHEAD: u64 = 32 << 20;
-
-/// Bytes that are read at once where nothing but the checksum needs them.
-const PIECE_BYTES: u64 = 8 << 20;
-
 /// A chunk that is open for reading: one version of one object.
 #[derive(Debug)]
 pub(crate) struct ChunkFile {
-    storage: Arc<dyn Storage>,
-    at: Location,
-    stat: ObjectStat,
+    object: Object,
     /// Checksum that the bytes must have; none for a file that no splitter made.
     checksum: Option<String>,
     /// The Parquet source whose row groups it has as they were.
@@ -55,7 +48,7 @@ pub(crate) struct ChunkFile {
     rows: u64,
     memory: Memory,
     beside: Beside,
-    /// [`Self::whole_cost`] of its account, once it is known: a footer may have a hundred thousand columns of row groups.
+    /// [`Costs::whole`] of its account, once it is known: a footer may have a hundred thousand columns of row groups.
     whole_cost: OnceLock<u64>,
 }
 
@@ -127,9 +120,7 @@ impl ChunkFile {
         let instants = shared::int96_are_instants(&metadata);
         let metadata = shared::arrow_metadata(&Arc::new(metadata), instants).map_err(undecodable)?;
         Ok(Arc::new(Self {
-            storage: Arc::clone(storage),
-            at: at.clone(),
-            stat,
+            object: Object { storage: Arc::clone(storage), at: at.clone(), stat },
             checksum,
             parquet_source,
             nulls,
@@ -147,29 +138,13 @@ impl ChunkFile {
 
     /// Takes of the account what reading its batches takes, and what is taken beside.
     pub(crate) async fn take_memory(&self) -> Result<MemoryShare, LoadError> {
-        let groups = self.footer().row_groups().iter().enumerate();
-        let costs = groups.map(|(group, metadata)| (self.cost(&self.memory, metadata), group));
-        let group = costs.max().map_or(0, |(_, group)| group);
-        let taken = self.memory.take_for(|memory| self.whole_cost(memory)).await;
-        taken.map_err(|source| self.too_large(group, source))
+        let costs = self.costs();
+        let taken = self.memory.take_for(|memory| costs.whole(memory)).await;
+        taken.map_err(|source| self.too_large(costs.dearest(&self.memory), source))
     }
 
-    /// What decoding any of its row groups takes of an account, reading the next meanwhile, and what is taken beside.
-    fn whole_cost(&self, memory: &Memory) -> u64 {
-        let cost = self.largest_cost(memory);
-        if self.reads_ahead(memory, cost) { cost.saturating_add(self.largest_group()) } else { cost }
-    }
-
-    fn largest_cost(&self, memory: &Memory) -> u64 {
-        let costs = self.footer().row_groups().iter().map(|group| self.cost(memory, group));
-        costs.max().unwrap_or_else(|| (self.beside)(memory))
-    }
-
-    /// What decoding a row group takes, and what is taken beside.
-    fn cost(&self, memory: &Memory, group: &RowGroupMetaData) -> u64 {
-        let most = batch_bytes(memory);
-        let batch = if self.is_own() { size::likely_batch(group).min(most) } else { most };
-        size::cost(group, batch).saturating_add((self.beside)(memory))
+    fn costs(&self) -> Costs<'_> {
+        Costs { footer: self.footer(), is_own: self.is_own(), beside: self.beside }
     }
 
     /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
@@ -177,20 +152,8 @@ impl ChunkFile {
         self.parquet_source.is_none() && self.checksum.is_some()
     }
 
-    /// Whether there is room for the next row group beside the one that is decoded, which costs so much.
-    fn reads_ahead(&self, memory: &Memory, cost: u64) -> bool {
-        let next = self.largest_group();
-        next <= MOST_AHEAD.min(memory.bytes() / 8) && cost.saturating_add(next) <= memory.bytes()
-    }
-
-    /// Bytes of the largest row group as stored.
-    fn largest_group(&self) -> u64 {
-        let stored = self.footer().row_groups().iter().map(|group| size::unsigned(group.compressed_size()));
-        stored.max().unwrap_or_default()
-    }
-
     fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
-        let at = Box::new(self.parquet_source.clone().unwrap_or_else(|| self.at.clone()));
+        let at = Box::new(self.parquet_source.clone().unwrap_or_else(|| self.object.at.clone()));
         LoadError::Memory { at, what: format!("row group {group}"), source }
     }
 
@@ -204,12 +167,12 @@ impl ChunkFile {
     }
 
     pub(crate) fn at(&self) -> &Location {
-        &self.at
+        &self.object.at
     }
 
     /// Length in bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.stat.size
+        self.object.stat.size
     }
 
     /// The checksum that its bytes must have; none for a file that no splitter made.
@@ -229,7 +192,7 @@ impl ChunkFile {
 
     /// Has its store copy this version of it.
     pub(crate) async fn copy_to(&self, to: &Location) -> Result<Option<Copied>, StorageError> {
-        self.storage.copy(&self.at, &self.stat.version, to).await
+        self.object.storage.copy(&self.object.at, &self.object.stat.version, to).await
     }
 
     /// Whether its bytes are those that they must be, by their checksum.
@@ -248,7 +211,7 @@ impl ChunkFile {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let file = Arc::clone(self);
         let scan = tokio::spawn(async move { file.scan(sender).await });
-        let at = self.at.clone();
+        let at = self.object.at.clone();
         let batches = stream::unfold((receiver, Some(scan)), move |(mut receiver, mut scan)| {
             let at = at.clone();
             async move {
@@ -272,20 +235,20 @@ impl ChunkFile {
     async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
         // A thread of its own keeps to itself what the allocator has it keep.
-        let crew = Crew::new(1).map_err(|error| bug(&self.at, &error))?;
-        let mut check = Check { file: &self, checksum: Checksum::default(), done: 0 };
-        let reads_ahead = self.reads_ahead(&self.memory, self.largest_cost(&self.memory));
+        let crew = Crew::new(1).map_err(|error| bug(&self.object.at, &error))?;
+        let mut check = Check::new(&self.object, self.checksum.is_some());
+        let reads_ahead = self.costs().reads_ahead(&self.memory);
         let mut read = 0;
         let mut next = match groups {
             0 => None,
-            _ => Some(check.read_row_group(0).await?),
+            _ => Some(self.read_row_group(&mut check, 0).await?),
         };
         for group in 0..groups {
             let Some(bytes) = next.take() else { break };
             let decoding = self.decode(&crew, group, bytes, sender.clone());
             let reading = async {
                 if reads_ahead && group + 1 < groups {
-                    check.read_row_group(group + 1).await.map(Some)
+                    self.read_row_group(&mut check, group + 1).await.map(Some)
                 } else {
                     Ok(None)
                 }
@@ -294,19 +257,26 @@ impl ChunkFile {
             let Some(rows) = decoded else { return Ok(()) };
             read += rows;
             next = match bytes {
-                None if group + 1 < groups => Some(check.read_row_group(group + 1).await?),
+                None if group + 1 < groups => Some(self.read_row_group(&mut check, group + 1).await?),
                 bytes => bytes,
             };
         }
-        check.finish().await?;
+        if let Some(found) = check.finish(self.footer_start, &self.footer).await? {
+            self.compare(&found)?;
+        }
         match &self.parquet_source {
             _ if read == self.rows => Ok(()),
             None => Err(self.damaged(format!("{read} rows of {} could be read", self.rows))),
             Some(at) => {
                 let reason = format!("there are {read} rows, and the footer says {}", self.rows);
-                Err(LoadError::BadPages { at: at.clone(), place: format!("row groups of {}", self.at), reason })
+                Err(LoadError::BadPages { at: at.clone(), place: format!("row groups of {}", self.object.at), reason })
             }
         }
+    }
+
+    async fn read_row_group(&self, check: &mut Check<'_>, group: usize) -> Result<RowGroupBytes, LoadError> {
+        let (start, end) = self.extent(self.metadata.metadata().row_group(group))?;
+        check.read(start, end).await
     }
 
     /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
@@ -319,7 +289,7 @@ impl ChunkFile {
     ) -> Result<Option<u64>, LoadError> {
         let file = Arc::clone(self);
         let decoding = crew.run(move || file.decode_all(group, &bytes, &sender));
-        decoding.await.map_err(|error| bug(&self.at, &error))?
+        decoding.await.map_err(|error| bug(&self.object.at, &error))?
     }
 
     fn decode_all(
@@ -359,11 +329,11 @@ impl ChunkFile {
         };
         match (decoded, &self.parquet_source) {
             (Ok(rows), _) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
-            (Err(source), None) => Err(LoadError::Undecodable { chunk: self.at.clone(), source: source.into() }),
+            (Err(source), None) => Err(LoadError::Undecodable { chunk: self.object.at.clone(), source: source.into() }),
             (Err(error), Some(at)) => {
                 let (column, reason) = shared::undecodable(bytes, &self.metadata, group, &error);
                 let column = column.map_or_else(String::new, |column| format!("column '{column}', "));
-                let place = format!("{column}row group {group} of {}", self.at);
+                let place = format!("{column}row group {group} of {}", self.object.at);
                 Err(LoadError::BadPages { at: at.clone(), place, reason })
             }
         }
@@ -379,22 +349,21 @@ impl ChunkFile {
         }
         let survey = size::survey(bytes, metadata.columns(), rows);
         let beyond = survey.beyond(metadata);
-        let whole = *self.whole_cost.get_or_init(|| self.whole_cost(&self.memory));
+        let whole = *self.whole_cost.get_or_init(|| self.costs().whole(&self.memory));
         if whole.saturating_add(beyond) > self.memory.bytes() {
-            let needed = |memory: &Memory| self.whole_cost(memory).saturating_add(beyond);
+            let needed = |memory: &Memory| self.costs().whole(memory).saturating_add(beyond);
             self.memory.check(needed).map_err(|source| self.too_large(group, source))?;
         }
         Ok(size::rows_within(batch, survey.row_bytes))
     }
 
     fn damaged(&self, reason: String) -> LoadError {
-        LoadError::Damaged { chunk: self.at.clone(), reason }
+        LoadError::Damaged { chunk: self.object.at.clone(), reason }
     }
 
     /// Bytes from `start` to before `end`.
     pub(crate) async fn read(&self, start: u64, end: u64) -> Result<Bytes, LoadError> {
-        let read = self.storage.get_range(&self.at, &self.stat.version, start..end).await;
-        read.map_err(|source| LoadError::reading(&self.at, source))
+        self.object.read(start, end).await
     }
 
     /// First byte of a row group, and the byte behind its last.
@@ -405,54 +374,4 @@ impl ChunkFile {
 
 fn bug(at: &Location, error: &dyn std::error::Error) -> LoadError {
     LoadError::Bug { what: at.to_string(), reason: error.to_string() }
-}
-
-/// The checksum of a chunk in the making. Bytes are added in the order of the file, each once, whatever order they are
-/// asked for in: what lies between is read for the checksum alone.
-struct Check<'a> {
-    file: &'a ChunkFile,
-    checksum: Checksum,
-    /// Bytes from the beginning that are in the checksum.
-    done: u64,
-}
-
-impl Check<'_> {
-    async fn read_row_group(&mut self, group: usize) -> Result<RowGroupBytes, LoadError> {
-        let (start, end) = self.file.extent(self.file.metadata.metadata().row_group(group))?;
-        let bytes = self.file.read(start, end).await?;
-        self.add(start, &bytes).await?;
-        Ok(RowGroupBytes { start, bytes, length: self.file.stat.size })
-    }
-
-    async fn add(&mut self, start: u64, bytes: &Bytes) -> Result<(), LoadError> {
-        if self.file.checksum.is_none() {
-            return Ok(());
-        }
-        self.fill(start).await?;
-        let known = usize::try_from(self.done - start).unwrap_or(usize::MAX).min(bytes.len());
-        self.checksum.update(&bytes[known..]);
-        self.done += u64::try_from(bytes.len() - known).unwrap_or(0);
-        Ok(())
-    }
-
-    /// Adds what lies before `end`.
-    async fn fill(&mut self, end: u64) -> Result<(), LoadError> {
-        while self.done < end {
-            let piece_end = end.min(self.done + PIECE_BYTES);
-            let piece = self.file.read(self.done, piece_end).await?;
-            self.checksum.update(&piece);
-            self.done = piece_end;
-        }
-        Ok(())
-    }
-
-    /// Adds what is missing and compares.
-    async fn finish(&mut self) -> Result<(), LoadError> {
-        let file = self.file;
-        if file.checksum.is_some() {
-            self.add(file.footer_start, &file.footer).await?;
-            file.compare(&self.checksum.text())?;
-        }
-        Ok(())
-    }
 }

@@ -74,17 +74,17 @@ impl Texts<'_> {
 
     /// The columns of the rows that are fine, how many these are, and the others.
     fn part(&self, bytes: &[ArrayRef], rows: usize, first: usize) -> Result<(Vec<ArrayRef>, usize, Vec<RejectedRow>)> {
-        let (mut columns, mut misfits) = (Vec::new(), Vec::new());
+        let (mut columns, mut invalid) = (Vec::new(), Vec::new());
         for (field, values) in self.schema.fields().iter().zip(bytes) {
             let plain = in_plain_text(field.data_type());
             let carried = carry(values, &plain)?;
             let values = carried.values;
             columns.push(if plain == *field.data_type() { values } else { cast(&values, field.data_type())? });
-            misfits.push(carried.misfits);
+            invalid.push(carried.invalid);
         }
         let none = BooleanBuffer::new_unset(rows);
-        let bad = if self.nulls { none } else { misfits.iter().fold(none, |all, one| &all | one) };
-        let rejected = bad.set_indices().map(|row| self.reject(bytes, &columns, &misfits, row, first)).collect();
+        let bad = if self.nulls { none } else { invalid.iter().fold(none, |all, one| &all | one) };
+        let rejected = bad.set_indices().map(|row| self.reject(bytes, &columns, &invalid, row, first)).collect();
         if bad.count_set_bits() == 0 {
             return Ok((columns, rows, rejected));
         }
@@ -97,11 +97,11 @@ impl Texts<'_> {
         &self,
         bytes: &[ArrayRef],
         columns: &[ArrayRef],
-        misfits: &[BooleanBuffer],
+        invalid: &[BooleanBuffer],
         row: usize,
         first: usize,
     ) -> RejectedRow {
-        let is_bad = |column: usize| misfits.get(column).is_some_and(|misfits| misfits.value(row));
+        let is_bad = |column: usize| invalid.get(column).is_some_and(|invalid| invalid.value(row));
         let shown: Vec<ArrayRef> = columns
             .iter()
             .zip(bytes)

@@ -1,47 +1,35 @@
 //! Small data files become fewer larger ones. This adds versions to the table, and neither adds nor takes a row.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+mod bins;
+mod rewrite;
+
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Field};
-use buoyant_kernel::expressions::{Scalar, StructData};
-use deltalake::kernel::{Action, Add, DeletionVectorDescriptor, LogicalFileView, Remove, Snapshot};
+use deltalake::kernel::{Action, Add};
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::config::TablePropertiesExt;
-use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaResult, DeltaTableError, Path};
 use serde::Serialize;
 use serde_json::json;
 use shared::{Backoff, Location};
 
+use self::bins::{Bin, bins};
+use self::rewrite::{Source, rewrite};
 use super::asked::{Compaction, Maintenance};
-use super::cleared::before;
-use super::paths::LoggedPaths;
 use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
 use crate::delta::commit_info::commit_data;
 use crate::delta::data_file::DataFile;
-use crate::delta::deletions::{deleted_rows, without};
 use crate::delta::exclusive::require_exclusive;
 use crate::delta::presence::missing;
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::staging::StagingNote;
-use crate::delta::tags::{chunk_of, merged};
 use crate::delta::tracking::keeps_row_ids;
 use crate::delta::write::{DataFiles, Room};
 use crate::error::LoadError;
 use crate::fetch::data_file::StoredFile;
-use crate::rows::conform::carry::carry;
 use crate::schema::write_schema::WriteSchema;
 use crate::verdict::Patience;
-
-/// A file of less than one part in so many of the size that the table wants is small.
-const SMALL: u64 = 2;
-
-/// Most files that become one: they are read one after the other, and a call has only so much time.
-const MOST_FILES: usize = 500;
 
 /// What became of small data files, or would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -119,108 +107,6 @@ pub(super) async fn compact(
     failed.map_or(Ok(Some(compacted)), Err)
 }
 
-/// Files that become one, or a few.
-#[derive(Debug, Default)]
-struct Bin {
-    files: Vec<SmallFile>,
-    bytes: u64,
-    /// What tells whose they are, if they are of one job.
-    tag: Option<String>,
-}
-
-#[derive(Debug)]
-struct SmallFile {
-    path: String,
-    at: Path,
-    rows: Option<usize>,
-    partition: Option<StructData>,
-    /// Which of its rows are deleted, where some are.
-    deleted: Option<DeletionVectorDescriptor>,
-    remove: Remove,
-}
-
-/// Files that may be merged, of one partition, and of one job unless it was asked for more; and how many could not be removed, for
-/// which see [`LoggedPaths`].
-async fn bins(head: &TableSnapshot, state: &DeltaTableState, asked: &Maintenance) -> DeltaResult<(Vec<Bin>, u64)> {
-    let log_store = head.table().log_store();
-    let snapshot = Snapshot::try_new(log_store.as_ref(), Some(state.version())).await?;
-    let logged = LoggedPaths::read(log_store.as_ref(), &snapshot).await?;
-    let target = state.table_config().target_file_size().get();
-    let old = chrono::DateTime::<chrono::Utc>::from(before(asked.compact_after)).timestamp_millis();
-    let mut groups: BTreeMap<_, Vec<(Bin, i64)>> = BTreeMap::new();
-    let mut skipped = 0;
-    for view in state.log_data().iter() {
-        let bytes = u64::try_from(view.size()).unwrap_or_default();
-        #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
-        let add = view.add_action();
-        // What a merged file carries in place of the chunk that it is made of. Once rows are deleted, what is left is no job's.
-        let tag = chunk_of(&add).filter(|_| add.deletion_vector.is_none()).and_then(merged);
-        let is_foreign = tag.is_none() && asked.compact == Compaction::WithinJobs;
-        if bytes >= target / SMALL || view.modification_time() > old || is_foreign {
-            continue;
-        }
-        if !logged.are_written(&add)? {
-            skipped += 1;
-            continue;
-        }
-        let partition: BTreeMap<String, Option<String>> = view.partition_values_map().into_iter().collect();
-        let group = (partition, tag.clone().filter(|_| asked.compact == Compaction::WithinJobs));
-        groups
-            .entry(group)
-            .or_default()
-            .push((Bin { bytes, files: vec![small_file(&view, &add)], tag }, view.modification_time()));
-    }
-    let mut bins = Vec::new();
-    for mut files in groups.into_values() {
-        files.sort_by_key(|(file, modified)| (*modified, file.files.first().map(|file| file.path.clone())));
-        let mut bin = Bin::default();
-        for (file, _) in files {
-            if bin.bytes + file.bytes > target || bin.files.len() >= MOST_FILES {
-                bins.push(std::mem::take(&mut bin));
-            }
-            bin.take(file);
-        }
-        bins.push(bin);
-    }
-    bins.retain(|bin| bin.files.len() > 1);
-    Ok((bins, skipped))
-}
-
-fn small_file(view: &LogicalFileView, add: &Add) -> SmallFile {
-    let (base_row_id, default_row_commit_version) = (add.base_row_id, add.default_row_commit_version);
-    SmallFile {
-        path: view.path().into_owned(),
-        at: view.object_store_path(),
-        rows: view.num_records(),
-        partition: view.partition_values(),
-        deleted: add.deletion_vector.clone(),
-        remove: Remove { base_row_id, default_row_commit_version, ..view.remove_action(false) },
-    }
-}
-
-/// A file whose rows are written anew.
-struct Source<'a> {
-    small: &'a SmallFile,
-    stored: StoredFile,
-}
-
-impl Bin {
-    fn take(&mut self, other: Self) {
-        self.tag = if self.files.is_empty() || self.tag == other.tag { other.tag } else { None };
-        self.bytes += other.bytes;
-        self.files.extend(other.files);
-    }
-
-    /// Whether all of its files are in the table as they were, which is as it was.
-    fn still_holds(&self, then: &DeltaTableState, now: &DeltaTableState) -> bool {
-        let active: HashMap<String, Option<DeletionVectorDescriptor>> =
-            now.log_data().iter().map(|view| (view.path().into_owned(), view.deletion_vector_descriptor())).collect();
-        self.files.iter().all(|file| active.get(&file.path) == Some(&file.deleted))
-            && now.metadata() == then.metadata()
-            && now.protocol() == then.protocol()
-    }
-}
-
 /// Merges files.
 async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<Merged, LoadError> {
     let Some(state) = head.state() else { return Ok(Merged::Changed) };
@@ -264,91 +150,6 @@ async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<
     let committed = commit(context, head.clone(), bin, added).await;
     note.withdraw(head.table()).await;
     Ok(committed?.map_or(Merged::Changed, Merged::Into))
-}
-
-/// Writes the rows of a file anew; gives whether that can be done without a change of any value.
-async fn rewrite(
-    head: &TableSnapshot,
-    write_schema: &WriteSchema,
-    file: &Source<'_>,
-    files: &mut DataFiles<'_>,
-) -> Result<bool, LoadError> {
-    let failed = |error: DeltaTableError| LoadError::table(head.table().uri(), "merge data files of", error);
-    let Source { small, stored } = file;
-    let deleted = deleted_rows(head.table(), small.deleted.as_ref()).await.map_err(failed)?;
-    let mut rows = 0;
-    for group in 0..stored.groups() {
-        for batch in stored.batches(group).await.map_err(failed)? {
-            let batch = batch.map_err(failed)?;
-            let first = u64::try_from(rows).unwrap_or_default();
-            rows += batch.num_rows();
-            let batch = without(&batch, first, &deleted).map_err(|error| failed(error.into()))?;
-            match fit(&batch, write_schema, small.partition.as_ref()).map_err(failed)? {
-                Some(batch) => files.write(&batch).await?,
-                None => return Ok(false),
-            }
-        }
-    }
-    match small.rows {
-        Some(expected) if expected != rows => {
-            let reason = format!("{} has {rows} rows, and the log says {expected}", small.path);
-            Err(failed(DeltaTableError::generic(reason)))
-        }
-        _ => Ok(true),
-    }
-}
-
-/// The columns of the table for the rows of a file; none when one of them has another type there.
-fn fit(
-    rows: &RecordBatch,
-    write_schema: &WriteSchema,
-    partition: Option<&StructData>,
-) -> DeltaResult<Option<RecordBatch>> {
-    let (all, schema) = (rows.num_columns(), write_schema.schema());
-    let rows = write_schema.of_file(rows)?;
-    if rows.num_columns() < all {
-        // The table has dropped the column.
-        return Ok(None);
-    }
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for field in schema.fields() {
-        let column = match (of_partition(partition, field), rows.column_by_name(field.name())) {
-            (Some(value), _) => value.to_array(rows.num_rows())?,
-            (None, Some(column)) => match widened(column, field.data_type())? {
-                Some(values) => values,
-                None => return Ok(None),
-            },
-            (None, None) => new_null_array(field.data_type(), rows.num_rows()),
-        };
-        columns.push(column);
-    }
-    Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
-}
-
-/// Values in the type of the table, which may have been a narrower one when they were written; none where a value would change.
-fn widened(values: &ArrayRef, to: &DataType) -> DeltaResult<Option<ArrayRef>> {
-    let from = values.data_type();
-    let is_wider = match (from, to) {
-        (DataType::Float64, DataType::Float32) => false,
-        (DataType::Date32, DataType::Timestamp(_, None)) => true,
-        (from, to) => from.is_numeric() && to.is_numeric(),
-    };
-    if from == to {
-        return Ok(Some(Arc::clone(values)));
-    }
-    if !is_wider {
-        return Ok(None);
-    }
-    let carried = carry(values, to)?;
-    let is_whole = carried.misfits.count_set_bits() + carried.shortened.count_set_bits() == 0;
-    Ok(is_whole.then_some(carried.values))
-}
-
-/// The value that all rows of a file have in a column by which the table is partitioned.
-fn of_partition<'a>(partition: Option<&'a StructData>, field: &Field) -> Option<&'a Scalar> {
-    let partition = partition?;
-    let place = partition.fields().iter().position(|one| one.name() == field.name())?;
-    partition.values().get(place)
 }
 
 /// Puts a version that has the new files in place of the old ones, unless those are no longer there. What lost against others

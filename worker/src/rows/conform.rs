@@ -36,29 +36,30 @@ pub(crate) struct Conform<'a> {
     pub(crate) rows: u64,
     /// Values of rows that were taken that lost digits for which the table has no place.
     pub(crate) shortened: u64,
-    /// Empty texts in partition columns, which are null in the table.
+    /// Empty texts in partition columns of rows that were taken, which are null in the table.
     pub(crate) emptied: u64,
 }
 
 /// Why a row is not taken: what the value of one column is, or the constraint, of those that were violated, that it is against.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
-    Misfit,
+enum RejectReason {
+    InvalidValue,
     Misplaced(Misplaced),
     Null,
     Violation(usize),
 }
 
-/// The first fault of each row, with the place of its column.
-type Faults = Vec<Option<(usize, Fault)>>;
+/// The first reason of each row, with the place of its column.
+type Reasons = Vec<Option<(usize, RejectReason)>>;
 
 impl Conform<'_> {
     /// The rows that fit, with exactly the columns of the schema, and the rows that do not.
     pub(crate) fn conform(&mut self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<RejectedRow>), LoadError> {
         let internal =
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
-        let (mut columns, mut shortened) = (Vec::with_capacity(self.sources.len()), Vec::new());
-        let mut faults: Faults = vec![None; batch.num_rows()];
+        let (mut columns, mut shortened, mut emptied) =
+            (Vec::with_capacity(self.sources.len()), Vec::new(), Vec::new());
+        let mut reasons: Reasons = vec![None; batch.num_rows()];
         for (place, (field, source)) in self.write_schema.schema().fields().iter().zip(self.sources).enumerate() {
             let carried = match source {
                 Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
@@ -66,22 +67,20 @@ impl Conform<'_> {
                     carry(&new_null_array(&DataType::Null, batch.num_rows()), field.data_type()).map_err(internal)?
                 }
             };
-            let Carried { values, misfits, shortened: cut } = carried;
+            let Carried { values, invalid, shortened: cut } = carried;
             let nulls_wanted = self.chunk.bad_records == BadRecords::Null && field.is_nullable();
-            let Placed { values, misplaced, emptied } = self.place(field, values).map_err(internal)?;
-            if field.is_nullable() {
-                self.emptied += u64::try_from(emptied).unwrap_or(u64::MAX);
-            }
+            let Placed { values, misplaced, emptied: empty } = self.place(field, values).map_err(internal)?;
+            emptied.extend(empty);
             for (row, why) in misplaced.into_iter().filter(|_| !nulls_wanted) {
-                if let Some(fault) = faults.get_mut(row).filter(|fault| fault.is_none()) {
-                    *fault = Some((place, Fault::Misplaced(why)));
+                if let Some(reason) = reasons.get_mut(row).filter(|reason| reason.is_none()) {
+                    *reason = Some((place, RejectReason::Misplaced(why)));
                 }
             }
-            for (row, fault) in faults.iter_mut().enumerate().filter(|(_, fault)| fault.is_none()) {
-                if misfits.value(row) && !nulls_wanted {
-                    *fault = Some((place, Fault::Misfit));
+            for (row, reason) in reasons.iter_mut().enumerate().filter(|(_, reason)| reason.is_none()) {
+                if invalid.value(row) && !nulls_wanted {
+                    *reason = Some((place, RejectReason::InvalidValue));
                 } else if !field.is_nullable() && values.is_null(row) {
-                    *fault = Some((place, Fault::Null));
+                    *reason = Some((place, RejectReason::Null));
                 }
             }
             if cut.count_set_bits() > 0 {
@@ -89,18 +88,19 @@ impl Conform<'_> {
             }
             columns.push(values);
         }
-        let violations = self.check(&columns, &mut faults)?;
-        let taken = |row: &usize| faults.get(*row).is_some_and(Option::is_none);
+        let violations = self.check(&columns, &mut reasons)?;
+        let taken = |row: &usize| reasons.get(*row).is_some_and(Option::is_none);
         let cut: usize = shortened.iter().map(|cut| cut.set_indices().filter(taken).count()).sum();
         self.shortened += u64::try_from(cut).unwrap_or(u64::MAX);
+        self.emptied += u64::try_from(emptied.iter().filter(|row| taken(row)).count()).unwrap_or(u64::MAX);
         let violated = |place: usize, row| {
             let value = |column: usize| columns.get(column).map(|values| shown(values, row)).unwrap_or_default();
             violations.get(place).map(|violations| self.checks.reason(violations, value)).unwrap_or_default()
         };
-        let rejected = self.reject(batch, &faults, violated)?;
+        let rejected = self.reject(batch, &reasons, violated)?;
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
         let taken = self
-            .taken(columns, &faults)
+            .taken(columns, &reasons)
             .map_err(|error| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() })?;
         Ok((taken, rejected))
     }
@@ -108,16 +108,16 @@ impl Conform<'_> {
     /// Values that a partition can have, if the column is one that the table is partitioned by.
     fn place(&self, field: &Field, values: ArrayRef) -> Result<Placed, ArrowError> {
         let Some(name) = self.write_schema.folder_name(field.name()) else {
-            return Ok(Placed { values, misplaced: Vec::new(), emptied: 0 });
+            return Ok(Placed { values, misplaced: Vec::new(), emptied: Vec::new() });
         };
         partition::place(name, self.write_schema.partition_by().len(), &values)
     }
 
-    /// Rows that are against a constraint of the table get a fault, unless they have one.
-    fn check(&self, columns: &[ArrayRef], faults: &mut Faults) -> Result<Vec<Violations>, LoadError> {
+    /// Rows that are against a constraint of the table get a reason, unless they have one.
+    fn check(&self, columns: &[ArrayRef], reasons: &mut Reasons) -> Result<Vec<Violations>, LoadError> {
         let (false, Some(schema)) = (self.checks.is_empty(), self.checks.schema()) else { return Ok(Vec::new()) };
         let bug = |reason| LoadError::Bug { what: self.chunk.at.to_string(), reason };
-        let options = RecordBatchOptions::new().with_row_count(Some(faults.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(reasons.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(schema), columns.to_vec(), &options);
         let rows = rows.map_err(|error| bug(error.to_string()))?;
         let violations = self.checks.violations(&rows).map_err(|reason| {
@@ -126,38 +126,42 @@ impl Conform<'_> {
         })?;
         for (place, violation) in violations.iter().enumerate() {
             for row in violation.rows.set_indices() {
-                if let Some(fault) = faults.get_mut(row).filter(|fault| fault.is_none()) {
-                    *fault = Some((violation.column, Fault::Violation(place)));
+                if let Some(reason) = reasons.get_mut(row).filter(|reason| reason.is_none()) {
+                    *reason = Some((violation.column, RejectReason::Violation(place)));
                 }
             }
         }
         Ok(violations)
     }
 
-    fn taken(&self, columns: Vec<ArrayRef>, faults: &[Option<(usize, Fault)>]) -> Result<RecordBatch, ArrowError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(faults.len()));
+    fn taken(
+        &self,
+        columns: Vec<ArrayRef>,
+        reasons: &[Option<(usize, RejectReason)>],
+    ) -> Result<RecordBatch, ArrowError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(reasons.len()));
         let schema = self.write_schema.schema();
-        if faults.iter().all(Option::is_none) {
+        if reasons.iter().all(Option::is_none) {
             return RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
         }
         // Columns that must not be null may be so until the faulty rows are gone.
         let lax: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(lax)), columns, &options)?;
-        let keep: BooleanArray = faults.iter().map(|fault| Some(fault.is_none())).collect();
+        let keep: BooleanArray = reasons.iter().map(|reason| Some(reason.is_none())).collect();
         let kept = filter_record_batch(&batch, &keep)?;
         let options = RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(schema), kept.columns().to_vec(), &options)
     }
 
-    /// The rows that have a fault; `violated` says why for a constraint, by its place, and a row.
+    /// The rows that have a reason; `violated` says why for a constraint, by its place, and a row.
     fn reject(
         &self,
         batch: &RecordBatch,
-        faults: &[Option<(usize, Fault)>],
+        reasons: &[Option<(usize, RejectReason)>],
         violated: impl Fn(usize, usize) -> String,
     ) -> Result<Vec<RejectedRow>, LoadError> {
         let mut rejected = Vec::new();
-        for (row, (place, fault)) in faults.iter().enumerate().filter_map(|(row, fault)| Some((row, (*fault)?))) {
+        for (row, (place, reason)) in reasons.iter().enumerate().filter_map(|(row, reason)| Some((row, (*reason)?))) {
             let number = self.rows + u64::try_from(row).unwrap_or(0) + 1;
             let field = self.write_schema.fields().get(place);
             let column = field.map(|field| field.name().clone()).unwrap_or_default();
@@ -165,14 +169,16 @@ impl Conform<'_> {
             let value = source.map(|source| text(batch.column(source), row)).unwrap_or_default();
             let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
             let is_there = source.is_some_and(|source| present(batch.column(source)).value(row));
-            let reason = match fault {
-                Fault::Violation(place) => violated(place, row),
-                Fault::Null if is_there => {
+            let reason = match reason {
+                RejectReason::Violation(place) => violated(place, row),
+                RejectReason::Null if is_there => {
                     "an empty text is null in a partition, and the table takes no null here".to_owned()
                 }
-                Fault::Null => "the table takes no null here".to_owned(),
-                Fault::Misfit => misfit(&shown, field.map(deltalake::kernel::StructField::data_type)),
-                Fault::Misplaced(why) => why.reason(&shown),
+                RejectReason::Null => "the table takes no null here".to_owned(),
+                RejectReason::InvalidValue => {
+                    invalid_value(&shown, field.map(deltalake::kernel::StructField::data_type))
+                }
+                RejectReason::Misplaced(why) => why.reason(&shown),
             };
             if self.chunk.bad_records == BadRecords::Fail {
                 return Err(LoadError::BadRow { chunk: self.chunk.at.clone(), row: number, column, reason });
@@ -191,7 +197,7 @@ fn shown(values: &ArrayRef, row: usize) -> String {
     format!("'{}'", text(values, row).chars().take(SHOWN_CHARACTERS).collect::<String>())
 }
 
-fn misfit(shown: &str, data_type: Option<&DeltaType>) -> String {
+fn invalid_value(shown: &str, data_type: Option<&DeltaType>) -> String {
     let data_type = data_type.map(ToString::to_string).unwrap_or_default();
     format!("'{shown}' does not fit type {data_type}")
 }
@@ -252,11 +258,11 @@ mod tests {
     /// Each value as text, `!` where it does not fit.
     fn carried(values: impl Array + 'static, to: &DataType) -> Vec<String> {
         let values: ArrayRef = Arc::new(values);
-        let Carried { values: there, misfits, .. } = carry(&values, to).unwrap();
+        let Carried { values: there, invalid, .. } = carry(&values, to).unwrap();
         assert_eq!(there.data_type(), to);
         let show = |row| {
-            assert!(!misfits.value(row) || there.is_null(row));
-            if misfits.value(row) { "!".to_owned() } else { text(&there, row) }
+            assert!(!invalid.value(row) || there.is_null(row));
+            if invalid.value(row) { "!".to_owned() } else { text(&there, row) }
         };
         (0..there.len()).map(show).collect()
     }

@@ -62,8 +62,8 @@ pub(crate) struct Placed {
     pub(crate) values: ArrayRef,
     /// Rows of the others, in order.
     pub(crate) misplaced: Vec<(usize, Misplaced)>,
-    /// How many empty texts became null, which is what they are in Delta's log.
-    pub(crate) emptied: usize,
+    /// Rows of empty texts, which became null: that is what they are in Delta's log.
+    pub(crate) emptied: Vec<usize>,
 }
 
 /// Whether a table can be partitioned by these columns; `exists` when it is.
@@ -156,7 +156,7 @@ pub(crate) fn place(name: &str, columns: usize, values: &ArrayRef) -> Result<Pla
         _ => {}
     }
     if misplaced.is_empty() && empty.is_empty() {
-        return Ok(Placed { values: ArrayRef::clone(values), misplaced, emptied: 0 });
+        return Ok(Placed { values: ArrayRef::clone(values), misplaced, emptied: empty });
     }
     let mut is_null = vec![false; values.len()];
     for row in misplaced.iter().map(|(row, _)| *row).chain(empty.iter().copied()) {
@@ -164,7 +164,7 @@ pub(crate) fn place(name: &str, columns: usize, values: &ArrayRef) -> Result<Pla
             *is_null = true;
         }
     }
-    Ok(Placed { values: nullif(values, &BooleanArray::from(is_null))?, misplaced, emptied: empty.len() })
+    Ok(Placed { values: nullif(values, &BooleanArray::from(is_null))?, misplaced, emptied: empty })
 }
 
 fn of_year<T>((row, _): (usize, T)) -> (usize, Misplaced) {
@@ -224,7 +224,7 @@ mod tests {
         let expected = [(2, Misplaced::NullWord), (4, Misplaced::TooLong(256, 255)), (6, Misplaced::TooLong(260, 255))];
         assert_eq!(placed.misplaced, expected);
         let nulls: Vec<usize> = (0..texts.len()).filter(|row| placed.values.is_null(*row)).collect();
-        assert_eq!((nulls, placed.emptied), (vec![1, 2, 4, 6], 1));
+        assert_eq!((nulls, placed.emptied), (vec![1, 2, 4, 6], vec![1]));
 
         let values: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.1), Some(1e300), None, Some(f64::NAN)]));
         assert_eq!(place("p", 1, &values).unwrap().misplaced, [(1, Misplaced::TooLong(303, 255))]);

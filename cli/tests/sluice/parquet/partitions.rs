@@ -176,3 +176,23 @@ fn columns_whose_names_no_folder_can_have_are_refused_before_the_split() {
         assert!(!place.path("t").exists(), "nothing is split");
     }
 }
+
+#[test]
+fn only_empty_texts_that_come_into_the_table_are_told_of() {
+    let place = Place::new();
+    python(
+        &place,
+        r"
+schema = deltalake.Schema([deltalake.Field('p', 'string'), deltalake.Field('id', 'integer')])
+deltalake.DeltaTable.create('t', schema, partition_by=['p'])
+pq.write_table(pa.table({'id': pa.array([1, 2**40], pa.int64()), 'p': ['a', '']}), 'x.parquet')
+pq.write_table(pa.table({'id': pa.array([1, 2**40], pa.int64()), 'p': ['', '']}), 'y.parquet')
+",
+    );
+    for (file, told) in [("x.parquet", false), ("y.parquet", true)] {
+        let ran = place.run(&["ingest", file, "--table", "t", "--json"]);
+        assert_eq!((ran.status, &ran.json()["rows"]["quarantined"]), (0, &1.into()), "{ran:?}");
+        assert_eq!(ran.stderr.contains("empty texts in columns"), told, "{ran:?}");
+        assert_eq!(ran.stderr.contains("values=1"), told, "{ran:?}");
+    }
+}

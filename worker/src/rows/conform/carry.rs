@@ -41,7 +41,7 @@ pub(crate) struct Carried {
     /// In that type.
     pub(crate) values: ArrayRef,
     /// Which of them do not fit it; these are null.
-    pub(crate) misfits: BooleanBuffer,
+    pub(crate) invalid: BooleanBuffer,
     /// Which of them lost digits that the type has no place for: timestamps keep microseconds, and floats so many digits.
     pub(crate) shortened: BooleanBuffer,
 }
@@ -65,7 +65,7 @@ pub(crate) fn carry(values: &ArrayRef, to: &DataType) -> Result<Carried> {
 impl Carried {
     fn whole(values: ArrayRef) -> Self {
         let rows = values.len();
-        Self { values, misfits: BooleanBuffer::new_unset(rows), shortened: BooleanBuffer::new_unset(rows) }
+        Self { values, invalid: BooleanBuffer::new_unset(rows), shortened: BooleanBuffer::new_unset(rows) }
     }
 
     /// Where a field takes no null, a null does not fit it.
@@ -73,7 +73,7 @@ impl Carried {
         if field.is_nullable() || self.values.logical_null_count() == 0 {
             return self;
         }
-        Self { misfits: &self.misfits | &!&present(&self.values), ..self }
+        Self { invalid: &self.invalid | &!&present(&self.values), ..self }
     }
 
     /// What holds for the elements of each list, as told of the lists.
@@ -85,7 +85,7 @@ impl Carried {
             let has = |list: usize| range(offsets, list).any(|element| flags.value(element));
             &BooleanBuffer::collect_bool(present.len(), has) & present
         };
-        (any(&self.misfits), any(&self.shortened))
+        (any(&self.invalid), any(&self.shortened))
     }
 }
 
@@ -117,13 +117,13 @@ fn structs(values: &ArrayRef, fields: &Fields) -> Result<Carried> {
             None => Carried::whole(new_null_array(field.data_type(), from.len())),
         };
         let one = one.in_field(field);
-        whole.misfits = &whole.misfits | &one.misfits;
+        whole.invalid = &whole.invalid | &one.invalid;
         whole.shortened = &whole.shortened | &one.shortened;
         columns.push(one.values);
     }
-    whole.misfits = &whole.misfits & &present;
+    whole.invalid = &whole.invalid & &present;
     whole.shortened = &whole.shortened & &present;
-    let nulls = NullBuffer::new(&present & &!&whole.misfits);
+    let nulls = NullBuffer::new(&present & &!&whole.invalid);
     let made = StructArray::try_new_with_length(fields.clone(), columns, Some(nulls), from.len())?;
     Ok(Carried { values: Arc::new(made), ..whole })
 }
@@ -140,12 +140,12 @@ fn lists(values: &ArrayRef, item: &FieldRef) -> Result<Carried> {
     let present = present(values);
     let (offsets, elements) = trimmed(list.offsets(), list.values());
     let one = carry(&elements, item.data_type())?.in_field(item);
-    let (misfits, shortened) = one.by_list(&offsets, &present);
-    let keep = &present & &!&misfits;
+    let (invalid, shortened) = one.by_list(&offsets, &present);
+    let keep = &present & &!&invalid;
     let (offsets, kept) = of_lists(&offsets, &[one.values], &keep)?;
     let [elements] = <[ArrayRef; 1]>::try_from(kept).map_err(|_| no_way(values.data_type(), "lists"))?;
     let made = ListArray::try_new(Arc::clone(item), offsets, elements, Some(NullBuffer::new(keep)))?;
-    Ok(Carried { values: Arc::new(made), misfits, shortened })
+    Ok(Carried { values: Arc::new(made), invalid, shortened })
 }
 
 fn maps(values: &ArrayRef, entries: &FieldRef, is_sorted: bool) -> Result<Carried> {
@@ -161,12 +161,12 @@ fn maps(values: &ArrayRef, entries: &FieldRef, is_sorted: bool) -> Result<Carrie
     let items = carry(&items, value.data_type())?.in_field(value);
     let (of_keys, shortened_keys) = keys.by_list(&offsets, &present);
     let (of_items, shortened_items) = items.by_list(&offsets, &present);
-    let misfits = &of_keys | &of_items;
-    let keep = &present & &!&misfits;
+    let invalid = &of_keys | &of_items;
+    let keep = &present & &!&invalid;
     let (offsets, kept) = of_lists(&offsets, &[keys.values, items.values], &keep)?;
     let pairs = StructArray::try_new(fields.clone(), kept, None)?;
     let made = MapArray::try_new(Arc::clone(entries), offsets, pairs, Some(NullBuffer::new(keep)), is_sorted)?;
-    Ok(Carried { values: Arc::new(made), misfits, shortened: &shortened_keys | &shortened_items })
+    Ok(Carried { values: Arc::new(made), invalid, shortened: &shortened_keys | &shortened_items })
 }
 
 fn range(offsets: &OffsetBuffer<i32>, list: usize) -> std::ops::Range<usize> {
@@ -209,7 +209,7 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
     let (values, shortened) = &in_microseconds(values, to);
     let from = values.data_type();
     if from == to {
-        return Ok(Carried { values: Arc::clone(values), misfits: unplaced, shortened: shortened.clone() });
+        return Ok(Carried { values: Arc::clone(values), invalid: unplaced, shortened: shortened.clone() });
     }
     let is_by_digits = from.is_floating() && matches!(to, T::Decimal128(..));
     if is_by_digits || (from.is_decimal() && to.is_floating()) {
@@ -218,7 +218,7 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
     }
     let there = cast_with_options(values, to, &SAFE)?;
     let lost = &(&present(values) & &!&present(&there)) | &unplaced;
-    let misfits = match to {
+    let invalid = match to {
         T::Decimal128(..) if from.is_string() => &lost | &rounded(values, &there, &EXACT)?,
         T::Date32 if from.is_string() => &lost | &rounded(values, &there, &MOMENT)?,
         T::Timestamp(_, zone) if from.is_string() => {
@@ -229,10 +229,10 @@ fn leaves(values: &ArrayRef, to: &DataType) -> Result<Carried> {
         _ => lost,
     };
     let shortened = match to {
-        T::Float32 | T::Float64 => &less_precise(values, &there)? & &!&misfits,
+        T::Float32 | T::Float64 => &less_precise(values, &there)? & &!&invalid,
         _ => shortened.clone(),
     };
-    Ok(Carried { values: without(&there, &misfits)?, misfits, shortened })
+    Ok(Carried { values: without(&there, &invalid)?, invalid, shortened })
 }
 
 /// Timestamps to the microsecond, where that is what they are to be. Those before 1970 are cut like all others: towards the past.
@@ -310,11 +310,11 @@ fn endless(values: &ArrayRef, there: &ArrayRef) -> Result<BooleanBuffer> {
     Ok(&found & &!&BooleanBuffer::collect_bool(texts.len(), was_endless))
 }
 
-fn without(values: &ArrayRef, misfits: &BooleanBuffer) -> Result<ArrayRef> {
-    if misfits.count_set_bits() == 0 {
+fn without(values: &ArrayRef, invalid: &BooleanBuffer) -> Result<ArrayRef> {
+    if invalid.count_set_bits() == 0 {
         return Ok(Arc::clone(values));
     }
-    nullif(values, &BooleanArray::new(misfits.clone(), None))
+    nullif(values, &BooleanArray::new(invalid.clone(), None))
 }
 
 /// Whether a cast may give another value without saying so. Text is read as a whole or not at all.

@@ -1,0 +1,63 @@
+//! What reading a chunk takes of an account.
+
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use shared::Memory;
+use shared::page_sizes as size;
+
+use crate::fetch::row_group_bytes::{Beside, batch_bytes};
+
+/// Most bytes of a row group that is read while the one before it is decoded.
+const MOST_AHEAD: u64 = 32 << 20;
+
+/// What reading a chunk takes of an account, by its footer.
+pub(super) struct Costs<'a> {
+    pub(super) footer: &'a ParquetMetaData,
+    /// Whether the splitter encoded its rows.
+    pub(super) is_own: bool,
+    /// What is taken beside.
+    pub(super) beside: Beside,
+}
+
+impl Costs<'_> {
+    /// What decoding any of its row groups takes, reading the next meanwhile, and what is taken beside.
+    pub(super) fn whole(&self, memory: &Memory) -> u64 {
+        let cost = self.largest(memory);
+        if self.has_room(memory, cost) { cost.saturating_add(self.largest_group()) } else { cost }
+    }
+
+    /// Whether there is room for the next row group beside the one that is decoded.
+    pub(super) fn reads_ahead(&self, memory: &Memory) -> bool {
+        self.has_room(memory, self.largest(memory))
+    }
+
+    /// The row group that takes the most.
+    pub(super) fn dearest(&self, memory: &Memory) -> usize {
+        let groups = self.footer.row_groups().iter().enumerate();
+        let costs = groups.map(|(group, metadata)| (self.of_group(memory, metadata), group));
+        costs.max().map_or(0, |(_, group)| group)
+    }
+
+    fn largest(&self, memory: &Memory) -> u64 {
+        let costs = self.footer.row_groups().iter().map(|group| self.of_group(memory, group));
+        costs.max().unwrap_or_else(|| (self.beside)(memory))
+    }
+
+    /// What decoding a row group takes, and what is taken beside.
+    fn of_group(&self, memory: &Memory, group: &RowGroupMetaData) -> u64 {
+        let most = batch_bytes(memory);
+        let batch = if self.is_own { size::likely_batch(group).min(most) } else { most };
+        size::cost(group, batch).saturating_add((self.beside)(memory))
+    }
+
+    /// Whether there is room for the next row group beside one that costs so much.
+    fn has_room(&self, memory: &Memory, cost: u64) -> bool {
+        let next = self.largest_group();
+        next <= MOST_AHEAD.min(memory.bytes() / 8) && cost.saturating_add(next) <= memory.bytes()
+    }
+
+    /// Bytes of the largest row group as stored.
+    fn largest_group(&self) -> u64 {
+        let stored = self.footer.row_groups().iter().map(|group| size::unsigned(group.compressed_size()));
+        stored.max().unwrap_or_default()
+    }
+}
