@@ -1,6 +1,7 @@
 //! Tables of other writers, with what these ask of all writers: loaded into, verified, looked after, undone, and read by others.
 
 mod deletions;
+mod instants;
 mod mapping;
 
 use std::path::Path;

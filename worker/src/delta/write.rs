@@ -4,6 +4,7 @@
 //! are gathered. So memory is that of two row groups, whatever the number of columns and partitions.
 
 mod files;
+mod instants;
 mod partitions;
 mod row_group;
 
@@ -117,7 +118,7 @@ impl fmt::Debug for DataFiles<'_> {
 
 impl<'a> DataFiles<'a> {
     pub(crate) fn new(table: &'a Table, write_schema: &'a WriteSchema, room: Room) -> Result<Self, LoadError> {
-        let partitions = Partitions::new(write_schema, room.partitions);
+        let partitions = Partitions::new(write_schema, table.state(), room.partitions);
         let is_partition = |field: &&StructField| write_schema.file_partition_by().contains(field.name());
         let settings = table.state().map(DeltaTableState::table_config);
         let target = Target {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use buoyant_kernel::expressions::Scalar;
 use deltalake::Path;
 use deltalake::kernel::scalars::ScalarExt;
+use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
+use super::instants::InstantStyle;
 use super::row_group::{Order, Rows};
 use crate::error::LoadError;
 use crate::schema::write_schema::WriteSchema;
@@ -24,6 +26,8 @@ pub(super) struct Partitions {
     schema: SchemaRef,
     /// Places of the partition columns, in the order of the table.
     by: Vec<usize>,
+    /// How instants in these are written.
+    styles: Vec<InstantStyle>,
     most: usize,
     known: HashMap<Box<[u8]>, usize>,
     all: Vec<Arc<Partition>>,
@@ -67,16 +71,24 @@ impl Refusal {
 }
 
 impl Partitions {
-    pub(super) fn new(write_schema: &WriteSchema, most: usize) -> Self {
+    /// The partitions of a table, as it is; none while there is no table.
+    pub(super) fn new(write_schema: &WriteSchema, state: Option<&DeltaTableState>, most: usize) -> Self {
         let schema = Arc::clone(write_schema.file_schema());
         let by: Vec<usize> =
             write_schema.file_partition_by().iter().filter_map(|name| schema.index_of(name).ok()).collect();
+        let style = |place: &usize| match schema.field(*place).data_type() {
+            DataType::Timestamp(_, Some(_)) => {
+                state.map(|state| InstantStyle::of(state, schema.field(*place).name())).unwrap_or_default()
+            }
+            _ => InstantStyle::default(),
+        };
+        let styles = by.iter().map(style).collect();
         let columns = (0..schema.fields().len()).filter(|place| !by.contains(place)).collect();
         let mut all = Vec::new();
         if by.is_empty() {
             all.push(Arc::new(Partition { folder: Path::default(), values: HashMap::new() }));
         }
-        Self { schema, by, most, known: HashMap::new(), all, rows: Vec::new(), columns }
+        Self { schema, by, styles, most, known: HashMap::new(), all, rows: Vec::new(), columns }
     }
 
     /// The columns that files have.
@@ -111,11 +123,11 @@ impl Partitions {
             return Err(Refusal::TooMany { columns, most: self.most });
         }
         let (mut folder, mut texts) = (Vec::new(), HashMap::new());
-        for (name, values) in names().zip(values) {
+        for ((name, values), style) in names().zip(values).zip(&self.styles) {
             let value = Scalar::from_array(values.as_ref(), row);
             let value = value.ok_or_else(|| Refusal::Failed(format!("'{name}' is a {}", values.data_type())))?;
-            folder.push(format!("{name}={}", value.serialize_encoded()));
-            texts.insert(name.clone(), (!value.is_null()).then(|| value.serialize()));
+            folder.push(style.folder(name, &value));
+            texts.insert(name.clone(), (!value.is_null()).then(|| style.in_log(&value)));
         }
         let folder = Path::parse(folder.join("/")).map_err(|error| Refusal::Failed(error.to_string()))?;
         let id = self.all.len();
