@@ -17,6 +17,7 @@ mod deployed;
 mod dlq;
 mod doctor;
 mod durable;
+mod examples;
 mod exclusive;
 mod fixtures;
 mod gate;

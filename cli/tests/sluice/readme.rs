@@ -58,7 +58,7 @@ fn the_readme_has_the_commands_of_a_newcomer() {
 fn links_of_the_documents_lead_somewhere() {
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
-    let designs = ["splitter/src/design.md", "worker/src/design.md", "fixtures/README.md"];
+    let designs = ["splitter/src/design.md", "worker/src/design.md", "fixtures/README.md", "examples/README.md"];
     let terraform =
         ["terraform/README.md", "terraform/examples/minimal/README.md", "terraform/examples/complete/README.md"];
     let mut documents: Vec<PathBuf> =

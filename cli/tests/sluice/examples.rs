@@ -1,0 +1,43 @@
+//! The scripts in `examples/` do what they show.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::Place;
+
+/// What each script prints, among other things.
+const SHOWN: [(&str, &[&str]); 4] = [
+    (
+        "load.sh",
+        &["committed    3", ": already done, nothing was added", "the table has the very rows that were committed"],
+    ),
+    ("rejected.sh", &["quarantined  1", "record 2, byte 18: 2,-", "replayed     what orders-"]),
+    ("corrected.sh", &["removed      2 rows in 1 file", ": undone", ": looked after"]),
+    ("sql.sh", &["committed    2", "filtered     1", "lake/orders/day=2026-11-29"]),
+];
+
+#[test]
+fn the_examples_run() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").canonicalize().unwrap();
+    let readme = std::fs::read_to_string(examples.join("README.md")).unwrap();
+    let files = std::fs::read_dir(&examples).unwrap().map(|entry| entry.unwrap().path());
+    let scripts = files.filter(|path| path.extension().is_some_and(|extension| extension == "sh"));
+    let mut scripts: Vec<String> = scripts.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    scripts.sort();
+    let mut known = SHOWN.map(|(name, _)| name.to_owned());
+    known.sort();
+    assert_eq!(scripts, known);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_sluice")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    for (name, shown) in SHOWN {
+        assert!(readme.contains(&format!("]({name})")), "{name}");
+        let place = Place::new();
+        let mut command = Command::new("sh");
+        command.arg(examples.join(name)).current_dir(place.path("")).env_clear().env("PATH", &path);
+        let ran = place.ended(command.output().unwrap());
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name} {ran:?}");
+        for text in shown {
+            assert!(ran.stdout.contains(text), "{name} {text}: {ran:?}");
+        }
+    }
+}
