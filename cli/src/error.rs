@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
+use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError, error_chain};
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     },
     #[error("no table is given")]
     NoTable,
+    #[error("neither a table nor a work area is given")]
+    NoTableOrArea,
     #[error("cannot read the SQL file {file}")]
     SqlFile {
         file: PathBuf,
@@ -59,6 +61,8 @@ pub(crate) enum CliError {
     AreaLost { job_id: JobId, table: String },
     #[error("job {job_id} was undone in table {table}; nothing was added")]
     Undone { job_id: JobId, table: String },
+    #[error("job {job_id} added nothing to table {table}: {why}")]
+    NothingAdded { job_id: JobId, table: String, why: String },
     #[error(transparent)]
     Undo(LoadError),
     #[error(transparent)]
@@ -146,6 +150,26 @@ fn no_single_source(queue: &str, sources: &[String]) -> String {
     }
 }
 
+/// What may help where the libraries that reach stores say no more than this.
+fn hint_on_access(said: &str) -> Option<&'static str> {
+    let hints = [
+        ("has the scheme", ONLY_S3),
+        ("it must be s3://", ONLY_S3),
+        (
+            "A region must be set",
+            "set AWS_REGION to the region of the bucket, or AWS_PROFILE to a profile that has one",
+        ),
+        ("redirect without LOCATION", "the bucket is in another region: set AWS_REGION to that"),
+        (
+            "error occurred while loading credentials",
+            "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; and AWS_REGION",
+        ),
+    ];
+    hints.into_iter().find_map(|(part, hint)| said.contains(part).then_some(hint))
+}
+
+const ONLY_S3: &str = "Sluice works on S3, on servers that speak its protocol (AWS_ENDPOINT_URL), and on local paths: copy the file, or keep the table, there";
+
 impl CliError {
     /// Whether the command's result was printed all the same.
     pub(crate) fn has_result(&self) -> bool {
@@ -159,6 +183,7 @@ impl CliError {
             Self::Settings(_)
             | Self::Location(_)
             | Self::NoTable
+            | Self::NoTableOrArea
             | Self::SqlFile { .. }
             | Self::Sql(_)
             | Self::Context(_)
@@ -185,12 +210,25 @@ impl CliError {
             | Self::BoundForOther { .. }
             | Self::HasReplays { .. }
             | Self::Undone { .. }
+            | Self::NothingAdded { .. }
             | Self::TakenOut { .. }
             | Self::Restored { .. }
             | Self::PartLeft { .. }
-            | Self::Undo(LoadError::Unknown { .. } | LoadError::Unsupported { .. })
-            | Self::Table(LoadError::Unsupported { .. })
-            | Self::Maintain(LoadError::Unsupported { .. } | LoadError::NoSuchTable { .. }) => 3,
+            | Self::Undo(
+                LoadError::Unknown { .. }
+                | LoadError::Unsupported { .. }
+                | LoadError::UnknownAction { .. }
+                | LoadError::NoDirectory { .. },
+            )
+            | Self::Table(
+                LoadError::Unsupported { .. } | LoadError::UnknownAction { .. } | LoadError::NoDirectory { .. },
+            )
+            | Self::Maintain(
+                LoadError::Unsupported { .. }
+                | LoadError::UnknownAction { .. }
+                | LoadError::NoDirectory { .. }
+                | LoadError::NoSuchTable { .. },
+            ) => 3,
             // No catch-all: a new error has to choose.
             Self::Output { .. }
             | Self::Split(_)
@@ -225,13 +263,17 @@ impl CliError {
             Self::Split(error) => error.hint(),
             _ => None,
         };
-        of_cause.or_else(|| self.hint_on_jobs().map(Cow::Borrowed))
+        let hint = of_cause.or_else(|| self.hint_on_jobs().map(Cow::Borrowed));
+        hint.or_else(|| hint_on_access(&error_chain(self)).map(Cow::Borrowed))
     }
 
     /// What may help with jobs.
     fn hint_on_jobs(&self) -> Option<&'static str> {
         match self {
-            Self::NoTable => Some("say --table TABLE_URI or set TABLE_URI; or say --work-dir DIR"),
+            Self::NoTable => Some("say --table TABLE_URI, or set TABLE_URI"),
+            Self::NoTableOrArea => {
+                Some("say --table TABLE_URI or set TABLE_URI, for the work area below it; or say --work-dir DIR")
+            }
             Self::Split(SplitError::Stopped { .. }) | Self::Stopped { .. } | Self::ReplayStopped { .. } => {
                 Some("run the same command again; it goes on where this one stopped")
             }
@@ -246,6 +288,9 @@ impl CliError {
                 Some("another process loads the same file: run the same command again once it is done")
             }
             Self::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
+            Self::NothingAdded { .. } => Some(
+                "there is nothing to undo; `sluice status` tells how far it came, and sluice ingest of its source goes on with it",
+            ),
             Self::Undo(LoadError::Unknown { .. }) => {
                 Some("sluice status SOURCE --table TABLE_URI names the job of a file")
             }

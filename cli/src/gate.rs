@@ -1,27 +1,83 @@
 //! Sources that their table cannot take, refused before they are split.
 
 use async_trait::async_trait;
-use shared::Location;
-use splitter::{BadInput, Examination, Gate, SplitContext, SplitError};
-use worker::{LoadContext, TableStore};
+use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, WorkArea, try_get_json};
+use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
+use worker::{LoadContext, LoadError, TableStore};
 
 /// What may help where nothing better is known.
 const HINT: &str =
     "`sluice plan SOURCE --table TABLE` shows the columns; SQL gives them other names and types, or leaves them out";
+
+/// Earlier drops of a Parquet source that are looked at, the latest first.
+const COMPARED: usize = 16;
 
 /// Whether a table takes the columns of a source.
 #[derive(Debug)]
 pub(crate) struct TableGate {
     load: LoadContext,
     table: Location,
+    work_prefix: Location,
+    known: Known,
 }
 
 impl TableGate {
     /// For sources that are split like this, and bound for `table`.
     pub(crate) fn new(split: &SplitContext, table: Location) -> Self {
         let load = LoadContext::new(split.storage.clone(), split.settings.clone(), TableStore::from_env());
-        Self { load, table }
+        Self { load, table, work_prefix: split.work_prefix.clone(), known: split.known.clone() }
     }
+
+    /// The drops whose rows are to go when those of this source come, with the replays of what they rejected.
+    async fn replaced(&self, source: &Location) -> Result<Vec<JobId>, SplitError> {
+        if self.load.settings.load.on_replace == OnReplace::Append {
+            return Ok(Vec::new());
+        }
+        let (storage, mut jobs) = (self.load.storage.as_ref(), Vec::new());
+        let destination = self.known.named_for.as_ref().unwrap_or(&self.table);
+        for name in self.known.dropped_as.iter().chain([source]) {
+            let drops = Drops::new(&self.work_prefix, name, destination);
+            let of_name = drops.all(storage).await.map_err(SplitError::WorkArea)?;
+            jobs.extend(drops.with_replays(storage, of_name).await.map_err(SplitError::WorkArea)?);
+        }
+        Ok(jobs)
+    }
+}
+
+impl TableGate {
+    /// Tells of an earlier drop in the table that a Parquet source may be the same as: of these, the content is not compared.
+    async fn warn_of_same(&self, found: &Examination) -> Result<(), SplitError> {
+        let Self { load, table, known, work_prefix } = self;
+        let is_parquet = matches!(found.policy.format, Format::Parquet { .. });
+        if !is_parquet || known.is_again || load.settings.load.on_replace == OnReplace::Replace {
+            return Ok(());
+        }
+        let (storage, destination) = (load.storage.as_ref(), known.named_for.as_ref().unwrap_or(table));
+        let name = known.dropped_as.as_ref().unwrap_or(&found.source.uri);
+        let drops = Drops::new(work_prefix, name, destination).all(storage).await.map_err(SplitError::WorkArea)?;
+        for job_id in drops.iter().rev().take(COMPARED) {
+            let area = WorkArea::new(work_prefix, job_id);
+            let job: Option<Job> = try_get_json(storage, &area.job(), "job").await.map_err(SplitError::WorkArea)?;
+            if job.is_none_or(|job| job.source.size != found.source.size) {
+                continue;
+            }
+            let seal = worker::has_job(load, table, job_id).await.map_err(unknown)?;
+            if seal.is_some_and(|seal| seal != Seal::UNDONE) {
+                tracing::warn!(
+                    source = %found.source.uri,
+                    job = %job_id,
+                    "an earlier drop of this name and size is in the table: if only the time of the file changed, its rows come twice, \
+                     and `sluice undo` of this job takes the earlier ones out"
+                );
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(error: LoadError) -> SplitError {
+    SplitError::Gate(Box::new(error))
 }
 
 #[async_trait]
@@ -31,10 +87,17 @@ impl Gate for TableGate {
         if found.is_empty {
             return Ok(());
         }
-        let Self { load, table } = self;
+        let Self { load, table, .. } = self;
         let (sql, partition_by) = (load.settings.load.sql.as_deref(), &load.settings.load.partition_by);
         let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
-        let Some(refusal) = checked.map_err(|error| SplitError::Gate(Box::new(error)))? else { return Ok(()) };
+        let refusal = match checked.map_err(unknown)? {
+            None => {
+                let replaced = self.replaced(&found.source.uri).await?;
+                worker::check_replacement(load, table, &replaced).await.map_err(unknown)?
+            }
+            refusal => refusal,
+        };
+        let Some(refusal) = refusal else { return self.warn_of_same(found).await };
         let reason = format!("it does not fit table {table}: {}", refusal.reason);
         let (at, hint) = (found.source.uri.clone(), refusal.hint.unwrap_or(HINT));
         Err(BadInput { at, byte: None, record: None, column: None, reason, hint }.into())

@@ -4,11 +4,20 @@ use worker::{Holding, TakenOut};
 
 use crate::numbers::{counted, grouped};
 
-/// What a table has of a job that brought in so many rows, and who took out the others.
+/// What a table has of a job that brought in so many rows, and who took out the others. Of rows that others rewrote nobody can tell whose
+/// they were, so none of these are counted.
 pub(crate) fn held(holding: &Holding, committed: u64) -> String {
     let rows = holding.rows.map_or_else(|| "an unknown number".to_owned(), grouped);
-    let taken = holding.taken_out.as_ref().map(taken_out).unwrap_or_default();
-    format!("the table has {rows} of its {}{taken}", counted(committed, "row"))
+    let all = counted(committed, "row");
+    match &holding.taken_out {
+        Some(taken) if taken.may_be_rewritten => {
+            format!(
+                "{rows} of its {all} are in files of its own{}; the rest is deleted, or in files of that writer",
+                taken_out(taken)
+            )
+        }
+        taken => format!("the table has {rows} of its {all}{}", taken.as_ref().map(taken_out).unwrap_or_default()),
+    }
 }
 
 fn taken_out(taken: &TakenOut) -> String {

@@ -72,6 +72,7 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     pipeline.split.known =
         known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
     pipeline.split.known.dropped_as = args::link(&args.source);
+    pipeline.set_gate();
     check_sql(&pipeline, &source).await?;
     let (outcome, receipt) = pipeline.run(&Load::Source(source)).await?;
     if outcome.job.load.sql != pipeline.split.settings.load.sql {

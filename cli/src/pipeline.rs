@@ -57,7 +57,7 @@ impl Pipeline {
         let storage = Stores::from_env();
         let progress = Arc::new(Progress::default());
         let queue = Arc::new(MemoryQueue::new(VISIBILITY, MAX_RECEIVES));
-        let mut split = SplitContext {
+        let split = SplitContext {
             storage: storage.clone(),
             queue: Some(queue.clone()),
             work_prefix,
@@ -71,13 +71,19 @@ impl Pipeline {
             progress: progress.clone(),
             stop,
         };
-        split.gate = Some(Arc::new(TableGate::new(&split, table.clone())));
         let topic = settings.topic();
         // What the queue of this process asks for lies in this work area, and is bound for this table.
         let settings =
             Settings { work_prefix: Some(split.work_prefix.clone()), table: Some(table.clone()), ..settings };
         let load = LoadContext { progress, topic, ..LoadContext::new(storage, settings, TableStore::from_env()) };
-        Self { split, load, queue, table, workers }
+        let mut pipeline = Self { split, load, queue, table, workers };
+        pipeline.set_gate();
+        pipeline
+    }
+
+    /// Has new sources looked at by what is known by now.
+    pub(crate) fn set_gate(&mut self) {
+        self.split.gate = Some(Arc::new(TableGate::new(&self.split, self.table.clone())));
     }
 
     /// Splits, then loads. A file that cannot be read to its end so leaves the table as it was. Gives what was split, and the receipt.

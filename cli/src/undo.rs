@@ -1,6 +1,9 @@
 //! `sluice undo`: takes out of a table exactly what a job added.
 
-use shared::{Drops, JobId, Location, Seal, Settings, SourceObject, Storage, StorageError, Stores, WorkArea};
+use shared::{
+    Drops, JobId, LoadFailure, Location, Manifest, Seal, Settings, SourceObject, Storage, StorageError, Stores,
+    WorkArea, try_get_json,
+};
 use splitter::SplitError;
 use worker::{Ledger, LoadContext, LoadError, TableStore, Undoing, has_job};
 
@@ -64,6 +67,7 @@ async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked
             ids.push(job.job_id);
         }
     }
+    let begun = ids.last().cloned();
     if ids.is_empty() {
         ids = by_table(context, prefix, table, asked).await?;
     }
@@ -78,8 +82,33 @@ async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked
     if there.len() > 1 {
         return Err(CliError::SeveralJobs { asked: asked.to_owned(), jobs: there });
     }
-    let unknown = || LoadError::Unknown { job: JobId::from(asked.to_owned()), table: table.clone() };
-    there.pop().or_else(|| undone.pop()).ok_or_else(|| CliError::Undo(unknown()))
+    match (there.pop().or_else(|| undone.pop()), begun) {
+        (Some(job), _) => Ok(job),
+        (None, Some(job_id)) => {
+            let why = why_nothing(context.storage.as_ref(), &WorkArea::new(prefix, &job_id)).await?;
+            Err(CliError::NothingAdded { job_id, table: table.to_string(), why })
+        }
+        (None, None) => {
+            let unknown = LoadError::Unknown { job: JobId::from(asked.to_owned()), table: table.clone() };
+            Err(CliError::Undo(unknown))
+        }
+    }
+}
+
+/// Why a job that was begun has nothing in its table, as far as its work area tells.
+async fn why_nothing(storage: &dyn Storage, area: &WorkArea) -> Result<String, CliError> {
+    if let Some(failure) = LoadFailure::of(storage, area).await.map_err(CliError::WorkArea)? {
+        // A reason ends with its advice, where there is some.
+        let reason = failure.reason.split("; hint: ").next().unwrap_or_default();
+        return Ok(format!("its last run failed, because of: {reason}"));
+    }
+    let manifest: Option<Manifest> =
+        try_get_json(storage, &area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
+    Ok(match manifest {
+        None => "it is not split to its end, and none of its chunks is loaded".to_owned(),
+        Some(manifest) if manifest.chunks.is_empty() => "no row of it was to be loaded".to_owned(),
+        Some(_) => "it is split, and none of its chunks is loaded yet".to_owned(),
+    })
 }
 
 /// Names that the job may have where no work area tells: that which was given, or those of the source as it is now.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CsvPolicy, Format, FormatChoice, Infer, Location, NdjsonPolicy, Policy, Settings, SourceObject,
@@ -65,6 +66,22 @@ pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject
         let (source, evidence) = (source.clone(), Vec::new());
         return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None });
     }
+    let examined = examine_text(context, source, policy, head).await;
+    if matches!(examined, Err(SplitError::BadInput(_))) && ends_as_parquet(context, source).await? {
+        let reason = "this ends as a Parquet file, and does not begin as one: its start is missing";
+        return Err(BadInput::whole(&source.uri, reason, "have the file written, or copied, again").into());
+    }
+    examined
+}
+
+/// The same of a source that is no Parquet.
+async fn examine_text(
+    context: &SplitContext,
+    source: &SourceObject,
+    mut policy: Policy,
+    head: Bytes,
+) -> Result<Examination, SplitError> {
+    let settings = &context.settings;
     let (text, sample) = sample::take(context, source, head).await?;
     policy.text = text;
     let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
@@ -88,6 +105,14 @@ fn is_parquet(head: &[u8], told: FormatChoice) -> bool {
         FormatChoice::Auto => footer::is_parquet(head),
         told => told == FormatChoice::Parquet,
     }
+}
+
+/// Whether a source that is no text has the last bytes of a Parquet file.
+async fn ends_as_parquet(context: &SplitContext, source: &SourceObject) -> Result<bool, SplitError> {
+    const LAST: &[u8] = b"PAR1";
+    let Some(start) = source.size.checked_sub(4) else { return Ok(false) };
+    let last = context.storage.get_range(&source.uri, &source.version, start..source.size).await;
+    Ok(last.map_err(SplitError::Source)? == LAST)
 }
 
 /// Whether a text is NDJSON, by the settings or its first lines; the error is of JSON in another shape.

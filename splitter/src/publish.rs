@@ -296,6 +296,10 @@ impl<'a> Publisher<'a> {
         self.settle().await?;
         if self.chunks.is_empty() && replaces(self.job) {
             let (reason, hint) = match self.job.replay_of.last() {
+                None if self.rejected.count > 0 => (
+                    "all of its records were rejected, so they cannot take the place of earlier drops (ON_REPLACE=replace)",
+                    "`sluice quarantine show` tells why",
+                ),
                 None => (
                     "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table",
                     "if the rows are meant to go, `sluice undo` the earlier job",

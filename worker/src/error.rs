@@ -3,12 +3,16 @@
 use std::any::Any;
 
 use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::TransactionError;
 use shared::{
     ChunkTaskError, CompletionError, FooterError, JobId, Location, MemoryTooSmall, NoticeError, Seal, StorageError,
 };
 
 use crate::maintain::asked::LEAST_RETENTION;
 use crate::schema::refusal::Refusal;
+
+/// Why rows cannot be taken out of some tables.
+pub(crate) const APPEND_ONLY: &str = "rows can only be added to it (delta.appendOnly), and some would be taken out";
 
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +147,16 @@ pub enum LoadError {
         /// What stands in the way.
         reason: String,
     },
+    /// An entry of the table's log has what this worker cannot take, such as an action of a later writer.
+    #[error("table {table} cannot be taken: version {version} of its log has {found}")]
+    UnknownAction {
+        /// The table.
+        table: Location,
+        /// The version.
+        version: u64,
+        /// What its entry has.
+        found: String,
+    },
     /// Of two writers of the same version both would win.
     #[error(
         "table {table} cannot be written to: server {endpoint} ignores If-None-Match, so that commits overwrite each other"
@@ -191,6 +205,12 @@ pub enum LoadError {
     #[error("there is no table {table}")]
     NoSuchTable {
         /// Where one was looked for.
+        table: Location,
+    },
+    /// Where a table is to be there is a file.
+    #[error("table {table} is a file, and a table is a directory")]
+    NoDirectory {
+        /// Where the table is to be.
         table: Location,
     },
     /// A vacuum that might take what loads under way have made.
@@ -276,8 +296,18 @@ impl From<CompletionError> for LoadError {
 }
 
 impl LoadError {
+    /// The error for a table that could not be read or written. A log entry that is well written, and has what is not known here, is no
+    /// failure of the table's store.
     pub(crate) fn table(table: &Location, action: &'static str, source: impl Into<DeltaTableError>) -> Self {
-        Self::Table { table: table.clone(), action, source: Box::new(source.into()) }
+        match source.into() {
+            DeltaTableError::InvalidJsonLog { json_err, version, .. } if json_err.is_data() => {
+                Self::UnknownAction { table: table.clone(), version, found: found(&json_err.to_string()) }
+            }
+            DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } => {
+                Self::Unsupported { table: table.clone(), reason: APPEND_ONLY.to_owned() }
+            }
+            source => Self::Table { table: table.clone(), action, source: Box::new(source) },
+        }
     }
 
     /// The error for work that panicked.
@@ -298,5 +328,15 @@ impl LoadError {
             StorageError::NotFound { .. } => Self::Missing { chunk: chunk.clone(), source: Box::new(source) },
             source => Self::Storage(source),
         }
+    }
+}
+
+/// What an entry has that cannot be taken, by what the decoder says of it.
+fn found(said: &str) -> String {
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+    let action = said.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`'));
+    match action {
+        Some((action, _)) => format!("the action '{action}', which is not known here"),
+        None => format!("an action that cannot be read: {said}"),
     }
 }

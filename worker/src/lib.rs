@@ -40,7 +40,7 @@ pub use load::{load, loading};
 pub use maintain::asked::{Checkpoints, Compaction, LEAST_RETENTION, Maintenance, Vacuum};
 pub use maintain::cleared::Cleared;
 pub use maintain::{Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain};
-pub use schema::columns::{check_columns, check_sql_for_table};
+pub use schema::columns::{check_columns, check_replacement, check_sql_for_table};
 pub use schema::refusal::Refusal;
 pub use sql::check_sql;
 pub use undo::{Undoing, undo};

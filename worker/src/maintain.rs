@@ -113,7 +113,7 @@ async fn attempt(
     else {
         return Err(LoadError::NoSuchTable { table: table.clone() });
     };
-    let checkpoint = checkpoint(snapshot, state, version, asked).await?;
+    let mut checkpoint = checkpoint(snapshot, state, version, asked).await?;
     let store = snapshot.table().object_store();
     let failed = |error| LoadError::table(table, "clean up", error);
     let vacuum = match files {
@@ -132,6 +132,13 @@ async fn attempt(
     let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
     let compaction = compact::compact(context, table, asked).await?;
     let statistics = fix_statistics::fix(context, table, asked).await?;
+    let is_merged = compaction.is_some_and(|compacted| compacted.made > 0);
+    let is_changed = is_merged || statistics.as_ref().is_some_and(|fixed| !fixed.files.is_empty());
+    let version = if is_changed && !asked.dry_run {
+        checkpoint_of_changes(context, table, asked, &mut checkpoint).await?.unwrap_or(version)
+    } else {
+        version
+    };
     let (table, dry_run) = (table.clone(), asked.dry_run);
     Ok(Maintained {
         table,
@@ -162,6 +169,26 @@ async fn unfinished(
     let before = before(vacuum::retention(state, asked.vacuum));
     let cleared = unfinished::clear(table, prefix, named, before, asked.dry_run).await;
     cleared.map_err(|source| LoadError::table(table, "clean up", DeltaTableError::Io { source }))
+}
+
+/// Writes the checkpoint of the versions that this run added to the table, if one is due; gives the table's version.
+async fn checkpoint_of_changes(
+    context: &LoadContext,
+    table: &Location,
+    asked: &Maintenance,
+    before: &mut Option<WrittenCheckpoint>,
+) -> Result<Option<u64>, LoadError> {
+    let snapshot = context.open(table).await?;
+    let Some((snapshot, state, version)) =
+        snapshot.as_ref().and_then(|snapshot| Some((snapshot, snapshot.state()?, snapshot.version()?)))
+    else {
+        return Ok(None);
+    };
+    let after = checkpoint(snapshot, state, version, asked).await?;
+    if let (Some(before), Some(after)) = (before, after) {
+        before.written |= after.written;
+    }
+    Ok(Some(version))
 }
 
 async fn checkpoint(

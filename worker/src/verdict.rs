@@ -23,6 +23,10 @@ const BUG_RECEIVES: u32 = 4;
 pub(crate) const UNSUPPORTED_HINT: &str = "docs/tables.md lists what is supported; a writer that supports this, such as Spark, can take the rows from a \
                                            table that Sluice loads, or the table can be loaded into once it no longer asks for it";
 
+/// What may help with a log that has actions of a later writer.
+pub(crate) const UNKNOWN_ACTION_HINT: &str = "a later version of Sluice may know it; else let the writer of that version write a checkpoint of a later one: entries from \
+                                   before a table's last checkpoint are not read";
+
 /// What may help with a file that cannot be decoded.
 const BAD_PAGES_HINT: &str = "the file is damaged, or written in a way that no reader knows; have it written again";
 
@@ -33,7 +37,6 @@ impl LoadError {
             Self::Undecodable { source: FooterError::Column { hint, .. }, .. } => hint,
             Self::BadPages { .. } => BAD_PAGES_HINT,
             Self::Unfit { refusal, .. } | Self::Columns { refusal, .. } => refusal.hint?,
-            Self::Unsupported { .. } => UNSUPPORTED_HINT,
             Self::NoTable { .. } => "set TABLE_URI, or ingest with --table",
             Self::Stray { .. } => {
                 "chunks of a job lie in <work area>/chunks; a message with nothing but bucket and key may name any Parquet file"
@@ -60,10 +63,6 @@ impl LoadError {
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
             }
-            Self::Log { .. } => {
-                "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
-                 `sluice maintain --checkpoint` writes a new checkpoint"
-            }
             Self::NotExclusive { .. } | Self::Storage(StorageError::NotExclusive { .. }) => NOT_EXCLUSIVE_HINT,
             Self::Table { .. } | Self::Storage(_) => match self.outlook() {
                 Outlook::Full => {
@@ -75,9 +74,28 @@ impl LoadError {
                 Outlook::ReadOnly => "it lies on a file system that is mounted read-only",
                 Outlook::Passes | Outlook::Soon | Outlook::Never => return None,
             },
-            _ => return self.hint_on_bounds(),
+            _ => return self.hint_on_table().map(str::to_owned).or_else(|| self.hint_on_bounds()),
         };
         Some(hint.to_owned())
+    }
+
+    /// The same where the table itself stands in the way.
+    fn hint_on_table(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unsupported { .. } => UNSUPPORTED_HINT,
+            Self::UnknownAction { .. } => UNKNOWN_ACTION_HINT,
+            Self::Log { .. } => {
+                "restore the checkpoint or these entries from a backup or an earlier version of the object; then \
+                 `sluice maintain --checkpoint` writes a new checkpoint"
+            }
+            Self::NoDirectory { .. } => {
+                "give the directory that has the table's _delta_log, or one that is not there yet"
+            }
+            Self::NoSuchTable { .. } => {
+                "a table's directory has a _delta_log; `sluice ingest` makes a table that is not there"
+            }
+            _ => return None,
+        })
     }
 
     /// The same where a bound was met.
@@ -130,6 +148,7 @@ impl LoadError {
                 | Self::Unfit { .. }
                 | Self::Columns { .. }
                 | Self::Unsupported { .. }
+                | Self::UnknownAction { .. }
                 | Self::BadRow { .. }
                 | Self::TooManyPartitions { .. }
         )
@@ -157,11 +176,13 @@ impl LoadError {
             | Self::Columns { .. }
             | Self::BadRow { .. }
             | Self::Unsupported { .. }
+            | Self::UnknownAction { .. }
             | Self::NotExclusive { .. }
             | Self::Sealed { .. }
             | Self::Undone { .. }
             | Self::Unknown { .. }
             | Self::NoSuchTable { .. }
+            | Self::NoDirectory { .. }
             | Self::Retention { .. }
             | Self::Log { .. }
             | Self::Memory { .. }

@@ -72,7 +72,7 @@ pub(crate) fn work_prefix(option: Option<&str>, settings: &Settings) -> Result<L
         (Some(text), ..) => location(text),
         (None, Some(prefix), _) => Ok(prefix.clone()),
         (None, None, Some(table)) => Ok(table.join("_sluice")),
-        (None, None, None) => Err(CliError::NoTable),
+        (None, None, None) => Err(CliError::NoTableOrArea),
     }
 }
 

@@ -156,13 +156,26 @@ fn text(report: &ReplayReport) -> String {
         (None, None) => vec![format!("{replay_of}: nothing to replay")],
     };
     let LeftOut { torn, undecodable, load } = left_out;
-    for (count, what) in [
-        (torn, "of which only a part is kept, or that are not one record in this dialect"),
-        (undecodable, "with bytes that are in no encoding"),
-        (load, "rejected by the worker, as rows"),
+    for (count, what, way) in [
+        (
+            torn,
+            "of which only a part is kept, or that are not one record in this dialect",
+            "--csv-quote none takes each line as a record",
+        ),
+        (
+            undecodable,
+            "with bytes that are in no encoding",
+            "sluice undo the job, then ingest its file with --again and the right --encoding",
+        ),
+        (
+            load,
+            "rejected by the worker: rows that do not fit the table are kept as JSON, and are no records of the source",
+            "sluice undo the job, then ingest its file with --again, and with SQL, a schema or a table that such rows fit",
+        ),
     ] {
         if *count > 0 {
             lines.push(format!("  left out     {} {what}", grouped(*count)));
+            lines.push(format!("               to load them after all: {way}"));
         }
     }
     lines.join("\n")

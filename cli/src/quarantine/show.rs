@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use shared::{Job, JobId, Listed, Location, RejectedRecord, Storage, Stores, WorkArea};
+use shared::{Format, Job, JobId, Listed, Location, Manifest, RejectedRecord, Storage, Stores, WorkArea, try_get_json};
 use splitter::rejected;
 
 use crate::args::{QuarantineShowArgs, work_prefix};
@@ -65,6 +65,9 @@ struct Reason {
 struct Example {
     /// Number of the record in the source, or of the row in its chunk.
     number: u64,
+    /// Number in the source of a row that the worker rejected, where it can be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<u64>,
     byte_offset: Option<u64>,
     /// Object that it is kept in.
     object: String,
@@ -95,20 +98,82 @@ async fn objects(storage: &dyn Storage, area: &WorkArea) -> Result<Vec<Location>
 async fn report(storage: &Arc<dyn Storage>, prefix: &Location, job: Job) -> Result<Report, CliError> {
     let area = WorkArea::new(prefix, &job.job_id);
     let mut reasons: BTreeMap<Kind, Reason> = BTreeMap::new();
-    let mut total = 0;
+    let (mut total, mut of_split) = (0, Vec::new());
     for at in objects(storage.as_ref(), &area).await? {
+        let is_of_split = !WorkArea::is_load_quarantine(&at);
         let mut records = rejected(storage, &at).await.map_err(CliError::WorkArea)?;
         while let Some(next) = records.recv().await {
             for record in next.map_err(CliError::WorkArea)? {
                 total += 1;
+                of_split.extend(is_of_split.then_some(record.number));
                 note(&mut reasons, record, &at);
             }
         }
+    }
+    if let Some(numbers) = Numbers::of(storage.as_ref(), &job, &area, of_split).await? {
+        let examples = reasons.values_mut().filter(|reason| reason.kind.stage == Stage::Load);
+        examples.flat_map(|reason| &mut reason.examples).for_each(|example| numbers.complete(example));
     }
     let mut reasons: Vec<Reason> = reasons.into_values().collect();
     reasons.sort_by(|one, other| other.records.cmp(&one.records).then_with(|| one.kind.cmp(&other.kind)));
     let (job_id, source) = (job.job_id, job.source.uri);
     Ok(Report { job_id, source, quarantine: area.quarantine(), rejected: total, reasons })
+}
+
+/// Which record of the source each row of a chunk is.
+#[derive(Debug)]
+struct Numbers {
+    /// Rows of the chunks before each chunk.
+    before: Vec<u64>,
+    /// Numbers of the records that are in no chunk, since the splitter rejected them, in order.
+    rejected: Vec<u64>,
+}
+
+impl Numbers {
+    /// For a job whose rows are records one by one: without SQL, of a text, and split to its end.
+    async fn of(
+        storage: &dyn Storage,
+        job: &Job,
+        area: &WorkArea,
+        mut rejected: Vec<u64>,
+    ) -> Result<Option<Self>, CliError> {
+        if job.load.sql.is_some() || matches!(job.policy.format, Format::Parquet { .. }) {
+            return Ok(None);
+        }
+        let manifest: Option<Manifest> =
+            try_get_json(storage, &area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
+        let Some(manifest) = manifest else { return Ok(None) };
+        rejected.sort_unstable();
+        let mut rows = 0;
+        let before = manifest.chunks.iter().map(|chunk| {
+            let before = rows;
+            rows += chunk.rows;
+            before
+        });
+        Ok(Some(Self { before: before.collect(), rejected }))
+    }
+
+    fn complete(&self, example: &mut Example) {
+        let before = chunk_of(&example.object).and_then(|chunk| self.before.get(chunk));
+        example.record = before.map(|before| self.record(before + example.number));
+    }
+
+    /// The number of the record that is so manieth among those that were not rejected.
+    fn record(&self, taken: u64) -> u64 {
+        let mut record = taken;
+        for rejected in &self.rejected {
+            if *rejected > record {
+                break;
+            }
+            record += 1;
+        }
+        record
+    }
+}
+
+/// Place of the chunk whose rejected rows an object has, from 0.
+fn chunk_of(object: &str) -> Option<usize> {
+    object.strip_prefix("load-")?.strip_suffix(".parquet")?.parse().ok()
 }
 
 fn note(reasons: &mut BTreeMap<Kind, Reason>, record: RejectedRecord, at: &Location) {
@@ -124,7 +189,7 @@ fn note(reasons: &mut BTreeMap<Kind, Reason>, record: RejectedRecord, at: &Locat
     if reason.examples.len() < EXAMPLES {
         let RejectedRecord { number, byte_offset, reason: why, raw, .. } = record;
         let object = at.name().to_owned();
-        reason.examples.push(Example { number, byte_offset, object, reason: why, raw: escaped(&raw) });
+        reason.examples.push(Example { number, record: None, byte_offset, object, reason: why, raw: escaped(&raw) });
     }
 }
 
@@ -172,11 +237,16 @@ fn text(report: &Report) -> String {
         let column = kind.column.as_ref().map_or_else(String::new, |column| format!("column '{column}': "));
         let span = if taken_up > records { format!(" ({} lines)", grouped(*taken_up)) } else { String::new() };
         lines.push(format!("{:>9}  {column}{}{span}", grouped(*records), kind.reason));
-        for Example { number, byte_offset, object, raw, .. } in examples {
-            let place = match (kind.stage, byte_offset) {
-                (Stage::Split, Some(byte)) => format!("record {number}, byte {byte}"),
-                (Stage::Split, None) => format!("record {number}"),
-                (Stage::Load, _) => format!("row {number} of {object}"),
+        for Example { number, record, byte_offset, object, raw, .. } in examples {
+            let of_chunk = || match chunk_of(object) {
+                Some(chunk) => format!("row {number} of chunk {chunk}"),
+                None => format!("row {number} of {object}"),
+            };
+            let place = match (kind.stage, byte_offset, record) {
+                (Stage::Split, Some(byte), _) => format!("record {number}, byte {byte}"),
+                (Stage::Split, None, _) => format!("record {number}"),
+                (Stage::Load, _, Some(record)) => format!("record {record} ({})", of_chunk()),
+                (Stage::Load, _, None) => of_chunk(),
             };
             lines.push(format!("           {place}: {raw}"));
         }
@@ -199,6 +269,15 @@ mod tests {
         ] {
             assert_eq!(kind(reason), expected);
         }
+    }
+
+    #[test]
+    fn rows_of_chunks_are_records_of_the_source() {
+        let numbers = |rejected: &[u64]| Numbers { before: vec![0, 3], rejected: rejected.to_vec() };
+        for (rejected, expected) in [(&[][..], [1, 2, 3, 4]), (&[1, 2, 5], [3, 4, 6, 7]), (&[3, 9], [1, 2, 4, 5])] {
+            assert_eq!([1, 2, 3, 4].map(|taken| numbers(rejected).record(taken)), expected, "{rejected:?}");
+        }
+        assert_eq!([chunk_of("load-00012.parquet"), chunk_of("split-00000-000.parquet")], [Some(12), None]);
     }
 
     #[test]

@@ -82,6 +82,56 @@ fn a_truncated_parquet_file() {
 }
 
 #[test]
+fn a_parquet_file_without_its_start() {
+    let place = Place::new();
+    let whole = std::fs::read(fixture("flights.parquet")).unwrap();
+    for start in [100, 5000] {
+        place.write("x.parquet", &whole[start..]);
+        let (status, text) = refused(&place, &["x.parquet"]);
+        assert_eq!(status, 3);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text, @r"
+            error: [place]/x.parquet: this ends as a Parquet file, and does not begin as one: its start is missing
+            hint: have the file written, or copied, again
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_a_file() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    place.write("t", "");
+    for command in [&["ingest", "x.csv"][..], &["maintain"], &["undo", "x.csv"]] {
+        let ran = place.run(&[command, &["--table", "t"]].concat());
+        assert_eq!(ran.status, 3, "{ran:?}");
+        assert!(
+            ran.stderr.contains("table [place]/t is a file, and a table is a directory\nhint: give the directory"),
+            "{ran:?}"
+        );
+        assert_eq!(ran.stderr.lines().count(), 2, "{ran:?}");
+    }
+}
+
+#[test]
+fn stores_that_are_not_known_and_access_that_is_not_given() {
+    let place = Place::new();
+    place.write("x.csv", "id\n1\n");
+    for (args, status, hint) in [
+        (["ingest", "gs://b/x.csv", "t"], 2, "hint: Sluice works on S3, "),
+        (["ingest", "x.csv", "az://b/t"], 2, "hint: Sluice works on S3, "),
+        (["undo", "x.csv", "gs://b/t"], 2, "hint: Sluice works on S3, "),
+        (["ingest", "s3://b/x.csv", "t"], 1, "hint: set AWS_REGION to the region of the bucket"),
+    ] {
+        let [command, source, table] = args;
+        let ran = place.run(&[command, source, "--table", table]);
+        assert_eq!((ran.status, ran.stderr.contains(hint)), (status, true), "{ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 2, "{ran:?}");
+    }
+}
+
+#[test]
 fn bad_records_can_be_made_to_fail_the_job() {
     let place = Place::new();
     place.write("x.csv", "id,name\n1,a\n2\n3,c\n");
@@ -141,8 +191,18 @@ fn settings_that_cannot_be_used() {
         assert_eq!(status, 2, "{stderr}");
         assert!(stderr.contains(text), "{stderr}");
     }
-    let ran = place.run(&["ingest", "x.csv"]);
-    assert_eq!((ran.status, ran.stderr.contains("no table is given")), (2, true));
+    for more in [&[][..], &["--work-dir", "w"]] {
+        let ran = place.run(&[&["ingest", "x.csv"], more].concat());
+        assert_eq!(ran.status, 2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ran.stderr, @r"
+            error: no table is given
+            hint: say --table TABLE_URI, or set TABLE_URI
+            ");
+        }
+    }
+    let ran = place.run(&["status", "x.csv"]);
+    assert_eq!((ran.status, ran.stderr.contains("; or say --work-dir DIR")), (2, true), "{ran:?}");
 }
 
 #[test]

@@ -51,6 +51,23 @@ fn maintain_merges_small_files() {
 }
 
 #[test]
+fn the_checkpoint_has_what_was_merged() {
+    let place = Place::new();
+    for (name, text) in [("x.csv", "id\n1\n2\n"), ("y.csv", "id\n3\n")] {
+        place.ingest(&place.write(name, text), &[]);
+    }
+    let done = maintain(&place, &["--compact", "across-jobs", "--compact-after", "0s", "--checkpoint", "--json"]);
+    assert_eq!(done.status, 0, "{done:?}");
+    let done = done.json();
+    assert_eq!((&done["version"], &done["checkpoint"]["written"]), (&3.into(), &true.into()), "{done}");
+    let hint = std::fs::read_to_string(place.path("t/_delta_log/_last_checkpoint")).unwrap();
+    assert!(hint.contains("\"version\":3"), "{hint}");
+    assert!(place.path("t/_delta_log/00000000000000000003.checkpoint.parquet").exists());
+    let again = maintain(&place, &["--checkpoint"]);
+    assert!(again.stdout.contains("checkpoint   not due, the last is of version 3"), "{again:?}");
+}
+
+#[test]
 fn maintain_leaves_alone_what_is_switched_off() {
     let place = Place::new();
     let source = place.write("x.csv", "id\n1\n");
@@ -65,7 +82,10 @@ fn maintain_what_cannot_be() {
     let place = Place::new();
     let no_table = maintain(&place, &["--json"]);
     assert_eq!((no_table.status, no_table.json()["exit_status"].as_i64()), (3, Some(3)), "{no_table:?}");
-    assert!(no_table.stderr.contains("there is no table [place]/t"), "{no_table:?}");
+    assert!(
+        no_table.stderr.contains("there is no table [place]/t\nhint: a table's directory has a _delta_log"),
+        "{no_table:?}"
+    );
     assert!(!place.path("t").exists());
     for (args, said) in [
         (vec!["--retention", "59m"], "from 1h"),

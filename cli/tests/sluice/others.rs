@@ -137,6 +137,9 @@ fn what_others_rewrote_is_told() {
         told.stdout.contains("version 2 (DELETE, ") && told.stdout.contains("rewrote or took out 1 of its 1 file"),
         "{told:?}"
     );
+    let own = "0 of its 3 rows are in files of its own: version 2";
+    let rest = "; the rest is deleted, or in files of that writer";
+    assert!(told.stdout.contains(own) && told.stdout.contains(rest), "{told:?}");
     assert_eq!(count(&place, "t"), 2);
 }
 

@@ -56,13 +56,45 @@ fn rows_that_the_worker_rejected() {
       source       [place]/x.csv
       kept in      [place]/t/_sluice/[job]/quarantine
             2  column 'id': does not fit type long
-               row 1 of load-00000.parquet: {"id":"n2","name":"b"}
-               row 2 of load-00000.parquet: {"id":"n3","name":"c"}
+               row 1 of chunk 0: {"id":"n2","name":"b"}
+               row 2 of chunk 0: {"id":"n3","name":"c"}
             1  1 fields where 2 are expected
                record 5, byte 24: 5
     "#);
     let json = place.run(&["quarantine", "show", job, "--table", "t", "--json"]).json();
     insta::assert_snapshot!(json["reasons"][0]["examples"][1], @r#"{"byte_offset":null,"number":2,"object":"load-00000.parquet","raw":"{\"id\":\"n3\",\"name\":\"c\"}","reason":"'n3' does not fit type long"}"#);
     let replay = place.run(&["quarantine", "replay", job, "--table", "t", "--csv-delimiter", ";"]);
-    assert!(replay.stdout.ends_with("left out     2 rejected by the worker, as rows\n"), "{replay:?}");
+    let left_out = "left out     2 rejected by the worker: rows that do not fit the table";
+    assert!(
+        replay.stdout.contains(left_out) && replay.stdout.contains("to load them after all: sluice undo"),
+        "{replay:?}"
+    );
+}
+
+#[test]
+fn rows_that_the_worker_rejected_are_named_by_their_records() {
+    let place = Place::new();
+    place.ingest(&place.write("first.csv", "id,name\n1,a\n"), &["--schema", "id:int64"]);
+    // The third record has too few fields; what the worker rejects are the fifth and the last.
+    let mut text = String::from("id,name\n");
+    for number in 1..=30_000_u32 {
+        text += &match number {
+            3 | 20_000 => "3\n".to_owned(),
+            5 | 30_000 => format!("x{number},b\n"),
+            _ => format!(
+                "{number},{:x}{:x}\n",
+                u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                number.wrapping_mul(0x85eb_ca6b)
+            ),
+        };
+    }
+    let source = place.write("x.csv", text);
+    let report = place.ingest(&source, &["--infer", "none", "--schema", "id:text", "--chunk-size-mb", "1"]);
+    assert_eq!(report["rows"]["quarantined"], 4, "{report}");
+    let shown = place.run(&["quarantine", "show", "x.csv", "--table", "t"]);
+    for said in
+        ["record 5 (row 4 of chunk 0): {\"id\":\"x5\"", "record 30000 (row ", "record 3, byte", "record 20000, byte"]
+    {
+        assert!(shown.stdout.contains(said), "{said}: {shown:?}");
+    }
 }

@@ -78,6 +78,10 @@ fn nothing_takes_the_place_of_rows_without_a_row() {
     place.write("x.csv", "id\n");
     let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
     assert_eq!((refused.status, refused.stderr.contains("it has no rows")), (3, true), "{refused:?}");
+    place.write("x.csv", "id\nx\ny\n");
+    let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
+    assert_eq!((refused.status, refused.stderr.contains("all of its records were rejected")), (3, true), "{refused:?}");
+    assert!(refused.stderr.contains("hint: `sluice quarantine show` tells why"), "{refused:?}");
     assert_eq!(ids(&place), [1]);
 }
 
@@ -148,4 +152,30 @@ fn content_that_came_back_is_new_where_drops_replace_drops() {
     touch(&source);
     assert_eq!(replace(&place, "x.csv", &[])["already_done"], false);
     assert_eq!(ids(&place), [1]);
+}
+
+#[test]
+fn a_parquet_file_that_may_have_been_touched_only_is_told_of() {
+    const TOLD: &str = "an earlier drop of this name and size is in the table";
+    let place = Place::new();
+    let source = place.path("x.parquet");
+    std::fs::copy(crate::support::fixture("spark/int96.parquet"), &source).unwrap();
+    let ingest = |more: &[&str]| {
+        let ran = place.run(&[&["ingest", "x.parquet", "--table", "t", "--json"], more].concat());
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran
+    };
+    let first = ingest(&[]);
+    let job = first.json()["job_id"].as_str().unwrap().to_owned();
+    let again = ingest(&[]);
+    assert_eq!((again.json()["already_done"].as_bool(), again.stderr.contains(TOLD)), (Some(true), false), "{again:?}");
+    touch(&source);
+    let touched = ingest(&[]);
+    assert!(touched.stderr.contains(TOLD) && touched.stderr.contains(&job), "{touched:?}");
+    for (more, is_told) in [(&["--again"][..], false), (&["--on-replace", "replace"], false), (&[], true)] {
+        touch(&source);
+        touch(&source);
+        let ran = ingest(more);
+        assert_eq!((ran.stderr.contains(TOLD), first.stderr.contains(TOLD)), (is_told, false), "{more:?} {ran:?}");
+    }
 }

@@ -346,3 +346,67 @@ log.write_text('\\n'.join(map(json.dumps, actions)))",
     place.write("b.csv", "id\n3\n");
     refused(&place, "b.csv", "it lacks column 'kind', of which the table has a default value");
 }
+
+#[test]
+fn an_action_of_a_later_writer_is_refused_by_name() {
+    let place = made("write('t', pa.table({'id': [1]}))\nwrite('t', pa.table({'id': [2]}), mode='append')");
+    place.write("x.csv", "id\n3\n");
+    for (entry, said) in [
+        ("{\"somethingNew\":{}}", "has the action 'somethingNew', which is not known here"),
+        ("{\"txn\":{\"appId\":\"a\"}}", "has an action that cannot be read: missing field `version`"),
+    ] {
+        std::fs::write(place.path("t/_delta_log/00000000000000000002.json"), format!("{entry}\n")).unwrap();
+        let said = format!("table [place]/t cannot be taken: version 2 of its log {said}");
+        for args in [&["ingest", "x.csv"][..], &["maintain"], &["undo", "x.csv"]] {
+            let ran = place.run(&[args, &["--table", "t"]].concat());
+            assert_eq!((ran.status, ran.stderr.contains(&said)), (3, true), "{args:?} {ran:?}");
+            assert!(ran.stderr.contains("hint: a later version of Sluice may know it; else"), "{ran:?}");
+        }
+    }
+    let plan = place.run(&["plan", "x.csv", "--table", "t"]);
+    assert_eq!((plan.status, plan.stderr.contains("version 2 of its log has an action")), (3, true), "{plan:?}");
+    assert_eq!(latest(&place), 2, "nothing is put");
+    // The way that the hint names.
+    std::fs::write(place.path("t/_delta_log/00000000000000000002.json"), "{\"somethingNew\":{}}\n").unwrap();
+    python(&place, "write('t', pa.table({'id': [4]}), mode='append')\ndeltalake.DeltaTable('t').create_checkpoint()");
+    let ran = ingest(&place, "x.csv", &[]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(count(&place, ALL), 4);
+}
+
+#[test]
+fn a_log_entry_that_is_not_written_to_its_end_is_no_unknown_action() {
+    let place = made("write('t', pa.table({'id': [1]}))");
+    place.write("x.csv", "id\n3\n");
+    std::fs::write(place.path("t/_delta_log/00000000000000000001.json"), "{\"commitInfo\":{").unwrap();
+    let ran = ingest(&place, "x.csv", &[]);
+    assert_eq!((ran.status, ran.stderr.contains("cannot be taken")), (1, false), "{ran:?}");
+}
+
+#[test]
+fn rows_of_an_append_only_table_are_not_replaced() {
+    let place = made(
+        "deltalake.DeltaTable.create('t', deltalake.Schema([deltalake.Field('id', 'long')]), configuration={'delta.appendOnly': 'true'})",
+    );
+    place.write("x.csv", "id\n1\n");
+    let replace = ["--on-replace", "replace"];
+    assert_eq!(ingest(&place, "x.csv", &replace).status, 0, "there is nothing to replace");
+    place.write("x.csv", "id\n2\n3\n");
+    let before = latest(&place);
+    let jobs = || std::fs::read_dir(place.path("t/_sluice")).unwrap().count();
+    let known = jobs();
+    let ran = ingest(&place, "x.csv", &replace);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    for said in ["rows can only be added to it (delta.appendOnly)", "of the earlier drop x-", "hint: ON_REPLACE=append"]
+    {
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+    assert_eq!((latest(&place), jobs()), (before, known), "nothing is split, and no job is pinned");
+    assert_eq!(ingest(&place, "x.csv", &[]).status, 0);
+    assert_eq!(count(&place, ALL), 3);
+    let undo = place.run(&["undo", "x.csv", "--table", "t"]);
+    assert_eq!((undo.status, undo.stderr.contains("which of these jobs")), (2, true), "{undo:?}");
+    let job = ingest(&place, "x.csv", &[]).json()["job_id"].as_str().unwrap().to_owned();
+    let undo = place.run(&["undo", &job, "--table", "t"]);
+    assert_eq!((undo.status, undo.stderr.contains("(delta.appendOnly)")), (3, true), "{undo:?}");
+}

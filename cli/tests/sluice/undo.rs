@@ -112,3 +112,28 @@ fn undo_of_rows_that_others_merged_took_out_and_brought_back() {
     assert!(refused.status == 1 && refused.stderr.contains("(OPTIMIZE) rewrote"), "{refused:?}");
     assert_eq!(place.rows().num_rows(), 3);
 }
+
+#[test]
+fn undo_of_a_job_that_added_nothing_tells_why() {
+    let place = Place::new();
+    place.ingest(&place.write("first.csv", "id\n1\n"), &[]);
+    place.write("x.csv", "id\n1\n2\n");
+    let sql = "select concat('n', id) as id from chunk";
+    let failed = place.run(&["ingest", "x.csv", "--table", "t", "--sql", sql, "--bad-records", "fail"]);
+    assert_eq!(failed.status, 3, "{failed:?}");
+    let status = place.run(&["status", "x.csv", "--table", "t", "--json"]).json();
+    let job = status[0]["job_id"].as_str().unwrap().to_owned();
+    let area = place.path("t/_sluice").join(&job);
+    for asked in ["x.csv", &job] {
+        let refused = undo(&place, asked, &[]);
+        let said = format!("job {job} added nothing to table [place]/t: its last run failed, because of: ");
+        assert_eq!((refused.status, refused.stderr.contains(&said)), (3, true), "{refused:?}");
+        assert!(refused.stderr.contains("hint: there is nothing to undo"), "{refused:?}");
+    }
+    std::fs::remove_file(area.join("failed.json")).unwrap();
+    let refused = undo(&place, "x.csv", &[]);
+    assert!(refused.stderr.contains("it is split, and none of its chunks is loaded yet"), "{refused:?}");
+    std::fs::remove_file(area.join("manifest.json")).unwrap();
+    let refused = undo(&place, "x.csv", &[]);
+    assert!(refused.stderr.contains("it is not split to its end"), "{refused:?}");
+}

@@ -53,6 +53,9 @@ impl Table {
         let mut objects = store.object_store.clone();
         if let Location::Local { path } = uri {
             let folder = std::path::PathBuf::from(path);
+            if folder.is_file() {
+                return Err(LoadError::NoDirectory { table: uri.clone() });
+            }
             let made = blocking(move || shared::durable::create_folders(&folder)).await;
             made.map_err(|source| LoadError::table(uri, "make a directory for", DeltaTableError::Io { source }))?;
             objects = objects.or_else(|| Some(Arc::new(DurableFiles::new(path))));

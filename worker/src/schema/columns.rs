@@ -2,18 +2,21 @@
 
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::table::state::DeltaTableState;
-use shared::Location;
+use shared::{JobId, Location};
 
 use crate::context::LoadContext;
+use crate::delta::app_ids::job_app_id;
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table::Table;
-use crate::error::LoadError;
+use crate::error::{APPEND_ONLY, LoadError};
 use crate::schema::checks::Checks;
 use crate::schema::definition;
+use crate::schema::features::is_append_only;
 use crate::schema::refusal::Refusal;
 use crate::schema::write_schema::{Sources, WriteSchema};
 use crate::sql::{Query, check_sql_for};
-use crate::verdict::UNSUPPORTED_HINT;
+use crate::undo::files::jobs_with_files;
+use crate::verdict::{UNKNOWN_ACTION_HINT, UNSUPPORTED_HINT};
 
 /// A schema with a place for every column of some rows, of which a table can be made that others can open.
 pub(crate) async fn accommodate(
@@ -45,6 +48,10 @@ pub async fn check_columns(
         Err(LoadError::Unsupported { reason, .. }) => {
             return Ok(Some(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
         }
+        Err(LoadError::UnknownAction { version, found, .. }) => {
+            let reason = format!("version {version} of its log has {found}");
+            return Ok(Some(Refusal { reason, hint: Some(UNKNOWN_ACTION_HINT) }));
+        }
         snapshot => snapshot?,
     };
     let state = snapshot.as_ref().and_then(TableSnapshot::state);
@@ -55,6 +62,26 @@ pub async fn check_columns(
         definition::check(state, &write_schema).await
     };
     Ok(checked.await.err())
+}
+
+/// Why rows of these jobs cannot be taken out of a table in the commit of another one; none when they can, or when there are none.
+pub async fn check_replacement(
+    context: &LoadContext,
+    table: &Location,
+    jobs: &[JobId],
+) -> Result<Option<Refusal>, LoadError> {
+    let Some(snapshot) = context.open(table).await? else { return Ok(None) };
+    if !snapshot.state().is_some_and(is_append_only) {
+        return Ok(None);
+    }
+    let there = jobs_with_files(&snapshot);
+    let replaced = jobs.iter().find(|job| there.contains(&job_app_id(job)));
+    Ok(replaced.map(|job| Refusal {
+        reason: format!("{APPEND_ONLY}: with ON_REPLACE=replace, those of the earlier drop {job}"),
+        hint: Some(
+            "ON_REPLACE=append keeps the rows of both drops; or take delta.appendOnly from the table, if rows may go",
+        ),
+    }))
 }
 
 /// Why SQL cannot be run on chunks with these columns, or its columns have names that the table can have no columns of; none when it

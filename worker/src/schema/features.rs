@@ -186,21 +186,26 @@ pub(crate) fn invariant(field: &StructField) -> Option<String> {
     field.metadata().get("delta.invariants").map(ToString::to_string)
 }
 
-/// Refuses a commit that removes rows of a table to which rows may only be added.
-pub(crate) fn check_commit(
-    state: &DeltaTableState,
-    actions: &[Action],
-    operation: &DeltaOperation,
-) -> Result<(), TransactionError> {
+/// Whether rows may only be added to a table.
+pub(crate) fn is_append_only(state: &DeltaTableState) -> bool {
     let protocol = state.protocol();
     let is_heeded = match protocol.min_writer_version() {
         ..=1 => false,
         2..WRITER => true,
         _ => lists(protocol, &TableFeature::AppendOnly),
     };
+    is_heeded && is_on(state.metadata(), "delta.appendOnly")
+}
+
+/// Refuses a commit that removes rows of a table to which rows may only be added.
+pub(crate) fn check_commit(
+    state: &DeltaTableState,
+    actions: &[Action],
+    operation: &DeltaOperation,
+) -> Result<(), TransactionError> {
     let removes_rows = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);
     let may_remove = matches!(operation, DeltaOperation::Restore { .. } | DeltaOperation::FileSystemCheck { .. });
-    if is_heeded && is_on(state.metadata(), "delta.appendOnly") && !may_remove && actions.iter().any(removes_rows) {
+    if !may_remove && actions.iter().any(removes_rows) && is_append_only(state) {
         return Err(TransactionError::DeltaTableAppendOnly);
     }
     Ok(())

@@ -211,7 +211,7 @@ impl WriteSchema {
             let field = place
                 .filter(|place| sources.get(*place).is_some_and(Option::is_some))
                 .and_then(|place| fields.get(place));
-            columns.push(field.ok_or_else(|| format!("it lacks the partition column '{name}'"))?);
+            columns.push(field.ok_or_else(|| lacks_partition_column(name, fields))?);
         }
         partition::check(&columns, self.exists)?;
         if !self.exists && columns.len() == fields.len() {
@@ -296,6 +296,21 @@ fn check_lacking(fields: &[StructField], sources: &Sources) -> Result<(), String
         let name = field.name();
         Err(format!("it lacks column '{name}', of which the table has a default value that is not computed here"))
     })
+}
+
+/// The refusal of rows without a column that the table is to be partitioned by; of one that has another name by now, with that name.
+fn lacks_partition_column(name: &str, fields: &[StructField]) -> Refusal {
+    let bare = |name: &str| name.to_lowercase().replace(|character: char| !character.is_alphanumeric(), "");
+    let lacking = format!("it lacks the partition column '{name}'");
+    match fields.iter().find(|field| bare(field.name()) == bare(name)) {
+        Some(like) => Refusal {
+            reason: format!("{lacking}; the source's column of that name is '{}' in the table", like.name()),
+            hint: Some(
+                "PARTITION_BY, or --partition-by, takes the names that columns have in the table; `sluice plan` shows them",
+            ),
+        },
+        None => lacking.into(),
+    }
 }
 
 /// What a schema is to a table that may have changed since.

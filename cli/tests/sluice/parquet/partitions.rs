@@ -178,6 +178,19 @@ fn columns_whose_names_no_folder_can_have_are_refused_before_the_split() {
 }
 
 #[test]
+fn names_of_the_source_are_told_from_those_of_the_table() {
+    let place = Place::new();
+    place.write("x.csv", "id,Extra Col\n1,2\n");
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--partition-by", "Extra Col"]);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    let said = "it lacks the partition column 'Extra Col'; the source's column of that name is 'extra_col' in the table\n\
+                hint: PARTITION_BY, or --partition-by, takes the names that columns have in the table";
+    assert!(ran.stderr.contains(said), "{ran:?}");
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--partition-by", "extra_col"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
+#[test]
 fn only_empty_texts_that_come_into_the_table_are_told_of() {
     let place = Place::new();
     python(
