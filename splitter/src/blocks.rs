@@ -7,8 +7,8 @@ use shared::{BadRecords, Location, Memory, Policy, Progress, Restart, SourceObje
 
 use crate::context::SplitContext;
 use crate::error::{BadInput, SplitError};
-use crate::record_format::RecordFormat;
-use crate::records::{Block, BlockEnds, Framer, Torn};
+use crate::records::format::RecordFormat;
+use crate::records::framer::{Block, BlockEnds, Framer, Torn};
 use crate::room::check_record;
 use crate::text::{ExpansionLimit, Pieces, Restarts, Start, TextSource};
 

@@ -1,6 +1,8 @@
 //! Columns: the cells of many records become values of one type.
 
+pub(crate) mod batch;
 pub(crate) mod cell;
+pub(crate) mod dictionary;
 pub(crate) mod misfits;
 pub(crate) mod reader;
 pub(crate) mod types;
@@ -11,9 +13,9 @@ use shared::ColumnType;
 
 use self::cell::{Cell, Cells, FIRST_ROWS, Place, STRIP};
 use self::reader::{Builder, Reader};
-use crate::batch::{Keyed, Sparse, Values};
+use crate::column::batch::{Keyed, Sparse, Values};
+use crate::column::dictionary::Dictionary;
 use crate::column::misfits::{Misfits, Note};
-use crate::dictionary::Dictionary;
 
 /// Decodes all columns.
 pub(crate) fn decode<'a>(

@@ -3,16 +3,16 @@
 use arrow::error::ArrowError;
 use shared::BadRecords;
 
-use crate::batch::Batch;
 use crate::column;
+use crate::column::batch::Batch;
 use crate::column::misfits::{Misfits, reason};
 use crate::column::reader::{Nulls, Reader, notation};
-use crate::fields::Fields;
+use crate::csv::fields::Fields;
 use crate::json::Objects;
-use crate::record_format::RecordFormat;
-use crate::records::Block;
-use crate::rejects::Rejects;
-use crate::rows::Rows;
+use crate::records::format::RecordFormat;
+use crate::records::framer::Block;
+use crate::records::rejects::Rejects;
+use crate::records::rows::Rows;
 
 /// A block, decoded.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use shared::{Policy, SourceObject};
 
+use crate::csv::header::Layout;
 use crate::error::SplitError;
-use crate::header::Layout;
-use crate::infer::Evidence;
+use crate::schema::infer::Evidence;
 
 /// What is found out about a source before it is split.
 #[derive(Clone, Debug)]

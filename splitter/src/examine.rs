@@ -1,5 +1,9 @@
 //! How a source is written: found out from its first bytes, from samples, or from all of it.
 
+mod encoding;
+mod foreign;
+mod sample;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,22 +14,25 @@ use shared::{
 };
 
 use crate::blocks::blocks;
+use crate::chunk::encode::ENCODER;
 use crate::column::types::schema as columns_schema;
 use crate::context::SplitContext;
-use crate::encode::ENCODER;
+use crate::csv::header;
+use crate::csv::header::Layout;
 use crate::error::{BadInput, SplitError};
 use crate::examination::Examination;
-use crate::header::Layout;
-use crate::infer::{Evidence, observe_csv};
+use crate::examine::sample::{HEAD_BYTES, Sample};
 use crate::json::Keys;
-use crate::names::{check_columns, column_names};
-use crate::record_format::RecordFormat;
-use crate::records::behind_first_line_end;
-use crate::row_groups::ParquetSource;
-use crate::sample::{self, HEAD_BYTES, Sample};
-use crate::table_schema::TableColumns;
+use crate::parquet_source::ParquetSource;
+use crate::parquet_source::footer;
+use crate::records::format::RecordFormat;
+use crate::records::framer::behind_first_line_end;
+use crate::schema::column_names::{check_columns, column_names};
+use crate::schema::infer::{Evidence, observe_csv};
+use crate::schema::table_schema;
+use crate::schema::table_schema::TableColumns;
 use crate::text::Start;
-use crate::{footer, header, json, schema, table_schema, value};
+use crate::{json, schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;

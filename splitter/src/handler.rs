@@ -1,5 +1,7 @@
 //! What messages that tell of dropped objects are answered, and the answer of the Lambda function.
 
+pub(crate) mod event;
+
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
@@ -13,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{Known, SplitContext};
 use crate::error::{BadInput, SplitError};
-use crate::event::{DroppedObject, EventError, Notification, Payload, unquoted};
+use crate::handler::event::{DroppedObject, EventError, Notification, Payload, unquoted};
 use crate::room::THREAD_BYTES;
 use crate::split::split;
 

@@ -10,19 +10,19 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use shared::{Column, ColumnNames, ColumnType, NdjsonPolicy};
 
-use crate::batch::Values;
+use crate::column::batch::Values;
 use crate::column::cell::Cell;
 use crate::column::decode_some;
 use crate::column::misfits::Misfits;
 use crate::column::reader::{Nulls, Reader};
-use crate::field::Field;
-use crate::infer::{Evidence, Written};
-use crate::names::{MOST_COLUMNS, column_names};
-use crate::record::Span;
-use crate::record_format::LINES;
-use crate::records::Block;
-use crate::rejects::Fault;
-use crate::rows::{Row, Rows};
+use crate::records::field::Field;
+use crate::records::format::LINES;
+use crate::records::framer::Block;
+use crate::records::rejects::Fault;
+use crate::records::rows::{Row, Rows};
+use crate::records::span::Span;
+use crate::schema::column_names::{MOST_COLUMNS, column_names};
+use crate::schema::infer::{Evidence, Written};
 use crate::value::number::Notation;
 
 /// How JSON writes numbers.

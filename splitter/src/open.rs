@@ -1,5 +1,7 @@
 //! Which job is this, and how is its source written: read from `job.json`, or found out and pinned there.
 
+mod same_content;
+
 use std::iter;
 
 use shared::{
@@ -7,10 +9,10 @@ use shared::{
     Settings, SourceObject, StorageError, TypeOrigin, WorkArea, put_json, try_get_json,
 };
 
-use crate::content::same_as_before;
 use crate::context::SplitContext;
 use crate::error::SplitError;
 use crate::examine::examine_source;
+use crate::open::same_content::same_as_before;
 
 /// The latest generation of the job for a source that a work area has, and the number of the next one, from 1.
 async fn latest(

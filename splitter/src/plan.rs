@@ -9,20 +9,20 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use shared::{Compression, Format, Location, SourceObject, TextPolicy};
 
-use crate::assemble::payload_bytes;
 use crate::blocks::{blocks, text_source};
+use crate::chunk::assemble::payload_bytes;
+use crate::chunk::row_group::ChunkSchema;
+use crate::chunk::row_group::Encoded;
 use crate::column::types::schema;
 use crate::context::SplitContext;
 use crate::decode::decode;
 use crate::error::SplitError;
 use crate::examination::Examination;
 use crate::examine::examine;
-use crate::ranged_file::gave_up;
-use crate::record_format::RecordFormat;
-use crate::records::Block;
-use crate::row_group::ChunkSchema;
-use crate::row_group::Encoded;
-use crate::row_groups::ParquetSource;
+use crate::parquet_source::ParquetSource;
+use crate::records::format::RecordFormat;
+use crate::records::framer::Block;
+use crate::source::ranged_file::gave_up;
 use crate::split::encode_block;
 use crate::text::Start;
 

@@ -2,6 +2,8 @@
 //!
 //! While that is done for one chunk the next is written already.
 
+mod quarantine;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -12,15 +14,15 @@ use shared::{
 };
 use tokio::task::JoinSet;
 
-use crate::assemble::ChunkWriter;
-use crate::content::Content;
+use crate::chunk::assemble::ChunkWriter;
+use crate::chunk::row_group::Encoded;
+use crate::chunk::row_group::RowGroup;
 use crate::context::SplitContext;
 use crate::error::{BadInput, SplitError, TooManyBad};
-use crate::quarantine::Quarantine;
-use crate::rejects::Rejects;
-use crate::row_group::Encoded;
-use crate::row_group::RowGroup;
-use crate::transcode::unmarked;
+use crate::publish::quarantine::Quarantine;
+use crate::records::content::Content;
+use crate::records::rejects::Rejects;
+use crate::text::transcode::unmarked;
 
 /// Takes row groups in the order of the source, and leaves chunks.
 pub(crate) struct Publisher<'a> {

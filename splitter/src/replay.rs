@@ -5,9 +5,9 @@
 
 pub(crate) mod changes;
 mod policy;
+pub(crate) mod rejected;
 mod text;
 
-use crate::rejected;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use crate::blocks::framed;
 use crate::context::SplitContext;
 use crate::decode::decode;
 use crate::error::SplitError;
-use crate::record_format::format;
-use crate::table_schema::{self, TableColumns};
+use crate::records::format::format;
+use crate::schema::table_schema::{self, TableColumns};
 use crate::text::Start;
 use changes::Changes;
 pub(crate) use text::pieces;

@@ -1,11 +1,15 @@
 //! The types of a source's columns: as `SCHEMA` declares them, as the target table has them, or as the values are.
 
+pub(crate) mod column_names;
+pub(crate) mod infer;
+pub(crate) mod table_schema;
+
 use std::collections::{HashMap, HashSet};
 
 use shared::{Column, Location, Settings, ToldColumn, TypeOrigin};
 
 use crate::error::{BadInput, SplitError};
-use crate::infer::Evidence;
+use crate::schema::infer::Evidence;
 
 /// Gives every column its type. What `SCHEMA` declares comes first, then the table, then the evidence.
 pub(crate) fn settle(

@@ -12,22 +12,22 @@ use shared::{
 use crate::blocks::FoundBlock;
 use crate::blocks::in_runs;
 use crate::blocks::pieces;
+use crate::chunk::encode::{ENCODER, EncodeError, compression, encode_text};
+use crate::chunk::row_group::ChunkSchema;
+use crate::chunk::row_group::Encoded;
 use crate::column::types::schema;
-use crate::content;
 use crate::context::SplitContext;
 use crate::decode::{Decoded, decode};
-use crate::encode::{ENCODER, EncodeError, compression, encode_text};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
+use crate::parquet_source::ParquetSource;
 use crate::publish::{Publisher, announce_again, announce_end};
-use crate::record_format::RecordFormat;
-use crate::records::Block;
+use crate::records::content;
+use crate::records::format::RecordFormat;
+use crate::records::framer::Block;
+use crate::records::rows::Rows;
 use crate::replay;
 use crate::room::Room;
-use crate::row_group::ChunkSchema;
-use crate::row_group::Encoded;
-use crate::row_groups::ParquetSource;
-use crate::rows::Rows;
 use crate::text::Start;
 
 /// What came of a split.

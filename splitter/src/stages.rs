@@ -7,19 +7,19 @@ use futures::TryStreamExt;
 use shared::{Format, Location};
 
 use crate::blocks::{blocks, text_source};
+use crate::chunk::encode::{EncodeError, compression, encode_text};
+use crate::chunk::row_group::ChunkSchema;
 use crate::column::cell::{Cells, STRIP};
 use crate::column::types::schema;
 use crate::context::SplitContext;
+use crate::csv::fields::Fields;
 use crate::decode::{Decoded, decode};
-use crate::encode::{EncodeError, compression, encode_text};
 use crate::error::SplitError;
 use crate::examination::Examination;
 use crate::examine::examine;
-use crate::fields::Fields;
 use crate::json::Objects;
-use crate::record_format::RecordFormat;
-use crate::records::{Block, Framer};
-use crate::row_group::ChunkSchema;
+use crate::records::format::RecordFormat;
+use crate::records::framer::{Block, Framer};
 use crate::text::{Start, TextSource};
 
 /// Bytes that are free behind a piece, as behind a range of a store: room to complete its last record.

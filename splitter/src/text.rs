@@ -2,6 +2,9 @@
 //!
 //! Byte offsets count this text: decompressed bytes, and where the source is in another encoding, those of its text in UTF-8.
 
+pub(crate) mod decompress;
+pub(crate) mod transcode;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -13,11 +16,11 @@ use shared::{Compression, Location, Progress, Restart, Settings, SourceObject, S
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::decompress::Contents;
-use crate::decompress::decoder::{Decoder, ROOM_BYTES};
 use crate::error::{BadInput, SplitError};
-use crate::read::{self, Stored};
-use crate::transcode::Transcoder;
+use crate::source::read::{self, Stored};
+use crate::text::decompress::Contents;
+use crate::text::decompress::decoder::{Decoder, ROOM_BYTES};
+use crate::text::transcode::Transcoder;
 
 /// A piece of the text.
 #[derive(Debug)]

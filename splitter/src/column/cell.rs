@@ -2,7 +2,7 @@
 
 use shared::Column;
 
-use crate::field::Field;
+use crate::records::field::Field;
 
 /// A column and its place among the others, from 0.
 pub(crate) type Place<'a> = (usize, &'a Column);

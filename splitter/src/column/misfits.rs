@@ -3,7 +3,7 @@
 use shared::{Column, ColumnType};
 
 use super::cell::Place;
-use crate::record::Span;
+use crate::records::span::Span;
 use crate::value;
 
 /// What is noted of a text.

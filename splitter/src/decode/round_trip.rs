@@ -14,7 +14,7 @@ use shared::{Column, ColumnType, CsvPolicy, DateFormat, Dialect};
 
 use super::*;
 use crate::column::types::schema;
-use crate::infer::observe_csv;
+use crate::schema::infer::observe_csv;
 
 const DATES: [&str; 9] = [
     "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]",

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use shared::{Column, ColumnType, CsvPolicy, Dialect};
 
 use super::*;
-use crate::batch::Values;
+use crate::column::batch::Values;
 use crate::column::cell::Cells;
 use crate::column::types::schema;
 

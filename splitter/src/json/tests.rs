@@ -4,8 +4,8 @@ use shared::{BadRecords, Settings};
 
 use super::*;
 use crate::decode::decode;
-use crate::record_format::RecordFormat;
-use crate::records::tests::frame;
+use crate::records::format::RecordFormat;
+use crate::records::framer::tests::frame;
 
 fn blocks(pieces: &[&[u8]], block_bytes: u64) -> Vec<Block> {
     frame(&LINES, pieces, block_bytes, 1 << 20)

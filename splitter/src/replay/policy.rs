@@ -6,9 +6,9 @@ use shared::{
 };
 
 use super::changes::Changes;
-use crate::encode::ENCODER;
+use crate::chunk::encode::ENCODER;
 use crate::error::{BadInput, SplitError};
-use crate::names::column_names;
+use crate::schema::column_names::column_names;
 use crate::schema::{names, unknown};
 use crate::value::NULL_WORDS;
 

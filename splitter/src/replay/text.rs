@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 
 use crate::context::SplitContext;
 use crate::error::SplitError;
-use crate::record_ends::byte;
-use crate::record_format::format;
-use crate::records::{Framer, TORN_BYTES};
-use crate::rejected::rejected;
-use crate::rows::is_torn;
+use crate::records::format::format;
+use crate::records::framer::{Framer, TORN_BYTES};
+use crate::records::record_ends::byte;
+use crate::records::rows::is_torn;
+use crate::replay::rejected::rejected;
 use crate::text::{Piece, Pieces};
 use crate::value;
 

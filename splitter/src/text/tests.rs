@@ -186,7 +186,7 @@ fn every_compression_and_encoding_in_pieces_of_any_size() {
 fn what_is_recognised() {
     for compression in COMPRESSIONS {
         let head = compressed(compression, &[b"id,name\n1,bolt\n"]);
-        assert_eq!(crate::decompress::recognise(&head), compression);
+        assert_eq!(crate::text::decompress::recognise(&head), compression);
     }
 }
 

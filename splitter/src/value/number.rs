@@ -5,7 +5,7 @@
 
 use shared::DECIMAL_DIGITS;
 
-use crate::field::{Digits, Field, Word};
+use crate::records::field::{Digits, Field, Word};
 
 /// How numbers are written in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

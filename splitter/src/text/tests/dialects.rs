@@ -3,8 +3,8 @@
 use shared::Dialect;
 
 use super::*;
-use crate::record::Records;
-use crate::records::Framer;
+use crate::csv::record::Records;
+use crate::records::framer::Framer;
 
 /// Dialects, each with an end of a record.
 fn dialects() -> Vec<(Dialect, &'static str)> {

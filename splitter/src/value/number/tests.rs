@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Span;
+use crate::records::span::Span;
 
 const CSV: Notation = Notation { point: b'.', bare_exponents: false };
 const COMMA: Notation = Notation { point: b',', bare_exponents: false };

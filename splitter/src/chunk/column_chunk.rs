@@ -1,0 +1,217 @@
+//! A column of a row group, encoded: at most one dictionary page, and one data page.
+//!
+//! It takes the types that text is decoded to, and keys of values: what a value is was found once for all rows that
+//! have it, and is written once. The `parquet` crate's own writer, which takes whatever else a Parquet source holds, would
+//! look at each value of each row again.
+
+mod compressor;
+mod hybrid;
+mod nulls;
+mod plain;
+mod statistics;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::{filter, is_not_null};
+use arrow::error::ArrowError;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+pub(crate) use self::compressor::Compressor;
+use self::nulls::Nulls;
+use crate::column::batch::{Keyed, Sparse, Values};
+
+/// Most bytes of the header of a page.
+const PAGE_HEADER_BYTES: usize = 64;
+
+/// A column, encoded.
+pub(crate) struct ColumnChunk<'a> {
+    described: &'a ColumnDescPtr,
+    rows: usize,
+    statistics: Statistics,
+    compression: Compression,
+    pages: Vec<CompressedPage>,
+}
+
+impl<'a> ColumnChunk<'a> {
+    pub(crate) fn of(
+        column: &Values,
+        described: &'a ColumnDescPtr,
+        compressor: &mut Compressor,
+    ) -> Result<Self, ParquetError> {
+        let content = Content::of(column)?;
+        let statistics = statistics::of(&content.values, content.nulls(), described)?;
+        let (compression, pages) = compressor.compress(content.pages(described)?)?;
+        Ok(Self { described, rows: content.rows, statistics, compression, pages })
+    }
+
+    /// Most bytes that it takes in a file.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.compressed_size() + PAGE_HEADER_BYTES).sum()
+    }
+
+    /// Appends it to a file, and returns what a footer says of it.
+    pub(crate) fn write(self, file: &mut TrackedWrite<Vec<u8>>) -> Result<ColumnChunkMetaData, ParquetError> {
+        let mut written = ColumnChunkMetaData::builder(Arc::clone(self.described))
+            .set_num_values(i64::try_from(self.rows)?)
+            .set_compression(self.compression)
+            .set_statistics(self.statistics);
+        let mut pages_of_encodings = Vec::with_capacity(self.pages.len());
+        let (mut compressed_size, mut uncompressed_size) = (0, 0);
+        let mut writer = SerializedPageWriter::new(file);
+        for page in self.pages {
+            let (is_dictionary, page_type, encoding) =
+                (!page.compressed_page().is_data_page(), page.page_type(), page.encoding());
+            let page = writer.write_page(page)?;
+            let offset = i64::try_from(page.offset)?;
+            written = if is_dictionary {
+                written.set_dictionary_page_offset(Some(offset))
+            } else {
+                written.set_data_page_offset(offset)
+            };
+            pages_of_encodings.push(PageEncodingStats { page_type, encoding, count: 1 });
+            compressed_size += i64::try_from(page.compressed_size)?;
+            uncompressed_size += i64::try_from(page.uncompressed_size)?;
+        }
+        // Definition levels are in the last of these.
+        let encodings = pages_of_encodings.iter().map(|pages| pages.encoding).chain([Encoding::RLE]).collect();
+        written
+            .set_encodings(encodings)
+            .set_page_encoding_stats(pages_of_encodings)
+            .set_total_compressed_size(compressed_size)
+            .set_total_uncompressed_size(uncompressed_size)
+            .build()
+    }
+}
+
+/// What a column is made of.
+#[derive(Debug)]
+struct Content {
+    /// Its values without nulls: those of each row, or where there are keys, each of those that any row has.
+    values: ArrayRef,
+    /// Of each row that is not null, the place of its value.
+    keys: Option<ScalarBuffer<i32>>,
+    rows: usize,
+    nulls: Nulls,
+}
+
+impl Content {
+    fn of(column: &Values) -> Result<Self, ArrowError> {
+        let values = match column {
+            Values::Plain(values) => values,
+            Values::Keyed(column) => return Self::of_keyed(column),
+            Values::Sparse(column) => return Self::of_sparse(column),
+        };
+        let nulls = Nulls::of(values.nulls().cloned());
+        let rows = values.len();
+        let is_whole = matches!(nulls, Nulls::None);
+        let values = if is_whole { Arc::clone(values) } else { filter(values, &is_not_null(values)?)? };
+        Ok(Self { values, keys: None, rows, nulls })
+    }
+
+    /// Of the rows that have a value; those that have none are null. Where none has, that takes no step for each row.
+    fn of_sparse(column: &Sparse) -> Result<Self, ArrowError> {
+        let given = Self::of(&column.values)?;
+        let rows = column.rows();
+        let nulls = match given.rows - given.nulls() {
+            0 => Nulls::All,
+            values if values == rows => Nulls::None,
+            _ => {
+                let mut has_value = BooleanBufferBuilder::new(rows);
+                has_value.append_n(rows, false);
+                let is_null = |place| matches!(&given.nulls, Nulls::Some(nulls) if nulls.is_null(place));
+                let with_value = column.given().enumerate().filter(|(place, _)| !is_null(*place));
+                with_value.for_each(|(_, row)| has_value.set_bit(row, true));
+                Nulls::Some(NullBuffer::new(has_value.finish()))
+            }
+        };
+        Ok(Self { rows, nulls, ..given })
+    }
+
+    /// Of the values some may be null, and some no row's. Null ones are left out, and keys then count what is left.
+    fn of_keyed(column: &Keyed) -> Result<Self, ArrowError> {
+        let (keys, values) = (&column.keys, &column.values);
+        let rows = keys.len();
+        let Some(is_used) = used(column) else {
+            return Ok(Self { values: Arc::clone(values), keys: Some(keys.clone()), rows, nulls: Nulls::None });
+        };
+        let number = |next: &mut i32, is_used| Some(std::mem::replace(next, *next + i32::from(is_used)));
+        let numbers: Vec<i32> = is_used.values().iter().scan(0, number).collect();
+        let has_value = |key: &i32| values.is_valid(place(*key));
+        let nulls = Nulls::of((values.null_count() > 0).then(|| keys.iter().map(has_value).collect::<NullBuffer>()));
+        let is_whole = matches!(nulls, Nulls::None);
+        let renumber = |key: &i32| numbers.get(place(*key)).copied().unwrap_or_default();
+        let keys = keys.iter().filter(|key| is_whole || has_value(key)).map(renumber).collect();
+        Ok(Self { values: filter(values, &is_used)?, keys: Some(keys), rows, nulls })
+    }
+
+    fn nulls(&self) -> usize {
+        match &self.nulls {
+            Nulls::None => 0,
+            Nulls::All => self.rows,
+            Nulls::Some(nulls) => nulls.null_count(),
+        }
+    }
+
+    /// Its pages, not compressed yet.
+    fn pages(&self, described: &ColumnDescPtr) -> Result<Vec<Page>, ParquetError> {
+        let mut pages = Vec::with_capacity(2);
+        let mut data = Vec::new();
+        if described.max_def_level() > 0 {
+            hybrid::levels(&self.nulls, self.rows, &mut data)?;
+        }
+        let encoding = if let Some(keys) = &self.keys {
+            let mut dictionary = Vec::new();
+            plain::append(&self.values, described, &mut dictionary)?;
+            let num_values = u32::try_from(self.values.len())?;
+            let (buf, encoding) = (dictionary.into(), Encoding::PLAIN);
+            pages.push(Page::DictionaryPage { buf, num_values, encoding, is_sorted: false });
+            let width = hybrid::width(num_values);
+            data.push(width);
+            hybrid::append(keys, width, &mut data);
+            Encoding::RLE_DICTIONARY
+        } else {
+            plain::append(&self.values, described, &mut data)?;
+            Encoding::PLAIN
+        };
+        pages.push(Page::DataPage {
+            buf: data.into(),
+            num_values: u32::try_from(self.rows)?,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        });
+        Ok(pages)
+    }
+}
+
+fn place(key: i32) -> usize {
+    usize::try_from(key).unwrap_or_default()
+}
+
+/// Which values there are keys of, nulls aside; `None` where there are of all.
+fn used(Keyed { keys, values, are_all_used }: &Keyed) -> Option<BooleanArray> {
+    if *are_all_used && values.null_count() == 0 {
+        return None;
+    }
+    let mut is_used: Vec<bool> = (0..values.len()).map(|value| values.is_null(value)).collect();
+    let mut left = values.len() - values.null_count();
+    for key in keys {
+        if left == 0 {
+            break;
+        }
+        if let Some(is_used) = is_used.get_mut(place(*key)) {
+            left -= usize::from(!std::mem::replace(is_used, true));
+        }
+    }
+    (left > 0 || values.null_count() > 0)
+        .then(|| is_used.iter().enumerate().map(|(value, is_used)| Some(*is_used && values.is_valid(value))).collect())
+}

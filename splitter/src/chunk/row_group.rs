@@ -1,0 +1,75 @@
+//! Encoded row groups, and what a footer says of them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use parquet::schema::types::SchemaDescPtr;
+use shared::Restart;
+use tokio::sync::mpsc;
+
+use crate::error::SplitError;
+use crate::records::rejects::Rejects;
+
+/// The four bytes that a Parquet file begins and ends with.
+pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
+
+/// What came of a block, or of a piece of one, in the order of the source.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    /// Where the block begins: a byte offset in the text, or for Parquet the number of a row group.
+    pub(crate) block_start: u64,
+    /// The last place before that at which reading can begin anew.
+    pub(crate) restart: Option<Arc<Restart>>,
+    /// What a digest of the source takes of it, block by block; nothing of what is no text.
+    pub(crate) content: Vec<String>,
+    /// Records in it.
+    pub(crate) records: u64,
+    /// Records that were rejected, numbered from 1 within it.
+    pub(crate) rejects: Rejects,
+    /// Values of the others that lost digits.
+    pub(crate) shortened: u64,
+    /// The rest.
+    pub(crate) row_groups: Vec<RowGroup>,
+}
+
+/// One encoded row group, and where its bytes are.
+#[derive(Debug)]
+pub(crate) struct RowGroup {
+    /// Its metadata, with the offsets at which its columns stand in `payload`.
+    pub(crate) metadata: RowGroupMetaData,
+    /// Its bytes.
+    pub(crate) payload: Payload,
+    /// What a file of this row group says of its schema.
+    pub(crate) schema: Arc<ChunkSchema>,
+}
+
+/// Where the bytes of a row group are.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// In memory: what a file of this row group alone has before its footer, or all of such a file.
+    Memory(Bytes),
+    /// In the source, a Parquet file itself: they come in pieces, one column after the other.
+    Source(mpsc::Receiver<Result<Bytes, SplitError>>),
+}
+
+/// What the footer of a chunk says of its columns.
+#[derive(Clone, Debug)]
+pub(crate) struct ChunkSchema {
+    /// Columns as Parquet knows them.
+    pub(crate) columns: SchemaDescPtr,
+    /// The Arrow schema, and what else is kept by key.
+    pub(crate) key_values: Option<Vec<KeyValue>>,
+}
+
+impl ChunkSchema {
+    /// Of chunks whose rows have this schema.
+    pub(crate) fn of(schema: &Schema) -> Result<Self, ParquetError> {
+        let columns = Arc::new(ArrowSchemaConverter::new().convert(schema)?);
+        let arrow_schema = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(schema));
+        Ok(Self { columns, key_values: Some(vec![arrow_schema]) })
+    }
+}

@@ -1,0 +1,6 @@
+//! CSV: its dialect and header, its records and their fields.
+
+pub(crate) mod dialect;
+pub(crate) mod fields;
+pub(crate) mod header;
+pub(crate) mod record;

@@ -1,0 +1,175 @@
+//! The dialect of a CSV source, found in its first rows, as far as the settings do not tell it.
+
+mod kind;
+mod layout;
+mod rows;
+mod score;
+
+use shared::{CsvSettings, Dialect, Told};
+
+use crate::records::record_ends::byte;
+use kind::Kind;
+use layout::layout;
+use rows::{Row, rows};
+use score::{Candidate, best};
+
+/// Bytes that are looked at, if two lines end within them.
+const SAMPLE_BYTES: usize = 64 << 10;
+
+/// What was found in a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// How it is written.
+    pub(crate) dialect: Dialect,
+    /// How sure that is, from 0 to 1: how well the dialect explains the rows, and how much better than any other.
+    pub(crate) confidence: f64,
+    /// Lines before the table that are left out, blank ones among them: what `CSV_SKIP_LINES` would have to say more.
+    pub(crate) preamble_lines: usize,
+    /// Rows of the header.
+    pub(crate) header_rows: usize,
+    /// Name of each column, as it stands in the text; empty where there is none.
+    pub(crate) names: Vec<Vec<u8>>,
+    /// Where the first record begins.
+    pub(crate) data_start: usize,
+    /// Whether the header reaches the end of the text.
+    pub(crate) is_open: bool,
+}
+
+/// Finds the dialect of a text, and the table in it. `whole` when the text is all there is. The same text and settings
+/// give the same result.
+///
+/// Each delimiter that comes into question is tried, with each quote. The one is taken by which most rows agree on how many
+/// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings tell is
+/// not looked for.
+pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
+    let mut base = Dialect {
+        escape: told.escape.told().flatten(),
+        comment: told.comment.told().flatten(),
+        terminator: told.terminator.told(),
+        ..Dialect::default()
+    };
+    let declared = declared_delimiter(text, told);
+    let skipped = match declared {
+        Some((_, line)) => line,
+        None => behind_lines(text, told.skip_lines.told().unwrap_or_default(), &base),
+    };
+    let with_declared = declared.map(|(delimiter, _)| CsvSettings { delimiter: Told::Is(delimiter), ..told.clone() });
+    let told = with_declared.as_ref().unwrap_or(told);
+    let table = text.get(skipped..).unwrap_or_default();
+    let (sample, whole_sample) = sample(table, whole, &base);
+    let (mut candidate, confidence) = best(sample, whole_sample, &base, told);
+    if told.escape.told().is_none() && escapes(table, &candidate) {
+        base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
+        candidate.rows = rows(sample, whole_sample, &base);
+        candidate.dialect = base;
+    }
+    let layout = layout(&candidate.rows, candidate.width, told);
+    let Candidate { mut dialect, rows, .. } = candidate;
+    let header_end = layout.preamble + layout.header;
+    let records = rows.get(header_end..).unwrap_or_default();
+    dialect.trailing_delimiter = layout.trailing_delimiter;
+    dialect.decimal = told.decimal.told().unwrap_or_else(|| decimal(records, dialect.delimiter));
+    let start = match (records.first(), header_end.checked_sub(1).and_then(|last| rows.get(last))) {
+        (Some(record), _) => record.start,
+        (None, Some(header)) => crate::records::record_ends::behind_line_ends(table, header.end, &dialect),
+        (None, None) => 0,
+    };
+    let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);
+    let preamble_lines =
+        lines(table.get(..table_start).unwrap_or_default(), &dialect) + usize::from(declared.is_some());
+    let is_open = rows.is_empty() && !whole;
+    Found {
+        dialect,
+        confidence,
+        preamble_lines,
+        header_rows: layout.header,
+        names: layout.names,
+        data_start: skipped + start,
+        is_open,
+    }
+}
+
+/// The delimiter that the first line of a file for Excel declares, as `sep=;`, and the place behind that line; none where settings
+/// say otherwise.
+fn declared_delimiter(text: &[u8], told: &CsvSettings) -> Option<(char, usize)> {
+    let rest = text.strip_prefix(b"sep=").or(text.strip_prefix(b"\"sep="))?;
+    let (&delimiter, rest) = rest.split_first().filter(|(first, _)| first.is_ascii() && !b"\r\n\"".contains(first))?;
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
+    let is_open = told.delimiter == Told::Auto && told.skip_lines == Told::Auto && told.terminator == Told::Auto;
+    is_open.then(|| (char::from(delimiter), text.len() - rest.len()))
+}
+
+/// The place behind so many lines.
+fn behind_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
+    let mut place = 0;
+    for _ in 0..lines {
+        let rest = text.get(place..).unwrap_or_default();
+        let Some(end) = rest.iter().position(|byte| dialect.ends_record(*byte)) else { return text.len() };
+        let is_crlf = dialect.terminator.is_none() && rest.get(end..end + 2) == Some(b"\r\n");
+        place += end + if is_crlf { 2 } else { 1 };
+    }
+    place
+}
+
+/// How many lines end in a text.
+fn lines(text: &[u8], dialect: &Dialect) -> usize {
+    let ends = text.iter().filter(|byte| dialect.ends_record(**byte)).count();
+    let pairs = if dialect.terminator.is_none() { text.windows(2).filter(|pair| *pair == b"\r\n").count() } else { 0 };
+    ends - pairs
+}
+
+/// As much of a text as is looked at, and whether it is all of it.
+fn sample<'a>(text: &'a [u8], whole: bool, dialect: &Dialect) -> (&'a [u8], bool) {
+    match text.get(..SAMPLE_BYTES) {
+        Some(sample) if sample.iter().filter(|byte| dialect.ends_record(**byte)).count() > 2 => (sample, false),
+        _ => (text, whole),
+    }
+}
+
+/// Whether quotes within quotes are escaped by a backslash: one stands before a quote that ends no field. A backslash before
+/// anything but a quote or a backslash is text.
+fn escapes(text: &[u8], candidate: &Candidate) -> bool {
+    let Some(quote) = candidate.dialect.quote.map(byte) else { return false };
+    let delimiter = byte(candidate.dialect.delimiter);
+    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || candidate.dialect.ends_record(*byte));
+    let (mut evidence, mut quoted, mut place) = (false, false, 0);
+    while let Some(&here) = text.get(place) {
+        let next = text.get(place + 1);
+        let before = place.checked_sub(1).and_then(|before| text.get(before));
+        if quoted && here == b'\\' {
+            // `\",` may be text that ends with a backslash; `\"x` is not, nor is `\"",`.
+            let (after, last) = (text.get(place + 2), text.get(place + 3));
+            match (next == Some(&quote), after == Some(&quote)) {
+                // A backslash before a doubled quote.
+                (true, true) if !ends(last) => return false,
+                (true, is_quote) => evidence |= is_quote || !ends(after),
+                (false, _) => {}
+            }
+            place += usize::from(next.is_some_and(|next| *next == quote || *next == b'\\'));
+        } else if quoted && here == quote && next == Some(&quote) {
+            // Quotes are doubled instead, so that a backslash before one is text, as in JSON.
+            return false;
+        } else if here == quote {
+            quoted = if quoted { false } else { ends(before) };
+        }
+        place += 1;
+    }
+    evidence
+}
+
+/// A comma where numbers have one before their fraction, and none a point.
+fn decimal(records: &[Row], delimiter: char) -> char {
+    let numbers = || records.iter().flat_map(|row| row.fields.iter()).filter(|cell| Kind::of(cell) == Kind::Number);
+    // Three digits behind a comma may as well be thousands.
+    let has_fraction = |cell: &[u8], mark: u8| {
+        let fraction = cell.iter().rposition(|byte| *byte == mark).map(|place| cell.len() - place - 1);
+        memchr::memchr_iter(mark, cell).count() == 1 && fraction != Some(3)
+    };
+    let commas = numbers().any(|cell| has_fraction(cell, b','));
+    let points = numbers().any(|cell| has_fraction(cell, b'.') && !cell.contains(&b','));
+    if delimiter != ',' && commas && !points { ',' } else { '.' }
+}
+
+#[cfg(test)]
+mod tests;

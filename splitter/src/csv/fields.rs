@@ -1,0 +1,148 @@
+//! The fields of a block, and the records that are rejected whatever is in them.
+
+use shared::{CsvPolicy, Dialect};
+
+use crate::column::cell::{Cell, Cells, FIRST_ROWS, Place};
+use crate::csv::record::{Found, Records, Spans};
+use crate::records::field::Field;
+use crate::records::framer::Block;
+use crate::records::record_ends::byte;
+use crate::records::rows::Row;
+use crate::records::rows::Rows;
+
+/// The fields of the records of a block that have the right number of them, some records at a time.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    block: &'a Block,
+    csv: &'a CsvPolicy,
+    max_record_bytes: usize,
+    records: Records<'a>,
+    /// Where the fields in hand are, record by record: in the block or, counted from its end, in `rewritten`.
+    spans: Spans,
+    /// Those that do not stand in the block as they are.
+    rewritten: Vec<u8>,
+    found: Rows,
+}
+
+/// Bytes that a usual field takes, with its delimiter.
+const USUAL_BYTES: usize = 8;
+
+/// Times as many records as were found that are expected at most.
+const MOST_EXPECTED: usize = 64;
+
+impl<'a> Fields<'a> {
+    /// The fields of a block.
+    pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
+        let found = match block.torn {
+            None => Rows::of(block),
+            Some(_) => Rows::torn(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
+        };
+        let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
+        let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));
+        Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), found }
+    }
+
+    /// Reads the next record; whether there was one.
+    fn read_record(&mut self) -> bool {
+        let (width, first) = (self.csv.columns.len(), self.spans.len());
+        let Some(Found { start, end, is_rewritten }) = self.records.find(&mut self.spans) else { return false };
+        self.found.records += 1;
+        let row = Row::new(self.found.records, start, end);
+        let fields = self.spans.len() - first;
+        let raw = || self.block.text.get(start..end).unwrap_or_default();
+        let reason = if fields != width {
+            format!("{fields} fields where {width} are expected")
+        } else if end - start > self.max_record_bytes {
+            format!("the record has {} bytes, more than MAX_RECORD_MB allows", end - start)
+        } else if is_rewritten && has_loose_quote(raw(), &self.csv.dialect) {
+            // Read on as unquoted text, the field would lose this quote in silence.
+            "a quote within a quoted field is neither doubled nor the field's end".to_owned()
+        } else {
+            if let Some(rewritten) = self.records.rewritten_if(is_rewritten) {
+                let place = self.block.text.len() + self.rewritten.len();
+                self.rewritten.extend_from_slice(rewritten);
+                self.spans.all_mut().iter_mut().skip(first).for_each(|span| *span = span.moved(place));
+            }
+            self.found.taken.push(row);
+            return true;
+        };
+        self.spans.truncate(first);
+        self.found.rejects.push(row.record(), row.place(self.block, &self.csv.dialect), (None, reason));
+        true
+    }
+
+    /// What was found so far.
+    pub(crate) fn into_rows(self) -> Rows {
+        self.found
+    }
+}
+
+impl Cells for Fields<'_> {
+    fn advance(&mut self, most: usize) -> usize {
+        self.spans.truncate(0);
+        self.rewritten.clear();
+        let before = self.found.taken.len();
+        self.found.taken.reserve(self.expected().saturating_sub(before));
+        while self.found.taken.len() - before < most && self.read_record() {}
+        self.found.taken.len() - before
+    }
+
+    /// As many as records of the length that they had so far, and a few more; but not so many that one long record behind short ones
+    /// has room made for what never comes.
+    fn expected(&self) -> usize {
+        let taken = self.found.taken.len();
+        let bytes = self.found.taken.last().map_or(usize::MAX, |row| row.span.end().max(1));
+        let expected = taken.saturating_mul(self.block.text.len()) / bytes;
+        (expected + expected / 16).min(taken * MOST_EXPECTED)
+    }
+
+    fn bytes(&self) -> usize {
+        self.block.text.len()
+    }
+
+    #[inline]
+    fn column<'s>(&'s self, (column, _): Place<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
+        let (text, rewritten, width) = (&*self.block.text, &*self.rewritten, self.csv.columns.len());
+        let spans = self.spans.all().get(column..).unwrap_or_default();
+        move |row| {
+            let Some(span) = spans.get(row * width) else { return Cell::Null };
+            Cell::Text(if span.start() < text.len() {
+                Field::at(text, *span)
+            } else {
+                Field::at(rewritten, span.moved_back(text.len()))
+            })
+        }
+    }
+}
+
+/// Whether a quote within a quoted field of a record is neither doubled or escaped, nor the end of its field.
+fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
+    let Some(quote) = dialect.quote.map(byte) else { return false };
+    let (delimiter, escape) = (byte(dialect.delimiter), dialect.escape.map(byte));
+    let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || dialect.ends_record(*byte));
+    let mut place = 0;
+    let mut in_quotes = false;
+    while let Some(rest) = record.get(place..) {
+        let found = match escape.filter(|_| in_quotes) {
+            Some(escape) => memchr::memchr2(quote, escape, rest),
+            None => memchr::memchr(quote, rest),
+        };
+        let Some(found) = found else { break };
+        let here = place + found;
+        let next = record.get(here + 1);
+        place = here + 1;
+        if !in_quotes {
+            in_quotes = is_edge(here.checked_sub(1).and_then(|before| record.get(before)));
+        } else if record.get(here) != Some(&quote) || next == Some(&quote) {
+            place += 1;
+        } else if is_edge(next) {
+            in_quotes = false;
+        } else {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

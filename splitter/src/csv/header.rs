@@ -1,0 +1,101 @@
+//! The head of a CSV source: byte order mark, dialect and header.
+
+use shared::{CsvSettings, Dialect, Location};
+
+use crate::csv::dialect;
+use crate::error::{BadInput, SplitError};
+
+/// How a source is written, its header, and where the records behind it begin.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Header {
+    /// How the source is written.
+    pub(crate) dialect: Dialect,
+    /// Names as they are in the source, empty for columns without one; none when the source has no records either.
+    pub(crate) names: Vec<String>,
+    /// Byte offset of the first record.
+    pub(crate) data_start: u64,
+    /// What was found around it.
+    pub(crate) layout: Layout,
+}
+
+/// How sure the dialect of a CSV is, and what stands before its records.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layout {
+    /// From 0 to 1: how well the dialect explains the first rows, and how much better than any other.
+    pub confidence: f64,
+    /// Lines before the table, blank ones among them and those of `CSV_SKIP_LINES` aside.
+    pub preamble_lines: usize,
+    /// Rows of the header.
+    pub header_rows: usize,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads the header from the first bytes of a source; `whole` when these are all there are.
+pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) -> Result<Header, SplitError> {
+    let text = without_byte_order_mark(head);
+    let mark = head.len() - text.len();
+    let found = dialect::find(text, whole, told);
+    tracing::info!(
+        source = %at,
+        dialect = ?found.dialect,
+        confidence = found.confidence,
+        preamble = found.preamble_lines,
+        header = found.header_rows,
+        "dialect"
+    );
+    if found.is_open {
+        let reason = format!("the header does not end within the first {} bytes", head.len());
+        let hint = "is this a CSV file? check CSV_DELIMITER and CSV_QUOTE, and that a quote in the header is closed";
+        return Err(BadInput::whole(at, reason, hint).into());
+    }
+    let data_start = u64::try_from(mark + found.data_start).unwrap_or_default();
+    let names: Result<Vec<String>, _> = found.names.into_iter().map(String::from_utf8).collect();
+    let names = names.map_err(|_| {
+        let hint = "set ENCODING to what the file is written in";
+        BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
+    })?;
+    let (confidence, preamble_lines, header_rows) = (found.confidence, found.preamble_lines, found.header_rows);
+    let layout = Layout { confidence, preamble_lines, header_rows };
+    Ok(Header { dialect: found.dialect, names, data_start, layout })
+}
+
+/// The first bytes of a source without the mark that it is written in UTF-8.
+pub(crate) fn without_byte_order_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(head: &[u8]) -> Result<(Vec<String>, u64), String> {
+        let at = "s3://b/k.csv".parse().unwrap();
+        let header = read(&at, head, true, &CsvSettings::default()).map_err(|bad| bad.to_string())?;
+        Ok((header.names, header.data_start))
+    }
+
+    #[test]
+    fn names_and_start_of_data() {
+        for (head, names, start) in [
+            (&b"a,b\n1,2\n"[..], &["a", "b"][..], 4),
+            (b"a,b\r\n1,2\r\n", &["a", "b"], 5),
+            (b"\xef\xbb\xbfa,b\n1,2\n", &["a", "b"], 7),
+            (b"\xef\xbb\xbf\"a\",b\n", &["a", "b"], 9),
+            (b"\"a\nb\",c\n1,2", &["a\nb", "c"], 8),
+            (b"a,b", &["a", "b"], 3),
+            (b"\n\na\n1", &["a"], 4),
+            (b"", &[], 0),
+            (b"\xef\xbb\xbf", &[], 3),
+        ] {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(header(head).unwrap(), (names, start), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_text() {
+        let text = "s3://b/k.csv, byte 0: the header holds bytes that are no text in the file's encoding";
+        assert_eq!(header(b"\xe9t\xe9,b\n").unwrap_err(), text);
+    }
+}

@@ -1,0 +1,354 @@
+//! Records of a text, and where their fields are.
+
+pub(crate) mod escapes;
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use shared::{CsvPolicy, Dialect};
+
+use crate::records::marks::{Places, STRIDE, Strides};
+use crate::records::record_ends::behind_line_ends;
+use crate::records::record_ends::byte;
+use crate::records::span::Span;
+
+/// Where fields are, and room for those of one more stride, at least, so that they are written without a look at the room for each.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    room: Vec<Span>,
+    length: usize,
+}
+
+impl Spans {
+    /// None, and room for so many.
+    pub(crate) fn with_room(fields: usize) -> Self {
+        Self { room: vec![Span::new(0, 0); fields + STRIDE], length: 0 }
+    }
+
+    pub(crate) fn all(&self) -> &[Span] {
+        self.room.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn all_mut(&mut self) -> &mut [Span] {
+        self.room.get_mut(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    #[inline]
+    fn push(&mut self, span: Span) {
+        if let Some(room) = self.room_for_stride().first_mut() {
+            *room = span;
+            self.length += 1;
+        }
+    }
+
+    /// Those of fields that end at these places of one stride, the first of which begins at `field`; where the next one begins.
+    #[inline]
+    fn push_delimited(&mut self, mut field: usize, places: Places) -> usize {
+        let mut count = 0;
+        for (room, place) in self.room_for_stride().iter_mut().zip(places) {
+            *room = Span::new(field, place);
+            field = place + 1;
+            count += 1;
+        }
+        self.length += count;
+        field
+    }
+
+    /// Room for as many as a stride has places.
+    #[inline]
+    fn room_for_stride(&mut self) -> &mut [Span] {
+        if self.room.len() < self.length + STRIDE {
+            self.grow();
+        }
+        let room = self.room.get_mut(self.length..self.length + STRIDE).unwrap_or_default();
+        debug_assert_eq!(room.len(), STRIDE);
+        room
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.room.resize(self.room.len() * 2 + STRIDE, Span::new(0, 0));
+    }
+}
+
+/// One record of a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    /// What the spans are places in.
+    text: &'a [u8],
+    /// Its fields, without their quotes.
+    pub(crate) spans: &'a [Span],
+    /// Its fields one behind the other, if they do not stand in the text as they are.
+    pub(crate) rewritten: Option<&'a [u8]>,
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+}
+
+impl<'a> Record<'a> {
+    /// Its fields, unquoted.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let text = self.rewritten.unwrap_or(self.text);
+        self.spans.iter().map(move |span| span.of(text))
+    }
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Where it begins in the text.
+    pub(crate) start: usize,
+    /// Where it ends, line end included or not.
+    pub(crate) end: usize,
+    /// Whether its fields do not stand in the text as they are.
+    pub(crate) is_rewritten: bool,
+}
+
+/// The records of a text, with their places. Blank lines and comments are no records.
+///
+/// A field whose quotes, if it has any, stand around it and nowhere within is taken where it stands. Records that have other
+/// quotes are left to the `csv` crate, which also says what is to become of them where quotes are misused.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    text: &'a [u8],
+    dialect: &'a Dialect,
+    delimiter: u8,
+    quote: Option<u8>,
+    /// Fields of a record that may have a blank one more, behind a trailing delimiter.
+    width: Option<usize>,
+    /// Where the next record may begin.
+    place: usize,
+    marks: Strides<'a>,
+    spans: Spans,
+    reader: csv::Reader<BehindLineEnd<'a>>,
+    rewritten: csv::ByteRecord,
+}
+
+/// Bytes that the `csv` crate reads ahead; in vain where a record that is left to it stands alone.
+const AHEAD_BYTES: usize = 8 << 10;
+
+impl<'a> Records<'a> {
+    /// The records of a source whose columns are known.
+    pub(crate) fn new(text: &'a [u8], csv: &'a CsvPolicy) -> Self {
+        let width = Some(csv.columns.len()).filter(|_| csv.dialect.trailing_delimiter);
+        Self { width, ..Self::of_dialect(text, &csv.dialect) }
+    }
+
+    /// The records of a text of which nothing but the dialect is known.
+    pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
+        let (delimiter, quote, terminator) =
+            (byte(dialect.delimiter), dialect.quote.map(byte), dialect.terminator.map(byte));
+        let builder = reader(dialect);
+        let ends = [terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
+        let others = [quote.unwrap_or(ends[0]), ends[0], ends[1]];
+        Self {
+            text,
+            dialect,
+            delimiter,
+            quote,
+            width: None,
+            place: 0,
+            marks: Strides::new(text, delimiter, others),
+            spans: Spans::default(),
+            reader: builder.from_reader(BehindLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
+            rewritten: csv::ByteRecord::new(),
+        }
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Record<'_>> {
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.truncate(0);
+        let found = self.find(&mut spans);
+        self.spans = spans;
+        let Found { start, end, is_rewritten } = found?;
+        Some(Record {
+            text: self.text,
+            spans: self.spans.all(),
+            rewritten: self.rewritten_if(is_rewritten),
+            start,
+            end,
+        })
+    }
+
+    /// Finds the next record, and appends where its fields are; `None` at the end.
+    #[inline]
+    pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
+        let start = self.behind_comments();
+        if start >= self.text.len() {
+            return None;
+        }
+        let before = spans.len();
+        let taken = if self.dialect.escape.is_none() { self.take(start, spans) } else { None };
+        let end = if let Some(end) = taken {
+            end
+        } else {
+            spans.truncate(before);
+            self.rewrite(start, spans)?
+        };
+        self.place = end;
+        let last = spans.len().saturating_sub(1);
+        let is_rewritten = taken.is_none();
+        if self.width.is_some_and(|width| before + width == last) {
+            let text = self.rewritten_if(is_rewritten).unwrap_or(self.text);
+            if spans.all().last().is_some_and(|span| span.of(text).trim_ascii().is_empty()) {
+                spans.truncate(last);
+            }
+        }
+        Some(Found { start, end, is_rewritten })
+    }
+
+    /// The fields of the record in hand one behind the other, if they do not stand in the text as they are.
+    pub(crate) fn rewritten_if(&self, is_rewritten: bool) -> Option<&[u8]> {
+        is_rewritten.then(|| self.rewritten.as_slice())
+    }
+
+    /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
+    fn behind_comments(&self) -> usize {
+        let mut start = behind_line_ends(self.text, self.place, self.dialect);
+        let comment = self.dialect.comment.map(byte);
+        while comment.is_some() && self.text.get(start).copied() == comment {
+            let comment = self.text.get(start..).unwrap_or_default();
+            let length = comment.iter().position(|byte| self.dialect.ends_record(*byte)).unwrap_or(comment.len());
+            start = behind_line_ends(self.text, start + length, self.dialect);
+        }
+        start
+    }
+
+    /// Takes the fields of the record that begins at `start` where they stand, and tells where it ends; `None` where they do
+    /// not stand as they are.
+    #[inline]
+    fn take(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
+        let text = self.text;
+        // A copy can be kept in registers.
+        let mut marks = self.marks.clone();
+        marks.skip_to(start);
+        let mut field = start;
+        let end = loop {
+            field = spans.push_delimited(field, marks.delimiters());
+            let Some(mark) = marks.other() else {
+                if marks.advance().is_some() {
+                    continue;
+                }
+                spans.push(Span::new(field, text.len()));
+                break Some(text.len());
+            };
+            let Some(quote) = self.quote.filter(|quote| text.get(mark) == Some(quote)) else {
+                spans.push(Span::new(field, mark));
+                break Some(mark + 1);
+            };
+            if mark != field {
+                continue;
+            }
+            let Some(closing) = closing_quote(text, &mut marks, quote) else { break None };
+            spans.push(Span::new(field + 1, closing));
+            field = closing + 2;
+            match text.get(closing + 1) {
+                Some(byte) if *byte == self.delimiter => marks.skip_to(field),
+                Some(byte) if self.dialect.ends_record(*byte) => break Some(field),
+                None => break Some(text.len()),
+                // A quote within a quoted field, doubled or misused.
+                Some(_) => break None,
+            }
+        };
+        self.marks = marks;
+        end
+    }
+
+    /// Has the `csv` crate write the fields of the record that begins at `start` one behind the other; where it ends.
+    fn rewrite(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
+        // A seek would have it read ahead anew.
+        if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
+            let mut position = csv::Position::new();
+            // The line end before the record: what stands there, or what the reader is led in by.
+            position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
+            self.reader.seek(position).ok()?;
+        }
+        // Reading from memory, and with any number of fields allowed, nothing can fail.
+        if !self.reader.read_byte_record(&mut self.rewritten).ok()? {
+            return None;
+        }
+        let raw = self.text.get(start..self.read_to()).unwrap_or_default();
+        if let Some(escaped) = escapes::of_text_doubled(raw, self.dialect) {
+            let line_end = self.dialect.terminator.map_or(b'\n', byte);
+            let behind_line_end = BehindLineEnd { text: &escaped, line_end, position: 0 };
+            reader(self.dialect).from_reader(behind_line_end).read_byte_record(&mut self.rewritten).ok()?;
+        }
+        let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
+        ranges.for_each(|range| spans.push(Span::new(range.start, range.end)));
+        Some(self.read_to())
+    }
+
+    fn read_to(&self) -> usize {
+        usize::try_from(self.reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// What the `csv` crate is to read a dialect by.
+fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter)).buffer_capacity(AHEAD_BYTES);
+    let quote = dialect.quote.map(byte);
+    builder.quoting(quote.is_some()).quote(quote.unwrap_or(b'"')).escape(dialect.escape.map(byte));
+    if let Some(terminator) = dialect.terminator {
+        builder.terminator(csv::Terminator::Any(byte(terminator)));
+    }
+    builder
+}
+
+/// Where the next quote is.
+#[inline]
+fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: u8) -> Option<usize> {
+    loop {
+        match marks.other() {
+            Some(mark) if text.get(mark) == Some(&quote) => return Some(mark),
+            Some(_) => {}
+            None => marks.advance()?,
+        }
+    }
+}
+
+/// A text behind one line end more, which is no record.
+///
+/// Where the `csv` crate begins to read it drops a byte order mark. That is one at the start of a file alone, and goes with the header;
+/// anywhere else it is text, as it is in records that are not left to the crate.
+#[derive(Debug)]
+struct BehindLineEnd<'a> {
+    text: &'a [u8],
+    line_end: u8,
+    /// Place of the next byte, the line end being at 0.
+    position: usize,
+}
+
+impl Read for BehindLineEnd<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let line_end = [self.line_end];
+        let rest = match self.position.checked_sub(1) {
+            None => &line_end[..],
+            Some(place) => self.text.get(place..).unwrap_or_default(),
+        };
+        let length = rest.len().min(buffer.len());
+        if let (Some(buffer), Some(bytes)) = (buffer.get_mut(..length), rest.get(..length)) {
+            buffer.copy_from_slice(bytes);
+        }
+        self.position += length;
+        Ok(length)
+    }
+}
+
+impl Seek for BehindLineEnd<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(position) = to else { return Err(io::ErrorKind::Unsupported.into()) };
+        self.position = usize::try_from(position).unwrap_or(usize::MAX);
+        Ok(position)
+    }
+}

@@ -1,0 +1,245 @@
+//! Where records end, found without splitting them.
+
+use memchr::{memchr, memchr2, memchr3};
+use shared::Dialect;
+
+use crate::records::marks::Marks;
+use crate::records::record_ends::byte;
+
+/// Finds where records end in a text that grows at its end.
+///
+/// All that is remembered between two looks is how far the text was looked at and whether that place is inside quotes; and of a part in
+/// which no record ends, where it ends.
+///
+/// Advice to whoever changes this: it must agree with the `csv` crate on what a record is. A quote opens a field only at
+/// the field's first byte; within a quoted field a doubled quote is text, and so is what follows the escape character. The
+/// property tests compare the two.
+#[derive(Clone, Debug)]
+pub(super) struct Scanner {
+    dialect: Dialect,
+    delimiter: u8,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    comment: Option<u8>,
+    scanned: usize,
+    pub(super) in_quotes: bool,
+    open: Option<Open>,
+}
+
+/// The end of a part of the text, from its start on, in which all line ends are inside quotes when reading begins at the start.
+///
+/// Reading that begins further on, and comes to one of these line ends inside quotes, goes on in the same way from there. So it can leap to
+/// the end of the part. Without that, each line of a text with open quotes would take reading all of the text.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    end: usize,
+    in_quotes: bool,
+}
+
+impl Scanner {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        Self {
+            delimiter: byte(dialect.delimiter),
+            quote: dialect.quote.map(byte),
+            escape: dialect.escape.map(byte),
+            comment: dialect.comment.map(byte),
+            dialect: dialect.clone(),
+            scanned: 0,
+            in_quotes: false,
+            open: None,
+        }
+    }
+
+    /// For the same text, from its start.
+    pub(super) fn anew(&self) -> Self {
+        Self { scanned: 0, in_quotes: false, ..self.clone() }
+    }
+
+    /// For what of the text stands behind a place.
+    pub(super) fn behind(&self, place: usize) -> Self {
+        let open = self.open.filter(|open| open.end > place).map(|open| Open { end: open.end - place, ..open });
+        Self { open, ..self.anew() }
+    }
+
+    /// For the same text, from where this one found the last record end, once it came to a place without finding another.
+    pub(super) fn noting_open(&self) -> Self {
+        Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.anew() }
+    }
+
+    /// Where the first record ends that ends at or behind byte `target`, if that can be told yet.
+    pub(super) fn end_of_record(&mut self, text: &[u8], target: usize, at_end: bool) -> Option<usize> {
+        loop {
+            let open = self.open.filter(|open| self.scanned < open.end && open.end <= text.len());
+            if self.comment.is_none() && open.is_none() {
+                self.pass(text, target.saturating_sub(1).min(text.len()));
+            }
+            if let Some(open) = open.filter(|_| self.in_quotes) {
+                self.leave_quotes_or_leap(text, open, at_end)?;
+                continue;
+            }
+            if self.in_quotes {
+                self.leave_quotes(text, at_end)?;
+                continue;
+            }
+            if self.skip_comment(text)? {
+                continue;
+            }
+            let found = self.quote_or_end(text.get(self.scanned..)?);
+            let Some(found) = found else {
+                self.scanned = text.len();
+                return None;
+            };
+            let place = self.scanned + found;
+            if Some(*text.get(place)?) == self.quote {
+                self.in_quotes = self.opens_field(text, place);
+                self.scanned = place + 1;
+                continue;
+            }
+            let Some(end) = self.behind_terminator(text, place, at_end) else {
+                self.scanned = place;
+                return None;
+            };
+            if end >= target {
+                return Some(end);
+            }
+            self.scanned = end;
+        }
+    }
+
+    /// Goes on to a place before which no record is to end, so that quotes alone matter, and no line is looked at; or to the last
+    /// quote before it, while it cannot be told what that one means.
+    fn pass(&mut self, text: &[u8], to: usize) {
+        let before = text.get(self.scanned..to).unwrap_or_default();
+        let Some(quote) = self.quote else {
+            self.scanned += before.len();
+            return;
+        };
+        match self.escape {
+            None => self.pass_quotes(text, before.len(), Marks::new(before, [quote])),
+            Some(escape) => self.pass_quotes(text, before.len(), Marks::new(before, [quote, escape])),
+        }
+    }
+
+    /// Goes on by so many bytes, among which there are these quotes and escapes.
+    fn pass_quotes(&mut self, text: &[u8], length: usize, marks: impl Iterator<Item = usize>) {
+        let (start, mut passed) = (self.scanned, self.scanned);
+        for place in marks.map(|mark| start + mark) {
+            let is_quote = text.get(place).copied() == self.quote;
+            if place < passed || !(is_quote || self.in_quotes) {
+                continue;
+            }
+            passed = place + 1;
+            if !self.in_quotes {
+                self.in_quotes = self.opens_field(text, place);
+                continue;
+            }
+            match text.get(passed) {
+                None => {
+                    self.scanned = place;
+                    return;
+                }
+                next if !is_quote || next.copied() == self.quote => passed += 1,
+                Some(_) => self.in_quotes = false,
+            }
+        }
+        self.scanned = passed.max(start + length);
+    }
+
+    fn quote_or_end(&self, text: &[u8]) -> Option<usize> {
+        match (self.dialect.terminator.map(byte), self.quote) {
+            (None, Some(quote)) => memchr3(quote, b'\n', b'\r', text),
+            (None, None) => memchr2(b'\n', b'\r', text),
+            (Some(terminator), Some(quote)) => memchr2(quote, terminator, text),
+            (Some(terminator), None) => memchr(terminator, text),
+        }
+    }
+
+    /// Goes behind a comment that begins here; whether one did, and `None` when its end has not come yet.
+    fn skip_comment(&mut self, text: &[u8]) -> Option<bool> {
+        let (Some(comment), Some(first)) = (self.comment, text.get(self.scanned)) else { return Some(false) };
+        let begins_record = match self.scanned.checked_sub(1) {
+            Some(before) => self.dialect.ends_record(*text.get(before)?),
+            None => true,
+        };
+        if *first != comment || !begins_record {
+            return Some(false);
+        }
+        self.scanned += self.end_of_line(text.get(self.scanned..)?)? - 1;
+        Some(true)
+    }
+
+    /// Where the first line ends, whether in quotes or not, its end included.
+    pub(super) fn end_of_line(&self, text: &[u8]) -> Option<usize> {
+        let end = match self.dialect.terminator.map(byte) {
+            None => memchr2(b'\n', b'\r', text),
+            Some(terminator) => memchr(terminator, text),
+        };
+        end.map(|end| end + 1)
+    }
+
+    /// The place behind the record end at `place`; `None` while it cannot be told whether a `\n` follows a `\r`.
+    fn behind_terminator(&self, text: &[u8], place: usize, at_end: bool) -> Option<usize> {
+        if self.dialect.terminator.is_some() || text.get(place) != Some(&b'\r') {
+            return Some(place + 1);
+        }
+        match text.get(place + 1) {
+            Some(b'\n') => Some(place + 2),
+            None if !at_end => None,
+            _ => Some(place + 1),
+        }
+    }
+
+    /// A quote opens a field at the field's first byte only.
+    fn opens_field(&self, text: &[u8], place: usize) -> bool {
+        match place.checked_sub(1).and_then(|before| text.get(before)) {
+            None => true,
+            Some(&before) => before == self.delimiter || self.dialect.ends_record(before),
+        }
+    }
+
+    /// Goes behind the quote that closes the field, or if a line end comes before it, to the end of the part that has no other.
+    fn leave_quotes_or_leap(&mut self, text: &[u8], open: Open, at_end: bool) -> Option<()> {
+        let Some(line) = self.end_of_line(text.get(self.scanned..open.end)?) else {
+            return self.leave_quotes(text, at_end);
+        };
+        let line = text.get(..self.scanned + line)?;
+        if self.leave_quotes(line, false).is_none() {
+            (self.scanned, self.in_quotes) = (open.end, open.in_quotes);
+        }
+        Some(())
+    }
+
+    /// Goes behind the quote that closes the field; `None` when it has not come yet.
+    fn leave_quotes(&mut self, text: &[u8], at_end: bool) -> Option<()> {
+        let quote = self.quote?;
+        loop {
+            let rest = text.get(self.scanned..)?;
+            let found = match self.escape {
+                Some(escape) => memchr2(quote, escape, rest),
+                None => memchr(quote, rest),
+            };
+            let Some(found) = found else {
+                self.scanned = text.len();
+                return None;
+            };
+            let place = self.scanned + found;
+            let is_quote = text.get(place) == Some(&quote);
+            match text.get(place + 1) {
+                None if !at_end => {
+                    self.scanned = place;
+                    return None;
+                }
+                None if !is_quote => {
+                    self.scanned = text.len();
+                    return None;
+                }
+                Some(&next) if next == quote || !is_quote => self.scanned = place + 2,
+                _ => {
+                    self.scanned = place + 1;
+                    self.in_quotes = false;
+                    return Some(());
+                }
+            }
+        }
+    }
+}

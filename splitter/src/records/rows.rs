@@ -1,0 +1,89 @@
+//! Records of a block that were found, and where they stand.
+
+use shared::Dialect;
+
+use crate::records::framer::{Block, Torn};
+use crate::records::record_ends::without_line_end;
+use crate::records::rejects::Rejects;
+use crate::records::span::Span;
+
+/// The records of a block that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Where each of those that are taken stands.
+    pub(crate) taken: Vec<Row>,
+    /// How many there are, rejected ones included.
+    pub(crate) records: u64,
+    /// Those that are rejected.
+    pub(crate) rejects: Rejects,
+}
+
+impl Rows {
+    /// None yet, of a block.
+    pub(crate) fn of(block: &Block) -> Self {
+        Self { taken: Vec::new(), records: 0, rejects: Rejects::of(&block.text, block.start) }
+    }
+
+    /// Those of blocks that are no runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
+    /// which is rejected.
+    pub(crate) fn torn(blocks: &[Block], dialect: &Dialect, max_record_bytes: usize) -> Self {
+        let text = match blocks {
+            [block] => block.text.clone(),
+            blocks => blocks.iter().map(|block| &block.text[..]).collect::<Vec<_>>().concat().into(),
+        };
+        let whole = Block { start: blocks.first().map_or(0, |block| block.start), text, torn: None };
+        let (mut rows, mut start) = (Self::of(&whole), 0);
+        for block in blocks {
+            let end = start + block.text.len();
+            rows.records += 1;
+            if let Some(torn) = block.torn {
+                let place = Row::new(rows.records, start, end).place(&whole, dialect);
+                rows.rejects.push(rows.records, place, (None, torn_reason(torn, max_record_bytes)));
+            }
+            start = end;
+        }
+        rows
+    }
+}
+
+/// Where a record stands in its block. There may be millions of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    record: u32,
+    pub(crate) span: Span,
+}
+
+impl Row {
+    /// A record of a block by its number there, from 1, and where it stands, line end included or not.
+    pub(crate) fn new(record: u64, start: usize, end: usize) -> Self {
+        Self { record: u32::try_from(record).unwrap_or(u32::MAX), span: Span::new(start, end) }
+    }
+
+    /// Its number within the block, from 1.
+    pub(crate) fn record(self) -> u64 {
+        self.record.into()
+    }
+
+    /// Where it begins and ends in its block, without its line end.
+    pub(crate) fn place(self, block: &Block, dialect: &Dialect) -> (usize, usize) {
+        let start = self.span.start();
+        (start, start + without_line_end(self.span.of(&block.text), dialect).len())
+    }
+}
+
+pub(crate) fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
+    let what = match torn {
+        Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
+        Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
+    };
+    format!("{what}{TORN_REASON}")
+}
+
+/// How the reason ends for which a record was rejected whose end was not found.
+const TORN_REASON: &str =
+    "; kept is its first line, of that 1 MiB at most, and the next record begins behind this line";
+
+/// Whether this is the reason for which a record was rejected whose end was not found.
+pub(crate) fn is_torn(reason: &str) -> bool {
+    reason.ends_with(TORN_REASON)
+}
