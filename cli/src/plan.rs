@@ -6,8 +6,8 @@ mod text;
 use std::sync::Arc;
 
 use shared::{
-    Column, ColumnType, CsvPolicy, CsvSettings, Format, FormatChoice, Infer, Progress, Settings, Stores, TextPolicy,
-    Told,
+    Column, ColumnType, CsvPolicy, CsvSettings, Format, FormatChoice, Infer, Progress, Setting, Settings, Stores,
+    TextPolicy,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
 
@@ -91,11 +91,11 @@ fn document(plan: Plan, settings: &Settings) -> Document {
 }
 
 fn dialect(csv: &CsvPolicy, layout: Layout, told: &CsvSettings) -> DialectDocument {
-    fn by<V, T: Copy>(value: V, told: Told<T>) -> Decided<V> {
-        Decided::new(value, told.told().is_some())
+    fn by<V, T: Copy>(value: V, told: Setting<T>) -> Decided<V> {
+        Decided::new(value, told.explicit().is_some())
     }
     let found = &csv.dialect;
-    let skipped = told.skip_lines.told().unwrap_or_default() + layout.preamble_lines;
+    let skipped = told.skip_lines.explicit().unwrap_or_default() + layout.preamble_lines;
     DialectDocument {
         confidence: layout.confidence,
         delimiter: by(found.delimiter, told.delimiter),

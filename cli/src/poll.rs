@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use shared::{Backoff, BackoffSettings, Held, Message, PutBack, Queue, QueueError, Verdict, error_chain};
+use shared::{
+    Backoff, BackoffSettings, Message, Queue, QueueError, Requeue, Verdict, VisibilityHeartbeat, error_chain,
+};
 use splitter::HandlerContext;
 use tokio_util::sync::CancellationToken;
 use worker::LoadContext;
@@ -42,7 +44,7 @@ pub(crate) struct Pollers {
     visibility: Duration,
     /// What becomes of messages that are not done; none where queue and workers are of one process, which ends with the
     /// job.
-    put_back: Option<PutBack>,
+    requeue: Option<Requeue>,
     /// Receives after which a message of the embedded queue is rejected.
     max_receives: u32,
     answers: Answers,
@@ -77,7 +79,7 @@ impl Pollers {
         max_receives: u32,
     ) -> Self {
         let (work, answers) = (Work::Load(Box::new(context)), Answers::default());
-        Self { queue, work, batch: 1, visibility, put_back: None, max_receives, answers }
+        Self { queue, work, batch: 1, visibility, requeue: None, max_receives, answers }
     }
 
     /// Workers of a queue that others work on too.
@@ -86,8 +88,8 @@ impl Pollers {
             Work::Load(context) => (&context.storage, context.settings.work_prefix.clone()),
             Work::Split(context) => (&context.split.storage, Some(context.split.work_prefix.clone())),
         };
-        let put_back = Some(PutBack::new(Some(Arc::clone(&queue)), Arc::clone(storage), work_prefix));
-        Self { queue, work, batch, visibility, put_back, max_receives: u32::MAX, answers: Answers::default() }
+        let requeue = Some(Requeue::new(Some(Arc::clone(&queue)), Arc::clone(storage), work_prefix));
+        Self { queue, work, batch, visibility, requeue, max_receives: u32::MAX, answers: Answers::default() }
     }
 
     /// How many messages were answered in which way so far.
@@ -106,7 +108,7 @@ impl Pollers {
         let mut failures = failures();
         let mut has_received = false;
         while !stop.is_cancelled() {
-            let is_embedded = self.put_back.is_none();
+            let is_embedded = self.requeue.is_none();
             let wait = if is_embedded { EMBEDDED_WAIT } else { WAIT };
             let received = tokio::select! {
                 // A receive that is cut off may have taken messages, which would stay hidden; not so in this process.
@@ -126,7 +128,7 @@ impl Pollers {
     }
 
     async fn work_through(&self, received: Vec<Message>, stop: &CancellationToken) {
-        let held = Held::new(Arc::clone(&self.queue), &received, self.visibility);
+        let held = VisibilityHeartbeat::new(Arc::clone(&self.queue), &received, self.visibility);
         let mut rest = received.as_slice();
         while !rest.is_empty() && !stop.is_cancelled() {
             let (begun, later) = match &self.work {
@@ -153,14 +155,14 @@ impl Pollers {
 
     /// Notes what is begun, for whoever finds it when this process is killed over it.
     async fn begin(&self, messages: &[Message]) {
-        let Some(put_back) = &self.put_back else { return };
+        let Some(requeue) = &self.requeue else { return };
         match &self.work {
             Work::Load(context) => {
                 let loading = worker::loading(messages.len());
-                put_back.begin(messages, loading, &context.settings.memory, None).await;
+                requeue.begin(messages, loading, &context.settings.memory, None).await;
             }
             Work::Split(context) => {
-                put_back.begin(messages, splitter::splitting, &context.split.settings.memory, None).await;
+                requeue.begin(messages, splitter::splitting, &context.split.settings.memory, None).await;
             }
         }
     }
@@ -173,13 +175,13 @@ impl Pollers {
             Verdict::Done => {
                 done.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(message_id, receives, "done");
-                if let Some(put_back) = &self.put_back {
-                    put_back.end(message).await;
+                if let Some(requeue) = &self.requeue {
+                    requeue.end(message).await;
                 }
                 return self.acknowledge(message).await;
             }
             Verdict::Reject { reason, .. } | Verdict::Retry { reason, .. }
-                if self.put_back.is_none()
+                if self.requeue.is_none()
                     && (receives >= self.max_receives || matches!(verdict, Verdict::Reject { .. })) =>
             {
                 // On one machine the one who ran the command is the one who looks into dead letters.
@@ -190,7 +192,7 @@ impl Pollers {
             }
             Verdict::Retry { reason, after, .. } => {
                 retried.fetch_add(1, Ordering::Relaxed);
-                let is_embedded = self.put_back.is_none();
+                let is_embedded = self.requeue.is_none();
                 let rest =
                     if is_embedded { (*after).min(EMBEDDED_REST) } else { verdict.rest(receives).unwrap_or_default() };
                 let after_seconds = rest.as_secs();
@@ -209,8 +211,8 @@ impl Pollers {
                 }
             }
         }
-        match (&self.put_back, verdict) {
-            (Some(put_back), verdict) => put_back.put_back(message, &verdict).await,
+        match (&self.requeue, verdict) {
+            (Some(requeue), verdict) => requeue.requeue(message, &verdict).await,
             (None, Verdict::Retry { after, .. }) => {
                 // Somebody waits before the screen.
                 let after = after.min(EMBEDDED_REST);

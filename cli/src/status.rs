@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, Listed, LoadFailure, Location, Manifest, Receipt, Rows,
-    Storage, StorageError, Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, LoadFailure, Location, Manifest, Receipt, Rows, Storage,
+    StorageError, StoredObject, Undone, WorkArea, get_json, try_get_json,
 };
 use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
@@ -202,7 +202,7 @@ async fn status(
 }
 
 /// What the receipts of chunks add to what the splitter knows.
-async fn with_loaded(storage: &dyn Storage, loaded: &[Listed], split: Rows) -> Result<Rows, StorageError> {
+async fn with_loaded(storage: &dyn Storage, loaded: &[StoredObject], split: Rows) -> Result<Rows, StorageError> {
     let mut rows = split;
     for listed in loaded {
         let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;

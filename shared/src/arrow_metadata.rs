@@ -89,8 +89,8 @@ pub fn arrow_metadata(parquet: &Arc<ParquetMetaData>, instants: bool) -> Result<
     Ok(read(ArrowReaderOptions::new().with_schema(Arc::new(schema)))?)
 }
 
-/// Whether a file has `INT96` timestamps that are instants. Those of Spark are, which its footers tell. Of others nobody can
-/// tell: Impala and Hive write wall clocks of any zone.
+/// Whether a file has `INT96` timestamps that are instants. Those of Spark are, which its footers say. For others it is
+/// unknown: Impala and Hive write wall clocks of any zone.
 pub fn int96_are_instants(parquet: &ParquetMetaData) -> bool {
     let described = parquet.file_metadata();
     let is_word = |key: &str| OF_SPARK.contains(&key) || key == INSTANTS_KEY;
@@ -147,7 +147,7 @@ fn without_prefixes(text: &str) -> &str {
         .fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
 }
 
-/// Intervals whose parts nobody can tell.
+/// Intervals whose parts are not known.
 fn refuse_intervals(parquet: &ParquetMetaData, metadata: &ArrowReaderMetadata) -> Result<(), FooterError> {
     let described = parquet.file_metadata();
     let mut pairs = described.key_value_metadata().into_iter().flatten();

@@ -14,8 +14,8 @@ pub async fn aws_settings() -> &'static SdkConfig {
     CONFIG.get_or_init(|| aws_config::load_defaults(BehaviorVersion::latest())).await
 }
 
-/// What the service said, or, where no answer came, why.
-pub fn said<E>(error: &SdkError<E>) -> String
+/// The message of the service, or, where no answer came, why.
+pub fn aws_error_message<E>(error: &SdkError<E>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {

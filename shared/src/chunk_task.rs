@@ -13,7 +13,7 @@ use crate::location::{Location, LocationError};
 /// queue, and a message that has only these two is a chunk task too: it is bound for the worker's own table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkTask {
-    /// Version of this message; 1, also when it is not said.
+    /// Version of this message; 1, also when it is absent.
     #[serde(default = "first_version")]
     pub version: u32,
     /// Bucket of the chunk; `file://` on a local file system.

@@ -19,7 +19,7 @@ pub struct Column {
     /// How its dates, and those of its timestamps, are written.
     #[serde(default)]
     pub date_format: DateFormat,
-    /// Who said what type it has, and so how strictly its values are read.
+    /// Where its type comes from, and so how strictly its values are read.
     #[serde(default)]
     pub origin: TypeOrigin,
     /// Whether the null words hold in it: in text they are words like any other, unless `NULL_WORDS` is set.
@@ -34,7 +34,7 @@ impl Column {
     }
 }
 
-/// Who said what type a column has.
+/// Where the type of a column comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TypeOrigin {
@@ -48,8 +48,8 @@ pub enum TypeOrigin {
 }
 
 impl TypeOrigin {
-    /// Whether the type was told rather than found.
-    pub fn is_told(self) -> bool {
+    /// Whether the type was given rather than inferred.
+    pub fn is_given(self) -> bool {
         self != Self::Inferred
     }
 }
@@ -68,11 +68,11 @@ pub enum ColumnType {
     Int64,
     /// Double-precision number.
     Float64,
-    /// Decimal number of so many digits, `scale` of them behind the point.
+    /// Decimal number of so many digits, `scale` of them after the point.
     Decimal {
         /// Digits in all, 1 to [`DECIMAL_DIGITS`].
         precision: u8,
-        /// Digits behind the point, 0 to `precision`.
+        /// Digits after the point, 0 to `precision`.
         scale: u8,
     },
     /// Calendar date.
@@ -127,7 +127,7 @@ impl FromStr for ColumnType {
     }
 }
 
-/// `decimal(P,S)`, or `decimal(P)` with no digits behind the point.
+/// `decimal(P,S)`, or `decimal(P)` with no digits after the point.
 fn decimal(text: &str) -> Option<ColumnType> {
     let (precision, scale) = match text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',') {
         Some((precision, scale)) => (precision.trim().parse().ok()?, scale.trim().parse().ok()?),
@@ -234,18 +234,18 @@ impl From<DateFormat> for String {
     }
 }
 
-/// A column whose type was told ahead of its values.
+/// A column whose type is given rather than inferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToldColumn {
+pub struct TypedColumn {
     /// Its name, in the source or in the chunks.
     pub name: String,
     /// Its type.
     pub column_type: ColumnType,
-    /// How its dates are written, where that was told too.
+    /// How its dates are written, where that is given too.
     pub date_format: Option<DateFormat>,
 }
 
-impl FromStr for ToldColumn {
+impl FromStr for TypedColumn {
     type Err = String;
 
     /// `NAME:TYPE`, or `NAME:TYPE(FORMAT)` where the type has dates.
@@ -266,8 +266,8 @@ impl FromStr for ToldColumn {
 }
 
 /// Columns as `SCHEMA` has them: `NAME:TYPE,NAME:TYPE`, each name once.
-pub(crate) fn told_columns(text: &str) -> Result<Vec<ToldColumn>, String> {
-    let mut columns: Vec<ToldColumn> = Vec::new();
+pub(crate) fn typed_columns(text: &str) -> Result<Vec<TypedColumn>, String> {
+    let mut columns: Vec<TypedColumn> = Vec::new();
     let mut depth = 0;
     let outside = |character: char| {
         match character {
@@ -278,7 +278,7 @@ pub(crate) fn told_columns(text: &str) -> Result<Vec<ToldColumn>, String> {
         character == ',' && depth <= 0
     };
     for item in text.split(outside).map(str::trim).filter(|item| !item.is_empty()) {
-        let column: ToldColumn = item.parse()?;
+        let column: TypedColumn = item.parse()?;
         if columns.iter().any(|other| other.name == column.name) {
             return Err(format!("'{}' is named twice", column.name));
         }
@@ -315,8 +315,8 @@ mod tests {
     #[test]
     fn schemas() {
         let told = |text: &str| {
-            let columns = told_columns(text)?;
-            let show = |column: &ToldColumn| match column.date_format {
+            let columns = typed_columns(text)?;
+            let show = |column: &TypedColumn| match column.date_format {
                 Some(format) => format!("{}={}/{format}", column.name, column.column_type),
                 None => format!("{}={}", column.name, column.column_type),
             };

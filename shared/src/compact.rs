@@ -55,7 +55,7 @@ impl Compact<'_> {
         Some(())
     }
 
-    /// Goes behind the next field; its number.
+    /// Moves past the next field; its number.
     pub fn skip_field(&mut self, last: i16) -> Option<i16> {
         let (number, kind) = self.field(last)?;
         self.skip(kind, 0)?;
@@ -102,12 +102,12 @@ impl Compact<'_> {
         Some((count, header & 0x0f))
     }
 
-    /// Goes behind a struct that begins here, within so many others.
+    /// Moves past a struct that begins here, within so many others.
     pub fn skip_struct(&mut self, depth: u8) -> Option<()> {
         self.each_field(|fields, _, kind| fields.skip(kind, depth + 1))
     }
 
-    /// Goes behind a struct that begins here. Each of its fields is handed over, with its number and its kind; its value is to be passed.
+    /// Moves past a struct that begins here. Each of its fields is handed over, with its number and its kind; its value is to be passed.
     pub fn each_field(&mut self, mut take: impl FnMut(&mut Self, i16, u8) -> Option<()>) -> Option<()> {
         let mut number = 0;
         while self.0.first().copied()? & 0x0f != 0 {
@@ -132,7 +132,7 @@ impl Compact<'_> {
         Some((number, kind))
     }
 
-    /// Goes behind a value of a kind, within so many structs.
+    /// Moves past a value of a kind, within so many structs.
     pub fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
         if depth > MOST_DEPTH {
             return None;

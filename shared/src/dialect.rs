@@ -1,4 +1,4 @@
-//! Dialect of a CSV source: told by settings, or found, and pinned with the job.
+//! Dialect of a CSV source: given by settings or detected, and pinned with the job.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub struct Dialect {
     /// Stands around a field that holds delimiters or line ends, and is doubled to stand for itself; none when quotes are
     /// text like any other.
     pub quote: Option<char>,
-    /// Within quotes, makes the character behind it text; none when quotes are only doubled.
+    /// Within quotes, makes the character after it text; none when quotes are only doubled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escape: Option<char>,
     /// A line that begins with it is no record.
@@ -61,45 +61,45 @@ fn is_point(decimal: &char) -> bool {
     *decimal == point()
 }
 
-/// A setting that may be left to be found.
+/// A setting, or the wish that the splitter detects it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Told<T> {
-    /// It is to be found.
+pub enum Setting<T> {
+    /// Detect it.
     #[default]
     Auto,
-    /// It is this.
-    Is(T),
+    /// Use this value.
+    Explicit(T),
 }
 
-impl<T> Told<T> {
-    /// What was told, if anything.
-    pub fn told(self) -> Option<T> {
+impl<T> Setting<T> {
+    /// The value, if one is given.
+    pub fn explicit(self) -> Option<T> {
         match self {
             Self::Auto => None,
-            Self::Is(value) => Some(value),
+            Self::Explicit(value) => Some(value),
         }
     }
 }
 
-/// What the settings tell of a CSV source; the rest is found.
+/// Settings of a CSV source; the rest is detected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsvSettings {
     /// `CSV_DELIMITER`.
-    pub delimiter: Told<char>,
+    pub delimiter: Setting<char>,
     /// `CSV_QUOTE`; none for no quotes.
-    pub quote: Told<Option<char>>,
+    pub quote: Setting<Option<char>>,
     /// `CSV_ESCAPE`; none for doubled quotes alone.
-    pub escape: Told<Option<char>>,
+    pub escape: Setting<Option<char>>,
     /// `CSV_COMMENT`; none for no comments.
-    pub comment: Told<Option<char>>,
+    pub comment: Setting<Option<char>>,
     /// `CSV_TERMINATOR`.
-    pub terminator: Told<char>,
+    pub terminator: Setting<char>,
     /// `CSV_HEADER`, in records.
-    pub header: Told<usize>,
+    pub header: Setting<usize>,
     /// `CSV_SKIP_LINES`.
-    pub skip_lines: Told<usize>,
+    pub skip_lines: Setting<usize>,
     /// `CSV_DECIMAL`.
-    pub decimal: Told<char>,
+    pub decimal: Setting<char>,
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ impl Failure {
         Self::new(message, first_error, reason.to_owned(), None).put(storage, work_prefix).await
     }
 
-    /// Notes what is begun for a message that was received before, as if it did not end: so whoever is killed over it leaves a
-    /// reason behind, at the last receive too. Whoever ends in another way notes that. At a first receive, which is most of them,
+    /// Notes what is begun for a message that was received before, as if it did not end: so a process that is killed leaves a
+    /// reason, at the last receive too. Any other end is noted over it. At a first receive, which is most of them,
     /// nothing is noted, and what is noted at the second says that the first left no word.
     ///
     /// `work` is what is begun, as `loading chunk 3`; `means` what there is for it. Gives whether something was noted.

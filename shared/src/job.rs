@@ -136,7 +136,7 @@ pub struct Job {
     /// The same among the drops of the file that a link led to, where it was dropped by a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_of_target: Option<u32>,
-    /// The job whose rejected records it reads once more, where it is such a replay, behind those that this one replays in turn.
+    /// The job whose rejected records it reads once more, where it is such a replay, after those that this one replays in turn.
     /// It comes into no table that holds one of them in another cut, or from which one was taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay_of: Vec<SealedJob>,

@@ -12,11 +12,11 @@ mod chunk_task;
 mod column;
 pub mod compact;
 mod completion;
-mod crew;
 mod dialect;
 mod digits;
 mod drops;
 pub mod durable;
+mod encode_pool;
 mod failure;
 mod job;
 mod location;
@@ -31,7 +31,7 @@ mod queue;
 mod queues;
 mod receipt;
 mod rejected;
-mod restart;
+mod resume_point;
 mod row_hash;
 pub mod settings;
 mod source_object;
@@ -47,15 +47,15 @@ mod words;
 mod work_area;
 
 pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
-pub use aws::{aws_settings, said};
+pub use aws::{aws_error_message, aws_settings};
 pub use backoff::{Backoff, BackoffSettings};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
-pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
+pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, TypeOrigin, TypedColumn};
 pub use completion::{Completion, CompletionError};
-pub use crew::{Crew, Panicked, keep_freed_memory};
-pub use dialect::{CsvSettings, Dialect, Told};
+pub use dialect::{CsvSettings, Dialect, Setting};
 pub use digits::{float_prints_back, prints_back};
 pub use drops::Drops;
+pub use encode_pool::{EncodePool, Panicked, keep_freed_memory};
 pub use failure::{Failure, LoadFailure};
 pub use job::{Job, JobId, Seal, SealedJob};
 pub use location::{Location, LocationError};
@@ -72,20 +72,20 @@ pub use queue::{Message, Queue, QueueError, ReceiptHandle};
 pub use queues::batch::{NoMessageId, batch_answer, batch_messages};
 pub use queues::dead_letters::{DeadLetter, DeadLetters, Move, MoveState};
 pub use queues::memory::MemoryQueue;
-pub use queues::requeue::PutBack;
+pub use queues::requeue::Requeue;
 pub use queues::sqs::{QueueAttributes, SqsQueue};
-pub use queues::visibility::Held;
+pub use queues::visibility::VisibilityHeartbeat;
 pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
-pub use restart::{MemberState, Restart};
+pub use resume_point::{MemberState, ResumePoint};
 pub use row_hash::RowHash;
 pub use settings::{
     AwsSettings, BadRecordLimit, LoadSettings, ReadSettings, Settings, SettingsError, VARIABLES, Variable,
 };
 pub use source_object::SourceObject;
 pub use storage::{
-    Copied, Listed, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload, get_json,
-    put_json, try_get_json,
+    Copied, NOT_EXCLUSIVE_HINT, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, StoredObject, Upload,
+    get_json, put_json, try_get_json,
 };
 pub use stores::Stores;
 pub use stores::first_wins::{FirstWins, first_wins, is_own_server};

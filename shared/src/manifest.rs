@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::chunk_task::{ChunkIdentity, ChunkTask};
 use crate::job::JobId;
 use crate::receipt::is_zero;
-use crate::restart::Restart;
+use crate::resume_point::ResumePoint;
 use crate::work_area::WorkArea;
 
 /// One chunk as it was written.
@@ -59,10 +59,10 @@ pub struct Checkpoint {
     /// Values before that block that lost digits.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub shortened_before: u64,
-    /// The last place before that block at which reading can begin anew; none where only the start of the file will do, or
+    /// The last place before that block at which reading can resume; none where only the start of the file will do, or
     /// where `block_start` itself does.
-    #[serde(default)]
-    pub restart: Option<Restart>,
+    #[serde(default, rename = "restart")]
+    pub resume_point: Option<ResumePoint>,
     /// Chunks that were stored and announced.
     pub chunks: Vec<ChunkEntry>,
     /// Rejected records that were stored.
@@ -90,7 +90,7 @@ pub struct Manifest {
     pub chunks: Vec<ChunkEntry>,
     /// All objects with records that the splitter rejected.
     pub quarantine: Vec<QuarantineEntry>,
-    /// Digest of the text of the source behind its header, block by block; none for what is no text.
+    /// Digest of the text of the source after its header, block by block; none for what is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }

@@ -100,12 +100,12 @@ impl Memory {
 
     /// Takes a share of so many bytes, and waits until others have returned as much. Who waits for more is not overtaken by who wants
     /// less.
-    pub async fn take(&self, bytes: u64) -> Result<MemoryShare, MemoryTooSmall> {
-        self.take_for(|_| bytes).await
+    pub async fn reserve(&self, bytes: u64) -> Result<MemoryShare, MemoryTooSmall> {
+        self.reserve_for(|_| bytes).await
     }
 
     /// As [`Self::take`], for work that goes by the memory that there is.
-    pub async fn take_for(&self, needed: impl Fn(&Self) -> u64) -> Result<MemoryShare, MemoryTooSmall> {
+    pub async fn reserve_for(&self, needed: impl Fn(&Self) -> u64) -> Result<MemoryShare, MemoryTooSmall> {
         let units = self.units(self.check(needed)?);
         // Nobody closes it.
         let permit = Arc::clone(&self.free).acquire_many_owned(units).await.ok();
@@ -179,9 +179,9 @@ mod tests {
     #[tokio::test]
     async fn work_waits_for_memory_and_returns_it() {
         let memory = Memory::of_mb(128);
-        let first = memory.take(40 << 20).await.unwrap();
+        let first = memory.reserve(40 << 20).await.unwrap();
         let second = memory.clone();
-        let second = tokio::spawn(async move { second.take(40 << 20).await.map(drop) });
+        let second = tokio::spawn(async move { second.reserve(40 << 20).await.map(drop) });
         tokio::task::yield_now().await;
         assert!(!second.is_finished());
         drop(first);
@@ -190,11 +190,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_never_fits_is_refused_with_what_would_do() {
-        let refused = Memory::of_mb(128).take(65 << 20).await.unwrap_err();
+        let refused = Memory::of_mb(128).reserve(65 << 20).await.unwrap_err();
         insta::assert_snapshot!(refused, @"it needs 65 MiB of memory, and MEMORY_MB=128 leaves 64 MiB for it");
         insta::assert_snapshot!(refused.hint(), @"set MEMORY_MB=129 where there is as much, or give the function 129 MB of memory");
         assert_eq!(Memory::of_mb(refused.sufficient_mb).check(|_| 65 << 20), Ok(65 << 20));
-        drop(Memory::of_mb(128).take(64 << 20).await.unwrap());
+        drop(Memory::of_mb(128).reserve(64 << 20).await.unwrap());
     }
 
     #[test]
@@ -212,15 +212,15 @@ mod tests {
     #[tokio::test]
     async fn a_share_grows_only_by_what_is_free() {
         let memory = Memory::of_mb(128);
-        let mut share = memory.take(40 << 20).await.unwrap();
+        let mut share = memory.reserve(40 << 20).await.unwrap();
         assert!(memory.try_grow(&mut share, 30 << 20), "it is large enough");
-        let other = memory.take(20 << 20).await.unwrap();
+        let other = memory.reserve(20 << 20).await.unwrap();
         assert!(!memory.try_grow(&mut share, 50 << 20));
         drop(other);
         assert!(memory.try_grow(&mut share, 64 << 20));
         assert!(!memory.try_grow(&mut share, 65 << 20));
         drop(share);
-        drop(memory.take(64 << 20).await.unwrap());
+        drop(memory.reserve(64 << 20).await.unwrap());
     }
 
     #[test]

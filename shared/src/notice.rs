@@ -7,17 +7,17 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::aws::{aws_settings, said};
+use crate::aws::{aws_error_message, aws_settings};
 use crate::job::JobId;
 use crate::receipt::Receipt;
 
 /// Most characters of a subject, by SNS.
 const SUBJECT_CHARACTERS: usize = 99;
 
-/// What a topic is told of a job.
+/// What a topic receives about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The job: a topic that tells what was sent twice does so by this.
+    /// The job: a topic recognises by it what was sent twice.
     pub job_id: JobId,
     /// One line for people, ASCII as SNS wants it.
     pub subject: String,
@@ -106,7 +106,7 @@ impl Topic for SnsTopic {
         if self.arn.rsplit_once('.').is_some_and(|(_, ending)| ending == "fifo") {
             publish = publish.message_group_id(job_id).message_deduplication_id(job_id);
         }
-        publish.send().await.map(drop).map_err(|error| failed(said(&error)))
+        publish.send().await.map(drop).map_err(|error| failed(aws_error_message(&error)))
     }
 }
 

@@ -54,7 +54,7 @@ const BATCHES: u64 = 6;
 /// Bytes of a page that is expanded, as writers make them.
 const PAGE_BYTES: u64 = 2 << 20;
 
-/// A number of a footer, which nobody has looked at.
+/// A number of a footer, which was not checked.
 pub fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

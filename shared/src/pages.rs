@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
 
-/// Does what may panic, since the decoder does on some bytes that nobody expected.
+/// Does what may panic, since the decoder does on some unexpected bytes.
 pub fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
@@ -32,14 +32,14 @@ pub fn undecodable(
             rows.try_for_each(|batch| batch.map(drop).map_err(ParquetError::from))
         });
         if let Err(error) = decoded {
-            return (Some(column.path().string()), said(&error));
+            return (Some(column.path().string()), message(&error));
         }
     }
-    (None, said(error))
+    (None, message(error))
 }
 
 /// What the decoder says, without whom it says it through.
-fn said(error: &ParquetError) -> String {
+fn message(error: &ParquetError) -> String {
     let text = error.to_string();
     let prefixes = ["Parquet argument error: ", "Parquet error: ", "Arrow: ", "External: "];
     let mut rest = text.as_str();

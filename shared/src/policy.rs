@@ -75,7 +75,7 @@ pub enum DataFileMode {
     /// The chunks themselves, where they are what the table takes.
     #[default]
     AsSplit,
-    /// Rows, encoded anew.
+    /// Rows, encoded again.
     Rewritten,
 }
 
@@ -103,7 +103,7 @@ pub struct CsvPolicy {
     /// How its text is written.
     #[serde(flatten)]
     pub dialect: Dialect,
-    /// Byte offset in the text of the first record, behind byte order mark, lines before the table, and header.
+    /// Byte offset in the text of the first record, after byte order mark, lines before the table, and header.
     pub data_start: u64,
     /// Columns in the order of the file.
     pub columns: Vec<Column>,
@@ -114,7 +114,7 @@ pub struct CsvPolicy {
 /// Columns and null words of an NDJSON source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NdjsonPolicy {
-    /// Byte offset of the first record, behind the byte order mark.
+    /// Byte offset of the first record, after the byte order mark.
     pub data_start: u64,
     /// A column for each key, in the order of their first appearance.
     pub columns: Vec<Column>,

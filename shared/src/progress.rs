@@ -1,4 +1,4 @@
-//! How far a job has come, for whoever watches.
+//! How far a job has come, for displays.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -66,7 +66,7 @@ pub enum QueueError {
         refused: usize,
         /// Entries in all.
         all: usize,
-        /// What was said of the first.
+        /// The message for the first.
         first: String,
     },
 }

@@ -37,7 +37,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The topic that is told of jobs that are done.
+    /// The topic that gets notices of completed jobs.
     pub fn topic(&self) -> Option<Arc<dyn Topic>> {
         let arn = self.aws.completion_topic_arn.as_ref()?;
         Some(Arc::new(SnsTopic::new(arn)))
@@ -85,7 +85,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::{CsvSettings, Told};
+    use crate::dialect::{CsvSettings, Setting};
 
     fn with(name: &str, value: &str) -> Result<Settings, SettingsError> {
         Settings::from_lookup(|asked| (asked == name).then(|| value.to_owned()))
@@ -180,20 +180,20 @@ mod tests {
         let auto = CsvSettings::default;
         for (name, value, expected) in [
             ("CSV_DELIMITER", "auto", auto()),
-            ("CSV_DELIMITER", ";", CsvSettings { delimiter: Told::Is(';'), ..auto() }),
-            ("CSV_DELIMITER", "tab", CsvSettings { delimiter: Told::Is('\t'), ..auto() }),
-            ("CSV_DELIMITER", "\\t", CsvSettings { delimiter: Told::Is('\t'), ..auto() }),
-            ("CSV_DELIMITER", "0x1F", CsvSettings { delimiter: Told::Is('\x1f'), ..auto() }),
-            ("CSV_QUOTE", "'", CsvSettings { quote: Told::Is(Some('\'')), ..auto() }),
-            ("CSV_QUOTE", "none", CsvSettings { quote: Told::Is(None), ..auto() }),
-            ("CSV_ESCAPE", "\\", CsvSettings { escape: Told::Is(Some('\\')), ..auto() }),
-            ("CSV_COMMENT", "#", CsvSettings { comment: Told::Is(Some('#')), ..auto() }),
-            ("CSV_TERMINATOR", "0x1e", CsvSettings { terminator: Told::Is('\x1e'), ..auto() }),
-            ("CSV_HEADER", "true", CsvSettings { header: Told::Is(1), ..auto() }),
-            ("CSV_HEADER", "false", CsvSettings { header: Told::Is(0), ..auto() }),
-            ("CSV_HEADER", "3", CsvSettings { header: Told::Is(3), ..auto() }),
-            ("CSV_SKIP_LINES", "7", CsvSettings { skip_lines: Told::Is(7), ..auto() }),
-            ("CSV_DECIMAL", ",", CsvSettings { decimal: Told::Is(','), ..auto() }),
+            ("CSV_DELIMITER", ";", CsvSettings { delimiter: Setting::Explicit(';'), ..auto() }),
+            ("CSV_DELIMITER", "tab", CsvSettings { delimiter: Setting::Explicit('\t'), ..auto() }),
+            ("CSV_DELIMITER", "\\t", CsvSettings { delimiter: Setting::Explicit('\t'), ..auto() }),
+            ("CSV_DELIMITER", "0x1F", CsvSettings { delimiter: Setting::Explicit('\x1f'), ..auto() }),
+            ("CSV_QUOTE", "'", CsvSettings { quote: Setting::Explicit(Some('\'')), ..auto() }),
+            ("CSV_QUOTE", "none", CsvSettings { quote: Setting::Explicit(None), ..auto() }),
+            ("CSV_ESCAPE", "\\", CsvSettings { escape: Setting::Explicit(Some('\\')), ..auto() }),
+            ("CSV_COMMENT", "#", CsvSettings { comment: Setting::Explicit(Some('#')), ..auto() }),
+            ("CSV_TERMINATOR", "0x1e", CsvSettings { terminator: Setting::Explicit('\x1e'), ..auto() }),
+            ("CSV_HEADER", "true", CsvSettings { header: Setting::Explicit(1), ..auto() }),
+            ("CSV_HEADER", "false", CsvSettings { header: Setting::Explicit(0), ..auto() }),
+            ("CSV_HEADER", "3", CsvSettings { header: Setting::Explicit(3), ..auto() }),
+            ("CSV_SKIP_LINES", "7", CsvSettings { skip_lines: Setting::Explicit(7), ..auto() }),
+            ("CSV_DECIMAL", ",", CsvSettings { decimal: Setting::Explicit(','), ..auto() }),
         ] {
             assert_eq!(csv(name, value), expected, "{name}={value}");
         }

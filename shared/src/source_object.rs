@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::location::Location;
 use crate::storage::{ObjectVersion, Storage, StorageError};
 
-/// One dropped file at one moment: whoever writes to it makes it another source object.
+/// One dropped file at one moment: a write makes it another source object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceObject {
     /// Where it lies.
     pub uri: Location,
     /// Length in bytes.
     pub size: u64,
-    /// eTag, or the time of modification of a local file; every read insists on it.
+    /// eTag, or the time of modification of a local file; every read requires it.
     pub version: ObjectVersion,
 }
 

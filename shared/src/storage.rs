@@ -27,7 +27,7 @@ pub struct ObjectStat {
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct StoredObject {
     /// Where the object lies.
     pub location: Location,
     /// Length in bytes.
@@ -39,7 +39,7 @@ pub struct Listed {
 /// A copy that a store made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// Checksum of the bytes that the copy has, as [`checksum`](crate::checksum) writes it; none when the store does not tell.
+    /// Checksum of the bytes that the copy has, as [`checksum`](crate::checksum) writes it; none when the store does not return it.
     pub checksum: Option<String>,
 }
 
@@ -127,7 +127,7 @@ pub enum StorageError {
 pub const NOT_EXCLUSIVE_HINT: &str =
     "keep tables and work areas on S3, on a server that heeds If-None-Match, or on a local disk; nothing was loaded";
 
-/// Bytes that a buffer has free behind a range that was read into it: room to complete a record that ends with the next range.
+/// Bytes that a buffer has free after a range that was read into it: room to complete a record that ends with the next range.
 pub(crate) const ROOM_BYTES: usize = 16 << 10;
 
 /// A store of objects.
@@ -176,7 +176,7 @@ pub trait Storage: Send + Sync + Debug {
     }
 
     /// All objects below a prefix that ends at a `/`, sorted by key; a prefix with nothing below it gives none.
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError>;
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError>;
 
     /// Removes an object; one that is not there is removed already.
     async fn delete(&self, at: &Location) -> Result<(), StorageError>;

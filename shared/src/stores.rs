@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use crate::location::Location;
-use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::storage::{Copied, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, StoredObject, Upload};
 use local::LocalStorage;
 use s3::S3Storage;
 
@@ -73,7 +73,7 @@ impl Storage for Stores {
         self.of(from).await.copy(from, version, to).await
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         self.of(prefix).await.list(prefix).await
     }
 

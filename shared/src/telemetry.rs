@@ -1,4 +1,4 @@
-//! Logs, and how an error is told.
+//! Logs, and errors as text.
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -51,10 +51,10 @@ fn own(level: Level) -> Targets {
 
 /// An error and its causes on one line, each said once, without the backtraces that some libraries put into their texts.
 pub fn error_chain(error: &dyn Error) -> String {
-    let mut text = said(error);
+    let mut text = message(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = said(error);
+        let said = message(error);
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);
@@ -64,7 +64,7 @@ pub fn error_chain(error: &dyn Error) -> String {
     text
 }
 
-fn said(error: &dyn Error) -> String {
+fn message(error: &dyn Error) -> String {
     let text = error.to_string();
     if !text.lines().any(is_frame) {
         return text;

@@ -32,7 +32,7 @@ pub struct Undone {
     pub table: Location,
     /// Version of the table that no longer has the job's rows; none when its entry is no longer in the log.
     pub table_version: Option<u64>,
-    /// What was removed; none when nothing tells any more.
+    /// What was removed; none when that is not known any more.
     pub removed: Option<Removed>,
     /// The job that took its place, where it was not undone for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod cell;
 pub(crate) mod dictionary;
-pub(crate) mod misfits;
+pub(crate) mod invalid_values;
 pub(crate) mod reader;
 pub(crate) mod types;
 
@@ -11,23 +11,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::ColumnType;
 
-use self::cell::{Cell, Cells, FIRST_ROWS, Place, STRIP};
+use self::cell::{Cell, Cells, ColumnRef, FIRST_ROWS, STRIP};
 use self::reader::{Builder, Reader};
 use crate::column::batch::{Keyed, Sparse, Values};
 use crate::column::dictionary::Dictionary;
-use crate::column::misfits::{Misfits, Note};
+use crate::column::invalid_values::{InvalidValues, Note};
 
 /// Decodes all columns.
 pub(crate) fn decode<'a>(
     rows: &mut impl Cells,
     readers: impl Iterator<Item = Reader<'a>>,
-    misfits: &mut Misfits,
+    invalid: &mut InvalidValues,
 ) -> Vec<Values> {
     let mut count = rows.advance(FIRST_ROWS);
     let begin = |(index, reader): (usize, Reader<'a>)| {
         let (place, expected) = ((index, reader.column), (rows.expected(), rows.bytes()));
         let decoder = Decoder::begin(reader, count, 0, expected, rows.column(place), |row, noted| {
-            misfits.note(row, place, noted);
+            invalid.note(row, place, noted);
         });
         (place, decoder)
     };
@@ -38,29 +38,29 @@ pub(crate) fn decode<'a>(
             break;
         }
         for (place, decoder) in &mut decoders {
-            decoder.take(count, 0, rows.column(*place), |row, noted| misfits.note(row, *place, noted));
+            decoder.take(count, 0, rows.column(*place), |row, noted| invalid.note(row, *place, noted));
         }
     }
     let finish =
-        |(place, decoder): (Place<'a>, Decoder<'a>)| decoder.finish(|row, noted| misfits.note(row, place, noted));
+        |(place, decoder): (ColumnRef<'a>, Decoder<'a>)| decoder.finish(|row, noted| invalid.note(row, place, noted));
     decoders.into_iter().map(finish).collect()
 }
 
 /// Decodes a column that has a cell in these of so many rows, in order, and in the others none: to nothing else than if they were null,
 /// and without a step for each of them.
 pub(crate) fn decode_some<'a, 'c>(
-    place: Place<'a>,
+    place: ColumnRef<'a>,
     reader: Reader<'a>,
     (given, rows): (Vec<u32>, usize),
     bytes: usize,
     cell: impl Fn(usize) -> Cell<'c> + Copy,
-    misfits: &mut Misfits,
+    invalid: &mut InvalidValues,
 ) -> Values
 where
     'a: 'c,
 {
     let row = |number: usize| given.get(number).and_then(|row| usize::try_from(*row).ok()).unwrap_or(rows);
-    let mut note = |number, noted: Note<'_>| misfits.note(row(number), place, noted);
+    let mut note = |number, noted: Note<'_>| invalid.note(row(number), place, noted);
     let mut end = rows.min(FIRST_ROWS);
     let mut taken = given.partition_point(|row| usize::try_from(*row).is_ok_and(|row| row < end));
     let mut decoder = Decoder::begin(reader, taken, end - taken, (given.len(), bytes), cell, &mut note);
@@ -150,7 +150,7 @@ impl<'a> Decoder<'a> {
         self.cells += count;
     }
 
-    /// Goes on behind rows without a cell.
+    /// Continues after rows without a cell.
     fn pass(&mut self, absent: usize) {
         if let Read::Dictionary(dictionary) = &mut self.read {
             dictionary.pass(absent);
@@ -174,7 +174,7 @@ fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl Fn
     let (mut unread, mut shortened) = (BTreeMap::new(), BTreeSet::new());
     let mut values = Builder::new(reader.column.column_type, dictionary.len(), dictionary.text_bytes());
     let mut note_text = |number, noted: Note<'_>| match noted {
-        Note::Misfit(text) => drop(unread.insert(number, text.to_vec())),
+        Note::Invalid(text) => drop(unread.insert(number, text.to_vec())),
         Note::Shortened => drop(shortened.insert(number)),
     };
     reader.read(dictionary.cells(), &mut values, &mut note_text);
@@ -183,7 +183,7 @@ fn read_dictionary(dictionary: Dictionary, reader: Reader<'_>, mut note: impl Fn
         for (row, key) in dictionary.keys().iter().enumerate() {
             let Ok(number) = usize::try_from(*key) else { continue };
             if let Some(text) = unread.get(&number) {
-                note(row, Note::Misfit(text));
+                note(row, Note::Invalid(text));
             } else if shortened.contains(&number) {
                 note(row, Note::Shortened);
             }

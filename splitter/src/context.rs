@@ -12,15 +12,15 @@ use crate::examination::Gate;
 pub struct SplitContext {
     /// Store of source and work area.
     pub storage: Arc<dyn Storage>,
-    /// Where chunk tasks go; none when nobody is to be told.
+    /// Where chunk tasks go; none when they are not sent.
     pub queue: Option<Arc<dyn Queue>>,
     /// Prefix below which each job has its work area.
     pub work_prefix: Location,
     /// The table that the source is bound for; none when the splitter is used alone.
     pub table: Option<Location>,
-    /// Where notices of jobs that are done go; none when nobody is to be told.
+    /// Where notices of completed jobs go; none when they are not sent.
     pub topic: Option<Arc<dyn Topic>>,
-    /// Who looks at a new source before its job is pinned; none when nobody does.
+    /// Checks a new source before its job is pinned; none for no check.
     pub gate: Option<Arc<dyn Gate>>,
     /// Settings; of a job that was seen before only its pinned policy counts.
     pub settings: Settings,
@@ -35,6 +35,27 @@ pub struct SplitContext {
     pub progress: Arc<Progress>,
     /// Cancelled when the splitter is to stop.
     pub stop: CancellationToken,
+}
+
+impl SplitContext {
+    /// The least that a split needs: chunks go below `work_prefix`, no task is sent, and one block is worked on at a time.
+    /// The table is that of the settings.
+    pub fn new(storage: Arc<dyn Storage>, work_prefix: Location, settings: Settings) -> Self {
+        Self {
+            storage,
+            queue: None,
+            work_prefix,
+            table: settings.table.clone(),
+            topic: None,
+            gate: None,
+            settings,
+            threads: 1,
+            known: Known::default(),
+            announce_again: false,
+            progress: Arc::default(),
+            stop: CancellationToken::new(),
+        }
+    }
 }
 
 /// What a caller that can read the table's log knows of the jobs of a source. The default is to know nothing.

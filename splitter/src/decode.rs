@@ -5,7 +5,7 @@ use shared::BadRecords;
 
 use crate::column;
 use crate::column::batch::Batch;
-use crate::column::misfits::{Misfits, reason};
+use crate::column::invalid_values::{InvalidValues, reason};
 use crate::column::reader::{Nulls, Reader, notation};
 use crate::csv::fields::Fields;
 use crate::json::Objects;
@@ -35,26 +35,26 @@ pub(crate) fn decode(
     max_record_bytes: u64,
 ) -> Result<Decoded, ArrowError> {
     let max_record_bytes = usize::try_from(max_record_bytes).unwrap_or(usize::MAX);
-    let mut misfits = Misfits::new(bad_records == BadRecords::Null);
+    let mut invalid = InvalidValues::new(bad_records == BadRecords::Null);
     let (read, columns) = match format {
         RecordFormat::Csv(csv) => {
             let mut fields = Fields::new(block, csv, max_record_bytes);
             let reader = |column| Reader { column, notation: notation(csv), nulls: Nulls::of(csv, column) };
-            let columns = column::decode(&mut fields, csv.columns.iter().map(reader), &mut misfits);
+            let columns = column::decode(&mut fields, csv.columns.iter().map(reader), &mut invalid);
             (fields.into_rows(), columns)
         }
-        RecordFormat::Ndjson(json) => Objects::read(block, json, max_record_bytes).decode(&mut misfits),
+        RecordFormat::Ndjson(json) => Objects::read(block, json, max_record_bytes).decode(&mut invalid),
     };
     let Rows { taken: read, records, mut rejects } = read;
     let mut rows = Batch { columns, rows: read.len() };
-    let shortened = misfits.shortened();
-    if !misfits.noted.is_empty() {
-        let taken = (0..read.len()).map(|row| Some(misfits.of_row(row).is_none()));
+    let shortened = invalid.shortened();
+    if !invalid.noted.is_empty() {
+        let taken = (0..read.len()).map(|row| Some(invalid.of_row(row).is_none()));
         rows = rows.filter(&taken.collect())?;
         rejects = rejects.merged((0..).zip(&read).filter_map(|(number, row)| {
-            let misfit = misfits.of_row(number)?;
-            let column = format.columns().get(usize::try_from(misfit.column).ok()?)?;
-            let fault = (Some(column.name.clone()), reason(misfits.shown(misfit), column));
+            let value = invalid.of_row(number)?;
+            let column = format.columns().get(usize::try_from(value.column).ok()?)?;
+            let fault = (Some(column.name.clone()), reason(invalid.shown(value), column));
             Some((row.record(), row.place(block, format.dialect()), fault))
         }));
     }

@@ -30,7 +30,7 @@ pub enum SplitError {
     /// A chunk could not be announced; it will be when the job resumes.
     #[error("cannot announce a chunk")]
     Queue(#[source] QueueError),
-    /// The job is in its table, and who is to be told of it is not.
+    /// The job is in its table, and its notice was not sent.
     #[error(transparent)]
     Notice(NoticeError),
     /// The job was asked to stop; it resumes from its checkpoint.

@@ -21,7 +21,7 @@ pub struct Examination {
     pub schema: SchemaRef,
     /// Whether it has nothing but what stands before the first record.
     pub is_empty: bool,
-    /// For each column of a source of text, what its type follows from, unless that was told.
+    /// For each column of a source of text, what its type follows from, unless that was given.
     pub evidence: Vec<Evidence>,
     /// What was found around the table of a CSV.
     pub layout: Option<Layout>,

@@ -1,8 +1,8 @@
 //! How a source is written: found out from its first bytes, from samples, or from all of it.
 
 mod encoding;
-mod foreign;
 mod sample;
+mod unsupported;
 
 use std::sync::Arc;
 
@@ -22,17 +22,18 @@ use crate::csv::header::Layout;
 use crate::error::{BadInput, SplitError};
 use crate::examination::Examination;
 use crate::examine::sample::{HEAD_BYTES, Sample};
-use crate::json::Keys;
+use crate::json::detect;
+use crate::json::keys::Keys;
 use crate::parquet_source::ParquetSource;
 use crate::parquet_source::footer;
 use crate::records::format::RecordFormat;
-use crate::records::framer::behind_first_line_end;
+use crate::records::framer::after_first_line_end;
 use crate::schema::column_names::{check_columns, column_names};
 use crate::schema::infer::{Evidence, observe_csv};
 use crate::schema::table_schema;
 use crate::schema::table_schema::TableColumns;
 use crate::text::Start;
-use crate::{json, schema, value};
+use crate::{schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
 const BLOCK_BYTES: u64 = 4 << 20;
@@ -89,7 +90,7 @@ async fn examine_text(
     head: Bytes,
 ) -> Result<Examination, SplitError> {
     let settings = &context.settings;
-    let (text, sample) = sample::take(context, source, head).await?;
+    let (text, sample) = sample::read(context, source, head).await?;
     policy.text = text;
     let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
         let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
@@ -107,10 +108,10 @@ async fn examine_text(
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.
-fn is_parquet(head: &[u8], told: FormatChoice) -> bool {
-    match told {
+fn is_parquet(head: &[u8], choice: FormatChoice) -> bool {
+    match choice {
         FormatChoice::Auto => footer::is_parquet(head),
-        told => told == FormatChoice::Parquet,
+        choice => choice == FormatChoice::Parquet,
     }
 }
 
@@ -123,13 +124,13 @@ async fn ends_as_parquet(context: &SplitContext, source: &SourceObject) -> Resul
 }
 
 /// Whether a text is NDJSON, by the settings or its first lines; the error is of JSON in another shape.
-fn is_ndjson(at: &Location, sample: &Sample, told: FormatChoice) -> Result<bool, SplitError> {
-    if told != FormatChoice::Auto {
-        return Ok(told == FormatChoice::Ndjson);
+fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<bool, SplitError> {
+    if choice != FormatChoice::Auto {
+        return Ok(choice == FormatChoice::Ndjson);
     }
     let text = header::without_byte_order_mark(&sample.head);
-    if !json::is_ndjson(text, sample.is_whole) && json::is_other_json(text) {
-        if let Some((number, fault)) = json::broken_line(text) {
+    if !detect::is_ndjson(text, sample.is_whole) && detect::is_other_json(text) {
+        if let Some((number, fault)) = detect::broken_line(text) {
             let hint = "NaN and Infinity are not JSON: have them written as null; with FORMAT=ndjson such lines are rejected, and the others loaded";
             return Err(BadInput::whole(at, format!("line {number} is {fault}"), hint).into());
         }
@@ -137,7 +138,7 @@ fn is_ndjson(at: &Location, sample: &Sample, told: FormatChoice) -> Result<bool,
         let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
         return Err(BadInput::whole(at, reason, hint).into());
     }
-    Ok(json::is_ndjson(text, sample.is_whole))
+    Ok(detect::is_ndjson(text, sample.is_whole))
 }
 
 async fn csv(
@@ -163,7 +164,7 @@ async fn csv(
         Infer::Sample => {
             let of_sample = csv.clone();
             let observe = move |text: &[u8], ends_open, is_cut| {
-                let text = if is_cut { behind_first_line_end(text, &of_sample.dialect) } else { text };
+                let text = if is_cut { after_first_line_end(text, &of_sample.dialect) } else { text };
                 observe_csv(text, &of_sample, ends_open, is_cut)
             };
             from_sample(context, source, sample, csv.data_start, observe, merge).await?
@@ -176,7 +177,7 @@ async fn csv(
     };
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
-    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.told)?;
+    schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.typed)?;
     Ok((csv, evidence, header.layout))
 }
 
@@ -220,7 +221,7 @@ async fn ndjson(
         let hint = "each line must be a JSON object; name the keys in SCHEMA if they come late in the file";
         return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
     }
-    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table.told)?;
+    schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table.typed)?;
     Ok((json, evidence))
 }
 
@@ -275,7 +276,7 @@ async fn from_all<T: Default + Send + 'static>(
     merge: impl Fn(&mut T, &T),
 ) -> Result<T, SplitError> {
     let observe = Arc::new(observe);
-    let start = Start { from: format.data_start(), restart: None };
+    let start = Start { from: format.data_start(), resume_point: None };
     let blocks = blocks(context, source, policy, &format, start, &Arc::default());
     let observed = blocks.map(|block| {
         let observe = Arc::clone(&observe);

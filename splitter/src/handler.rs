@@ -1,29 +1,22 @@
-//! What messages that tell of dropped objects are answered, and the answer of the Lambda function.
+//! Answers to messages that name dropped objects, and the answer of the Lambda function.
 
 pub(crate) mod event;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
 
 use serde_json::Value;
-use shared::{
-    Message, Progress, PutBack, Queue, QueueError, Settings, SqsQueue, StorageError, Stores, Verdict, batch_answer,
-    error_chain,
-};
+use shared::{Message, Progress, Queue, Requeue, Settings, SqsQueue, Stores, Verdict, batch_answer, error_chain};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Known, SplitContext};
 use crate::error::{BadInput, SplitError};
 use crate::handler::event::{DroppedObject, EventError, Notification, Payload, unquoted};
+use crate::handler::verdict::{RETRY_AFTER, graver, reason, verdict};
 use crate::room::THREAD_BYTES;
 use crate::split::split;
-
-/// How long a message is left alone: after a failure that may pass, when permissions are to be mended, after a change of
-/// the source, whose new version may be complete any moment.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
-const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
-const RETRY_CHANGED_AFTER: Duration = Duration::from_secs(1);
 
 /// Most time that is kept for coming to a stop before the invocation's end.
 const STOP_MARGIN: Duration = Duration::from_mins(1);
@@ -143,19 +136,19 @@ async fn answer(context: &HandlerContext, payload: Value, left: Option<Duration>
         },
     };
     let (storage, work_prefix) = (Arc::clone(&context.split.storage), context.split.work_prefix.clone());
-    let put_back = PutBack::new(context.source_queue.clone(), storage, Some(work_prefix));
-    let held = put_back.hold(&messages);
+    let requeue = Requeue::new(context.source_queue.clone(), storage, Some(work_prefix));
+    let held = requeue.heartbeat(&messages);
     let mut failures = Vec::new();
     for message in messages {
-        put_back.begin(std::slice::from_ref(&message), splitting, &context.split.settings.memory, left).await;
+        requeue.begin(std::slice::from_ref(&message), splitting, &context.split.settings.memory, left).await;
         let verdict = handle_message(context, &message).await;
         if let Some(held) = &held {
             held.release(&message.receipt).await;
         }
         if verdict == Verdict::Done {
-            put_back.end(&message).await;
+            requeue.end(&message).await;
         } else {
-            put_back.put_back(&message, &verdict).await;
+            requeue.requeue(&message, &verdict).await;
             failures.push(message.id);
         }
     }
@@ -169,7 +162,33 @@ pub fn splitting(message: &Message) -> String {
     format!("splitting {}", if objects.is_empty() { "what a message tells of".to_owned() } else { objects.join(", ") })
 }
 
-/// Splits all objects that a message tells of, and says what the message is to be answered. A panic is this message's only.
+/// Splits all objects that a message names, and returns the answer to the message. A panic is this message's only.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use shared::testing::MemoryStorage;
+/// use shared::{MemoryQueue, Message, PutMode, Queue, ReceiptHandle, Settings, Storage, Verdict};
+/// use splitter::{HandlerContext, SplitContext, handle_message};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let storage = Arc::new(MemoryStorage::default());
+/// storage.put(&"s3://drops/a.csv".parse()?, "id\n1\n2\n".into(), PutMode::Overwrite).await?;
+/// let queue = Arc::new(MemoryQueue::new(Duration::from_secs(30), 5));
+///
+/// let split = SplitContext::new(storage, "s3://chunks/work".parse()?, Settings::from_lookup(|_| None)?);
+/// let split = SplitContext { queue: Some(queue.clone()), ..split };
+/// let context = HandlerContext { split, source_queue: None };
+/// let body = r#"{"s3_bucket": "drops", "s3_object_key": "a.csv"}"#.to_owned();
+/// let message = Message { id: "1".to_owned(), receipt: ReceiptHandle(String::new()), body, receive_count: 1 };
+///
+/// assert_eq!(handle_message(&context, &message).await, Verdict::Done);
+/// assert_eq!(queue.receive(10, Duration::ZERO).await?.len(), 1, "one chunk, one task");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn handle_message(context: &HandlerContext, message: &Message) -> Verdict {
     let (context, worked_on) = (context.clone(), message.clone());
     let work = tokio::spawn(async move { work_on(&context, &worked_on).await }.in_current_span());
@@ -198,7 +217,7 @@ async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
     for object in &notification.dropped {
         let result = split_object(context, object).await;
         advanced |= has_advanced(&result);
-        let verdict = tell(message_id, object, &result);
+        let verdict = log_result(message_id, object, &result);
         if matches!(result, Err(SplitError::Stopped { .. })) {
             return if advanced { hand_over(context, message, verdict).await } else { verdict };
         }
@@ -255,8 +274,8 @@ fn has_advanced(result: &Result<Ending, SplitError>) -> bool {
     }
 }
 
-/// Logs what became of an object, this once, and says what its message is to be answered.
-fn tell(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitError>) -> Verdict {
+/// Logs what became of an object, this once, and returns the answer to its message.
+fn log_result(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitError>) -> Verdict {
     let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
     let error = match result {
         Ok(Ending::Split { chunks, before }) => {
@@ -285,54 +304,8 @@ fn tell(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitE
     verdict
 }
 
-fn reason(error: &SplitError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{}; hint: {hint}", error_chain(error)),
-        None => error_chain(error),
-    }
-}
-
-/// What a message is to be answered whose object could not be split: the one place that tells what may pass from what a
-/// person has to look at. `announced` says that S3 itself told of the object, so that its absence is no mistake.
-fn verdict(error: &SplitError, announced: bool) -> Verdict {
-    let retry = |after| Verdict::Retry { reason: reason(error), after, most_receives: None };
-    match error {
-        SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
-        SplitError::Source(StorageError::NotFound { .. })
-        | SplitError::BadInput(_)
-        | SplitError::TooManyBad(_)
-        | SplitError::OtherEncoder { .. }
-        | SplitError::Memory { .. }
-        | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })
-        | SplitError::Table(StorageError::Malformed { .. }) => {
-            Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
-        }
-        SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
-        SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
-        | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
-        | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })
-        | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
-        SplitError::Stopped { .. } => retry(Duration::ZERO),
-        SplitError::Source(_)
-        | SplitError::WorkArea(_)
-        | SplitError::Table(_)
-        | SplitError::Queue(_)
-        | SplitError::Notice(_)
-        | SplitError::Gate(_)
-        | SplitError::Internal { .. } => retry(RETRY_AFTER),
-    }
-}
-
-/// The answer to a message with two objects: a retry comes before a reject, for the sake of the object that it may help.
-fn graver(one: Verdict, other: Verdict) -> Verdict {
-    match (&one, &other) {
-        (Verdict::Done, _) | (Verdict::Reject { .. }, Verdict::Retry { .. }) => other,
-        _ => one,
-    }
-}
-
 /// A message that comes back has used up one of its receives, and a job that takes more invocations than receives would
-/// end among the dead letters. So one that came further is sent anew, and the old message is done; each hand-over has
+/// end among the dead letters. So one that came further is sent again, and the old message is done; each hand-over has
 /// announced a chunk, so there is an end to them. Without a queue to send to, `verdict` stands.
 async fn hand_over(context: &HandlerContext, message: &Message, verdict: Verdict) -> Verdict {
     let Some(queue) = &context.source_queue else { return verdict };
@@ -351,8 +324,6 @@ async fn hand_over(context: &HandlerContext, message: &Message, verdict: Verdict
 
 #[cfg(test)]
 mod tests {
-    use shared::Location;
-
     use super::*;
 
     #[test]
@@ -360,40 +331,5 @@ mod tests {
         for (left, work) in [(900, 840), (300, 240), (100, 80), (5, 4), (0, 0)] {
             assert_eq!(time_to_work(Duration::from_secs(left)), Duration::from_secs(work), "{left}");
         }
-    }
-
-    #[test]
-    fn every_error_has_its_verdict() {
-        let at: Location = "s3://b/k".parse().unwrap();
-        let not_found = || StorageError::NotFound { at: at.clone() };
-        let denied = || StorageError::Denied { at: at.clone(), source: "no".into() };
-        let unavailable = || StorageError::Unavailable { at: at.clone(), action: "read", source: "503".into() };
-        let changed = StorageError::Changed { at: at.clone(), version: "v".to_owned() };
-        let damaged = StorageError::Malformed { at: at.clone(), what: "job", source: "EOF".into() };
-        let queue = shared::QueueError::Unavailable { queue: "q".to_owned(), action: "send to", source: "503".into() };
-        let no_queue = QueueError::Missing { queue: "q".to_owned(), source: "no".into() };
-        for (error, expected) in [
-            (SplitError::Source(not_found()), "done"),
-            (SplitError::WorkArea(not_found()), "retry 10"),
-            (SplitError::Source(denied()), "retry 60"),
-            (SplitError::WorkArea(denied()), "retry 60"),
-            (SplitError::Source(unavailable()), "retry 10"),
-            (SplitError::WorkArea(unavailable()), "retry 10"),
-            (SplitError::Source(changed), "retry 1"),
-            (SplitError::WorkArea(damaged), "reject"),
-            (SplitError::Queue(queue), "retry 10"),
-            (SplitError::Queue(no_queue), "retry 60"),
-            (SplitError::Stopped { chunks: 2, advanced: 1 }, "retry 0"),
-            (SplitError::internal(&at, "?"), "retry 10"),
-            (BadInput::whole(&at, "no CSV", "").into(), "reject"),
-        ] {
-            let told = match verdict(&error, true) {
-                Verdict::Done => "done".to_owned(),
-                Verdict::Retry { after, .. } => format!("retry {}", after.as_secs()),
-                Verdict::Reject { .. } => "reject".to_owned(),
-            };
-            assert_eq!(told, expected, "{error:?}");
-        }
-        assert!(matches!(verdict(&SplitError::Source(not_found()), false), Verdict::Reject { .. }));
     }
 }

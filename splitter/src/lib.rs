@@ -47,6 +47,6 @@ pub use handler::{
 pub use plan::{Expected, ParquetColumn, Plan, plan};
 pub use replay::changes::Changes;
 pub use replay::rejected::rejected;
-pub use replay::{LeftOut, Replay, Tried};
+pub use replay::{DryRun, LeftOut, Replay};
 pub use schema::infer::Evidence;
 pub use split::{SplitOutcome, split, split_opened};

@@ -6,7 +6,7 @@ use std::iter;
 
 use shared::{
     CommitMode, CsvPolicy, Drops, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode, Seal,
-    Settings, SourceObject, StorageError, TypeOrigin, WorkArea, put_json, try_get_json,
+    Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json, try_get_json,
 };
 
 use crate::context::SplitContext;
@@ -43,7 +43,7 @@ pub(crate) async fn open(
     let dropped_as = context.known.dropped_as.as_ref();
     let drops = Drops::new(&context.work_prefix, dropped_as.unwrap_or(&source.uri), destination);
     if let Some((job, area)) = latest
-        && !begins_anew(context, &drops, &job).await.map_err(SplitError::WorkArea)?
+        && !starts_new_generation(context, &drops, &job).await.map_err(SplitError::WorkArea)?
     {
         if dropped_as.is_some() && context.table.is_some() {
             // The next drop by this link takes its place.
@@ -75,14 +75,16 @@ pub(crate) async fn open(
         _ => job,
     };
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
+    let job = pin(storage, &area, job).await.map_err(SplitError::WorkArea)?;
+    Ok((job, area))
+}
+
+/// Pins a job in its work area. Where another attempt was quicker, its policy is the job's.
+async fn pin(storage: &dyn Storage, area: &WorkArea, job: Job) -> Result<Job, StorageError> {
     match put_json(storage, &area.job(), &job, PutMode::IfAbsent).await {
-        Ok(()) => Ok((job, area)),
-        // Another attempt was quicker: its policy is the job's.
-        Err(StorageError::AlreadyExists { .. }) => {
-            let job = shared::get_json(storage, &area.job(), "job").await.map_err(SplitError::WorkArea)?;
-            Ok((job, area))
-        }
-        Err(error) => Err(SplitError::WorkArea(error)),
+        Ok(()) => Ok(job),
+        Err(StorageError::AlreadyExists { .. }) => get_json(storage, &area.job(), "job").await,
+        Err(error) => Err(error),
     }
 }
 
@@ -116,7 +118,7 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
     LoadPolicy { sql, partition_by, commit, on_replace: settings.load.on_replace }
 }
 
-/// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table tells the types
+/// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table gives the types
 /// of columns that it did not have before: those of all columns, or of the last ones. Earlier versions took no `INT96` timestamps
 /// for instants.
 fn sealed_as(job: Job, seal: Seal) -> Job {
@@ -125,7 +127,7 @@ fn sealed_as(job: Job, seal: Seal) -> Job {
         Format::Ndjson(json) => json.columns.len(),
         Format::Parquet { .. } => 1,
     };
-    let told_less = (0..columns).map(|first| {
+    let with_fewer_types = (0..columns).map(|first| {
         let mut policy = job.policy.clone();
         match &mut policy.format {
             Format::Csv(CsvPolicy { columns, .. }) | Format::Ndjson(NdjsonPolicy { columns, .. }) => {
@@ -137,13 +139,13 @@ fn sealed_as(job: Job, seal: Seal) -> Job {
         }
         job.clone().with_policy(policy)
     });
-    let mut found = iter::once(job.clone()).chain(told_less).filter_map(|job| job.sealed_as(seal));
+    let mut found = iter::once(job.clone()).chain(with_fewer_types).filter_map(|job| job.sealed_as(seal));
     found.next().unwrap_or(job)
 }
 
 /// Whether a drop that was seen before is another job this time: because that is wanted, or because a later drop of other content
 /// has taken its place, and now lies there no more.
-async fn begins_anew(context: &SplitContext, drops: &Drops, job: &Job) -> Result<bool, StorageError> {
+async fn starts_new_generation(context: &SplitContext, drops: &Drops, job: &Job) -> Result<bool, StorageError> {
     if job.generation < context.known.generation {
         return Ok(true);
     }

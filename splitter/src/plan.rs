@@ -22,7 +22,7 @@ use crate::examine::examine;
 use crate::parquet_source::ParquetSource;
 use crate::records::format::RecordFormat;
 use crate::records::framer::Block;
-use crate::source::ranged_file::gave_up;
+use crate::source::ranged_file::reader_error;
 use crate::split::encode_block;
 use crate::text::Start;
 
@@ -81,6 +81,30 @@ pub struct Expected {
 }
 
 /// Reads a sample of a source as [`split`](crate::split()) would, and says what would become of it. Writes nothing.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use shared::{LocalStorage, Settings};
+/// use splitter::{SplitContext, plan};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("trips.csv");
+/// std::fs::write(&file, "Trip ID;Day;km\n1;2026-01-31;7,5\n2;2026-02-01;12,25\n")?;
+///
+/// let at: shared::Location = file.to_string_lossy().parse()?;
+/// let context = SplitContext::new(Arc::new(LocalStorage), at.clone(), Settings::from_lookup(|_| None)?);
+/// let plan = plan(&context, &at).await?;
+///
+/// let columns: Vec<String> =
+///     plan.examination.schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect();
+/// assert_eq!(columns, ["trip_id: Int64", "day: Date32", "km: Float64"]);
+/// assert_eq!((plan.records, plan.rejected, plan.expected.chunks), (2, 0, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn plan(context: &SplitContext, uri: &Location) -> Result<Plan, SplitError> {
     let examination = examine(context, uri).await?;
     match &examination.policy.format {
@@ -92,7 +116,7 @@ pub async fn plan(context: &SplitContext, uri: &Location) -> Result<Plan, SplitE
 
 /// What came of the blocks that were tried.
 #[derive(Debug, Default)]
-struct Tried {
+struct Trial {
     rows: Vec<Vec<Option<String>>>,
     first_rejected: Option<String>,
     text_bytes: u64,
@@ -111,7 +135,7 @@ async fn of_text(context: &SplitContext, format: RecordFormat, examination: Exam
         text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start())
     };
     let expected = tried.expected(all, policy.chunk_bytes, !is_whole);
-    let Tried { rows, first_rejected, records, rejected, .. } = tried;
+    let Trial { rows, first_rejected, records, rejected, .. } = tried;
     let (row_groups, parquet_columns) = (None, Vec::new());
     Ok(Plan { examination, row_groups, parquet_columns, rows, records, rejected, first_rejected, expected })
 }
@@ -121,11 +145,11 @@ async fn try_out(
     context: &SplitContext,
     format: &RecordFormat,
     examination: &Examination,
-) -> Result<(Tried, bool), SplitError> {
+) -> Result<(Trial, bool), SplitError> {
     let Examination { source, policy, .. } = examination;
-    let start = Start { from: format.data_start(), restart: None };
+    let start = Start { from: format.data_start(), resume_point: None };
     let mut blocks = pin!(blocks(context, source, policy, format, start, &Arc::default()));
-    let mut tried = Tried::default();
+    let mut tried = Trial::default();
     while tried.text_bytes < TEXT_BYTES {
         let Some((block, _)) = blocks.try_next().await? else { return Ok((tried, true)) };
         let (format, policy, at) = (format.clone(), policy.clone(), source.uri.clone());
@@ -138,7 +162,7 @@ async fn try_out(
     Ok((tried, false))
 }
 
-impl Tried {
+impl Trial {
     /// Decodes and encodes a block as the splitter does.
     fn add(
         &mut self,
@@ -161,7 +185,7 @@ impl Tried {
         }
         let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
         if let (None, Some(first)) = (&self.first_rejected, rejects.iter().next()) {
-            self.first_rejected = Some(first.told(self.records));
+            self.first_rejected = Some(first.describe(self.records));
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         self.text_bytes += count(block.text.len());
@@ -216,7 +240,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
     let columns = parquet.column_names().into_iter().zip(parquet.columns());
     let at = &examination.source.uri;
     let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
-    let first = first.map_err(|error| gave_up(at, error))??;
+    let first = first.map_err(|error| reader_error(at, error))??;
     let mut shown_rows = Vec::new();
     for batch in &first {
         shown_rows.extend(shown(batch, ROWS).map_err(|error| SplitError::internal(at, error))?);
@@ -290,13 +314,13 @@ mod tests {
 
     #[test]
     fn what_was_tried_stands_for_all() {
-        let tried = Tried { text_bytes: 100, records: 12, rejected: 2, row_groups: 2, bytes: 40, ..Tried::default() };
+        let tried = Trial { text_bytes: 100, records: 12, rejected: 2, row_groups: 2, bytes: 40, ..Trial::default() };
         for (text_bytes, chunk_bytes, chunks, rows, bytes) in
             [(100, 100, 1, 10, 40), (1000, 100, 4, 100, 400), (1000, 10, 20, 100, 400)]
         {
             let expected = Expected { is_estimate: true, chunks, rows, bytes };
             assert_eq!(tried.expected(text_bytes, chunk_bytes, true), expected, "{text_bytes} {chunk_bytes}");
         }
-        assert_eq!(Tried::default().expected(0, 100, false), Expected::default());
+        assert_eq!(Trial::default().expected(0, 100, false), Expected::default());
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! While that is done for one chunk the next is written already.
 
+pub(crate) mod announce;
 mod quarantine;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use tracing::Instrument;
 
 use shared::{
-    BadRecordLimit, Checkpoint, ChunkEntry, CommitMode, Job, Manifest, OnReplace, PutMode, QuarantineEntry, Restart,
-    WorkArea, put_json,
+    BadRecordLimit, Checkpoint, ChunkEntry, Job, Manifest, OnReplace, PutMode, QuarantineEntry, ResumePoint, WorkArea,
+    put_json,
 };
 use tokio::task::JoinSet;
 
@@ -19,6 +19,7 @@ use crate::chunk::row_group::Encoded;
 use crate::chunk::row_group::RowGroup;
 use crate::context::SplitContext;
 use crate::error::{BadInput, SplitError, TooManyBad};
+use crate::publish::announce::{announce, announce_end};
 use crate::publish::quarantine::Quarantine;
 use crate::records::content::Content;
 use crate::records::rejects::Rejects;
@@ -33,14 +34,14 @@ pub(crate) struct Publisher<'a> {
     /// The chunk before it, while that is made durable, announced and noted. It ends with the publisher at the latest.
     ending: JoinSet<Result<(), SplitError>>,
     quarantine: Quarantine,
-    /// Chunks before the one in hand, the ending one included.
+    /// Chunks before the current one, the ending one included.
     chunks: Vec<ChunkEntry>,
     /// Chunks that earlier attempts announced.
     chunks_before: usize,
     quarantined: Vec<QuarantineEntry>,
     rejected: Rejected,
-    place: Place,
-    /// Row groups at the start of the block in hand that are in earlier chunks already.
+    position: SourcePosition,
+    /// Row groups at the start of the current block that are in earlier chunks already.
     to_skip: u64,
 }
 
@@ -54,30 +55,30 @@ struct Rejected {
 
 impl Rejected {
     fn add(&mut self, rejects: &Rejects, records_before: u64) {
-        /// How many are told of when there are too many.
-        const TOLD: usize = 3;
+        /// How many are shown when there are too many.
+        const SHOWN: usize = 3;
         self.count += u64::try_from(rejects.len()).unwrap_or_default();
-        let untold = TOLD.saturating_sub(self.first.len());
-        self.first.extend(rejects.iter().take(untold).map(|reject| reject.told(records_before)));
+        let missing = SHOWN.saturating_sub(self.first.len());
+        self.first.extend(rejects.iter().take(missing).map(|reject| reject.describe(records_before)));
     }
 }
 
 /// How far the source was taken.
 #[derive(Clone, Debug, Default)]
-struct Place {
+struct SourcePosition {
     block_start: u64,
-    /// Row groups of the block in hand that were taken.
+    /// Row groups of the current block that were taken.
     row_groups: u64,
-    /// Records before the block in hand.
+    /// Records before the current block.
     records_before: u64,
-    /// Records of the block in hand.
+    /// Records of the current block.
     records: u64,
-    /// Values that lost digits, before the block in hand, and in it.
+    /// Values that lost digits, before the current block, and in it.
     shortened_before: u64,
     shortened: u64,
-    /// The last place before it at which reading can begin anew.
-    restart: Option<Arc<Restart>>,
-    /// Digests of the text before the block in hand, and with it.
+    /// The last place before it at which reading can resume.
+    resume_point: Option<Arc<ResumePoint>>,
+    /// Digests of the text before the current block, and with it.
     content_before: Content,
     content: Content,
 }
@@ -85,13 +86,13 @@ struct Place {
 impl<'a> Publisher<'a> {
     /// Goes on where the checkpoint says.
     pub(crate) fn resume(context: &'a SplitContext, job: &'a Job, area: &'a WorkArea, checkpoint: &Checkpoint) -> Self {
-        let place = Place {
+        let position = SourcePosition {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
             shortened_before: checkpoint.shortened_before,
-            restart: checkpoint.restart.clone().map(Arc::new),
+            resume_point: checkpoint.resume_point.clone().map(Arc::new),
             content_before: Content::resume(checkpoint.content.as_ref()),
-            ..Place::default()
+            ..SourcePosition::default()
         };
         let progress = &context.progress;
         progress.chunks_split.add(u64::try_from(checkpoint.chunks.len()).unwrap_or_default());
@@ -109,19 +110,19 @@ impl<'a> Publisher<'a> {
             chunks_before: checkpoint.chunks.len(),
             quarantined: checkpoint.quarantine.clone(),
             rejected: Rejected { count, ..Rejected::default() },
-            place,
+            position,
             to_skip: checkpoint.row_groups_done,
         }
     }
 
-    /// Number of the chunk in hand.
+    /// Number of the current chunk.
     fn index(&self) -> u32 {
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
     }
 
     /// Records that were taken so far, those of earlier attempts included.
     pub(crate) fn records(&self) -> u64 {
-        self.place.records_before + self.place.records
+        self.position.records_before + self.position.records
     }
 
     /// How far it came, as the error of a job that is asked to stop.
@@ -134,42 +135,50 @@ impl<'a> Publisher<'a> {
     ///
     /// Rejects go with the chunk that the first row group of their block goes into, so that an attempt which resumes at a
     /// row group knows whether they are stored.
-    pub(crate) async fn take(&mut self, encoded: Encoded) -> Result<(), SplitError> {
-        if encoded.block_start != self.place.block_start {
-            let records_before = self.place.records_before + self.place.records;
-            let shortened_before = self.place.shortened_before + self.place.shortened;
-            let (block_start, restart) = (encoded.block_start, encoded.restart.clone());
-            let content_before = std::mem::take(&mut self.place.content);
-            let place = Place { block_start, records_before, shortened_before, restart, ..Place::default() };
-            self.place = Place { content_before, ..place };
+    pub(crate) async fn add(&mut self, encoded: Encoded) -> Result<(), SplitError> {
+        if encoded.block_start != self.position.block_start {
+            let records_before = self.position.records_before + self.position.records;
+            let shortened_before = self.position.shortened_before + self.position.shortened;
+            let (block_start, resume_point) = (encoded.block_start, encoded.resume_point.clone());
+            let content_before = std::mem::take(&mut self.position.content);
+            let position = SourcePosition {
+                block_start,
+                records_before,
+                shortened_before,
+                resume_point,
+                ..SourcePosition::default()
+            };
+            self.position = SourcePosition { content_before, ..position };
             self.to_skip = 0;
         }
         let Encoded { records, row_groups, rejects, shortened, content, .. } = encoded;
-        let before = &self.place.content_before;
+        let before = &self.position.content_before;
         let with = |content: Option<Content>, block: &String| Some(content.as_ref().unwrap_or(before).with(block));
-        self.place.content = content.iter().fold(None, with).unwrap_or_default();
-        let records_before = self.place.records_before + self.place.records;
-        self.place.records += records;
-        self.place.shortened += shortened;
+        self.position.content = content.iter().fold(None, with).unwrap_or_default();
+        let records_before = self.position.records_before + self.position.records;
+        self.position.records += records;
+        self.position.shortened += shortened;
         self.context.progress.rows_read.add(records);
         let mut rejects = Some(rejects).filter(|_| self.to_skip == 0);
         for row_group in row_groups {
-            if self.place.row_groups >= self.to_skip {
-                self.take_row_group(row_group).await?;
+            if self.position.row_groups >= self.to_skip {
+                self.add_row_group(row_group).await?;
             }
-            self.place.row_groups += 1;
-            self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
+            self.position.row_groups += 1;
+            self.add_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         }
-        self.take_rejects(rejects.take().unwrap_or_default(), records_before).await?;
+        self.add_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         match self.context.settings.read.max_bad_records {
-            Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => Err(self.give_up(limit).await?),
+            Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => {
+                Err(self.too_many_bad(limit).await?)
+            }
             _ => Ok(()),
         }
     }
 
     /// Why the source is given up. What was rejected until now is stored, to be looked into; an attempt with a higher limit
     /// stores the same again.
-    async fn give_up(&mut self, limit: BadRecordLimit) -> Result<SplitError, SplitError> {
+    async fn too_many_bad(&mut self, limit: BadRecordLimit) -> Result<SplitError, SplitError> {
         self.settle().await?;
         let (storage, index) = (self.context.storage.as_ref(), self.index());
         self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
@@ -184,7 +193,7 @@ impl<'a> Publisher<'a> {
         Ok(SplitError::TooManyBad(Box::new(bad)))
     }
 
-    async fn take_rejects(&mut self, rejects: Rejects, records_before: u64) -> Result<(), SplitError> {
+    async fn add_rejects(&mut self, rejects: Rejects, records_before: u64) -> Result<(), SplitError> {
         let is_transcoded = !self.job.policy.text.encoding.is_utf_8();
         self.rejected.add(&rejects, records_before);
         self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
@@ -211,11 +220,11 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    async fn take_row_group(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
+    async fn add_row_group(&mut self, row_group: RowGroup) -> Result<(), SplitError> {
         let chunk_bytes = self.job.policy.chunk_bytes;
         let mut place = None;
         if let Some(chunk) = &self.chunk {
-            place = chunk.place_for(&row_group, chunk_bytes)?;
+            place = chunk.entry_with(&row_group, chunk_bytes)?;
             if place.is_none() {
                 self.end_chunk(false).await?;
             }
@@ -224,7 +233,7 @@ impl<'a> Publisher<'a> {
             let (storage, index) = (self.context.storage.as_ref(), self.index());
             let schema = Arc::clone(&row_group.schema);
             let chunk = ChunkWriter::start(storage, self.area.chunk(index), index, schema).await?;
-            place = chunk.place_for(&row_group, chunk_bytes)?;
+            place = chunk.entry_with(&row_group, chunk_bytes)?;
             self.chunk = Some(chunk);
         }
         let (Some(chunk), Some(place)) = (&mut self.chunk, place) else {
@@ -235,7 +244,7 @@ impl<'a> Publisher<'a> {
         chunk.append(row_group, place).await
     }
 
-    /// Chunk, then task; the checkpoint, or behind the last chunk the manifest, comes after: who sees the later finds the earlier.
+    /// Chunk, then task; the checkpoint, or after the last chunk the manifest, comes last: who sees the later finds the earlier.
     /// So the chunk before has to be through with all of it.
     async fn end_chunk(&mut self, is_last: bool) -> Result<(), SplitError> {
         let storage = self.context.storage.as_ref();
@@ -261,7 +270,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Waits until the chunk before the one in hand is stored, announced and noted.
+    /// Waits until the chunk before the current one is stored, announced and noted.
     async fn settle(&mut self) -> Result<(), SplitError> {
         while let Some(ended) = self.ending.join_next().await {
             ended.map_err(|error| SplitError::internal(&self.job.source.uri, error))??;
@@ -273,14 +282,14 @@ impl<'a> Publisher<'a> {
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             version: 1,
-            block_start: self.place.block_start,
-            row_groups_done: self.place.row_groups,
-            records_before: self.place.records_before,
-            shortened_before: self.place.shortened_before,
-            restart: self.place.restart.as_deref().cloned(),
+            block_start: self.position.block_start,
+            row_groups_done: self.position.row_groups,
+            records_before: self.position.records_before,
+            shortened_before: self.position.shortened_before,
+            resume_point: self.position.resume_point.as_deref().cloned(),
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
-            content: Some(self.place.content_before.text()).filter(|content| !content.is_empty()),
+            content: Some(self.position.content_before.text()).filter(|content| !content.is_empty()),
         }
     }
 
@@ -289,7 +298,7 @@ impl<'a> Publisher<'a> {
         if let Some(limit) = self.context.settings.read.max_bad_records
             && limit.is_exceeded(self.rejected.count, self.records())
         {
-            let why = self.give_up(limit).await.unwrap_or_else(|why| why);
+            let why = self.too_many_bad(limit).await.unwrap_or_else(|why| why);
             return Err(self.abandon(why).await);
         }
         if let Err(why) = self.end_chunk(true).await {
@@ -318,10 +327,10 @@ impl<'a> Publisher<'a> {
             job_id: self.job.job_id.clone(),
             records: self.records(),
             quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
-            shortened: self.place.shortened_before + self.place.shortened,
+            shortened: self.position.shortened_before + self.position.shortened,
             chunks: self.chunks,
             quarantine: self.quarantined,
-            content: Some(self.place.content.text()).filter(|content| !content.is_empty()),
+            content: Some(self.position.content.text()).filter(|content| !content.is_empty()),
         };
         let storage = self.context.storage.as_ref();
         let written = put_json(storage, &self.area.manifest(), &manifest, PutMode::Overwrite).await;
@@ -330,7 +339,7 @@ impl<'a> Publisher<'a> {
         Ok(manifest)
     }
 
-    /// Gives up the chunk in hand; those before it stay. Gives the first that went wrong: what did with the chunk before, or `why`.
+    /// Gives up the current chunk; those before it stay. Gives the first that went wrong: what did with the chunk before, or `why`.
     pub(crate) async fn abandon(mut self, why: SplitError) -> SplitError {
         let settled = self.settle().await;
         if let Some(chunk) = self.chunk
@@ -351,47 +360,4 @@ impl<'a> Publisher<'a> {
 /// Whether a job is to take the place of earlier drops.
 fn replaces(job: &Job) -> bool {
     job.load.on_replace == OnReplace::Replace && (job.drop > Some(1) || job.drop_of_target > Some(1))
-}
-
-/// Sends the tasks of chunks.
-async fn announce(
-    context: &SplitContext,
-    job: &Job,
-    area: &WorkArea,
-    chunks: impl IntoIterator<Item = &ChunkEntry>,
-) -> Result<(), SplitError> {
-    let Some(queue) = &context.queue else { return Ok(()) };
-    let bodies: Result<Vec<String>, _> = chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
-    let bodies = bodies.map_err(|error| SplitError::internal(&job.source.uri, error))?;
-    queue.send(&bodies).await.map_err(SplitError::Queue)
-}
-
-/// Tells the workers of a file that goes into one commit that its manifest is there: those that prepared its chunks before
-/// that could not know which is the last. The task of any chunk does, for its worker looks whether all are prepared.
-pub(crate) async fn announce_end(
-    context: &SplitContext,
-    job: &Job,
-    area: &WorkArea,
-    manifest: &Manifest,
-) -> Result<(), SplitError> {
-    match job.load.commit {
-        CommitMode::Chunk => Ok(()),
-        CommitMode::File => announce(context, job, area, manifest.chunks.last()).await,
-    }
-}
-
-/// Sends the tasks of those chunks of earlier attempts once more that are not in the table yet, if that is wanted.
-pub(crate) async fn announce_again(
-    context: &SplitContext,
-    job: &Job,
-    area: &WorkArea,
-    chunks: &[ChunkEntry],
-) -> Result<(), SplitError> {
-    if !context.announce_again || chunks.is_empty() {
-        return Ok(());
-    }
-    let loaded = context.storage.list(&area.loaded()).await.map_err(SplitError::WorkArea)?;
-    let loaded: HashSet<_> = loaded.into_iter().map(|listed| listed.location).collect();
-    let missing = chunks.iter().filter(|chunk| !loaded.contains(&area.chunk_receipt(chunk.index)));
-    announce(context, job, area, missing).await
 }

@@ -27,14 +27,15 @@ use crate::schema::table_schema::{self, TableColumns};
 use crate::text::Start;
 use changes::Changes;
 pub(crate) use text::pieces;
-use text::{Judgement, Sieve, records, text_bytes};
+use text::{ReplayFilter, Replayable, records, text_bytes};
 
 /// Records of a quarantine that are not replayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// Records of which the end was not found, or that are not one record in the dialect that is asked for: what is kept of them may
     /// be a part.
-    pub torn: u64,
+    #[serde(rename = "torn")]
+    pub partial: u64,
     /// Records with bytes that the encoding of the source does not have: what is kept of them is in two encodings.
     pub undecodable: u64,
     /// Rows of chunks that the worker rejected: they are no records of the source any more.
@@ -44,13 +45,13 @@ pub struct LeftOut {
 impl LeftOut {
     /// All of them.
     pub fn total(self) -> u64 {
-        self.torn + self.undecodable + self.load
+        self.partial + self.undecodable + self.load
     }
 }
 
 /// What would become of the records of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tried {
+pub struct DryRun {
     /// Records that would be taken.
     pub taken: u64,
     /// Records that would be rejected again.
@@ -76,7 +77,7 @@ pub struct Replay {
 
 impl Replay {
     /// Looks through the quarantine of a job that is split. Reads all of it, and writes nothing.
-    pub async fn look(
+    pub async fn inspect(
         storage: &Arc<dyn Storage>,
         of: Job,
         area: WorkArea,
@@ -101,17 +102,17 @@ impl Replay {
     }
 
     async fn count(&mut self, storage: &Arc<dyn Storage>, manifest: &Manifest) -> Result<(), StorageError> {
-        if let Some(sieve) = Sieve::new(&self.of.policy, &self.policy) {
+        if let Some(filter) = ReplayFilter::new(&self.of.policy, &self.policy) {
             let mut kept = records(storage, &self.area, manifest.quarantine.clone());
             while let Some(next) = kept.recv().await {
                 for record in next? {
-                    match sieve.judge(&record) {
-                        Judgement::Taken => {
+                    match filter.check(&record) {
+                        Replayable::Yes => {
                             self.records += 1;
                             self.bytes += u64::try_from(text_bytes(&record)).unwrap_or_default();
                         }
-                        Judgement::Torn => self.left_out.torn += 1,
-                        Judgement::Undecodable => self.left_out.undecodable += 1,
+                        Replayable::Partial => self.left_out.partial += 1,
+                        Replayable::Undecodable => self.left_out.undecodable += 1,
                     }
                 }
             }
@@ -170,10 +171,10 @@ impl Replay {
     }
 
     /// Decodes the records as a replay would, and says what would become of them. Writes nothing.
-    pub async fn try_out(&self, context: &SplitContext) -> Result<Tried, SplitError> {
+    pub async fn dry_run(&self, context: &SplitContext) -> Result<DryRun, SplitError> {
         let at = self.quarantine();
-        let mut tried = Tried::default();
-        let Some(format) = format(&self.policy) else { return Ok(tried) };
+        let mut outcome = DryRun::default();
+        let Some(format) = format(&self.policy) else { return Ok(outcome) };
         let pieces = pieces(context, &self.of, &self.area, &self.policy, 0);
         let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default()));
         while let Some((block, _)) = blocks.try_next().await? {
@@ -182,13 +183,13 @@ impl Replay {
             let decoding = tokio::task::spawn_blocking(move || decode(&block, &format, bad_records, max_record_bytes));
             let decoded = decoding.await.map_err(|error| SplitError::internal(&at, error))?;
             let decoded = decoded.map_err(|error| SplitError::internal(&at, error))?;
-            if let (None, Some(first)) = (&tried.first_rejected, decoded.rejects.iter().next()) {
-                tried.first_rejected = Some(first.told(tried.taken + tried.rejected));
+            if let (None, Some(first)) = (&outcome.first_rejected, decoded.rejects.iter().next()) {
+                outcome.first_rejected = Some(first.describe(outcome.taken + outcome.rejected));
             }
             let rejected = u64::try_from(decoded.rejects.len()).unwrap_or_default();
-            tried.rejected += rejected;
-            tried.taken += decoded.records.saturating_sub(rejected);
+            outcome.rejected += rejected;
+            outcome.taken += decoded.records.saturating_sub(rejected);
         }
-        Ok(tried)
+        Ok(outcome)
     }
 }

@@ -10,7 +10,7 @@ use crate::error::SplitError;
 /// What a split holds beside its blocks: parts of two uploads, text that is read ahead, rejects that wait to be stored.
 const BESIDE_BYTES: u64 = 48 << 20;
 
-/// What a thread has in hand: a block, and what becomes of it.
+/// What a thread works on: a block, and what becomes of it.
 pub(crate) const THREAD_BYTES: u64 = 32 << 20;
 
 /// How many times its text a block takes that one record makes longer than others.
@@ -22,7 +22,7 @@ const SMALL_TIMES: u64 = 64;
 /// Unit of what blocks take: a permit counts 32 bits.
 const UNIT: u64 = 1 << 10;
 
-/// The memory of one split. It has room for the longest record from the start, so that nobody waits who holds a part of it, and for more
+/// The memory of one split. It has room for the longest record from the start, so that a holder of a part of it never waits, and for more
 /// threads as far as there is memory that nobody else uses.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -34,13 +34,13 @@ pub(crate) struct Room {
 
 impl Room {
     /// Takes what a job needs of the process's memory, or all of it where that is less, and waits for it.
-    pub(crate) async fn take(settings: &Settings, job: &Job, threads: usize) -> Self {
+    pub(crate) async fn reserve(settings: &Settings, job: &Job, threads: usize) -> Self {
         Self::of(&settings.memory, least(settings, job), threads).await
     }
 
     async fn of(memory: &Memory, least: u64, threads: usize) -> Self {
         let least = least.min(memory.bytes());
-        let mut share = memory.take(least).await.ok();
+        let mut share = memory.reserve(least).await.ok();
         let (mut bytes, mut blocks) = (least, least.saturating_sub(BESIDE_BYTES).max(least / 4));
         let threads = u64::try_from(threads).unwrap_or(u64::MAX).max(1);
         while blocks < threads * THREAD_BYTES

@@ -6,7 +6,7 @@ pub(crate) mod table_schema;
 
 use std::collections::{HashMap, HashSet};
 
-use shared::{Column, Location, Settings, ToldColumn, TypeOrigin};
+use shared::{Column, Location, Settings, TypeOrigin, TypedColumn};
 
 use crate::error::{BadInput, SplitError};
 use crate::schema::infer::Evidence;
@@ -17,7 +17,7 @@ pub(crate) fn settle(
     columns: &mut [Column],
     evidence: &[Evidence],
     settings: &Settings,
-    table: &[ToldColumn],
+    table: &[TypedColumn],
 ) -> Result<(), SplitError> {
     let known: HashSet<&str> =
         columns.iter().flat_map(|column| [column.source_name.as_str(), column.name.as_str()]).collect();
@@ -27,7 +27,7 @@ pub(crate) fn settle(
         }
     }
     // Upper and lower case are the same to Delta.
-    let of_table: HashMap<String, &ToldColumn> =
+    let of_table: HashMap<String, &TypedColumn> =
         table.iter().rev().map(|told| (told.name.to_lowercase(), told)).collect();
     for (column, evidence) in columns.iter_mut().zip(evidence) {
         let declared = settings.read.schema.iter().find(|declared| names(declared, column));
@@ -42,7 +42,7 @@ pub(crate) fn settle(
 }
 
 /// The error for a declaration of no column.
-pub(crate) fn unknown(at: &Location, declared: &ToldColumn, columns: &[Column]) -> BadInput {
+pub(crate) fn unknown(at: &Location, declared: &TypedColumn, columns: &[Column]) -> BadInput {
     let known: Vec<&str> = columns.iter().map(|column| column.source_name.as_str()).collect();
     let reason = format!("SCHEMA has a column '{}', the source has {}", declared.name, known.join(", "));
     let hint = "name columns in SCHEMA as the source or the table does; letters of either case are not the same";
@@ -50,6 +50,6 @@ pub(crate) fn unknown(at: &Location, declared: &ToldColumn, columns: &[Column]) 
 }
 
 /// Whether a declaration is of a column.
-pub(crate) fn names(declared: &ToldColumn, column: &Column) -> bool {
+pub(crate) fn names(declared: &TypedColumn, column: &Column) -> bool {
     declared.name == column.source_name || declared.name == column.name
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, Completion, Crew, Format, Job, Location, Manifest, Policy, Receipt, Restart, SourceObject, WorkArea,
-    get_json, keep_freed_memory, try_get_json,
+    Checkpoint, Completion, EncodePool, Format, Job, Location, Manifest, Policy, Receipt, ResumePoint, SourceObject,
+    WorkArea, get_json, keep_freed_memory, try_get_json,
 };
 
 use crate::blocks::FoundBlock;
@@ -21,7 +21,8 @@ use crate::decode::{Decoded, decode};
 use crate::error::{BadInput, SplitError};
 use crate::open::open;
 use crate::parquet_source::ParquetSource;
-use crate::publish::{Publisher, announce_again, announce_end};
+use crate::publish::Publisher;
+use crate::publish::announce::{announce_again, announce_end};
 use crate::records::content;
 use crate::records::format::RecordFormat;
 use crate::records::framer::Block;
@@ -60,7 +61,35 @@ type EncodedStream<'a> = Pin<Box<dyn Stream<Item = Result<Encoded, SplitError>> 
 /// Splits a source into chunks and announces each.
 ///
 /// Safe to repeat, and to run twice at once: the same source and table give the same chunks. After a stop or a crash it
-/// goes on behind the last chunk that the checkpoint names. Never acknowledges anything.
+/// continues after the last chunk that the checkpoint names. Never acknowledges anything.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use shared::{LocalStorage, Settings};
+/// use splitter::{SplitContext, split};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+/// std::fs::write(at("prices.csv"), "sku,price\nA1,12.50\nA2,none\nA3,0.99\n")?;
+///
+/// let settings = Settings::from_lookup(|name| (name == "SCHEMA").then(|| "price:decimal(10,2)".to_owned()))?;
+/// let context = SplitContext::new(Arc::new(LocalStorage), at("work").parse()?, settings);
+/// let outcome = split(&context, &at("prices.csv").parse()?).await?;
+///
+/// // `none` is not a number, so its record is in quarantine.
+/// assert_eq!((outcome.manifest.records, outcome.manifest.quarantined), (3, 1));
+/// assert_eq!(outcome.manifest.chunks[0].rows, 2);
+/// let chunk = context.storage.get(&outcome.area.chunk(0)).await?;
+/// assert!(chunk.starts_with(b"PAR1"));
+///
+/// // The same source again is the same job, which is done.
+/// assert!(split(&context, &at("prices.csv").parse()?).await?.was_split_before);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcome, SplitError> {
     let storage = context.storage.as_ref();
     let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
@@ -86,7 +115,7 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
             return Err(SplitError::OtherEncoder { job_id, begun, ours: ENCODER });
         }
         None => {
-            let room = Room::take(&context.settings, &job, context.threads).await;
+            let room = Room::reserve(&context.settings, &job, context.threads).await;
             split_job(context, &job, &area, &room).await?
         }
     };
@@ -151,7 +180,7 @@ async fn publish_all(
             next = row_groups.try_next() => next?,
         };
         match next {
-            Some(encoded) => publisher.take(encoded).await?,
+            Some(encoded) => publisher.add(encoded).await?,
             None => return Ok(()),
         }
     }
@@ -167,9 +196,9 @@ async fn text_row_groups<'a>(
     checkpoint: &Checkpoint,
 ) -> Result<EncodedStream<'a>, SplitError> {
     keep_freed_memory();
-    let crew = Crew::new(room.threads()).map_err(|error| SplitError::internal(&job.source.uri, error))?;
+    let pool = EncodePool::new(room.threads()).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let from = checkpoint.block_start.max(format.data_start());
-    let start = Start { from, restart: checkpoint.restart.clone() };
+    let start = Start { from, resume_point: checkpoint.resume_point.clone() };
     context.progress.bytes_read.add(start.stored(&job.policy.text));
     let pieces = match job.replay_of.last() {
         Some(rejected_by) => {
@@ -184,18 +213,18 @@ async fn text_row_groups<'a>(
         ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
     let encoded = runs.map(move |run| {
-        let (work, crew) = (Arc::clone(&work), crew.clone());
+        let (work, pool) = (Arc::clone(&work), pool.clone());
         async move {
             let run = run?;
             let _permit = room.block(run.iter().map(|(block, _)| block.text.len()).sum()).await;
-            let encoding = crew.run(move || {
+            let encoding = pool.run(move || {
                 let (format, policy, schema, at) = &*work;
-                let encode = |(blocks, restart): FoundRun| {
+                let encode = |(blocks, resume_point): FoundRun| {
                     let encoded = match blocks.as_slice() {
                         [block] => encode_block(block, format, policy, schema, at)?,
-                        torn => encode_torn(torn, format, policy),
+                        unterminated => encode_unterminated(unterminated, format, policy),
                     };
-                    Ok(Encoded { restart, ..encoded })
+                    Ok(Encoded { resume_point, ..encoded })
                 };
                 contiguous(run).into_iter().map(encode).collect::<Result<Vec<_>, SplitError>>()
             });
@@ -206,31 +235,31 @@ async fn text_row_groups<'a>(
     Ok(Box::pin(encoded.map_ok(|run| stream::iter(run.into_iter().map(Ok::<_, SplitError>))).try_flatten()))
 }
 
-/// Blocks that follow each other, and the last place before them at which reading can begin anew.
-type FoundRun = (Vec<Block>, Option<Arc<Restart>>);
+/// Blocks that follow each other, and the last place before them at which reading can resume.
+type FoundRun = (Vec<Block>, Option<Arc<ResumePoint>>);
 
 /// Puts lines that were given up together if nothing lies between them.
 fn contiguous(blocks: Vec<FoundBlock>) -> Vec<FoundRun> {
     let mut runs: Vec<FoundRun> = Vec::new();
     let mut end = None;
-    for (block, restart) in blocks {
-        let follows = end == Some(block.start) && block.torn.is_some();
-        end = block.torn.map(|_| block.end());
+    for (block, resume_point) in blocks {
+        let follows = end == Some(block.start) && block.unterminated.is_some();
+        end = block.unterminated.map(|_| block.end());
         match runs.last_mut() {
             Some((run, _)) if follows => run.push(block),
-            _ => runs.push((vec![block], restart)),
+            _ => runs.push((vec![block], resume_point)),
         }
     }
     runs
 }
 
 /// Rejects lines that were given up one after the other: a file may have millions of them, so they are one block.
-fn encode_torn(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encoded {
+fn encode_unterminated(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encoded {
     let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-    let Rows { records, rejects, .. } = Rows::torn(lines, format.dialect(), most);
+    let Rows { records, rejects, .. } = Rows::unterminated(lines, format.dialect(), most);
     Encoded {
         block_start: lines.first().map_or(0, |line| line.start),
-        restart: None,
+        resume_point: None,
         content: lines.iter().map(content::of_block).collect(),
         records,
         rejects,
@@ -247,8 +276,8 @@ pub(crate) fn encode_block(
     schema: &Arc<ChunkSchema>,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
-    if block.torn.is_some() {
-        return Ok(encode_torn(std::slice::from_ref(block), format, policy));
+    if block.unterminated.is_some() {
+        return Ok(encode_unterminated(std::slice::from_ref(block), format, policy));
     }
     let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
@@ -262,5 +291,5 @@ pub(crate) fn encode_block(
     })?;
     let (block_start, content) = (block.start, vec![content::of_block(block)]);
     let Decoded { records, rejects, shortened, .. } = decoded;
-    Ok(Encoded { block_start, restart: None, content, records, rejects, shortened, row_groups })
+    Ok(Encoded { block_start, resume_point: None, content, records, rejects, shortened, row_groups })
 }

@@ -1,4 +1,4 @@
-//! The stages of the line, each by itself, for benchmarks. As on the line, what came of one block is gone before the next.
+//! The stages of the pipeline, each by itself, for benchmarks. As in the pipeline, what came of one block is gone before the next.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::records::format::RecordFormat;
 use crate::records::framer::{Block, Framer};
 use crate::text::{Start, TextSource};
 
-/// Bytes that are free behind a piece, as behind a range of a store: room to complete its last record.
+/// Bytes that are free after a piece, as after a range of a store: room to complete its last record.
 const ROOM_BYTES: usize = 16 << 10;
 
 /// A source of text, and what each stage is given of it, which is made beforehand and held in memory.
@@ -50,7 +50,7 @@ impl Stages {
             Format::Parquet { .. } => return Err(SplitError::internal(uri, "Parquet has no text")),
         };
         let schema = ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(uri, error))?;
-        let start = Start { from: format.data_start(), restart: None };
+        let start = Start { from: format.data_start(), resume_point: None };
         let text = text_source(context, source, policy.text.clone(), policy.block_bytes);
         let pieces = text.clone().pieces(start.clone(), Arc::default()).map_ok(|piece| piece.text);
         let blocks = blocks(context, source, policy, &format, start.clone(), &Arc::default());

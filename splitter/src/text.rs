@@ -1,4 +1,4 @@
-//! The text of a source: its bytes, decompressed and in UTF-8, with the places at which reading can begin anew.
+//! The text of a source: its bytes, decompressed and in UTF-8, with the places at which reading can resume.
 //!
 //! Byte offsets count this text: decompressed bytes, and where the source is in another encoding, those of its text in UTF-8.
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
-use shared::{Compression, Location, Progress, Restart, Settings, SourceObject, Storage, TextPolicy};
+use shared::{Compression, Location, Progress, ResumePoint, Settings, SourceObject, Storage, TextPolicy};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -26,8 +26,8 @@ use crate::text::transcode::Transcoder;
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) text: Bytes,
-    /// A place within the piece, or at one of its ends, at which reading can begin anew.
-    pub(crate) restart: Option<Restart>,
+    /// A place within the piece, or at one of its ends, at which reading can resume.
+    pub(crate) resume_point: Option<ResumePoint>,
 }
 
 /// Bytes of a piece, more or less.
@@ -47,8 +47,8 @@ pub(crate) struct TextSource {
     pub(crate) policy: TextPolicy,
     /// Decompressed bytes that are too many.
     pub(crate) limit: ExpansionLimit,
-    /// Decompressed bytes, at least, between two places at which reading can begin anew.
-    pub(crate) restart_bytes: u64,
+    /// Decompressed bytes, at least, between two places at which reading can resume.
+    pub(crate) resume_bytes: u64,
 }
 
 /// Where reading of a text begins.
@@ -56,15 +56,15 @@ pub(crate) struct TextSource {
 pub(crate) struct Start {
     /// Byte offset of the first text that is wanted.
     pub(crate) from: u64,
-    /// A place at which reading can begin, not behind that; none for the start of the source.
-    pub(crate) restart: Option<Restart>,
+    /// A place at which reading can begin, not after that; none for the start of the source.
+    pub(crate) resume_point: Option<ResumePoint>,
 }
 
 impl Start {
     /// How much of a source as it is stored lies before it, and is not read.
     pub(crate) fn stored(&self, policy: &TextPolicy) -> u64 {
-        match &self.restart {
-            Some(restart) => restart.stored,
+        match &self.resume_point {
+            Some(resume_point) => resume_point.stored,
             None if *policy == TextPolicy::default() => self.from,
             None => 0,
         }
@@ -108,7 +108,7 @@ impl TextSource {
         let Self { storage, source, policy, .. } = &self;
         if policy.compression == Compression::None && policy.encoding.is_utf_8() {
             let bytes = read::bytes(Arc::clone(storage), source.clone(), start.from..source.size, progress);
-            return Box::pin(bytes.map_ok(|text| Piece { text, restart: None }));
+            return Box::pin(bytes.map_ok(|text| Piece { text, resume_point: None }));
         }
         let started = async move {
             let pump = self.pump(start, progress).await?;
@@ -135,7 +135,7 @@ impl TextSource {
     async fn pump(&self, start: Start, progress: Arc<Progress>) -> Result<Pump, SplitError> {
         let Self { storage, source, policy, .. } = self;
         let contents = Contents::find(storage.as_ref(), source, policy.compression).await?;
-        let stored = start.restart.as_ref().map_or(contents.range.start, |restart| restart.stored);
+        let stored = start.resume_point.as_ref().map_or(contents.range.start, |resume_point| resume_point.stored);
         let range = stored.clamp(contents.range.start, contents.range.end)..contents.range.end;
         let bytes = read::bytes(Arc::clone(storage), source.clone(), range.clone(), progress);
         let stored = Stored::new(bytes, range.start, Handle::current());
@@ -143,23 +143,23 @@ impl TextSource {
     }
 }
 
-/// Places at which reading can begin anew, from the last one that is of use.
+/// Places at which reading can resume, from the last one that is of use.
 #[derive(Debug)]
-pub(crate) struct Restarts(VecDeque<Arc<Restart>>);
+pub(crate) struct ResumePoints(VecDeque<Arc<ResumePoint>>);
 
-impl Restarts {
+impl ResumePoints {
     /// With the one that reading began at, if it did not begin at the start.
-    pub(crate) fn new(first: Option<Restart>) -> Self {
+    pub(crate) fn new(first: Option<ResumePoint>) -> Self {
         Self(first.map(Arc::new).into_iter().collect())
     }
 
     /// Adds the next, if there is one.
-    pub(crate) fn add(&mut self, restart: Option<Restart>) {
-        self.0.extend(restart.map(Arc::new));
+    pub(crate) fn add(&mut self, resume_point: Option<ResumePoint>) {
+        self.0.extend(resume_point.map(Arc::new));
     }
 
-    /// The last one that is not behind byte `start` of the text; those before it are forgotten.
-    pub(crate) fn before(&mut self, start: u64) -> Option<Arc<Restart>> {
+    /// The last one that is not after byte `start` of the text; those before it are forgotten.
+    pub(crate) fn before(&mut self, start: u64) -> Option<Arc<ResumePoint>> {
         while self.0.get(1).is_some_and(|next| next.text <= start) {
             self.0.pop_front();
         }
@@ -172,7 +172,7 @@ struct Pump {
     at: Location,
     compression: Compression,
     limit: ExpansionLimit,
-    restart_bytes: u64,
+    resume_bytes: u64,
     decoder: Box<dyn Decoder>,
     transcoder: Option<Transcoder>,
     /// Where decompressed bytes are put before they are text.
@@ -185,10 +185,10 @@ struct Pump {
     text: u64,
     /// Byte offset of the first text that is wanted.
     from: u64,
-    /// Decompressed bytes before the last place at which reading can begin anew.
-    last_restart: u64,
+    /// Decompressed bytes before the last place at which reading can resume.
+    last_resume_point: u64,
     /// Such a place of the decompressor, until the transcoder is at one, too.
-    awaits_line_end: Option<Restart>,
+    awaits_line_end: Option<ResumePoint>,
     is_at_end: bool,
 }
 
@@ -196,14 +196,14 @@ impl Pump {
     /// Of stored bytes that begin where the start says.
     fn new(text: &TextSource, contents: Contents, stored: Stored, start: Start) -> Self {
         let policy = &text.policy;
-        let beginning = Restart { stored: stored.offset(), expanded: 0, skip: 0, text: 0, member: None };
-        let Start { from, restart } = start;
-        let start = restart.unwrap_or(beginning);
+        let beginning = ResumePoint { stored: stored.offset(), expanded: 0, skip: 0, text: 0, member: None };
+        let Start { from, resume_point } = start;
+        let start = resume_point.unwrap_or(beginning);
         Self {
             at: text.source.uri.clone(),
             compression: policy.compression,
             limit: text.limit,
-            restart_bytes: text.restart_bytes,
+            resume_bytes: text.resume_bytes,
             decoder: contents.decoder(stored, start.member),
             transcoder: (!policy.encoding.is_utf_8()).then(|| Transcoder::new(policy.encoding.decoder())),
             room: vec![0; ROOM_BYTES],
@@ -211,13 +211,13 @@ impl Pump {
             to_skip: start.skip,
             text: start.text,
             from,
-            last_restart: start.expanded,
+            last_resume_point: start.expanded,
             awaits_line_end: None,
             is_at_end: false,
         }
     }
 
-    /// Sends all pieces, and `None` behind the last; ends early when nobody takes them any more.
+    /// Sends all pieces, and `None` after the last; ends early when nobody takes them any more.
     fn run(mut self, sender: &mpsc::Sender<Result<Option<Piece>, SplitError>>) {
         loop {
             let piece = self.next_piece();
@@ -231,24 +231,24 @@ impl Pump {
     fn next_piece(&mut self) -> Result<Option<Piece>, SplitError> {
         while !self.is_at_end {
             let mut piece = Vec::with_capacity(PIECE_BYTES + ROOM_BYTES);
-            let mut restart = None;
-            while piece.len() < PIECE_BYTES && !self.is_at_end && restart.is_none() {
-                restart = self.extend(&mut piece)?;
+            let mut resume_point = None;
+            while piece.len() < PIECE_BYTES && !self.is_at_end && resume_point.is_none() {
+                resume_point = self.extend(&mut piece)?;
             }
             let start = self.text;
             self.text += length(&piece);
             let unwanted = usize::try_from(self.from.saturating_sub(start)).unwrap_or(usize::MAX);
             let text =
                 Bytes::from(piece).split_off(unwanted.min(usize::try_from(self.text - start).unwrap_or_default()));
-            if !text.is_empty() || restart.is_some() {
-                return Ok(Some(Piece { text, restart }));
+            if !text.is_empty() || resume_point.is_some() {
+                return Ok(Some(Piece { text, resume_point }));
             }
         }
         Ok(None)
     }
 
-    /// Appends what is decoded next; a place at which reading can begin anew, if one was passed.
-    fn extend(&mut self, piece: &mut Vec<u8>) -> Result<Option<Restart>, SplitError> {
+    /// Appends what is decoded next; a place at which reading can resume, if one was passed.
+    fn extend(&mut self, piece: &mut Vec<u8>) -> Result<Option<ResumePoint>, SplitError> {
         let decoded = self.decoder.decode(&mut self.room);
         let decoded = decoded.map_err(|error| self.blame(error))?;
         self.is_at_end = decoded.is_none();
@@ -263,7 +263,7 @@ impl Pump {
         self.to_skip -= u64::try_from(skipped).unwrap_or_default();
         let (bytes, start) =
             (bytes.get(skipped..).unwrap_or_default(), start + u64::try_from(skipped).unwrap_or_default());
-        let mut restart = None;
+        let mut resume_point = None;
         match &mut self.transcoder {
             None => piece.extend_from_slice(bytes),
             Some(transcoder) => {
@@ -276,7 +276,7 @@ impl Pump {
                     rest = behind;
                     if fresh.is_some() {
                         place.text = self.text + length(piece);
-                        restart = Some(place);
+                        resume_point = Some(place);
                     } else {
                         self.awaits_line_end = Some(place);
                     }
@@ -284,21 +284,21 @@ impl Pump {
                 transcoder.transcode(rest, self.is_at_end, piece);
             }
         }
-        self.look_for_restart(piece, &mut restart);
-        Ok(restart)
+        self.find_resume_point(piece, &mut resume_point);
+        Ok(resume_point)
     }
 
-    /// Looks whether the decompressor is at a place at which it could begin anew, if it is time for one.
-    fn look_for_restart(&mut self, piece: &[u8], restart: &mut Option<Restart>) {
-        let is_due = self.expanded >= self.last_restart.saturating_add(self.restart_bytes);
-        if !is_due || self.to_skip > 0 || self.is_at_end || self.awaits_line_end.is_some() || restart.is_some() {
+    /// Looks whether the decompressor is at a place at which it could resume, if it is time for one.
+    fn find_resume_point(&mut self, piece: &[u8], resume_point: &mut Option<ResumePoint>) {
+        let is_due = self.expanded >= self.last_resume_point.saturating_add(self.resume_bytes);
+        if !is_due || self.to_skip > 0 || self.is_at_end || self.awaits_line_end.is_some() || resume_point.is_some() {
             return;
         }
-        let Some((stored, member)) = self.decoder.restart() else { return };
-        self.last_restart = self.expanded;
-        let place = Restart { stored, expanded: self.expanded, skip: 0, text: self.text + length(piece), member };
+        let Some((stored, member)) = self.decoder.resume_point() else { return };
+        self.last_resume_point = self.expanded;
+        let place = ResumePoint { stored, expanded: self.expanded, skip: 0, text: self.text + length(piece), member };
         match self.transcoder {
-            None => *restart = Some(place),
+            None => *resume_point = Some(place),
             Some(_) => self.awaits_line_end = Some(place),
         }
     }

@@ -1,7 +1,7 @@
 //! Values: which text is which typed value.
 //!
-//! Inference and decoding ask the same functions, so what one found the other can read. Where a type was told rather than
-//! inferred, the functions whose names begin with `told` are asked: these take what is plainly meant, too.
+//! Inference and decoding ask the same functions, so what one found the other can read. Where a type was given rather
+//! than inferred, the functions whose names begin with `lenient` are asked: these take what is plainly meant, too.
 
 pub(crate) mod moment;
 pub(crate) mod number;
@@ -33,7 +33,7 @@ pub(crate) fn unpadded(text: &[u8]) -> &[u8] {
 }
 
 /// `true`, `t`, `yes`, `y`, `1`, and their opposites, in letters of either case.
-pub(crate) fn told_boolean(text: &[u8]) -> Option<bool> {
+pub(crate) fn lenient_boolean(text: &[u8]) -> Option<bool> {
     let is_one_of = |words: [&[u8]; 5]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is_one_of([b"true", b"t", b"yes", b"y", b"1"]) {
         return Some(true);
@@ -68,7 +68,7 @@ mod tests {
             ("ja", None, None),
             ("", None, None),
         ] {
-            assert_eq!((boolean(text.as_bytes()), told_boolean(text.as_bytes())), (strictly, told), "{text}");
+            assert_eq!((boolean(text.as_bytes()), lenient_boolean(text.as_bytes())), (strictly, told), "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
-    Location, Message, NoMessageId, Progress, PutBack, Queue, Settings, SqsQueue, Storage, Stores, Verdict,
+    Location, Message, NoMessageId, Progress, Queue, Requeue, Settings, SqsQueue, Storage, Stores, Verdict,
     batch_answer, batch_messages, metrics,
 };
 
@@ -25,7 +25,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Handler {
     load: LoadContext,
-    put_back: PutBack,
+    requeue: Requeue,
 }
 
 /// Why a call fails as a whole.
@@ -74,10 +74,10 @@ impl Handler {
             None => None,
         };
         let storage: Arc<dyn Storage> = Stores::from_env();
-        let put_back = PutBack::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
+        let requeue = Requeue::new(queue, Arc::clone(&storage), settings.work_prefix.clone());
         let topic = settings.topic();
         let load = LoadContext { topic, ..LoadContext::new(storage, settings, TableStore::from_env()) };
-        Self { load, put_back }
+        Self { load, requeue }
     }
 
     /// Answers an event; `left` is the time until the function's own limit, `function` its name.
@@ -103,9 +103,9 @@ impl Handler {
         function: &str,
         left: Duration,
     ) -> Vec<String> {
-        let put_back = &self.put_back;
-        let held = put_back.hold(&messages);
-        put_back.begin(&messages, loading(messages.len()), &context.settings.memory, Some(left)).await;
+        let requeue = &self.requeue;
+        let held = requeue.heartbeat(&messages);
+        requeue.begin(&messages, loading(messages.len()), &context.settings.memory, Some(left)).await;
         let verdicts = load(context, &messages).await;
         print_metrics(function, &context.progress);
         let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
@@ -115,9 +115,9 @@ impl Handler {
             log(&message, &verdict);
             let is_done = verdict == Verdict::Done;
             if is_done {
-                put_back.end(&message).await;
+                requeue.end(&message).await;
             } else {
-                put_back.put_back(&message, &verdict).await;
+                requeue.requeue(&message, &verdict).await;
             }
             (!is_done).then_some(message.id)
         });

@@ -1,7 +1,7 @@
 //! The services that a deployment is made of, and what they answer.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use shared::{S3Storage, aws_settings, said};
+use shared::{S3Storage, aws_error_message, aws_settings};
 
 use super::findings::{Finding, Subject};
 
@@ -59,7 +59,8 @@ impl Refusal {
             _ => Kind::Other,
         };
         // Without credentials, a line for each place follows where none were found.
-        let reason = said(error).lines().next().unwrap_or_default().trim_end_matches(" Attempted:").to_owned();
+        let reason =
+            aws_error_message(error).lines().next().unwrap_or_default().trim_end_matches(" Attempted:").to_owned();
         Self { action, kind, reason }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use shared::{Drops, Job, JobId, Location, Manifest, Seal, Storage, Stores, WorkArea, try_get_json};
-use splitter::{Changes, LeftOut, Replay, Tried};
+use splitter::{Changes, LeftOut, Replay};
 
 use crate::args::{QuarantineReplayArgs, work_prefix};
 use crate::error::{CliError, Done};
@@ -61,8 +61,8 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     let (replay_of, records, left_out) = (replay.of().job_id.clone(), replay.records, replay.left_out);
     let mut report = ReplayReport { replay_of, records, left_out, dry_run: None, done: None };
     if args.dry_run {
-        let Tried { taken, rejected, first_rejected } =
-            replay.try_out(&pipeline.split).await.map_err(CliError::Split)?;
+        let splitter::DryRun { taken, rejected, first_rejected } =
+            replay.dry_run(&pipeline.split).await.map_err(CliError::Split)?;
         report.dry_run = Some(DryRun { taken, rejected, first_rejected });
     } else if replay.records > 0 {
         let job = begun(&pipeline, &prefix, &replay).await?;
@@ -83,7 +83,7 @@ async fn look(pipeline: &Pipeline, prefix: &Location, job: Job, changes: &Change
     let manifest = manifest.ok_or_else(|| CliError::NotSplit { job_id: job.job_id.clone() })?;
     refuse_other_seals(pipeline, &job).await?;
     let storage: Arc<dyn Storage> = Arc::clone(&pipeline.split.storage);
-    Replay::look(&storage, job, area, &manifest, changes).await.map_err(CliError::Split)
+    Replay::inspect(&storage, job, area, &manifest, changes).await.map_err(CliError::Split)
 }
 
 /// What a job rejected that is not in the table in this cut, since it was undone or was loaded from another work area, is not
@@ -155,10 +155,10 @@ fn text(report: &ReplayReport) -> String {
         }
         (None, None) => vec![format!("{replay_of}: nothing to replay")],
     };
-    let LeftOut { torn, undecodable, load } = left_out;
+    let LeftOut { partial, undecodable, load } = left_out;
     for (count, what, way) in [
         (
-            torn,
+            partial,
             "of which only a part is kept, or that are not one record in this dialect",
             "--csv-quote none takes each line as a record",
         ),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use shared::{Format, Job, JobId, Listed, Location, Manifest, RejectedRecord, Storage, Stores, WorkArea, try_get_json};
+use shared::{
+    Format, Job, JobId, Location, Manifest, RejectedRecord, Storage, StoredObject, Stores, WorkArea, try_get_json,
+};
 use splitter::rejected;
 
 use crate::args::{QuarantineShowArgs, work_prefix};
@@ -89,7 +91,7 @@ pub(crate) async fn run(args: &QuarantineShowArgs, output: Output) -> Done {
 
 /// The objects of a quarantine, in the order of the source.
 async fn objects(storage: &dyn Storage, area: &WorkArea) -> Result<Vec<Location>, CliError> {
-    let listed: Vec<Listed> = storage.list(&area.quarantine()).await.map_err(CliError::WorkArea)?;
+    let listed: Vec<StoredObject> = storage.list(&area.quarantine()).await.map_err(CliError::WorkArea)?;
     let mut objects: Vec<Location> = listed.into_iter().map(|listed| listed.location).collect();
     objects.sort_by(|one, other| one.name().cmp(other.name()));
     Ok(objects)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::{Failure, Location, Memory, Message, PutBack, Queue, Storage};
+use shared::{Failure, Location, Memory, Message, Queue, Requeue, Storage};
 
 use crate::queues::Queues;
 
@@ -33,12 +33,12 @@ fn a_dead_letter_says_what_its_functions_were_killed_over() {
     let tasks = queues.split("x.csv", "id\n1\n2\n");
     queues.send(&url, &tasks);
     // What a function does before it loads; none of these lives to answer.
-    let put_back = PutBack::new(None, Arc::clone(&storage), Some(prefix.clone()));
+    let requeue = Requeue::new(None, Arc::clone(&storage), Some(prefix.clone()));
     for receives in 1..=2 {
         let message = receive(&queues, &url);
         assert_eq!(message.receive_count, receives);
         let (memory, left) = (Memory::of_mb(300), Some(Duration::from_secs(290)));
-        queues.runtime.block_on(put_back.begin(&[message], worker::loading(1), &memory, left));
+        queues.runtime.block_on(requeue.begin(&[message], worker::loading(1), &memory, left));
     }
     queues.wait_until("the dead letter", || {
         let received = queues.runtime.block_on(queues.queue(&url).receive(1, Duration::from_secs(1))).unwrap();

@@ -29,7 +29,7 @@ pub struct DeadLetter {
 pub struct Move {
     /// How far it is.
     pub state: MoveState,
-    /// When it was started, in milliseconds since 1970; tells it from the queue's earlier moves.
+    /// When it was started, in milliseconds since 1970; distinguishes it from the queue's earlier moves.
     pub started: i64,
     /// Messages that were moved, about.
     pub moved: u64,

@@ -64,7 +64,7 @@ impl MemoryQueue {
     pub async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
-            let (_, next_visible) = self.take(0);
+            let (_, next_visible) = self.receive_now(0);
             if self.is_empty() {
                 return;
             }
@@ -79,7 +79,7 @@ impl MemoryQueue {
     }
 
     /// Visible messages, and when the next hidden one becomes visible.
-    fn take(&self, most: usize) -> (Vec<Message>, Option<Instant>) {
+    fn receive_now(&self, most: usize) -> (Vec<Message>, Option<Instant>) {
         let now = Instant::now();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -133,7 +133,7 @@ impl Queue for MemoryQueue {
         let deadline = Instant::now() + wait;
         loop {
             let changed = self.changed.notified();
-            let (taken, next_visible) = self.take(most.clamp(1, 10));
+            let (taken, next_visible) = self.receive_now(most.clamp(1, 10));
             let until = next_visible.map_or(deadline, |next| next.min(deadline));
             if !taken.is_empty() || Instant::now() >= deadline {
                 return Ok(taken);

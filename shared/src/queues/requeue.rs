@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::visibility::Held;
+use super::visibility::VisibilityHeartbeat;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::memory::Memory;
@@ -20,12 +20,12 @@ const FUNCTION_VISIBILITY: Duration = Duration::from_mins(2);
 
 /// Puts messages back that are not done: hidden for as long as their verdict asks for, and with a note of the reason.
 #[derive(Clone, Debug, Default)]
-pub struct PutBack {
+pub struct Requeue {
     queue: Option<Arc<dyn Queue>>,
     notes: Option<(Arc<dyn Storage>, Location)>,
 }
 
-impl PutBack {
+impl Requeue {
     /// Messages of a queue, with notes below a prefix of work areas. Without the one they come again when the queue itself
     /// thinks so, without the other the log alone has the reasons.
     pub fn new(queue: Option<Arc<dyn Queue>>, storage: Arc<dyn Storage>, work_prefix: Option<Location>) -> Self {
@@ -33,11 +33,11 @@ impl PutBack {
     }
 
     /// Keeps messages hidden for a function that was handed them.
-    pub fn hold(&self, messages: &[Message]) -> Option<Held> {
-        Some(Held::from_now(self.queue.clone()?, messages, FUNCTION_VISIBILITY))
+    pub fn heartbeat(&self, messages: &[Message]) -> Option<VisibilityHeartbeat> {
+        Some(VisibilityHeartbeat::from_now(self.queue.clone()?, messages, FUNCTION_VISIBILITY))
     }
 
-    /// Notes what is begun for messages that were received before, so that who is killed over it leaves a reason. `work` says it of
+    /// Notes what is begun for messages that were received before, so that a process that is killed leaves a reason. `work` says it of
     /// a message, `left` is the time that there is for it; none where there is no end to it.
     pub async fn begin(
         &self,
@@ -71,7 +71,7 @@ impl PutBack {
     }
 
     /// Puts one message back. Neither call that fails is a loss: the message comes again.
-    pub async fn put_back(&self, message: &Message, verdict: &Verdict) {
+    pub async fn requeue(&self, message: &Message, verdict: &Verdict) {
         let message_id = message.id.as_str();
         if let (Some((storage, prefix)), Some(reason)) = (&self.notes, verdict.reason())
             && let Err(error) = Failure::note(storage.as_ref(), prefix, message, reason).await

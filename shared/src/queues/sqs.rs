@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 
-use crate::aws::{aws_settings, said};
+use crate::aws::{aws_error_message, aws_settings};
 use crate::backoff::{Backoff, BackoffSettings};
 use crate::queue::{Message, Queue, QueueError, ReceiptHandle};
 
@@ -85,7 +85,7 @@ impl SqsQueue {
     {
         // The same refusal has a name of its own in each protocol and each generation of SQS.
         let code = error.code().unwrap_or_default().to_owned();
-        let (queue, source) = (self.url.clone(), said(error).into());
+        let (queue, source) = (self.url.clone(), aws_error_message(error).into());
         match code.rsplit('.').next().unwrap_or_default() {
             "QueueDoesNotExist" | "NonExistentQueue" => QueueError::Missing { queue, source },
             "AccessDenied"

@@ -1,4 +1,4 @@
-//! Messages in hand, which nobody else is to receive while they are worked on.
+//! Messages that are worked on, which others do not receive meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,16 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 type Receipts = Arc<Mutex<Vec<ReceiptHandle>>>;
 
-/// Messages in hand, kept hidden until they are released or this is dropped.
+/// Messages that are worked on, kept hidden until they are released or this is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct VisibilityHeartbeat {
     receipts: Receipts,
     _keeper: AbortOnDropHandle<()>,
 }
 
-impl Held {
-    /// Keeps messages hidden that were just received from a queue which hides them for `visibility`. Whoever dies leaves
-    /// them hidden for that long at most.
+impl VisibilityHeartbeat {
+    /// Keeps messages hidden that were just received from a queue which hides them for `visibility`. A process that dies
+    /// leaves them hidden for that long at most.
     pub fn new(queue: Arc<dyn Queue>, messages: &[Message], visibility: Duration) -> Self {
         Self::with(messages, |receipts| async move {
             tokio::time::sleep(visibility / 3).await;
@@ -33,7 +33,7 @@ impl Held {
         })
     }
 
-    /// As [`Self::new`], for messages that somebody else received. From now on they are hidden for `most`, or for as long
+    /// As [`Self::new`], for messages that another process received. From now on they are hidden for `most`, or for as long
     /// as the queue itself hides messages if that is less.
     pub fn from_now(queue: Arc<dyn Queue>, messages: &[Message], most: Duration) -> Self {
         Self::with(messages, |receipts| async move {
@@ -65,7 +65,7 @@ async fn keep_hidden(queue: Arc<dyn Queue>, receipts: Receipts, visibility: Dura
         // Locked until the queue has answered, so that no extension overtakes the answer to a message.
         let held = receipts.lock().await;
         let extensions = join_all(held.iter().map(|receipt| queue.hide(receipt, visibility)));
-        // And not for longer than that, so that a queue that hangs does not hold up who is done.
+        // And not for longer than that, so that a queue that hangs does not hold up the others.
         let extended = tokio::time::timeout(LONGEST.min(visibility / 3), extensions).await.unwrap_or_default();
         for error in extended.into_iter().filter_map(Result::err) {
             tracing::warn!(reason = error_chain(&error), "a message in hand may be received by others too");
@@ -86,7 +86,7 @@ mod tests {
         let queue = Arc::new(MemoryQueue::new(visibility, 9));
         queue.send(&["a", "b", "c"].map(str::to_owned)).await.unwrap();
         let received = queue.receive(10, Duration::ZERO).await.unwrap();
-        let held = Held::new(queue.clone(), &received, visibility);
+        let held = VisibilityHeartbeat::new(queue.clone(), &received, visibility);
         let mut ids = Vec::new();
         for message in &received {
             assert_eq!(queue.receive(10, visibility * 3 / 2).await.unwrap(), [], "{ids:?}");
@@ -103,7 +103,7 @@ mod tests {
         let queue = Arc::new(MemoryQueue::new(Duration::from_hours(1), 9));
         queue.send(&["a".to_owned()]).await.unwrap();
         let received = queue.receive(1, Duration::ZERO).await.unwrap();
-        let held = Held::from_now(queue.clone(), &received, Duration::from_secs(1));
+        let held = VisibilityHeartbeat::from_now(queue.clone(), &received, Duration::from_secs(1));
         // On this one thread, the keeper has its turn while this sleeps.
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_millis(10)).await;

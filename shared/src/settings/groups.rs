@@ -1,6 +1,6 @@
 //! Settings, by what they are about.
 
-use crate::column::ToldColumn;
+use crate::column::TypedColumn;
 use crate::dialect::CsvSettings;
 use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 use crate::text_policy::{Compression, Encoding};
@@ -19,7 +19,7 @@ pub struct ReadSettings {
     /// `INFER`.
     pub infer: Infer,
     /// `SCHEMA`.
-    pub schema: Vec<ToldColumn>,
+    pub schema: Vec<TypedColumn>,
     /// `COLUMN_NAMES`.
     pub column_names: ColumnNames,
     /// `COMPRESSION`; `None` to find it out.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::backoff::BackoffSettings;
-use crate::column::{ToldColumn, told_columns};
-use crate::dialect::{CsvSettings, Told};
+use crate::column::{TypedColumn, typed_columns};
+use crate::dialect::{CsvSettings, Setting};
 use crate::memory::{Memory, given_mb};
 use crate::text_policy::Encoding;
 
@@ -124,9 +124,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn schema(&self) -> Result<Vec<ToldColumn>, SettingsError> {
+    fn schema(&self) -> Result<Vec<TypedColumn>, SettingsError> {
         self.worded("SCHEMA", |text| {
-            told_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
+            typed_columns(text).map_err(|wrong| format!("NAME:TYPE, separated by commas; {wrong}"))
         })
     }
 
@@ -140,8 +140,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// A setting that is found when it is `auto`.
-    fn told<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Told<T>, SettingsError> {
-        Ok(self.unless_auto(name, parse)?.map_or(Told::Auto, Told::Is))
+    fn setting<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Setting<T>, SettingsError> {
+        Ok(self.unless_auto(name, parse)?.map_or(Setting::Auto, Setting::Explicit))
     }
 
     fn csv(&self) -> Result<CsvSettings, SettingsError> {
@@ -154,14 +154,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         };
         let decimal = |text: &str| character(text).filter(|c| matches!(c, '.' | ','));
         let csv = CsvSettings {
-            delimiter: self.told("CSV_DELIMITER", |text| character(text).filter(|c| !matches!(c, '\r' | '\n')))?,
-            quote: self.told("CSV_QUOTE", mark)?,
-            escape: self.told("CSV_ESCAPE", mark)?,
-            comment: self.told("CSV_COMMENT", mark)?,
-            terminator: self.told("CSV_TERMINATOR", character)?,
-            header: self.told("CSV_HEADER", header)?,
-            skip_lines: self.told("CSV_SKIP_LINES", count(10_000))?,
-            decimal: self.told("CSV_DECIMAL", decimal)?,
+            delimiter: self.setting("CSV_DELIMITER", |text| character(text).filter(|c| !matches!(c, '\r' | '\n')))?,
+            quote: self.setting("CSV_QUOTE", mark)?,
+            escape: self.setting("CSV_ESCAPE", mark)?,
+            comment: self.setting("CSV_COMMENT", mark)?,
+            terminator: self.setting("CSV_TERMINATOR", character)?,
+            header: self.setting("CSV_HEADER", header)?,
+            skip_lines: self.setting("CSV_SKIP_LINES", count(10_000))?,
+            decimal: self.setting("CSV_DECIMAL", decimal)?,
         };
         self.each_once(&csv)?;
         Ok(csv)
@@ -170,11 +170,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// A character can have one meaning only.
     fn each_once(&self, csv: &CsvSettings) -> Result<(), SettingsError> {
         let told = [
-            ("CSV_DELIMITER", csv.delimiter.told()),
-            ("CSV_QUOTE", csv.quote.told().flatten()),
-            ("CSV_ESCAPE", csv.escape.told().flatten()),
-            ("CSV_COMMENT", csv.comment.told().flatten()),
-            ("CSV_TERMINATOR", csv.terminator.told()),
+            ("CSV_DELIMITER", csv.delimiter.explicit()),
+            ("CSV_QUOTE", csv.quote.explicit().flatten()),
+            ("CSV_ESCAPE", csv.escape.explicit().flatten()),
+            ("CSV_COMMENT", csv.comment.explicit().flatten()),
+            ("CSV_TERMINATOR", csv.terminator.explicit()),
         ];
         for (place, (name, character)) in told.iter().enumerate() {
             let same = told.iter().take(place).find(|(_, other)| character.is_some() && other == character);

@@ -13,7 +13,7 @@ use crate::storage::{PutMode, Storage, StorageError};
 /// Writers that race for a name.
 const RACERS: usize = 4;
 
-/// Folder of the objects that are written. Nothing is read there, so what is left over of a test that was cut off harms nobody.
+/// Folder of the objects that are written. Nothing is read there, so what is left over of a test that was cut off does no harm.
 pub(super) const FOLDER: &str = "_first-wins";
 
 /// Ends of the two names that are written to.
@@ -68,7 +68,7 @@ impl FirstWins {
     pub async fn test(storage: &dyn Storage, below: &Location) -> Result<Self, StorageError> {
         let put = |name: String| async move {
             match storage.put(&below.join(&name), Bytes::new(), PutMode::IfAbsent).await {
-                // Some stores have tried it by themselves: then the second writer is told to have won.
+                // Some stores have tried it by themselves: then the second writer gets a success.
                 Ok(()) | Err(StorageError::NotExclusive { .. }) => Ok(true),
                 Err(StorageError::AlreadyExists { .. }) => Ok(false),
                 Err(error) => Err(error),
@@ -78,7 +78,7 @@ impl FirstWins {
     }
 }
 
-/// Whether an endpoint is a server of somebody's own, rather than one of AWS, of which it is known.
+/// Whether an endpoint is a server of its own, rather than one of AWS, of which it is known.
 pub fn is_own_server(endpoint: &str) -> bool {
     let host = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let host = host.split(['/', '?']).next().unwrap_or_default();

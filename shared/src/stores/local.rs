@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use crate::checksum::Checksum;
 use crate::durable::{StagedFile, create_folders, folder_of, sync_folder};
 use crate::location::Location;
-use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
+use crate::storage::{
+    Copied, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, StoredObject, Upload,
+};
 
 /// Files on a POSIX file system with hard links.
 ///
@@ -88,7 +90,7 @@ impl Storage for LocalStorage {
         checksum.map(|checksum| Some(Copied { checksum: Some(checksum) })).ok_or_else(changed)
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         let mut listed = blocking(prefix, "list", |path| {
             let mut found = Vec::new();
             walk(path, &mut found)?;
@@ -217,7 +219,7 @@ fn pass(file: &mut File, mut on: impl FnMut(&[u8]) -> io::Result<()>) -> io::Res
     }
 }
 
-fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
+fn walk(folder: &Path, found: &mut Vec<StoredObject>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
         entries => entries?,
@@ -233,7 +235,7 @@ fn walk(folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
                 metadata => metadata?,
             };
             let location = Location::Local { path: text.to_owned() };
-            found.push(Listed { location, size: metadata.len(), modified: metadata.modified()? });
+            found.push(StoredObject { location, size: metadata.len(), modified: metadata.modified()? });
         }
     }
     Ok(())

@@ -26,7 +26,9 @@ use super::first_wins::{first_wins, is_own_server};
 use crate::aws::aws_settings;
 use crate::backoff::{Backoff, BackoffSettings};
 use crate::location::Location;
-use crate::storage::{Copied, Listed, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, Upload};
+use crate::storage::{
+    Copied, ObjectStat, ObjectVersion, PutMode, ROOM_BYTES, Storage, StorageError, StoredObject, Upload,
+};
 
 /// How often a range whose body broke off is asked for again; the SDK retries requests, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
@@ -163,7 +165,7 @@ impl S3Storage {
         }
     }
 
-    /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could tell; the
+    /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could say; the
     /// answer to a GET has.
     async fn absence(&self, at: &Location) -> StorageError {
         match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
@@ -261,7 +263,7 @@ impl Storage for S3Storage {
         Ok(Some(Copied { checksum: checksum.and_then(as_text) }))
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         let folder = match prefix.key() {
             "" => String::new(),
             key => format!("{}/", key.trim_end_matches('/')),
@@ -271,7 +273,7 @@ impl Storage for S3Storage {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed(prefix, "list", &error))?;
             listed.extend(page.contents().iter().filter_map(|object| {
-                Some(Listed {
+                Some(StoredObject {
                     location: Location::S3 { bucket: prefix.bucket().to_owned(), key: object.key()?.to_owned() },
                     size: u64::try_from(object.size()?).ok()?,
                     // A store that does not say has written it just now, so that nothing is done to it for its age.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::location::Location;
-use crate::storage::{Listed, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::storage::{ObjectStat, ObjectVersion, PutMode, Storage, StorageError, StoredObject, Upload};
 use crate::stores::local::LocalStorage;
 
 type Hook = Arc<dyn Fn(&'static str, &Location) + Send + Sync>;
@@ -99,12 +99,12 @@ impl Storage for BucketsOnDisk {
         LocalStorage.create(&self.file("create", at)).await
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         let listed = LocalStorage.list(&self.file("list", prefix)).await?;
         let bucket = format!("{}/", self.root.join(prefix.bucket()).to_string_lossy());
-        let on_s3 = |listed: Listed| {
+        let on_s3 = |listed: StoredObject| {
             let key = listed.location.key().strip_prefix(&bucket)?.to_owned();
-            Some(Listed { location: Location::S3 { bucket: prefix.bucket().to_owned(), key }, ..listed })
+            Some(StoredObject { location: Location::S3 { bucket: prefix.bucket().to_owned(), key }, ..listed })
         };
         Ok(listed.into_iter().filter_map(on_s3).collect())
     }

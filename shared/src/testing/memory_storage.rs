@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use crate::location::Location;
-use crate::storage::{Listed, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use crate::storage::{ObjectStat, ObjectVersion, PutMode, Storage, StorageError, StoredObject, Upload};
 
 /// A store that keeps its objects in memory, for tests that make many of them.
 #[derive(Clone, Debug, Default)]
@@ -87,11 +87,11 @@ impl Storage for MemoryStorage {
         Ok(Box::new(MemoryUpload { storage: self.clone(), at: at.clone(), body: BytesMut::new() }))
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         let folder = format!("{}/", prefix.to_string().trim_end_matches('/'));
         let objects = self.lock();
         let below = objects.by_location.iter().filter(|(at, _)| at.to_string().starts_with(&folder));
-        let listed = below.map(|(at, (body, _))| Listed {
+        let listed = below.map(|(at, (body, _))| StoredObject {
             location: at.clone(),
             size: u64::try_from(body.len()).unwrap_or(u64::MAX),
             modified: SystemTime::now(),

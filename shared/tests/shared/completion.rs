@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use shared::testing::{MemoryStorage, MemoryTopic};
 use shared::{
-    BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Completion, CompletionError, Format, Job, Listed, LoadPolicy,
-    Location, Manifest, ObjectStat, ObjectVersion, OnReplace, Policy, PutMode, Receipt, RowHash, Rows, SourceObject,
-    Storage, StorageError, TextPolicy, Upload, WorkArea, get_json, put_json,
+    BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Completion, CompletionError, Format, Job, LoadPolicy, Location,
+    Manifest, ObjectStat, ObjectVersion, OnReplace, Policy, PutMode, Receipt, RowHash, Rows, SourceObject, Storage,
+    StorageError, StoredObject, TextPolicy, Upload, WorkArea, get_json, put_json,
 };
 
 /// A job of two chunks, all of which is in the table.
@@ -194,7 +194,7 @@ impl Storage for Faulty {
         self.storage.create(at).await
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         self.storage.list(prefix).await
     }
 

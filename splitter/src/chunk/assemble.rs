@@ -1,4 +1,4 @@
-//! Row groups become chunks: encoded bytes are appended as they are, and the footer is written anew.
+//! Row groups become chunks: encoded bytes are appended as they are, and a new footer is written.
 
 mod footer;
 
@@ -47,7 +47,7 @@ impl ChunkWriter {
     }
 
     /// The place of a row group in the footer, if the chunk, as a file with this row group as its last, would have at most so many bytes.
-    pub(crate) fn place_for(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<Option<Entry>, SplitError> {
+    pub(crate) fn entry_with(&self, row_group: &RowGroup, chunk_bytes: u64) -> Result<Option<Entry>, SplitError> {
         let metadata = &row_group.metadata;
         let placed = place(metadata, &self.schema, self.position, self.footer.row_groups());
         let entry = placed.and_then(|placed| self.footer.entry(&self.schema, placed));

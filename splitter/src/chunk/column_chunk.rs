@@ -1,8 +1,24 @@
 //! A column of a row group, encoded: at most one dictionary page, and one data page.
 //!
-//! It takes the types that text is decoded to, and keys of values: what a value is was found once for all rows that
-//! have it, and is written once. The `parquet` crate's own writer, which takes whatever else a Parquet source holds, would
-//! look at each value of each row again.
+//! Why not the `parquet` crate's own writer? It takes a value for each row, builds its dictionary by hashing them, and compares
+//! each with the least and the greatest so far. All of that is known here: the keys of a [`Dictionary`](crate::column::dictionary)
+//! are Parquet's, so each different value is encoded and compared once, however many rows have it. That halves the time of a split.
+//! The crate's writer still encodes Parquet sources, which may hold any type (`chunk/encode.rs`).
+//!
+//! The way of a column:
+//!
+//! 1. [`Content::of`] brings the three forms of a column (`Plain`, `Keyed`, `Sparse`) to values without nulls, keys, and nulls. Values
+//!    that no row has are left out, since a reader may take the dictionary page for the set of values.
+//! 2. [`Content::pages`] encodes: `plain` the values, `hybrid` the keys and the definition levels (runs and bit-packed groups,
+//!    Parquet's RLE hybrid). With keys, the values are the dictionary page, and the data page has only keys.
+//! 3. `compressor` compresses the pages, unless that saves less than a tenth of the column.
+//! 4. `statistics` has the null count and the bounds. Long texts are cut, and rounded up for the greatest. A column with a NaN gets
+//!    no bounds.
+//! 5. [`ColumnChunk::write`] frames the pages with the crate's page writer, and returns the metadata for the footer.
+//!
+//! If you change this: every byte counts (`ENCODER`, and `tests/splitter/golden.rs`); [`ColumnChunk::most_bytes`] must never be
+//! less than what `write` takes, since row groups are halved by it; and other readers have to agree, which `cli/tests` checks with
+//! pyarrow, `DuckDB` and Polars.
 
 mod compressor;
 mod hybrid;

@@ -149,7 +149,7 @@ fn of_rows(rows: &RecordBatch, properties: &WriterProperties) -> Result<WriterPr
     Ok(builder.build())
 }
 
-/// Runs of neighbouring values, evenly over the column, that tell whether it earns a dictionary.
+/// Runs of neighbouring values, evenly over the column, that decide whether it earns a dictionary.
 const SAMPLE_RUNS: usize = 256;
 
 /// Values of each.

@@ -8,7 +8,7 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_s
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use parquet::schema::types::SchemaDescPtr;
-use shared::Restart;
+use shared::ResumePoint;
 use tokio::sync::mpsc;
 
 use crate::error::SplitError;
@@ -22,8 +22,8 @@ pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
 pub(crate) struct Encoded {
     /// Where the block begins: a byte offset in the text, or for Parquet the number of a row group.
     pub(crate) block_start: u64,
-    /// The last place before that at which reading can begin anew.
-    pub(crate) restart: Option<Arc<Restart>>,
+    /// The last place before that at which reading can resume.
+    pub(crate) resume_point: Option<Arc<ResumePoint>>,
     /// What a digest of the source takes of it, block by block; nothing of what is no text.
     pub(crate) content: Vec<String>,
     /// Records in it.
@@ -34,6 +34,21 @@ pub(crate) struct Encoded {
     pub(crate) shortened: u64,
     /// The rest.
     pub(crate) row_groups: Vec<RowGroup>,
+}
+
+impl Encoded {
+    /// Row groups with the rows of row group `number` of a Parquet source.
+    pub(crate) fn of_parquet(number: u64, rows: i64, row_groups: Vec<RowGroup>) -> Self {
+        Self {
+            block_start: number,
+            resume_point: None,
+            content: Vec::new(),
+            records: u64::try_from(rows).unwrap_or_default(),
+            rejects: Rejects::default(),
+            shortened: 0,
+            row_groups,
+        }
+    }
 }
 
 /// One encoded row group, and where its bytes are.

@@ -5,15 +5,15 @@ use shared::Column;
 use crate::records::field::Field;
 
 /// A column and its place among the others, from 0.
-pub(crate) type Place<'a> = (usize, &'a Column);
+pub(crate) type ColumnRef<'a> = (usize, &'a Column);
 
 /// What stands in one column of one record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell<'a> {
     Null,
     Text(Field<'a>),
-    /// A text that is no value of the column, whatever its letters are.
-    Misfit(&'a [u8]),
+    /// A text that is not a value of the column, whatever its letters are.
+    Invalid(&'a [u8]),
 }
 
 /// The first rows, which say which columns earn a dictionary, so that this decides a chunk's bytes: see `ENCODER`.
@@ -26,7 +26,7 @@ pub(crate) const STRIP: usize = 512;
 
 /// The cells of many rows, some rows at a time.
 pub(crate) trait Cells {
-    /// Goes on to the next rows, at most so many, and tells how many there are; 0 at the end.
+    /// Goes on to the next rows, at most so many, and returns how many there are; 0 at the end.
     fn advance(&mut self, most: usize) -> usize;
 
     /// How many there are likely to be in all, for room to be made.
@@ -36,5 +36,5 @@ pub(crate) trait Cells {
     fn bytes(&self) -> usize;
 
     /// What stands in a column, row by row of these, counted from 0.
-    fn column<'a>(&'a self, place: Place<'a>) -> impl Fn(usize) -> Cell<'a> + Copy;
+    fn column<'a>(&'a self, place: ColumnRef<'a>) -> impl Fn(usize) -> Cell<'a> + Copy;
 }

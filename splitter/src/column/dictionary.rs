@@ -1,16 +1,32 @@
 //! Dictionaries: the different cells of a column, each once, and which of them stands in each row.
 //!
-//! Whether a column has one decides a chunk's bytes, and so do the numbers below: see `ENCODER`.
+//! Most columns of real files repeat: flags, codes, dates, names. Their texts are recognised before they are read, so that each
+//! different one is converted once, and Parquet's dictionary page is written as it is. Looking up a text is then the most frequent
+//! operation of the whole splitter, so it is made of steps none of which waits for memory before it goes on to the next cell:
+//!
+//! 1. 64 cells get an *outline* and a hash. A text of up to 16 bytes is its own outline: equal outlines are equal texts, and no
+//!    second comparison is needed. A longer text has its first and last eight bytes, and its length.
+//! 2. The slots of all 64 hashes are read.
+//! 3. The outlines in these slots are compared. Only what was not found goes the slow way, cell by cell ([`Dictionary::number`]),
+//!    which tries further slots and adds new texts.
+//!
+//! A batch of known texts of one byte each takes an even shorter way: a table by byte.
+//!
+//! A dictionary is not always worth it. [`Dictionary::begin`] looks at the first rows, [`Dictionary::is_in_vain`] gives one up
+//! that grows too large, and [`Dictionary::pays`] decides at the end. All of these, and the numbers below, decide a chunk's
+//! bytes (see `ENCODER`), so they depend on the cells alone. The hash has a fixed seed for the same reason: texts that find no
+//! slot are numbered twice. Cells are numbered in the order in which they come first, so the hash does not show otherwise.
+
+mod outline;
 
 use std::ops::Range;
 
-use rapidhash::v3::rapidhash_v3;
-
 use crate::column::cell::Cell;
-use crate::records::field::{Field, WORD_BYTES, halves};
+use crate::column::dictionary::outline::Outline;
+use crate::records::field::{Field, WORD_BYTES};
 use crate::records::span::Span;
 
-/// Rows that it takes to tell whether a column earns a dictionary.
+/// Rows that it takes to decide whether a column earns a dictionary.
 const LEAST_ROWS: usize = 1024;
 
 /// The share of the first rows that must have occurred in them before, as a divisor. Of values in no order, 2,048 rows have so
@@ -56,15 +72,7 @@ pub(crate) struct Dictionary {
 enum Held {
     Null,
     Text(Span),
-    Misfit(Span),
-}
-
-/// What tells a text from others; of one that is a word, all that is in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Outline {
-    /// The bytes of a word; of a longer text its first and its last eight.
-    bits: [u64; 2],
-    length: usize,
+    Invalid(Span),
 }
 
 /// A batch of cells that are looked for, and what was found.
@@ -132,7 +140,7 @@ impl Dictionary {
         }
     }
 
-    /// Goes on behind so many rows without a cell.
+    /// Continues after so many rows without a cell.
     pub(crate) fn pass(&mut self, absent: usize) {
         self.absent += absent;
     }
@@ -183,7 +191,7 @@ impl Dictionary {
         self.held.iter().map(|held| match held {
             Held::Null => Cell::Null,
             Held::Text(span) => Cell::Text(Field::at(&self.text, *span)),
-            Held::Misfit(span) => Cell::Misfit(span.of(&self.text)),
+            Held::Invalid(span) => Cell::Invalid(span.of(&self.text)),
         })
     }
 
@@ -231,9 +239,9 @@ impl Dictionary {
                 self.null = Some(null);
                 null
             }
-            Cell::Misfit(text) => {
+            Cell::Invalid(text) => {
                 let span = self.keep(text);
-                self.hold(Outline::NONE, Held::Misfit(span))
+                self.hold(Outline::NONE, Held::Invalid(span))
             }
         }
     }
@@ -297,7 +305,7 @@ impl Dictionary {
             let hash = match held {
                 Held::Text(text) if outline.length > WORD_BYTES => Outline::of_long(Field::at(&self.text, *text)).1,
                 Held::Text(_) => outline.hash(),
-                Held::Null | Held::Misfit(_) => continue,
+                Held::Null | Held::Invalid(_) => continue,
             };
             let mut places = self.places(hash);
             let free = places.find(|place| self.slots.get(*place) == Some(&0));
@@ -308,120 +316,5 @@ impl Dictionary {
     }
 }
 
-impl Outline {
-    /// That of no text.
-    const NONE: Self = Self { bits: [0; 2], length: usize::MAX };
-
-    /// That of a text, and by what the text is looked for.
-    #[inline]
-    fn with_hash(text: Field<'_>) -> (Self, usize) {
-        let Some(word) = text.word() else { return Self::of_long(text) };
-        let outline = Self { bits: halves(word.bits), length: word.length };
-        (outline, outline.hash())
-    }
-
-    /// The same of a text that is no word.
-    fn of_long(text: Field<'_>) -> (Self, usize) {
-        let end = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let bits = [end(text.bytes().first_chunk()), end(text.bytes().last_chunk())];
-        let hash = usize::try_from(rapidhash_v3(text.bytes())).unwrap_or_default();
-        (Self { bits, length: text.len() }, hash)
-    }
-
-    /// That of a word. The same in every process, as what collides decides over the bytes of a chunk.
-    #[inline]
-    fn hash(self) -> usize {
-        // Two numbers whose bits are in no order, so that multiplying mixes all bits of a text.
-        const MIX: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
-        let length = u64::try_from(self.length).unwrap_or_default();
-        let [first, last] = self.bits;
-        let product = u128::from(first ^ MIX[0]) * u128::from(last ^ length.rotate_left(32) ^ MIX[1]);
-        let [low, high] = halves(product);
-        usize::try_from(low ^ high).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn text(cell: Cell<'_>) -> &[u8] {
-        if let Cell::Text(text) = cell { text.bytes() } else { panic!("{cell:?}") }
-    }
-
-    /// The dictionary of a column that earns it, made in two parts.
-    fn dictionary<'a>(rows: usize, cell: impl Fn(usize) -> Cell<'a>) -> Option<Dictionary> {
-        let begun = rows.min(2048);
-        let mut dictionary = Dictionary::begin((begun, 0), rows, &cell, <[u8]>::is_empty)?;
-        let part = (rows - begun) / 3;
-        dictionary.add(part, |row| cell(begun + row));
-        dictionary.add(rows - begun - part, |row| cell(begun + part + row));
-        dictionary.pays().then_some(dictionary)
-    }
-
-    #[test]
-    fn dictionaries_are_for_values_that_recur() {
-        const ROWS: usize = 32_768;
-        type Value = fn(usize) -> usize;
-        let cases: [(&str, Value, usize, bool); 8] = [
-            ("one value", |_| 7, ROWS, true),
-            ("few values", |row| row * 7919 % 1000, ROWS, true),
-            ("many values", |row| row * 7919 % 30_011, ROWS, false),
-            ("each once", |row| row, ROWS, false),
-            ("each four times in a row", |row| row / 4, ROWS, true),
-            ("each once but in the sample", |row| if row < 2048 { 7 } else { row }, ROWS, false),
-            ("too few to tell", |_| 7, 1023, false),
-            ("just enough to tell", |_| 7, 1024, true),
-        ];
-        for (what, value, rows, expected) in cases {
-            let texts: Vec<String> = (0..rows).map(|row| value(row).to_string()).collect();
-            let dictionary = dictionary(rows, |row| Cell::Text(texts[row].as_bytes().into()));
-            assert_eq!(dictionary.is_some(), expected, "{what}");
-        }
-        let (null, misfit) = (dictionary(ROWS, |_| Cell::Null), dictionary(ROWS, |_| Cell::Misfit(b"")));
-        assert_eq!((null.is_some(), misfit.is_none()), (true, true));
-        // Half of the rows mean null, and the others are as different as can be.
-        let texts: Vec<String> =
-            (0..ROWS).map(|row| if row % 2 == 0 { String::new() } else { row.to_string() }).collect();
-        assert!(dictionary(ROWS, |row| Cell::Text(texts[row].as_bytes().into())).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn cells_are_told_from_each_other_in_runs(
-            runs in proptest::collection::vec((0_usize..5, 1_usize..200), 20..40),
-        ) {
-            let cells = [Cell::Text(b"a"[..].into()), Cell::Text(b"b"[..].into()), Cell::Text(b"ab"[..].into()), Cell::Null, Cell::Misfit(b"a")];
-            let rows: Vec<usize> = runs.iter().flat_map(|(cell, rows)| vec![*cell; *rows]).collect();
-            let mut dictionary = Dictionary::new(SLOTS);
-            for part in rows.chunks(512) {
-                dictionary.add(part.len(), |row| cells[part[row]]);
-            }
-            let kind = |cell: &Cell<'_>| match cell {
-                Cell::Text(text) => (0, text.bytes().to_vec()),
-                Cell::Null => (1, Vec::new()),
-                Cell::Misfit(text) => (2, text.to_vec()),
-            };
-            let held: Vec<_> = dictionary.cells().map(|cell| kind(&cell)).collect();
-            let found = dictionary.keys().iter().map(|key| held[usize::try_from(*key).unwrap()].clone());
-            prop_assert!(found.eq(rows.iter().map(|row| kind(&cells[*row]))));
-        }
-
-        #[test]
-        fn the_cell_of_each_row_is_found_by_its_key(
-            different in proptest::collection::vec("[ab\0]{0,3}|[ab]{4,9}|a{15,18}|[ab]{8}[ab]{0,2}[ab]{8}", 1..300),
-            rows in proptest::collection::vec(any::<proptest::sample::Index>(), 1024..2500),
-        ) {
-            let texts: Vec<&[u8]> = rows.iter().map(|row| row.get(&different).as_bytes()).collect();
-            if let Some(dictionary) = dictionary(texts.len(), |row| Cell::Text(texts[row].into())) {
-                let cells: Vec<_> = dictionary.cells().collect();
-                let found: Vec<&[u8]> = dictionary.keys().iter().map(|key| text(cells[usize::try_from(*key).unwrap()])).collect();
-                prop_assert_eq!(found, texts);
-                let distinct: std::collections::BTreeSet<&[u8]> = cells.iter().map(|cell| text(*cell)).collect();
-                prop_assert_eq!(distinct.len(), cells.len());
-            }
-        }
-    }
-}
+mod tests;

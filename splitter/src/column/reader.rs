@@ -10,7 +10,7 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, Times
 use shared::{Column, ColumnType, CsvPolicy};
 
 use super::cell::Cell;
-use crate::column::misfits::Note;
+use crate::column::invalid_values::Note;
 use crate::column::types::data_type;
 use crate::records::field::Field;
 use crate::records::record_ends::byte;
@@ -70,7 +70,7 @@ pub(super) enum Builder {
     Date(Numbers<Date32Type>),
     Timestamp(Numbers<TimestampMicrosecondType>),
     TimestampUtc(Numbers<TimestampMicrosecondType>),
-    /// That they are UTF-8 is told of all at once, which is quick.
+    /// Whether they are UTF-8 is checked for all at once, which is quick.
     Text(BinaryBuilder),
 }
 
@@ -144,7 +144,7 @@ fn texts(values: &BinaryArray, mut note: impl FnMut(usize, Note<'_>)) -> StringA
         let one_by_one = values.iter().enumerate().map(|(row, value)| {
             let text = std::str::from_utf8(value?);
             if text.is_err() {
-                note(row, Note::Misfit(value?));
+                note(row, Note::Invalid(value?));
             }
             text.ok()
         });
@@ -153,7 +153,7 @@ fn texts(values: &BinaryArray, mut note: impl FnMut(usize, Note<'_>)) -> StringA
 }
 
 impl<'a> Reader<'a> {
-    /// Reads values, by the functions that read one of a type that was inferred and told. What cannot be read is null, and noted with
+    /// Reads values, by the functions for types that were inferred, or given. What cannot be read is null, and noted with
     /// its place among the cells.
     pub(super) fn read<'c>(
         self,
@@ -163,47 +163,42 @@ impl<'a> Reader<'a> {
     ) where
         'a: 'c,
     {
-        let Self { column, notation, .. } = self;
-        let (point, format) = (notation.point, column.date_format);
+        let (column, notation, point, format) =
+            (self.column, self.notation, self.notation.point, self.column.date_format);
+        let lenient_date = |text: &[u8]| moment::lenient_date(text, format);
+        let lenient_time = |text: &[u8]| moment::lenient_timestamp(text, format);
         macro_rules! read {
-            ($values:expr, $strictly:expr, $told:expr) => {
-                if column.origin.is_told() {
-                    self.values(cells, $told, note, |value| $values.append_option(value))
+            ($values:expr, $strictly:expr, $lenient:expr) => {
+                if column.origin.is_given() {
+                    self.values(cells, $lenient, note, |value| $values.append_option(value))
                 } else {
                     self.values(cells, $strictly, note, |value| $values.append_option(value))
                 }
             };
         }
         macro_rules! read_texts {
-            ($values:expr, $strictly:expr, $told:expr) => {
-                read!($values, |text: Field<'_>| $strictly(text.bytes()), |text: Field<'_>| $told(text.bytes()))
+            ($values:expr, $strictly:expr, $lenient:expr) => {
+                read!($values, |text: Field<'_>| $strictly(text.bytes()), |text: Field<'_>| $lenient(text.bytes()))
             };
         }
         match values {
-            Builder::Boolean(values) => read_texts!(values, value::boolean, value::told_boolean),
-            Builder::Int64(values) => read!(values, number::int64, |text| number::told_int64(text, point)),
-            Builder::Float64(values) if column.origin.is_told() => self.nearest(cells, values, note),
+            Builder::Boolean(values) => read_texts!(values, value::boolean, value::lenient_boolean),
+            Builder::Int64(values) => read!(values, number::int64, |text| number::lenient_int64(text, point)),
+            Builder::Float64(values) if column.origin.is_given() => self.nearest(cells, values, note),
             Builder::Float64(values) => {
                 self.values(cells, |text| number::float64(text, notation), note, |value| values.append_option(value));
             }
             Builder::Decimal(values, precision, scale) => {
-                let (precision, scale) = (*precision, *scale);
-                read!(values, |text| number::decimal(text, notation, precision, scale), |text| {
-                    number::told_decimal(text, point, precision, scale)
-                });
+                let (most, scale) = (*precision, *scale);
+                let lenient = |text: Field<'_>| number::lenient_decimal(text, point, most, scale);
+                read!(values, |text| number::decimal(text, notation, most, scale), lenient);
             }
-            Builder::Date(values) => {
-                read_texts!(values, |text| moment::date(text, format), |text| moment::told_date(text, format));
-            }
+            Builder::Date(values) => read_texts!(values, |text| moment::date(text, format), lenient_date),
             Builder::Timestamp(values) => {
-                read_texts!(values, |text| moment::timestamp(text, format), |text| moment::told_timestamp(
-                    text, format
-                ));
+                read_texts!(values, |text| moment::timestamp(text, format), lenient_time);
             }
             Builder::TimestampUtc(values) => {
-                read_texts!(values, |text| moment::timestamp_utc(text, format), |text| {
-                    moment::told_timestamp(text, format)
-                });
+                read_texts!(values, |text| moment::timestamp_utc(text, format), lenient_time);
             }
             Builder::Text(values) => {
                 self.values(cells, |text| Some(text.bytes()), note, |value| values.append_option(value));
@@ -240,7 +235,7 @@ impl<'a> Reader<'a> {
             values.append_option(nearest.map(|nearest| nearest.value));
             nearest.is_some_and(|nearest| nearest.is_shortened)
         };
-        self.values_or_less(cells, |text| number::told_float64(text, self.notation.point), note, append);
+        self.values_or_less(cells, |text| number::lenient_float64(text, self.notation.point), note, append);
     }
 
     /// Values; what cannot be read is null, and noted unless it means that.
@@ -277,11 +272,10 @@ impl<'a> Reader<'a> {
             let is_shortened = append(match cell {
                 Cell::Null => None,
                 Cell::Text(text) if are_values && nulls.hold(text.bytes()) => None,
-                Cell::Text(text) => {
-                    read(text).or_else(|| self.read_unpadded(text.bytes(), &read, |text| note(row, Note::Misfit(text))))
-                }
-                Cell::Misfit(text) => {
-                    note(row, Note::Misfit(text));
+                Cell::Text(text) => read(text)
+                    .or_else(|| self.read_unpadded(text.bytes(), &read, |text| note(row, Note::Invalid(text)))),
+                Cell::Invalid(text) => {
+                    note(row, Note::Invalid(text));
                     None
                 }
             });

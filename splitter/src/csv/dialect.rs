@@ -1,11 +1,11 @@
-//! The dialect of a CSV source, found in its first rows, as far as the settings do not tell it.
+//! The dialect of a CSV source, detected in its first rows, as far as settings do not give it.
 
 mod kind;
 mod layout;
 mod rows;
 mod score;
 
-use shared::{CsvSettings, Dialect, Told};
+use shared::{CsvSettings, Dialect, Setting};
 
 use crate::records::record_ends::byte;
 use kind::Kind;
@@ -39,39 +39,40 @@ pub(crate) struct Found {
 /// give the same result.
 ///
 /// Each delimiter that comes into question is tried, with each quote. The one is taken by which most rows agree on how many
-/// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings tell is
+/// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings give is
 /// not looked for.
-pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
+pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
     let mut base = Dialect {
-        escape: told.escape.told().flatten(),
-        comment: told.comment.told().flatten(),
-        terminator: told.terminator.told(),
+        escape: settings.escape.explicit().flatten(),
+        comment: settings.comment.explicit().flatten(),
+        terminator: settings.terminator.explicit(),
         ..Dialect::default()
     };
-    let declared = declared_delimiter(text, told);
+    let declared = declared_delimiter(text, settings);
     let skipped = match declared {
         Some((_, line)) => line,
-        None => behind_lines(text, told.skip_lines.told().unwrap_or_default(), &base),
+        None => after_lines(text, settings.skip_lines.explicit().unwrap_or_default(), &base),
     };
-    let with_declared = declared.map(|(delimiter, _)| CsvSettings { delimiter: Told::Is(delimiter), ..told.clone() });
-    let told = with_declared.as_ref().unwrap_or(told);
+    let with_declared =
+        declared.map(|(delimiter, _)| CsvSettings { delimiter: Setting::Explicit(delimiter), ..settings.clone() });
+    let settings = with_declared.as_ref().unwrap_or(settings);
     let table = text.get(skipped..).unwrap_or_default();
     let (sample, whole_sample) = sample(table, whole, &base);
-    let (mut candidate, confidence) = best(sample, whole_sample, &base, told);
-    if told.escape.told().is_none() && escapes(table, &candidate) {
+    let (mut candidate, confidence) = best(sample, whole_sample, &base, settings);
+    if settings.escape.explicit().is_none() && escapes(table, &candidate) {
         base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
         candidate.rows = rows(sample, whole_sample, &base);
         candidate.dialect = base;
     }
-    let layout = layout(&candidate.rows, candidate.width, told);
+    let layout = layout(&candidate.rows, candidate.width, settings);
     let Candidate { mut dialect, rows, .. } = candidate;
     let header_end = layout.preamble + layout.header;
     let records = rows.get(header_end..).unwrap_or_default();
     dialect.trailing_delimiter = layout.trailing_delimiter;
-    dialect.decimal = told.decimal.told().unwrap_or_else(|| decimal(records, dialect.delimiter));
+    dialect.decimal = settings.decimal.explicit().unwrap_or_else(|| decimal(records, dialect.delimiter));
     let start = match (records.first(), header_end.checked_sub(1).and_then(|last| rows.get(last))) {
         (Some(record), _) => record.start,
-        (None, Some(header)) => crate::records::record_ends::behind_line_ends(table, header.end, &dialect),
+        (None, Some(header)) => crate::records::record_ends::after_line_ends(table, header.end, &dialect),
         (None, None) => 0,
     };
     let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);
@@ -89,19 +90,21 @@ pub(crate) fn find(text: &[u8], whole: bool, told: &CsvSettings) -> Found {
     }
 }
 
-/// The delimiter that the first line of a file for Excel declares, as `sep=;`, and the place behind that line; none where settings
+/// The delimiter that the first line of a file for Excel declares, as `sep=;`, and the place after that line; none where settings
 /// say otherwise.
-fn declared_delimiter(text: &[u8], told: &CsvSettings) -> Option<(char, usize)> {
+fn declared_delimiter(text: &[u8], settings: &CsvSettings) -> Option<(char, usize)> {
     let rest = text.strip_prefix(b"sep=").or(text.strip_prefix(b"\"sep="))?;
     let (&delimiter, rest) = rest.split_first().filter(|(first, _)| first.is_ascii() && !b"\r\n\"".contains(first))?;
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
     let rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
-    let is_open = told.delimiter == Told::Auto && told.skip_lines == Told::Auto && told.terminator == Told::Auto;
+    let is_open = settings.delimiter == Setting::Auto
+        && settings.skip_lines == Setting::Auto
+        && settings.terminator == Setting::Auto;
     is_open.then(|| (char::from(delimiter), text.len() - rest.len()))
 }
 
-/// The place behind so many lines.
-fn behind_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
+/// The place after so many lines.
+fn after_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
     let mut place = 0;
     for _ in 0..lines {
         let rest = text.get(place..).unwrap_or_default();
@@ -161,7 +164,7 @@ fn escapes(text: &[u8], candidate: &Candidate) -> bool {
 /// A comma where numbers have one before their fraction, and none a point.
 fn decimal(records: &[Row], delimiter: char) -> char {
     let numbers = || records.iter().flat_map(|row| row.fields.iter()).filter(|cell| Kind::of(cell) == Kind::Number);
-    // Three digits behind a comma may as well be thousands.
+    // Three digits after a comma may as well be thousands.
     let has_fraction = |cell: &[u8], mark: u8| {
         let fraction = cell.iter().rposition(|byte| *byte == mark).map(|place| cell.len() - place - 1);
         memchr::memchr_iter(mark, cell).count() == 1 && fraction != Some(3)

@@ -2,7 +2,7 @@
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::column::cell::{Cell, Cells, FIRST_ROWS, Place};
+use crate::column::cell::{Cell, Cells, ColumnRef, FIRST_ROWS};
 use crate::csv::record::{Found, Records, Spans};
 use crate::records::field::Field;
 use crate::records::framer::Block;
@@ -17,7 +17,7 @@ pub(crate) struct Fields<'a> {
     csv: &'a CsvPolicy,
     max_record_bytes: usize,
     records: Records<'a>,
-    /// Where the fields in hand are, record by record: in the block or, counted from its end, in `rewritten`.
+    /// Where the current fields are, record by record: in the block or, counted from its end, in `rewritten`.
     spans: Spans,
     /// Those that do not stand in the block as they are.
     rewritten: Vec<u8>,
@@ -33,11 +33,11 @@ const MOST_EXPECTED: usize = 64;
 impl<'a> Fields<'a> {
     /// The fields of a block.
     pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
-        let found = match block.torn {
+        let found = match block.unterminated {
             None => Rows::of(block),
-            Some(_) => Rows::torn(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
+            Some(_) => Rows::unterminated(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
         };
-        let records = Records::new(if block.torn.is_none() { &block.text } else { &[] }, csv);
+        let records = Records::new(if block.unterminated.is_none() { &block.text } else { &[] }, csv);
         let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));
         Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), found }
     }
@@ -87,7 +87,7 @@ impl Cells for Fields<'_> {
         self.found.taken.len() - before
     }
 
-    /// As many as records of the length that they had so far, and a few more; but not so many that one long record behind short ones
+    /// As many as records of the length that they had so far, and a few more; but not so many that one long record after short ones
     /// has room made for what never comes.
     fn expected(&self) -> usize {
         let taken = self.found.taken.len();
@@ -101,7 +101,7 @@ impl Cells for Fields<'_> {
     }
 
     #[inline]
-    fn column<'s>(&'s self, (column, _): Place<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
+    fn column<'s>(&'s self, (column, _): ColumnRef<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
         let (text, rewritten, width) = (&*self.block.text, &*self.rewritten, self.csv.columns.len());
         let spans = self.spans.all().get(column..).unwrap_or_default();
         move |row| {

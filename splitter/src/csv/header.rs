@@ -5,7 +5,7 @@ use shared::{CsvSettings, Dialect, Location};
 use crate::csv::dialect;
 use crate::error::{BadInput, SplitError};
 
-/// How a source is written, its header, and where the records behind it begin.
+/// How a source is written, its header, and where the records after it begin.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header {
     /// How the source is written.

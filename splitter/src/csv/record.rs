@@ -6,10 +6,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::records::marks::{Places, STRIDE, Strides};
-use crate::records::record_ends::behind_line_ends;
+use crate::records::record_ends::after_line_ends;
 use crate::records::record_ends::byte;
 use crate::records::span::Span;
+use crate::records::structural::{Positions, STRIDE, StructuralScanner};
 
 /// Where fields are, and room for those of one more stride, at least, so that they are written without a look at the room for each.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Spans {
 
     /// Those of fields that end at these places of one stride, the first of which begins at `field`; where the next one begins.
     #[inline]
-    fn push_delimited(&mut self, mut field: usize, places: Places) -> usize {
+    fn push_delimited(&mut self, mut field: usize, places: Positions) -> usize {
         let mut count = 0;
         for (room, place) in self.room_for_stride().iter_mut().zip(places) {
             *room = Span::new(field, place);
@@ -86,7 +86,7 @@ pub(crate) struct Record<'a> {
     text: &'a [u8],
     /// Its fields, without their quotes.
     pub(crate) spans: &'a [Span],
-    /// Its fields one behind the other, if they do not stand in the text as they are.
+    /// Its fields one after the other, if they do not stand in the text as they are.
     pub(crate) rewritten: Option<&'a [u8]>,
     /// Where it begins in the text.
     pub(crate) start: usize,
@@ -123,13 +123,13 @@ pub(crate) struct Records<'a> {
     dialect: &'a Dialect,
     delimiter: u8,
     quote: Option<u8>,
-    /// Fields of a record that may have a blank one more, behind a trailing delimiter.
+    /// Fields of a record that may have a blank one more, after a trailing delimiter.
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
-    marks: Strides<'a>,
+    marks: StructuralScanner<'a>,
     spans: Spans,
-    reader: csv::Reader<BehindLineEnd<'a>>,
+    reader: csv::Reader<AfterLineEnd<'a>>,
     rewritten: csv::ByteRecord,
 }
 
@@ -157,9 +157,9 @@ impl<'a> Records<'a> {
             quote,
             width: None,
             place: 0,
-            marks: Strides::new(text, delimiter, others),
+            marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
-            reader: builder.from_reader(BehindLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
+            reader: builder.from_reader(AfterLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
             rewritten: csv::ByteRecord::new(),
         }
     }
@@ -183,7 +183,7 @@ impl<'a> Records<'a> {
     /// Finds the next record, and appends where its fields are; `None` at the end.
     #[inline]
     pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
-        let start = self.behind_comments();
+        let start = self.after_comments();
         if start >= self.text.len() {
             return None;
         }
@@ -207,24 +207,24 @@ impl<'a> Records<'a> {
         Some(Found { start, end, is_rewritten })
     }
 
-    /// The fields of the record in hand one behind the other, if they do not stand in the text as they are.
+    /// The fields of the current record one after the other, if they do not stand in the text as they are.
     pub(crate) fn rewritten_if(&self, is_rewritten: bool) -> Option<&[u8]> {
         is_rewritten.then(|| self.rewritten.as_slice())
     }
 
     /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
-    fn behind_comments(&self) -> usize {
-        let mut start = behind_line_ends(self.text, self.place, self.dialect);
+    fn after_comments(&self) -> usize {
+        let mut start = after_line_ends(self.text, self.place, self.dialect);
         let comment = self.dialect.comment.map(byte);
         while comment.is_some() && self.text.get(start).copied() == comment {
             let comment = self.text.get(start..).unwrap_or_default();
             let length = comment.iter().position(|byte| self.dialect.ends_record(*byte)).unwrap_or(comment.len());
-            start = behind_line_ends(self.text, start + length, self.dialect);
+            start = after_line_ends(self.text, start + length, self.dialect);
         }
         start
     }
 
-    /// Takes the fields of the record that begins at `start` where they stand, and tells where it ends; `None` where they do
+    /// Takes the fields of the record that begins at `start` where they stand, and returns where it ends; `None` where they do
     /// not stand as they are.
     #[inline]
     fn take(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
@@ -264,10 +264,10 @@ impl<'a> Records<'a> {
         end
     }
 
-    /// Has the `csv` crate write the fields of the record that begins at `start` one behind the other; where it ends.
+    /// Has the `csv` crate write the fields of the record that begins at `start` one after the other; where it ends.
     fn rewrite(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
-        // A seek would have it read ahead anew.
-        if behind_line_ends(self.text, self.read_to(), self.dialect) != start {
+        // A seek would have it read ahead again.
+        if after_line_ends(self.text, self.read_to(), self.dialect) != start {
             let mut position = csv::Position::new();
             // The line end before the record: what stands there, or what the reader is led in by.
             position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
@@ -280,7 +280,7 @@ impl<'a> Records<'a> {
         let raw = self.text.get(start..self.read_to()).unwrap_or_default();
         if let Some(escaped) = escapes::of_text_doubled(raw, self.dialect) {
             let line_end = self.dialect.terminator.map_or(b'\n', byte);
-            let behind_line_end = BehindLineEnd { text: &escaped, line_end, position: 0 };
+            let behind_line_end = AfterLineEnd { text: &escaped, line_end, position: 0 };
             reader(self.dialect).from_reader(behind_line_end).read_byte_record(&mut self.rewritten).ok()?;
         }
         let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
@@ -307,7 +307,7 @@ fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
 
 /// Where the next quote is.
 #[inline]
-fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: u8) -> Option<usize> {
+fn closing_quote(text: &[u8], marks: &mut StructuralScanner<'_>, quote: u8) -> Option<usize> {
     loop {
         match marks.other() {
             Some(mark) if text.get(mark) == Some(&quote) => return Some(mark),
@@ -317,19 +317,19 @@ fn closing_quote(text: &[u8], marks: &mut Strides<'_>, quote: u8) -> Option<usiz
     }
 }
 
-/// A text behind one line end more, which is no record.
+/// A text after one line end more, which is no record.
 ///
 /// Where the `csv` crate begins to read it drops a byte order mark. That is one at the start of a file alone, and goes with the header;
 /// anywhere else it is text, as it is in records that are not left to the crate.
 #[derive(Debug)]
-struct BehindLineEnd<'a> {
+struct AfterLineEnd<'a> {
     text: &'a [u8],
     line_end: u8,
     /// Place of the next byte, the line end being at 0.
     position: usize,
 }
 
-impl Read for BehindLineEnd<'_> {
+impl Read for AfterLineEnd<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let line_end = [self.line_end];
         let rest = match self.position.checked_sub(1) {
@@ -345,7 +345,7 @@ impl Read for BehindLineEnd<'_> {
     }
 }
 
-impl Seek for BehindLineEnd<'_> {
+impl Seek for AfterLineEnd<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Start(position) = to else { return Err(io::ErrorKind::Unsupported.into()) };
         self.position = usize::try_from(position).unwrap_or(usize::MAX);

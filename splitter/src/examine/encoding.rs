@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use shared::{Dialect, Location};
 
 use crate::error::{BadInput, SplitError};
-use crate::records::framer::behind_first_line_end;
+use crate::records::framer::after_first_line_end;
 use words::Words;
 
 /// What was found.
@@ -27,7 +27,7 @@ impl Detected {
 /// The encoding of a text: by its byte order mark, by the NUL bytes of UTF-16, by being UTF-8, or else by what its letters
 /// are most likely to be. `head` begins the text, `spread` are samples from anywhere else.
 ///
-/// Where the text has too few letters to tell, and can be Windows-1252, it is that: most texts which are not UTF-8 are.
+/// Where the text has too few letters to decide, and can be Windows-1252, it is that: most texts which are not UTF-8 are.
 pub(crate) fn detect(head: &[u8], spread: &[&[u8]]) -> Detected {
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return Detected::sure(encoding);
@@ -37,7 +37,7 @@ pub(crate) fn detect(head: &[u8], spread: &[&[u8]]) -> Detected {
     }
     // A sample may begin and end within a character.
     let lines =
-        || std::iter::once(head).chain(spread.iter().map(|sample| behind_first_line_end(sample, &Dialect::default())));
+        || std::iter::once(head).chain(spread.iter().map(|sample| after_first_line_end(sample, &Dialect::default())));
     let (characters, invalid) = lines().map(count_utf_8).fold((0, 0), |all, more| (all.0 + more.0, all.1 + more.1));
     // Other encodings hardly ever have a character of UTF-8 by chance: a file with some of these and a few bytes that are
     // none is UTF-8 with records to be rejected.
@@ -163,7 +163,7 @@ mod tests {
             (in_encoding("windows-1251", "номер,город\n1,Москва\n2,Санкт-Петербург\n"), "windows-1251"),
             // Some UTF-8 and a byte that is none: a record to be rejected.
             (b"Orl\xc3\xa9ans\nOrl\xe9ans\n".to_vec(), "UTF-8"),
-            // Symbols, and letters too few to tell: Windows-1252.
+            // Symbols, and too few letters to decide: Windows-1252.
             (b"sku,price\nA,\xa312.50\nB,\xa39.99\n".to_vec(), "windows-1252"),
             (b"sensor,unit\ns1,\xb5g/m\xb3\ns2,\xb5g/m\xb3\n".to_vec(), "windows-1252"),
             (b"id,gap\n1,5 \xb5m\n2,7 \xb5m\n".to_vec(), "windows-1252"),

@@ -10,7 +10,7 @@ use crate::blocks::text_source;
 use crate::context::SplitContext;
 use crate::error::SplitError;
 use crate::examine::encoding::{Detected, detect, refuse_controls};
-use crate::examine::foreign;
+use crate::examine::unsupported;
 use crate::text::Start;
 use crate::text::decompress;
 use crate::text::transcode::Transcoder;
@@ -46,7 +46,7 @@ pub(crate) struct SpreadSample {
 
 /// Finds how the text of a source is stored, unless the settings say, and takes samples of it; `head` are its first
 /// [`HEAD_BYTES`].
-pub(crate) async fn take(
+pub(crate) async fn read(
     context: &SplitContext,
     source: &SourceObject,
     head: Bytes,
@@ -60,7 +60,7 @@ pub(crate) async fn take(
         let (head, is_whole) = expanded_head(context, source, compression).await?;
         (head, is_whole, Vec::new())
     };
-    foreign::refuse(&source.uri, &head, compression)?;
+    unsupported::refuse(&source.uri, &head, compression)?;
     let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
     let encoding = match &settings.read.encoding {
         Some(encoding) => encoding.clone(),
@@ -69,11 +69,11 @@ pub(crate) async fn take(
     let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);
     let spread = spread.into_iter().map(|sample| SpreadSample { text: in_utf_8(sample.text), ..sample }).collect();
     let head = in_utf_8(head);
-    foreign::refuse_nul_bytes(&source.uri, &head)?;
+    unsupported::refuse_nul_bytes(&source.uri, &head)?;
     Ok((TextPolicy { compression, encoding }, Sample { head, is_whole, spread }))
 }
 
-/// The encoding of a text, by its samples. Doubt is told, since a wrong one makes other letters.
+/// The encoding of a text, by its samples. Doubt is logged, since a wrong one makes other letters.
 fn detected(source: &SourceObject, head: &[u8], pieces: &[&[u8]]) -> Result<Encoding, SplitError> {
     let Detected { encoding, is_doubtful } = detect(head, pieces);
     refuse_controls(&source.uri, head, encoding)?;

@@ -1,6 +1,6 @@
 //! News of dropped objects: every shape in which it comes, as one.
 //!
-//! S3 tells of an object directly, through SNS with its envelope or without, or through `EventBridge`; a queue puts its own
+//! S3 reports an object directly, through SNS with its envelope or without, or through `EventBridge`; a queue puts its own
 //! record around any of these, and a person writes just bucket and key.
 
 use std::fmt;
@@ -18,7 +18,7 @@ pub enum Payload {
     Direct(Message),
 }
 
-/// What one message tells of.
+/// The objects that one message names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
     /// Objects that were created.
@@ -27,7 +27,7 @@ pub struct Notification {
     pub skipped: Vec<Skip>,
 }
 
-/// An object that was created, as its event tells of it.
+/// An object that was created, as its event describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedObject {
     /// Bucket.
@@ -36,9 +36,9 @@ pub struct DroppedObject {
     pub key: String,
     /// Length in bytes.
     pub size: Option<u64>,
-    /// eTag, without quotes. None when no event but a person tells of the object.
+    /// eTag, without quotes. None when a person names the object, and no event.
     pub e_tag: Option<String>,
-    /// Version in a versioned bucket. Reads are not addressed by it: they insist on the eTag, which is enough to never mix
+    /// Version in a versioned bucket. Reads are not addressed by it: they require the eTag, which is enough to never mix
     /// two versions, and needs no permission on old ones.
     pub version_id: Option<String>,
     /// Orders the events of one key. Nothing has to be ordered by it: an event whose eTag is no longer the object's is the
@@ -123,18 +123,18 @@ impl Notification {
         let mut notification = Self::default();
         if let Some(records) = event.get("Records").and_then(Value::as_array) {
             for record in records {
-                notification.take_record(record)?;
+                notification.add_record(record)?;
             }
         } else if text(event, "/Event") == Some("s3:TestEvent") {
             notification.skipped.push(Skip::TestEvent);
         } else if text(event, "/source") == Some("aws.s3") {
-            notification.take_event_bridge(event)?;
+            notification.add_event_bridge(event)?;
         } else if event.get("chunk").is_some() {
             return Err(EventError::ChunkTask);
         } else if event.get("s3_bucket").is_some() && event.get("s3_object_key").is_some() {
             let bucket = required(event, "/s3_bucket", "s3_bucket")?;
             let key = required(event, "/s3_object_key", "s3_object_key")?;
-            notification.take_object(DroppedObject::new(bucket, key)?);
+            notification.add_object(DroppedObject::new(bucket, key)?);
         } else {
             return Err(EventError::Unknown);
         }
@@ -142,7 +142,7 @@ impl Notification {
     }
 
     /// A record of S3's own notifications.
-    fn take_record(&mut self, record: &Value) -> Result<(), EventError> {
+    fn add_record(&mut self, record: &Value) -> Result<(), EventError> {
         if text(record, "/eventSource") != Some("aws:s3") {
             return Err(EventError::Unknown);
         }
@@ -153,7 +153,7 @@ impl Notification {
         }
         let bucket = required(record, "/s3/bucket/name", "s3.bucket.name")?;
         let key = decode_key(required(record, "/s3/object/key", "s3.object.key")?)?;
-        self.take_object(DroppedObject {
+        self.add_object(DroppedObject {
             size: record.pointer("/s3/object/size").and_then(Value::as_u64),
             e_tag: e_tag(record, "/s3/object/eTag"),
             version_id: owned(record, "/s3/object/versionId"),
@@ -164,7 +164,7 @@ impl Notification {
     }
 
     /// An event of `EventBridge`, where keys are not encoded.
-    fn take_event_bridge(&mut self, event: &Value) -> Result<(), EventError> {
+    fn add_event_bridge(&mut self, event: &Value) -> Result<(), EventError> {
         let name = required(event, "/detail-type", "detail-type")?;
         if name != "Object Created" {
             self.skipped.push(Skip::OtherEvent { name: name.to_owned() });
@@ -172,7 +172,7 @@ impl Notification {
         }
         let bucket = required(event, "/detail/bucket/name", "detail.bucket.name")?;
         let key = required(event, "/detail/object/key", "detail.object.key")?;
-        self.take_object(DroppedObject {
+        self.add_object(DroppedObject {
             size: event.pointer("/detail/object/size").and_then(Value::as_u64),
             e_tag: e_tag(event, "/detail/object/etag"),
             version_id: owned(event, "/detail/object/version-id"),
@@ -182,7 +182,7 @@ impl Notification {
         Ok(())
     }
 
-    fn take_object(&mut self, object: DroppedObject) {
+    fn add_object(&mut self, object: DroppedObject) {
         if object.key.ends_with('/') {
             self.skipped.push(Skip::FolderMarker { at: object.location() });
         } else {

@@ -55,7 +55,7 @@ async fn split_before(context: &SplitContext, area: &WorkArea) -> Result<Option<
     Ok(job.map(|job| (job, Content::resume(Some(&digest)))))
 }
 
-/// Whether the records of two sources begin at the same place, behind a header with the same names.
+/// Whether the records of two sources begin at the same place, after a header with the same names.
 fn is_headed_alike(one: &Format, other: &Format) -> bool {
     match (one, other) {
         (Format::Csv(one), Format::Csv(other)) => {
@@ -78,7 +78,7 @@ async fn content_of(
         Format::Ndjson(json) => RecordFormat::from(json),
         Format::Parquet { .. } => return Ok(None),
     };
-    let start = Start { from: format.data_start(), restart: None };
+    let start = Start { from: format.data_start(), resume_point: None };
     let blocks = blocks(context, source, policy, &format, start, &std::sync::Arc::default());
     let digest =
         blocks.try_fold(Content::default(), |digest, (block, _)| async move { Ok(digest.with(&of_block(&block))) });

@@ -1,4 +1,4 @@
-//! The footer of a Parquet source, read and checked for what can be told of it alone.
+//! The footer of a Parquet source, read, and checked as far as it can be without the pages.
 
 use parquet::file::reader::{ChunkReader, Length};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,7 +62,7 @@ struct Shape {
 const MOST_LEVELS: usize = 128;
 
 /// Reads and decodes the footer, if it has no more columns than a table may have and takes no more memory than it may; and
-/// says whether `INT96` timestamps are instants: as the job has it, or else as the footer tells. Blocks, so off the async threads only.
+/// says whether `INT96` timestamps are instants: as the job has it, or else as the footer says. Blocks, so off the async threads only.
 pub(crate) fn read_footer(
     file: &RangedFile,
     pinned: Option<bool>,
@@ -102,7 +102,7 @@ pub(crate) fn read_footer(
     Ok((metadata, instants))
 }
 
-/// A footer in which each decimal says its scale, which the Parquet library insists on; none where all do. One that says none has the scale 0,
+/// A footer in which each decimal says its scale, which the Parquet library requires; none where all do. One that says none has the scale 0,
 /// by the format.
 fn with_scales(footer: &[u8]) -> Option<Vec<u8>> {
     const SCHEMA: i16 = 2;
@@ -155,7 +155,7 @@ fn undecoded(at: &Location, error: &ParquetError) -> SplitError {
     bad.into()
 }
 
-/// The first column whose values the Parquet library cannot decode, as the footer tells, and why.
+/// The first column whose values the Parquet library cannot decode, as far as the footer shows, and why.
 pub(crate) fn unread_column(parquet: &ParquetMetaData) -> Option<(String, String)> {
     let digits = parquet.file_metadata().schema_descr().columns().iter().find_map(|column| {
         let is_wide = column.type_precision() > i32::from(DECIMAL256_MAX_PRECISION);

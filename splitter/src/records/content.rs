@@ -4,7 +4,7 @@ use shared::checksum::Checksum;
 
 use crate::records::framer::Block;
 
-/// A digest of the text of a source behind its header, block by block.
+/// A digest of the text of a source after its header, block by block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Content(String);
 

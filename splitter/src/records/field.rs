@@ -23,7 +23,7 @@ const FIRST: [u128; WORD_BYTES + 1] = {
     first
 };
 
-/// A run of bytes in a text, and what stands behind it there.
+/// A run of bytes in a text, and what stands after it there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a> {
     /// The text from where the field begins.
@@ -72,7 +72,7 @@ impl<'a> Field<'a> {
         let bytes = u64::from_le_bytes(*self.text.first_chunk()?);
         let from_zero = bytes ^ (ONES_IN_HALF * u64::from(b'0'));
         let is_first = (1..10).contains(&(from_zero & 0xff));
-        // What stands behind the text goes, and as many zeros come before it.
+        // What stands after the text goes, and as many zeros come before it.
         let aligned = from_zero.checked_shl(u32::try_from(unused).ok()? * 8)?;
         is_first.then_some(Digits(aligned))
     }
@@ -99,7 +99,7 @@ impl Digits {
         (beyond_nine & (ONES_IN_HALF << 7) == 0).then(|| eight_digits(self.0))
     }
 
-    /// The same without its first `point`, and how many bytes stand behind that; as it is, where none does.
+    /// The same without its first `point`, and how many bytes stand after that; as it is, where none does.
     #[inline]
     pub(crate) fn without_point(self, point: u8) -> (Self, usize) {
         let Some(place) = place_in(self.0, point ^ b'0').filter(|place| *place < HALF_BYTES - 1) else {
@@ -122,15 +122,15 @@ fn padded(text: &[u8]) -> u128 {
 /// A text of at most sixteen bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// Its bytes, the first one lowest, and zeros behind.
+    /// Its bytes, the first one lowest, and zeros after.
     pub(crate) bits: u128,
     pub(crate) length: usize,
 }
 
 impl Word {
-    /// The text behind a byte that it begins with; `None` where it does not.
+    /// The text after a byte that it begins with; `None` where it does not.
     #[inline]
-    pub(crate) fn behind(self, byte: u8) -> Option<Self> {
+    pub(crate) fn after(self, byte: u8) -> Option<Self> {
         self.begins_with(byte).then(|| Self { bits: self.bits >> 8, length: self.length.saturating_sub(1) })
     }
 
@@ -231,7 +231,7 @@ mod tests {
             prop_assert_eq!(word.bits.to_le_bytes()[length..].iter().max().copied().unwrap_or_default(), 0);
             prop_assert_eq!(word.find(b'.'), bytes.iter().position(|byte| *byte == b'.'));
             let behind = bytes.strip_prefix(b"-").map(|rest| Field::from(rest).word().unwrap());
-            prop_assert_eq!(word.behind(b'-'), behind);
+            prop_assert_eq!(word.after(b'-'), behind);
             let number = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with('+')).and_then(|text| text.parse().ok());
             prop_assert_eq!(word.number(), number);
             if length > 0 {

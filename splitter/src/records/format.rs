@@ -1,4 +1,4 @@
-//! How the records of a text are told apart, and what their columns are.
+//! How the records of a text are distinguished, and what their columns are.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl From<&NdjsonPolicy> for RecordFormat {
 }
 
 impl RecordFormat {
-    /// What tells one record from the next.
+    /// What separates one record from the next.
     pub(crate) fn dialect(&self) -> &Dialect {
         match self {
             Self::Csv(csv) => &csv.dialect,

@@ -2,7 +2,7 @@
 
 mod scanner;
 
-use crate::records::record_ends::behind_line_ends;
+use crate::records::record_ends::after_line_ends;
 use bytes::{Buf, Bytes, BytesMut};
 use shared::{Dialect, Policy};
 
@@ -16,11 +16,11 @@ pub(crate) struct Block {
     /// Its text.
     pub(crate) text: Bytes,
     /// Set when its text is no run of whole records, but what is kept of one whose end was not found.
-    pub(crate) torn: Option<Torn>,
+    pub(crate) unterminated: Option<Unterminated>,
 }
 
 impl Block {
-    /// Byte offset behind its last byte.
+    /// Byte offset after its last byte.
     pub(crate) fn end(&self) -> u64 {
         self.start + u64::try_from(self.text.len()).unwrap_or_default()
     }
@@ -28,7 +28,7 @@ impl Block {
 
 /// Why the end of a record was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Torn {
+pub(crate) enum Unterminated {
     /// It is longer than the limit.
     TooLong,
     /// The source ends inside a quoted field.
@@ -36,9 +36,9 @@ pub(crate) enum Torn {
 }
 
 /// Most bytes that are kept of a record whose end was not found.
-pub(crate) const TORN_BYTES: usize = 1 << 20;
+pub(crate) const UNTERMINATED_BYTES: usize = 1 << 20;
 
-/// Least bytes of a piece that are looked at behind what is left of the one before.
+/// Least bytes of a piece that are looked at after what is left of the one before.
 const STEP_BYTES: usize = if cfg!(test) { 3 } else { 4 << 10 };
 
 /// What is left behind a piece, at least, for the end of the record that goes over its end.
@@ -47,9 +47,9 @@ const ROOM_BYTES: usize = 16 << 10;
 /// Where blocks end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockEnds {
-    /// With the first record that ends at or behind the next multiple of so many bytes of the text.
+    /// With the first record that ends at or after the next multiple of so many bytes of the text.
     Aligned(u64),
-    /// With the first record that ends at or behind so many bytes of the block, as the encoders before the second had it.
+    /// With the first record that ends at or after so many bytes of the block, as the encoders before the second had it.
     Counted(u64),
 }
 
@@ -70,7 +70,7 @@ impl From<u64> for BlockEnds {
 ///
 /// A record whose end is not found within the limit, or before the text ends, is a block of its own: its first line, or the
 /// beginning of that. The next record then begins with the next line, since what is wrong with such a record is a quote
-/// that is never closed, and each line behind it may well be whole.
+/// that is never closed, and each line after it may well be whole.
 ///
 /// Where a block ends depends on where it starts and on the text from there alone, not on the pieces in which it came, nor on
 /// the blocks before it.
@@ -84,7 +84,7 @@ pub(crate) struct Framer {
     /// Byte offset of `text`.
     start: u64,
     text: BytesMut,
-    /// What comes behind the text, but for its first bytes, which the text ends with.
+    /// What comes after the text, but for its first bytes, which the text ends with.
     piece: Bytes,
     /// How many these are.
     copied: usize,
@@ -111,16 +111,16 @@ impl Framer {
 
     /// Adds the next piece of the text.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        while self.look_further() {}
+        while self.extend_text() {}
         (self.piece, self.copied) = (piece, 0);
-        self.let_go();
+        self.release_copy();
     }
 
     /// The next block, if one is complete.
     pub(crate) fn next_block(&mut self) -> Option<Block> {
         loop {
             let block = self.block_in_sight();
-            if block.is_some() || !self.look_further() {
+            if block.is_some() || !self.extend_text() {
                 return block;
             }
         }
@@ -135,14 +135,14 @@ impl Framer {
         match self.scanner.end_of_record(up_to(&self.text, most), target, false) {
             Some(end) if end <= most => Some(self.cut(end, None)),
             // Not the end of the text, which depends on the pieces in which it came.
-            _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
+            _ if self.text.len() > most => Some(self.give_up(most, Unterminated::TooLong)),
             _ => None,
         }
     }
 
     /// The next block when no more text will come; `None` at the end.
     pub(crate) fn last_block(&mut self) -> Option<Block> {
-        while self.look_further() {}
+        while self.extend_text() {}
         self.skip_line();
         if self.text.is_empty() {
             return None;
@@ -150,8 +150,8 @@ impl Framer {
         let (target, most) = self.bounds();
         match self.scanner.end_of_record(up_to(&self.text, most), target, self.text.len() <= most) {
             Some(end) if end <= most => Some(self.cut(end, None)),
-            _ if self.text.len() > most => Some(self.give_up(most, Torn::TooLong)),
-            _ if self.scanner.in_quotes => Some(self.give_up(self.text.len(), Torn::OpenQuote)),
+            _ if self.text.len() > most => Some(self.give_up(most, Unterminated::TooLong)),
+            _ if self.scanner.in_quotes => Some(self.give_up(self.text.len(), Unterminated::OpenQuote)),
             _ => Some(self.cut(self.text.len(), None)),
         }
     }
@@ -167,11 +167,11 @@ impl Framer {
     }
 
     /// Adds a little of the piece to the text; whether there was any left.
-    fn look_further(&mut self) -> bool {
+    fn extend_text(&mut self) -> bool {
         let rest = self.piece.get(self.copied..).unwrap_or_default();
         let (target, _) = self.bounds();
         let missing = target.saturating_sub(self.text.len());
-        // Behind the target twice as far each time: what is looked at anew stays a small multiple of the whole.
+        // After the target twice as far each time: what is looked at again stays a small multiple of the whole.
         let step = missing.max(STEP_BYTES).max(self.text.len().saturating_sub(target));
         let more = rest.get(..step).unwrap_or(rest);
         let length = self.text.len() + more.len();
@@ -187,7 +187,7 @@ impl Framer {
     }
 
     /// Lets go of a text that is nothing but a copy, for what it is a copy of.
-    fn let_go(&mut self) {
+    fn release_copy(&mut self) {
         if self.text.len() <= self.copied {
             let mut piece = std::mem::take(&mut self.piece);
             piece.advance(self.copied - self.text.len());
@@ -196,8 +196,8 @@ impl Framer {
     }
 
     /// The records before the one that does not end within `most` bytes, or what is kept of it when it comes first.
-    fn give_up(&mut self, most: usize, torn: Torn) -> Block {
-        let mut scanner = self.scanner.anew();
+    fn give_up(&mut self, most: usize, unterminated: Unterminated) -> Block {
+        let mut scanner = self.scanner.reset();
         let mut record = 0;
         let held = self.text.get(..most).unwrap_or_default();
         while let Some(end) = scanner.end_of_record(held, record + 1, false) {
@@ -208,9 +208,9 @@ impl Framer {
             return self.cut(record, None);
         }
         let line = self.scanner.end_of_line(held);
-        let kept = line.unwrap_or(held.len()).min(TORN_BYTES);
+        let kept = line.unwrap_or(held.len()).min(UNTERMINATED_BYTES);
         self.skipping = line.is_none_or(|line| line > kept);
-        self.cut(kept, Some(torn))
+        self.cut(kept, Some(unterminated))
     }
 
     /// Drops what there is of the rest of a line that was given up.
@@ -222,26 +222,26 @@ impl Framer {
         }
     }
 
-    fn cut(&mut self, end: usize, torn: Option<Torn>) -> Block {
+    fn cut(&mut self, end: usize, unterminated: Option<Unterminated>) -> Block {
         let text = self.text.split_to(end).freeze();
         let start = self.start;
         self.start += u64::try_from(end).unwrap_or_default();
-        self.scanner = self.scanner.behind(end);
-        self.let_go();
-        Block { start, text, torn }
+        self.scanner = self.scanner.after(end);
+        self.release_copy();
+        Block { start, text, unterminated }
     }
 }
 
-/// What of a text tells whether a record ends within so many bytes: one more, as the last of them may be followed by the other half of a
+/// The part of a text that decides whether a record ends within so many bytes: one more, as the last of them may be followed by the other half of a
 /// line end.
 fn up_to(text: &[u8], most: usize) -> &[u8] {
     text.get(..most.saturating_add(1)).unwrap_or(text)
 }
 
-/// Skips to the start of the record behind the first record end.
-pub(crate) fn behind_first_line_end<'a>(text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
+/// Skips to the start of the record after the first record end.
+pub(crate) fn after_first_line_end<'a>(text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
     let line_end = Scanner::new(dialect).end_of_line(text).unwrap_or(text.len());
-    text.get(behind_line_ends(text, line_end, dialect)..).unwrap_or_default()
+    text.get(after_line_ends(text, line_end, dialect)..).unwrap_or_default()
 }
 
 #[cfg(test)]

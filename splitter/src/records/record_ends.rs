@@ -8,7 +8,7 @@ pub(crate) fn byte(character: char) -> u8 {
 }
 
 /// Skips the record ends that stand before a record: the `\n` of the `\r\n` before it, and blank lines.
-pub(crate) fn behind_line_ends(text: &[u8], mut place: usize, dialect: &Dialect) -> usize {
+pub(crate) fn after_line_ends(text: &[u8], mut place: usize, dialect: &Dialect) -> usize {
     while text.get(place).is_some_and(|byte| dialect.ends_record(*byte)) {
         place += 1;
     }

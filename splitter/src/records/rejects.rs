@@ -22,7 +22,7 @@ pub(crate) struct Reject {
 
 impl Reject {
     /// Where it stands and what is wrong with it; `records_before` is added to its number.
-    pub(crate) fn told(&self, records_before: u64) -> String {
+    pub(crate) fn describe(&self, records_before: u64) -> String {
         let (record, byte) = (records_before + self.record, self.byte_offset);
         let column = self.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
         format!("record {record}, byte {byte}{column}: {}", self.reason)
@@ -68,7 +68,7 @@ impl Rejects {
         Self { text: text.clone(), start, ..Self::default() }
     }
 
-    /// Adds a record behind the others: its number in the block, from 1, and the bytes that it has there without its line end.
+    /// Adds a record after the others: its number in the block, from 1, and the bytes that it has there without its line end.
     pub(crate) fn push(&mut self, record: u64, (start, end): (usize, usize), fault: Fault) {
         let number = self.number(&fault);
         for distance in [record - self.last.record, wide(start - self.last.end), wide(end - start), wide(number)] {

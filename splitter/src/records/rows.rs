@@ -2,7 +2,7 @@
 
 use shared::Dialect;
 
-use crate::records::framer::{Block, Torn};
+use crate::records::framer::{Block, Unterminated};
 use crate::records::record_ends::without_line_end;
 use crate::records::rejects::Rejects;
 use crate::records::span::Span;
@@ -26,19 +26,19 @@ impl Rows {
 
     /// Those of blocks that are no runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
     /// which is rejected.
-    pub(crate) fn torn(blocks: &[Block], dialect: &Dialect, max_record_bytes: usize) -> Self {
+    pub(crate) fn unterminated(blocks: &[Block], dialect: &Dialect, max_record_bytes: usize) -> Self {
         let text = match blocks {
             [block] => block.text.clone(),
             blocks => blocks.iter().map(|block| &block.text[..]).collect::<Vec<_>>().concat().into(),
         };
-        let whole = Block { start: blocks.first().map_or(0, |block| block.start), text, torn: None };
+        let whole = Block { start: blocks.first().map_or(0, |block| block.start), text, unterminated: None };
         let (mut rows, mut start) = (Self::of(&whole), 0);
         for block in blocks {
             let end = start + block.text.len();
             rows.records += 1;
-            if let Some(torn) = block.torn {
+            if let Some(unterminated) = block.unterminated {
                 let place = Row::new(rows.records, start, end).place(&whole, dialect);
-                rows.rejects.push(rows.records, place, (None, torn_reason(torn, max_record_bytes)));
+                rows.rejects.push(rows.records, place, (None, unterminated_reason(unterminated, max_record_bytes)));
             }
             start = end;
         }
@@ -71,19 +71,21 @@ impl Row {
     }
 }
 
-pub(crate) fn torn_reason(torn: Torn, max_record_bytes: usize) -> String {
-    let what = match torn {
-        Torn::TooLong => format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20),
-        Torn::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
+pub(crate) fn unterminated_reason(unterminated: Unterminated, max_record_bytes: usize) -> String {
+    let what = match unterminated {
+        Unterminated::TooLong => {
+            format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20)
+        }
+        Unterminated::OpenQuote => "the file ends inside a quoted field of the record that begins here".to_owned(),
     };
-    format!("{what}{TORN_REASON}")
+    format!("{what}{UNTERMINATED_REASON}")
 }
 
 /// How the reason ends for which a record was rejected whose end was not found.
-const TORN_REASON: &str =
+const UNTERMINATED_REASON: &str =
     "; kept is its first line, of that 1 MiB at most, and the next record begins behind this line";
 
 /// Whether this is the reason for which a record was rejected whose end was not found.
-pub(crate) fn is_torn(reason: &str) -> bool {
-    reason.ends_with(TORN_REASON)
+pub(crate) fn is_unterminated(reason: &str) -> bool {
+    reason.ends_with(UNTERMINATED_REASON)
 }

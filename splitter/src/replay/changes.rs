@@ -1,12 +1,12 @@
 //! What a replay reads in another way.
 
-use shared::{BadRecords, CsvSettings, ToldColumn};
+use shared::{BadRecords, CsvSettings, TypedColumn};
 
 /// What is to be other than it was in the job that rejected the records; what is none stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// Types of columns.
-    pub schema: Vec<ToldColumn>,
+    pub schema: Vec<TypedColumn>,
     /// Words that mean null in every column.
     pub null_words: Option<Vec<String>>,
     /// What becomes of a record that is bad again.

@@ -2,7 +2,7 @@
 
 use shared::{
     Column, ColumnNames, ColumnType, CsvPolicy, Dialect, Format, Location, NdjsonPolicy, Policy, TextPolicy,
-    ToldColumn, TypeOrigin,
+    TypeOrigin, TypedColumn,
 };
 
 use super::changes::Changes;
@@ -47,12 +47,12 @@ fn changed_csv(at: &Location, csv: &CsvPolicy, changes: &Changes) -> Result<CsvP
 }
 
 fn changed_dialect(at: &Location, dialect: &Dialect, changes: &Changes) -> Result<Dialect, SplitError> {
-    let told = &changes.csv;
+    let settings = &changes.csv;
     let dialect = Dialect {
-        delimiter: told.delimiter.told().unwrap_or(dialect.delimiter),
-        quote: told.quote.told().unwrap_or(dialect.quote),
-        escape: told.escape.told().unwrap_or(dialect.escape),
-        decimal: told.decimal.told().unwrap_or(dialect.decimal),
+        delimiter: settings.delimiter.explicit().unwrap_or(dialect.delimiter),
+        quote: settings.quote.explicit().unwrap_or(dialect.quote),
+        escape: settings.escape.explicit().unwrap_or(dialect.escape),
+        decimal: settings.decimal.explicit().unwrap_or(dialect.decimal),
         ..dialect.clone()
     };
     let Dialect { delimiter, quote, escape, comment, terminator, .. } = dialect;
@@ -94,7 +94,7 @@ fn hold_in_text(columns: &[Column]) -> bool {
 /// Gives columns the types that are declared. A date is written as it was in its column unless that is declared, too.
 fn retype(columns: &mut [Column], changes: &Changes, null_words_set: bool) {
     for column in columns {
-        let declared: Option<&ToldColumn> = changes.schema.iter().find(|declared| names(declared, column));
+        let declared: Option<&TypedColumn> = changes.schema.iter().find(|declared| names(declared, column));
         if let Some(declared) = declared {
             column.column_type = declared.column_type;
             column.date_format = declared.date_format.unwrap_or(column.date_format);

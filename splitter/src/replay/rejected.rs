@@ -28,7 +28,7 @@ pub async fn rejected(
         let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone());
         let reader = match reader.and_then(|reader| reader.with_batch_size(AT_ONCE).build()) {
             Ok(reader) => reader,
-            // Nobody listening means that nobody wants to know.
+            // Without a receiver, nobody needs the error.
             Err(error) => return drop(sender.blocking_send(Err(malformed(error.into())))),
         };
         for batch in reader {

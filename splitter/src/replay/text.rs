@@ -1,4 +1,4 @@
-//! The text of a replay: rejected records one behind the other, as they stood in their source.
+//! The text of a replay: rejected records one after the other, as they stood in their source.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use crate::context::SplitContext;
 use crate::error::SplitError;
 use crate::records::format::format;
-use crate::records::framer::{Framer, TORN_BYTES};
+use crate::records::framer::{Framer, UNTERMINATED_BYTES};
 use crate::records::record_ends::byte;
-use crate::records::rows::is_torn;
+use crate::records::rows::is_unterminated;
 use crate::replay::rejected::rejected;
 use crate::text::{Piece, Pieces};
 use crate::value;
@@ -25,7 +25,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// Which rejected records can be read again.
 #[derive(Clone, Debug)]
-pub(super) struct Sieve {
+pub(super) struct ReplayFilter {
     dialect: Dialect,
     /// Whether undecodable bytes of records stand among text that was transcoded.
     was_transcoded: bool,
@@ -35,13 +35,14 @@ pub(super) struct Sieve {
 
 /// Whether a record can be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
-    Taken,
-    Torn,
+pub(super) enum Replayable {
+    Yes,
+    /// What is kept of it may be a part.
+    Partial,
     Undecodable,
 }
 
-impl Sieve {
+impl ReplayFilter {
     /// For records that were rejected by one policy and are to be read by another; none where these are no text.
     pub(super) fn new(rejected_by: &Policy, read_by: &Policy) -> Option<Self> {
         let dialect = format(read_by)?.dialect().clone();
@@ -49,14 +50,16 @@ impl Sieve {
         Some(Self { dialect, was_transcoded: !rejected_by.text.encoding.is_utf_8(), max_record_bytes })
     }
 
-    pub(super) fn judge(&self, record: &RejectedRecord) -> Judgement {
+    pub(super) fn check(&self, record: &RejectedRecord) -> Replayable {
         let is_undecodable = record.reason == value::UNDECODABLE || std::str::from_utf8(&record.raw).is_err();
         if self.was_transcoded && is_undecodable {
-            Judgement::Undecodable
-        } else if (is_torn(&record.reason) && record.raw.len() >= TORN_BYTES) || !self.is_one_record(&record.raw) {
-            Judgement::Torn
+            Replayable::Undecodable
+        } else if (is_unterminated(&record.reason) && record.raw.len() >= UNTERMINATED_BYTES)
+            || !self.is_one_record(&record.raw)
+        {
+            Replayable::Partial
         } else {
-            Judgement::Taken
+            Replayable::Yes
         }
     }
 
@@ -70,7 +73,7 @@ impl Sieve {
         let mut framer = Framer::new(&self.dialect, 1, raw.len() + 1, 0);
         framer.push([raw, &[self.record_end()]].concat().into());
         let first = framer.next_block().or_else(|| framer.last_block());
-        first.is_some_and(|block| block.torn.is_none() && block.text.len() == raw.len() + 1)
+        first.is_some_and(|block| block.unterminated.is_none() && block.text.len() == raw.len() + 1)
     }
 
     fn record_end(&self) -> u8 {
@@ -99,7 +102,7 @@ pub(super) fn records(
     tokio::spawn(async move {
         for entry in entries {
             if let Err(error) = send(&storage, &area, &entry, &sender).await {
-                // Nobody listening means that nobody wants to know.
+                // Without a receiver, nobody needs the error.
                 return drop(sender.send(Err(error)).await);
             }
         }
@@ -109,7 +112,7 @@ pub(super) fn records(
 
 type Sender = mpsc::Sender<Result<Vec<RejectedRecord>, StorageError>>;
 
-/// Sends the records of one object, and insists on their number.
+/// Sends the records of one object, and checks their number.
 async fn send(
     storage: &Arc<dyn Storage>,
     area: &WorkArea,
@@ -136,12 +139,12 @@ async fn send(
 /// The text, read by `policy`, of what the job `of`, whose work area is `area`, rejected; from a byte on.
 pub(crate) fn pieces(context: &SplitContext, of: &Job, area: &WorkArea, policy: &Policy, from: u64) -> Pieces {
     let (storage, progress, area) = (Arc::clone(&context.storage), Arc::clone(&context.progress), area.clone());
-    let sieve = Sieve::new(&of.policy, policy);
+    let filter = ReplayFilter::new(&of.policy, policy);
     let opened = async move {
         let manifest: Manifest = get_json(storage.as_ref(), &area.manifest(), "manifest").await?;
-        let entries = if sieve.is_some() { manifest.quarantine } else { Vec::new() };
+        let entries = if filter.is_some() { manifest.quarantine } else { Vec::new() };
         let records = records(&storage, &area, entries);
-        Ok::<_, StorageError>(Text { records, sieve, to_skip: from, progress })
+        Ok::<_, StorageError>(Text { records, filter, to_skip: from, progress })
     };
     let text = stream::once(opened).map_ok(|text| stream::try_unfold(text, Text::next)).try_flatten();
     Box::pin(text.map_err(SplitError::WorkArea))
@@ -150,7 +153,7 @@ pub(crate) fn pieces(context: &SplitContext, of: &Job, area: &WorkArea, policy: 
 /// A text that is being made.
 struct Text {
     records: mpsc::Receiver<Result<Vec<RejectedRecord>, StorageError>>,
-    sieve: Option<Sieve>,
+    filter: Option<ReplayFilter>,
     /// Bytes at the start that are not wanted.
     to_skip: u64,
     progress: Arc<Progress>,
@@ -162,8 +165,8 @@ impl Text {
         while text.len() < PIECE_BYTES {
             let Some(next) = self.records.recv().await else { break };
             for record in next? {
-                if let Some(sieve) = self.sieve.as_ref().filter(|sieve| sieve.judge(&record) == Judgement::Taken) {
-                    sieve.append(&record, &mut text);
+                if let Some(filter) = self.filter.as_ref().filter(|filter| filter.check(&record) == Replayable::Yes) {
+                    filter.append(&record, &mut text);
                 }
             }
             let unwanted = usize::try_from(self.to_skip).unwrap_or(usize::MAX).min(text.len());
@@ -174,6 +177,6 @@ impl Text {
             return Ok(None);
         }
         self.progress.bytes_read.add(u64::try_from(text.len()).unwrap_or_default());
-        Ok(Some((Piece { text: Bytes::from(text), restart: None }, self)))
+        Ok(Some((Piece { text: Bytes::from(text), resume_point: None }, self)))
     }
 }

@@ -2,7 +2,7 @@
 
 mod fractions;
 
-use shared::{Column, ColumnType, CsvPolicy, DECIMAL_DIGITS, DateFormat, ToldColumn, TypeOrigin};
+use shared::{Column, ColumnType, CsvPolicy, DECIMAL_DIGITS, DateFormat, TypeOrigin, TypedColumn};
 
 use crate::column::reader::{is_null, notation};
 use crate::csv::record::Records;
@@ -43,7 +43,7 @@ pub struct Evidence {
     against: [Option<String>; KINDS.len()],
     /// Formats in which every value begins with a date.
     formats: Vec<DateFormat>,
-    /// Most digits before the point, and digits behind it.
+    /// Most digits before the point, and digits after it.
     places: (u8, u8),
     /// How the numbers of a CSV are written.
     fractions: Fractions,
@@ -96,7 +96,7 @@ impl Evidence {
         KINDS.into_iter().zip(&self.against).filter_map(|(kind, value)| Some((kind, value.as_deref()?)))
     }
 
-    /// The date formats that all values have, where that is more than one: whether day or month comes first cannot be told.
+    /// The date formats that all values have, where that is more than one: so that it is not known whether day or month comes first.
     pub fn ambiguous_dates(&self) -> Option<[DateFormat; 2]> {
         match self.formats.as_slice() {
             [one, other] if self.values > 0 => Some([*one, *other]),
@@ -142,7 +142,7 @@ impl Evidence {
             self.fractions.observe(text, notation.point);
         }
         let mut kind = None;
-        // An empty string is no date, and null where dates are told.
+        // An empty string is no date, and null where dates are given.
         if !text.is_empty() {
             self.formats.retain(|format| {
                 let read = Moment::read(text, *format).map(Moment::kind);
@@ -252,13 +252,13 @@ impl Evidence {
         first.unwrap_or(Finding { column_type: ColumnType::Utf8, date_format: DateFormat::default() })
     }
 
-    /// Gives a column the type that was told, or the one that its values have.
+    /// Gives a column the type that was given, or the one that its values have.
     ///
     /// The error says why that cannot be.
     pub(crate) fn settle(
         &self,
         column: &mut Column,
-        told: Option<(&ToldColumn, TypeOrigin)>,
+        told: Option<(&TypedColumn, TypeOrigin)>,
         null_words_set: bool,
     ) -> Result<(), String> {
         let Some((told, origin)) = told else {

@@ -12,7 +12,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use serde::Deserialize;
-use shared::{ColumnType, Location, Progress, SourceObject, Storage, StorageError, ToldColumn};
+use shared::{ColumnType, Location, Progress, SourceObject, Storage, StorageError, TypedColumn};
 
 use crate::error::SplitError;
 use crate::source::ranged_file::RangedFile;
@@ -69,7 +69,7 @@ pub(crate) struct TableColumns {
     /// Names of all.
     pub(crate) names: Vec<String>,
     /// Those that have a type which text can be read as.
-    pub(crate) told: Vec<ToldColumn>,
+    pub(crate) typed: Vec<TypedColumn>,
 }
 
 /// The columns of a table.
@@ -79,12 +79,12 @@ pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Res
     let newest = newest_schema(storage, &table.join("_delta_log")).await.map_err(SplitError::Table)?;
     let Some((at, schema)) = newest else { return Ok(TableColumns::default()) };
     let schema: TableSchema = serde_json::from_str(&schema).map_err(|error| SplitError::Table(malformed(at, error)))?;
-    let told = |field: &TableField| {
+    let typed = |field: &TableField| {
         let column_type = column_type(field.data_type.as_str()?)?;
-        Some(ToldColumn { name: field.name.clone(), column_type, date_format: None })
+        Some(TypedColumn { name: field.name.clone(), column_type, date_format: None })
     };
-    let told = schema.fields.iter().filter_map(told).collect();
-    Ok(TableColumns { told, names: schema.fields.into_iter().map(|field| field.name).collect() })
+    let typed = schema.fields.iter().filter_map(typed).collect();
+    Ok(TableColumns { typed, names: schema.fields.into_iter().map(|field| field.name).collect() })
 }
 
 /// The newest schema of a log, and the file that has it; none when there is no log.
@@ -283,7 +283,7 @@ mod tests {
         }
         let storage: Arc<dyn Storage> = Arc::new(storage);
         let columns = columns(&storage, &table).await.map_err(|error| shared::error_chain(&error))?;
-        Ok(columns.told.iter().map(|told| format!("{}:{}", told.name, told.column_type)).collect::<Vec<_>>().join(" "))
+        Ok(columns.typed.iter().map(|told| format!("{}:{}", told.name, told.column_type)).collect::<Vec<_>>().join(" "))
     }
 
     #[tokio::test]

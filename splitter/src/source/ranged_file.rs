@@ -32,7 +32,7 @@ pub(crate) struct RangedFile {
     failure: Arc<Mutex<Option<StorageError>>>,
 }
 
-/// What the Parquet reader is told of a range that could not be read.
+/// The error that the Parquet reader gets for a range that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct ReadFailed(String);
@@ -124,8 +124,8 @@ impl Read for RangedRead {
     }
 }
 
-/// The error of a Parquet reader that panicked: on bytes that nobody expected, so what is wrong is the source.
-pub(crate) fn gave_up(at: &Location, error: JoinError) -> SplitError {
+/// The error of a Parquet reader that panicked: on unexpected bytes, so what is wrong is the source.
+pub(crate) fn reader_error(at: &Location, error: JoinError) -> SplitError {
     match error.try_into_panic() {
         Ok(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -149,7 +149,7 @@ mod tests {
             (tokio::spawn(async move { panic!("no page {number}") }), "no page 7"),
             (tokio::spawn(async { std::panic::panic_any(()) }), "it does not say why"),
         ] {
-            let error = gave_up(&at, panic.await.unwrap_err());
+            let error = reader_error(&at, panic.await.unwrap_err());
             assert_eq!(error.to_string(), format!("s3://b/k: the Parquet reader cannot read on: {expected}"));
             assert!(error.is_bad_input());
         }

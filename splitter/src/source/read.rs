@@ -29,7 +29,7 @@ pub(crate) fn bytes(
     bytes_of(storage, source, iter::once(range), progress)
 }
 
-/// All bytes of ranges, one after the other. Every read insists on the version of the source, so two versions are never
+/// All bytes of ranges, one after the other. Every read requires the version of the source, so two versions are never
 /// mixed.
 pub(crate) fn bytes_of(
     storage: Arc<dyn Storage>,
@@ -42,7 +42,7 @@ pub(crate) fn bytes_of(
         .map(move |range| {
             let (storage, source) = (Arc::clone(&storage), Arc::clone(&source));
             let at = source.uri.clone();
-            // A task of its own, so that it goes on while nobody asks for its result.
+            // A task of its own, so that it continues while its result is not awaited.
             let read = tokio::spawn(async move { storage.get_range(&source.uri, &source.version, range).await });
             let progress = Arc::clone(&progress);
             async move {

@@ -56,7 +56,7 @@ impl Contents {
         Ok(Self { compression, range: 0..source.size, zip: None })
     }
 
-    /// A decoder of stored bytes that begin at the start of the contents, or at a place where [`Decoder::restart`] gave
+    /// A decoder of stored bytes that begin at the start of the contents, or at a place where [`Decoder::resume_point`] gave
     /// this state.
     pub(crate) fn decoder(self, stored: Stored, state: Option<MemberState>) -> Box<dyn Decoder> {
         let is_start = stored.offset() == self.range.start;

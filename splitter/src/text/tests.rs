@@ -119,20 +119,20 @@ impl World {
         });
         let policy = TextPolicy { compression, encoding: Encoding::for_label(encoding).unwrap() };
         let limit = ExpansionLimit { max_bytes: 1 << 20, name: "MAX_EXPANDED_MB" };
-        let text = TextSource { storage, source, policy, limit, restart_bytes: 1 };
+        let text = TextSource { storage, source, policy, limit, resume_bytes: 1 };
         Self { runtime, text, bytes, piece_bytes }
     }
 
-    fn pieces(&self, from: u64, restart: Option<Restart>) -> Result<Vec<Piece>, String> {
+    fn pieces(&self, from: u64, resume_point: Option<ResumePoint>) -> Result<Vec<Piece>, String> {
         let Self { text, .. } = self;
         let found = Contents::find(text.storage.as_ref(), &text.source, text.policy.compression);
         let contents = self.runtime.block_on(found).map_err(|error| error.to_string())?;
-        let start = restart.as_ref().map_or(contents.range.start, |restart| restart.stored);
+        let start = resume_point.as_ref().map_or(contents.range.start, |resume_point| resume_point.stored);
         let range = usize::try_from(start).unwrap()..usize::try_from(contents.range.end).unwrap();
         let bytes = self.bytes.slice(range);
         let pieces: Vec<_> = bytes.chunks(self.piece_bytes).map(|piece| Ok(bytes.slice_ref(piece))).collect();
         let stored = Stored::new(stream::iter(pieces), start, self.runtime.handle().clone());
-        let mut pump = Pump::new(text, contents, stored, Start { from, restart });
+        let mut pump = Pump::new(text, contents, stored, Start { from, resume_point });
         let mut pieces = Vec::new();
         while let Some(piece) = pump.next_piece().map_err(|error| error.to_string())? {
             pieces.push(piece);
@@ -140,8 +140,8 @@ impl World {
         Ok(pieces)
     }
 
-    fn text(&self, from: u64, restart: Option<Restart>) -> Result<Vec<u8>, String> {
-        Ok(self.pieces(from, restart)?.iter().flat_map(|piece| piece.text.to_vec()).collect())
+    fn text(&self, from: u64, resume_point: Option<ResumePoint>) -> Result<Vec<u8>, String> {
+        Ok(self.pieces(from, resume_point)?.iter().flat_map(|piece| piece.text.to_vec()).collect())
     }
 }
 
@@ -200,16 +200,17 @@ fn reading_begins_anew_at_every_place_it_can() {
             let members: Vec<&[u8]> = bytes.chunks(bytes.len() / 7 + 1).collect();
             let world = World::new(compressed(compression, &members), compression, encoding, 50);
             let whole = world.text(0, None).unwrap();
-            let restarts: Vec<Restart> =
-                world.pieces(0, None).unwrap().into_iter().filter_map(|piece| piece.restart).collect();
+            let resume_points: Vec<ResumePoint> =
+                world.pieces(0, None).unwrap().into_iter().filter_map(|piece| piece.resume_point).collect();
             let what = format!("{compression:?} {encoding}");
-            assert_eq!(restarts.len() >= 3, encoding != "iso-2022-jp", "{what}: {}", restarts.len());
-            for restart in restarts {
+            assert_eq!(resume_points.len() >= 3, encoding != "iso-2022-jp", "{what}: {}", resume_points.len());
+            for resume_point in resume_points {
                 // As it comes out of a checkpoint.
-                let restart: Restart = serde_json::from_str(&serde_json::to_string(&restart).unwrap()).unwrap();
-                for from in [restart.text, restart.text + 33] {
+                let resume_point: ResumePoint =
+                    serde_json::from_str(&serde_json::to_string(&resume_point).unwrap()).unwrap();
+                for from in [resume_point.text, resume_point.text + 33] {
                     let rest = &whole[usize::try_from(from).unwrap().min(whole.len())..];
-                    assert_eq!(world.text(from, Some(restart.clone())).unwrap(), rest, "{what} {restart:?}");
+                    assert_eq!(world.text(from, Some(resume_point.clone())).unwrap(), rest, "{what} {resume_point:?}");
                 }
             }
         }

@@ -53,7 +53,7 @@ impl Transcoder {
     }
 
     /// How many of these bytes, which stand at `offset`, come before the first place at which another transcoder could
-    /// begin: behind a line end, which is never part of a character and leaves nothing to remember.
+    /// begin: after a line end, which is never part of a character and leaves nothing to remember.
     pub(crate) fn fresh_start(&self, bytes: &[u8], offset: u64) -> Option<usize> {
         let odd = usize::from(offset % 2 == 1);
         let unit = |line_end: [u8; 2]| {
@@ -111,7 +111,7 @@ mod tests {
             (SHIFT_JIS, b"\x93\xfa\x96\x7b,\xb1", "日本,ｱ".as_bytes()),
             (GBK, b"\xd6\xd0\xb9\xfa", "中国".as_bytes()),
             (EUC_KR, b"\xc7\xd1\xb1\xdb", "한글".as_bytes()),
-            // An undecodable byte is marked, and the ASCII byte behind it stays.
+            // An undecodable byte is marked, and the ASCII byte after it stays.
             (SHIFT_JIS, b"a\x81\n,b", b"a\xfa\x81\n,b"),
             // A low surrogate by itself, a high one before a line end, and half a unit.
             (UTF_16LE, b"\x00\xdc\n\0", b"\xf8\x80\xfb\x9c\n"),

@@ -26,8 +26,8 @@ pub(crate) enum MomentKind {
 }
 
 impl Moment {
-    /// Reads a date; behind it, after a space or a `T`, a time as `HH:MM`, `HH:MM:SS` or with a fraction, with `AM` or `PM`
-    /// or not; behind that a zone as `Z`, `UTC`, `+HH`, `+HH:MM` or `+HHMM`. Of the fraction no more than microseconds may be
+    /// Reads a date; then, after a space or a `T`, a time as `HH:MM`, `HH:MM:SS` or with a fraction, with `AM` or `PM`
+    /// or not; after that a zone as `Z`, `UTC`, `+HH`, `+HH:MM` or `+HHMM`. Of the fraction no more than microseconds may be
     /// other than zeros.
     pub(crate) fn read(text: &[u8], format: DateFormat) -> Option<Self> {
         let (days, rest) = date_part(text, format)?;
@@ -72,18 +72,18 @@ pub(crate) fn timestamp_utc(text: &[u8], format: DateFormat) -> Option<i64> {
 }
 
 /// A date, or midnight of one, as days since 1970.
-pub(crate) fn told_date(text: &[u8], format: DateFormat) -> Option<i32> {
+pub(crate) fn lenient_date(text: &[u8], format: DateFormat) -> Option<i32> {
     let moment = Moment::read(text, format)?;
     (moment.time.unwrap_or_default() == 0 && moment.offset.is_none()).then_some(moment.days)
 }
 
 /// A date, with a time or for midnight, with a zone or for UTC, as microseconds since 1970 in UTC.
-pub(crate) fn told_timestamp(text: &[u8], format: DateFormat) -> Option<i64> {
+pub(crate) fn lenient_timestamp(text: &[u8], format: DateFormat) -> Option<i64> {
     let moment = Moment::read(text, format)?;
     Some(moment.local() - moment.offset.unwrap_or_default())
 }
 
-/// The date that a text begins with, and what stands behind it.
+/// The date that a text begins with, and what stands after it.
 fn date_part(text: &[u8], format: DateFormat) -> Option<(i32, &[u8])> {
     if let DateFormat::Iso = format {
         let ([y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2], rest) = text.split_first_chunk()? else { return None };
@@ -123,7 +123,7 @@ fn month_name(name: &[u8]) -> Option<u32> {
     (1..).zip(NAMES).find(|(_, known)| name.eq_ignore_ascii_case(known)).map(|(month, _)| month)
 }
 
-/// The time that a text begins with, in microseconds since midnight, and what stands behind it.
+/// The time that a text begins with, in microseconds since midnight, and what stands after it.
 fn time_part(text: &[u8], format: DateFormat) -> Option<(i64, &[u8])> {
     let (hour, rest) = text.split_at_checked(text.iter().position(|byte| *byte == b':')?)?;
     let hour = of_width(hour, if format == DateFormat::Iso { 2 } else { 1 }, 2)?;
@@ -148,7 +148,7 @@ fn time_part(text: &[u8], format: DateFormat) -> Option<(i64, &[u8])> {
     is_time.then_some((seconds * MICROSECONDS + i64::from(microseconds), rest))
 }
 
-/// The digits of a fraction of a second, in microseconds, and what stands behind them.
+/// The digits of a fraction of a second, in microseconds, and what stands after them.
 fn fraction_part(text: &[u8]) -> Option<(u32, &[u8])> {
     const PLACES: usize = 6;
     let (digits, rest) = text.split_at(text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()));
@@ -269,8 +269,8 @@ mod tests {
             ("1970-01-02 00:00:01", None, Some(DAY + MICROSECONDS)),
             ("1970-01-02 00:00:00Z", None, Some(DAY)),
         ] {
-            assert_eq!(told_date(text.as_bytes(), DateFormat::Iso), days, "{text}");
-            assert_eq!(told_timestamp(text.as_bytes(), DateFormat::Iso), instant, "{text}");
+            assert_eq!(lenient_date(text.as_bytes(), DateFormat::Iso), days, "{text}");
+            assert_eq!(lenient_timestamp(text.as_bytes(), DateFormat::Iso), instant, "{text}");
         }
     }
 

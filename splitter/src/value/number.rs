@@ -1,7 +1,7 @@
 //! Numbers: which text is which number.
 //!
 //! Strictly, a text is a number only if no text is lost by it: `00123`, `+1`, `.5` and `1e5` may be names. In columns whose
-//! type was told, it is the number that it looks like.
+//! type was given, it is the number that it looks like.
 
 use shared::DECIMAL_DIGITS;
 
@@ -105,7 +105,7 @@ pub(crate) fn decimal(text: Field<'_>, notation: Notation, precision: u8, scale:
     (value != 0 || parts.sign.is_none()).then_some(value)
 }
 
-/// Digits before the point, and behind it, of a number that a decimal can hold as it prints.
+/// Digits before the point, and after it, of a number that a decimal can hold as it prints.
 pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
     let parts = Parts::of(text, notation.point)?;
     // "-0.0" would print as "0.0".
@@ -119,7 +119,7 @@ pub(crate) fn places(text: &[u8], notation: Notation) -> Option<(u8, u8)> {
     fits.then_some((u8::try_from(whole).ok()?, u8::try_from(fraction).ok()?))
 }
 
-/// Digits before and behind the point of a number without an exponent.
+/// Digits before and after the point of a number without an exponent.
 pub(crate) fn whole_and_fraction(text: &[u8], point: u8) -> Option<(&[u8], &[u8])> {
     let parts = Parts::of(text, point).filter(|parts| parts.exponent.is_none())?;
     Some((parts.whole, parts.fraction.unwrap_or_default()))
@@ -127,7 +127,7 @@ pub(crate) fn whole_and_fraction(text: &[u8], point: u8) -> Option<(&[u8], &[u8]
 
 /// An integer, however it is written: `007`, `+7`, `7.0`.
 #[inline]
-pub(crate) fn told_int64(text: Field<'_>, point: u8) -> Option<i64> {
+pub(crate) fn lenient_int64(text: Field<'_>, point: u8) -> Option<i64> {
     if let Some(value) = text.word().and_then(Word::number) {
         return i64::try_from(value).ok();
     }
@@ -146,7 +146,7 @@ pub(crate) struct Nearest {
 
 /// The number that is nearest to a decimal number, however that is written; also `NaN` and `inf`.
 #[inline]
-pub(crate) fn told_float64(text: Field<'_>, point: u8) -> Option<Nearest> {
+pub(crate) fn lenient_float64(text: Field<'_>, point: u8) -> Option<Nearest> {
     let exact = |value| Nearest { value, is_shortened: false };
     Plain::of(text, point).and_then(Plain::float).map(exact).or_else(|| {
         let text = text.bytes();
@@ -162,7 +162,7 @@ pub(crate) fn told_float64(text: Field<'_>, point: u8) -> Option<Nearest> {
 
 /// A decimal number, however it is written, that has no more places than the type; in units of its last place.
 #[inline]
-pub(crate) fn told_decimal(text: Field<'_>, point: u8, precision: u8, scale: u8) -> Option<i128> {
+pub(crate) fn lenient_decimal(text: Field<'_>, point: u8, precision: u8, scale: u8) -> Option<i128> {
     let plain = Plain::of(text, point).and_then(|plain| plain.decimal(precision, scale));
     plain.or_else(|| Parts::of(text.bytes(), point)?.decimal(precision, scale))
 }
@@ -173,7 +173,7 @@ struct Plain {
     negative: bool,
     /// What its digits are, read as one number.
     digits: u64,
-    /// How many of them stand behind the point.
+    /// How many of them stand after the point.
     places: usize,
 }
 
@@ -220,7 +220,7 @@ impl Plain {
         Some(if self.negative { -value } else { value })
     }
 
-    /// The number in units of the `scale`-th place behind the point, if it has no digits beyond.
+    /// The number in units of the `scale`-th place after the point, if it has no digits beyond.
     #[inline]
     fn decimal(self, precision: u8, scale: u8) -> Option<i128> {
         let missing = usize::from(scale).checked_sub(self.places)?;
@@ -231,7 +231,7 @@ impl Plain {
 }
 
 fn without_sign(word: Word) -> (Word, bool) {
-    word.behind(b'-').map_or((word, false), |digits| (digits, true))
+    word.after(b'-').map_or((word, false), |digits| (digits, true))
 }
 
 /// The parts of a decimal number; `whole` or `fraction` has digits.
@@ -239,7 +239,7 @@ fn without_sign(word: Word) -> (Word, bool) {
 struct Parts<'a> {
     sign: Option<u8>,
     whole: &'a [u8],
-    /// Digits behind the point; none where there is no point.
+    /// Digits after the point; none where there is no point.
     fraction: Option<&'a [u8]>,
     /// With its sign.
     exponent: Option<&'a [u8]>,
@@ -306,7 +306,7 @@ impl<'a> Parts<'a> {
         power.parse().ok() == place && mantissa.bytes().filter(|byte| *byte != b'.').eq(digits.take(last.0 + 1))
     }
 
-    /// The number in units of the `scale`-th place behind the point, if it has no digits beyond.
+    /// The number in units of the `scale`-th place after the point, if it has no digits beyond.
     fn decimal(&self, precision: u8, scale: u8) -> Option<i128> {
         let scale = usize::from(scale);
         let fraction = self.fraction.unwrap_or_default();

@@ -138,7 +138,7 @@ fn interrupted_at_every_chunk_the_bytes_are_the_same() {
         let (mut calls, mut resumed) = (8, 0);
         let again = loop {
             let before = world.checkpoint("dead");
-            resumed += usize::from(before.restart.is_some_and(|restart| restart.stored > 0));
+            resumed += usize::from(before.resume_point.is_some_and(|resume_point| resume_point.stored > 0));
             match world.split("dead", calls) {
                 Ok(outcome) => break outcome,
                 // Just as many calls as one more chunk takes.

@@ -14,7 +14,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use shared::testing::MemoryStorage;
-use shared::{Listed, Location, ObjectStat, ObjectVersion, Progress, PutMode, Settings, Storage, StorageError, Upload};
+use shared::{
+    Location, ObjectStat, ObjectVersion, Progress, PutMode, Settings, Storage, StorageError, StoredObject, Upload,
+};
 use splitter::{SplitContext, SplitError, SplitOutcome, split};
 
 /// A store whose calls fail once so many of them were made, as if the process had died there.
@@ -92,7 +94,7 @@ impl Storage for Mortal {
         Ok(Box::new(MortalUpload { upload, at: at.clone(), calls_left }))
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         self.call(prefix)?;
         self.objects.list(prefix).await
     }

@@ -35,7 +35,7 @@ async fn replay(objects: &MemoryStorage, job: &Job, how: How) -> Result<SplitOut
     let manifest: Manifest =
         get_json(context.storage.as_ref(), &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
     let changes = Changes { schema: vec!["id:text".parse().unwrap()], ..Changes::default() };
-    let replay = Replay::look(&context.storage, job.clone(), area, &manifest, &changes).await?;
+    let replay = Replay::inspect(&context.storage, job.clone(), area, &manifest, &changes).await?;
     let begun = replay.begin(&context, 1).await.map_err(SplitError::WorkArea)?;
     let area = WorkArea::new(&context.work_prefix, &begun.job_id);
     split_opened(&context, begun, area).await

@@ -21,7 +21,7 @@ use deltalake::table::state::DeltaTableState;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use shared::{Crew, Memory, Settings};
+use shared::{EncodePool, Memory, Settings};
 use tokio::task::JoinHandle;
 
 use self::files::{Files, Target};
@@ -124,7 +124,7 @@ impl<'a> DataFiles<'a> {
         let target = Target {
             table: table.uri().clone(),
             store: table.object_store(),
-            crew: Crew::new(1).map_err(|source| LoadError::Bug {
+            pool: EncodePool::new(1).map_err(|source| LoadError::Bug {
                 what: format!("data files of {}", table.uri()),
                 reason: source.to_string(),
             })?,

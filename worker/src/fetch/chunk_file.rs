@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use shared::page_sizes as size;
 use shared::{
-    BadRecords, Copied, Crew, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
+    BadRecords, Copied, EncodePool, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
 };
 use tokio::sync::mpsc;
 
@@ -139,7 +139,7 @@ impl ChunkFile {
     /// Takes of the account what reading its batches takes, and what is taken beside.
     pub(crate) async fn take_memory(&self) -> Result<MemoryShare, LoadError> {
         let costs = self.costs();
-        let taken = self.memory.take_for(|memory| costs.whole(memory)).await;
+        let taken = self.memory.reserve_for(|memory| costs.whole(memory)).await;
         taken.map_err(|source| self.too_large(costs.dearest(&self.memory), source))
     }
 
@@ -235,7 +235,7 @@ impl ChunkFile {
     async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
         // A thread of its own keeps to itself what the allocator has it keep.
-        let crew = Crew::new(1).map_err(|error| bug(&self.object.at, &error))?;
+        let pool = EncodePool::new(1).map_err(|error| bug(&self.object.at, &error))?;
         let mut check = Check::new(&self.object, self.checksum.is_some());
         let reads_ahead = self.costs().reads_ahead(&self.memory);
         let mut read = 0;
@@ -245,7 +245,7 @@ impl ChunkFile {
         };
         for group in 0..groups {
             let Some(bytes) = next.take() else { break };
-            let decoding = self.decode(&crew, group, bytes, sender.clone());
+            let decoding = self.decode(&pool, group, bytes, sender.clone());
             let reading = async {
                 if reads_ahead && group + 1 < groups {
                     self.read_row_group(&mut check, group + 1).await.map(Some)
@@ -282,13 +282,13 @@ impl ChunkFile {
     /// Decodes a row group off the async threads. Gives the number of its rows, or `None` when nobody wants them.
     async fn decode(
         self: &Arc<Self>,
-        crew: &Crew,
+        pool: &EncodePool,
         group: usize,
         bytes: RowGroupBytes,
         sender: mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
         let file = Arc::clone(self);
-        let decoding = crew.run(move || file.decode_all(group, &bytes, &sender));
+        let decoding = pool.run(move || file.decode_all(group, &bytes, &sender));
         decoding.await.map_err(|error| bug(&self.object.at, &error))?
     }
 

@@ -41,7 +41,7 @@ impl StoredFile {
 
     /// Takes of the account what reading it takes, and what is taken beside.
     pub(crate) async fn take_memory(&self, beside: Beside) -> Result<MemoryShare, LoadError> {
-        let taken = self.memory.take_for(|memory| self.cost(memory, beside)).await;
+        let taken = self.memory.reserve_for(|memory| self.cost(memory, beside)).await;
         taken.map_err(|source| {
             let at = Box::new(self.table.join(self.at.as_ref()));
             LoadError::Memory { at, what: "a row group".to_owned(), source }

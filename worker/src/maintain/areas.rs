@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use shared::{Job, JobId, Listed, Location, Storage, StorageError, WorkArea, get_json, try_get_json};
+use shared::{Job, JobId, Location, Storage, StorageError, StoredObject, WorkArea, get_json, try_get_json};
 
 use super::cleared::{Cleared, before};
 use crate::context::LoadContext;
@@ -36,9 +36,9 @@ struct Area {
     has_notice: bool,
     is_undone: bool,
     /// Chunks, and what was noted on the way of each into the table.
-    transient: Vec<Listed>,
+    transient: Vec<StoredObject>,
     /// Documents that may name data files.
-    documents: Vec<Listed>,
+    documents: Vec<StoredObject>,
 }
 
 impl WorkAreas {
@@ -141,7 +141,7 @@ impl Area {
         }
     }
 
-    fn take(&mut self, name: &str, listed: Listed) {
+    fn take(&mut self, name: &str, listed: StoredObject) {
         self.is_split |= name == self.at.manifest().name();
         self.has_receipt |= name == self.at.receipt().name();
         self.has_notice |= name == self.at.noticed().name();

@@ -78,7 +78,7 @@ pub(crate) async fn copy_chunk(
     let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
     let stats = stats.map_err(|error| internal(&error))?;
     let held = file.size().min(PIECE_BYTES * PIECES);
-    let share = context.settings.memory.take(held).await;
+    let share = context.settings.memory.reserve(held).await;
     let _share = share.map_err(|source| LoadError::Memory {
         at: Box::new(chunk.at.clone()),
         what: "a piece".to_owned(),

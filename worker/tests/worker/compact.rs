@@ -89,7 +89,7 @@ async fn nobody_is_given_memory_in_which_rows_of_merged_files_wait() {
     let waits = AtomicU32::new(0);
     let others = async {
         loop {
-            let mut all = pin!(memory.take(memory.bytes()));
+            let mut all = pin!(memory.reserve(memory.bytes()));
             let share = if let Some(share) = all.as_mut().now_or_never() {
                 share
             } else {

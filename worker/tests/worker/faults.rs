@@ -14,7 +14,7 @@ use deltalake::logstore::object_store::{
 use deltalake::{ObjectStoreError, Path};
 use futures::stream::BoxStream;
 use shared::{
-    Copied, Listed, Location, Message, ObjectStat, ObjectVersion, Rows, Storage, StorageError, Upload, Verdict,
+    Copied, Location, Message, ObjectStat, ObjectVersion, Rows, Storage, StorageError, StoredObject, Upload, Verdict,
 };
 use worker::load;
 
@@ -238,7 +238,7 @@ impl Storage for FailingStorage {
         }
     }
 
-    async fn list(&self, prefix: &Location) -> std::result::Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> std::result::Result<Vec<StoredObject>, StorageError> {
         self.inner.list(prefix).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::{Held, Message, Progress, PutBack, Queue, Settings, Verdict};
+use shared::{Message, Progress, Queue, Requeue, Settings, Verdict, VisibilityHeartbeat};
 use splitter::{HandlerContext, SplitContext, handle_message, handle_within};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -128,11 +128,11 @@ async fn split_in_function(process: &Process, context: &HandlerContext, message:
 
 async fn split_in_poller(process: &Process, context: &HandlerContext, message: &Message) {
     let queue = context.source_queue.clone().unwrap();
-    let put_back = PutBack::new(Some(Arc::clone(&queue)), Arc::clone(&context.split.storage), Some(work_prefix()));
-    let held = Held::new(Arc::clone(&queue), std::slice::from_ref(message), Duration::from_secs(30));
+    let requeue = Requeue::new(Some(Arc::clone(&queue)), Arc::clone(&context.split.storage), Some(work_prefix()));
+    let held = VisibilityHeartbeat::new(Arc::clone(&queue), std::slice::from_ref(message), Duration::from_secs(30));
     let verdict = handle_message(context, message).await;
     held.release(&message.receipt).await;
-    answer(process, queue.as_ref(), &put_back, message, &verdict).await;
+    answer(process, queue.as_ref(), &requeue, message, &verdict).await;
 }
 
 fn load_context(process: &Arc<Process>) -> LoadContext {
@@ -164,7 +164,7 @@ async fn load_chunks(process: &Arc<Process>) {
     let world = &process.world;
     let queue: Arc<dyn Queue> = SimulatedQueue::tasks(process);
     let context = load_context(process);
-    let put_back = PutBack::new(Some(Arc::clone(&queue)), Arc::clone(&context.storage), Some(work_prefix()));
+    let requeue = Requeue::new(Some(Arc::clone(&queue)), Arc::clone(&context.storage), Some(work_prefix()));
     loop {
         let messages = world.tasks.receive(world.scenario.batch).await;
         let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
@@ -175,7 +175,7 @@ async fn load_chunks(process: &Arc<Process>) {
             // By its clock, there is no time left for a second attempt.
             context.deadline = Some(std::time::Instant::now());
         }
-        let held = world.scenario.holds.then(|| put_back.hold(&messages)).flatten();
+        let held = world.scenario.holds.then(|| requeue.heartbeat(&messages)).flatten();
         let Ok(verdicts) = timeout(time_left(world, &mut dice), load(&context, &messages)).await else {
             return process.die("its time is over");
         };
@@ -183,12 +183,12 @@ async fn load_chunks(process: &Arc<Process>) {
             if let Some(held) = &held {
                 held.release(&message.receipt).await;
             }
-            answer(process, queue.as_ref(), &put_back, message, verdict).await;
+            answer(process, queue.as_ref(), &requeue, message, verdict).await;
         }
     }
 }
 
-async fn answer(process: &Process, queue: &dyn Queue, put_back: &PutBack, message: &Message, verdict: &Verdict) {
+async fn answer(process: &Process, queue: &dyn Queue, requeue: &Requeue, message: &Message, verdict: &Verdict) {
     let reason = verdict.reason().unwrap_or("done");
     process.world.note(&process.name, format_args!("answers {}: {reason}", message.id));
     if let (Verdict::Reject { reason, .. }, false) = (verdict, process.is_dead()) {
@@ -197,7 +197,7 @@ async fn answer(process: &Process, queue: &dyn Queue, put_back: &PutBack, messag
     }
     match verdict {
         Verdict::Done => acknowledge(queue, message).await,
-        _ => put_back.put_back(message, verdict).await,
+        _ => requeue.requeue(message, verdict).await,
     }
 }
 

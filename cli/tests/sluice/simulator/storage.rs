@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use shared::testing::MemoryStorage;
-use shared::{Listed, Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, Upload};
+use shared::{Location, ObjectStat, ObjectVersion, PutMode, Storage, StorageError, StoredObject, Upload};
 
 use super::faults::Service;
 use super::world::{Call, Failure, Process};
@@ -93,7 +93,7 @@ impl Storage for SimulatedStorage {
         Ok(Box::new(SimulatedUpload { storage: self.clone(), at: at.clone(), body: BytesMut::new() }))
     }
 
-    async fn list(&self, prefix: &Location) -> Result<Vec<Listed>, StorageError> {
+    async fn list(&self, prefix: &Location) -> Result<Vec<StoredObject>, StorageError> {
         let place = prefix.clone();
         self.call("list", prefix, false, move |objects| at_once(objects.list(&place))).await
     }

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::said;
+use crate::aws::aws_error_message;
 use crate::location::Location;
 use crate::storage::StorageError;
 
@@ -20,8 +20,8 @@ where
     }
     match status(error) {
         Some(404) => StorageError::NotFound { at: at.clone() },
-        Some(401 | 403) => StorageError::Denied { at: at.clone(), source: said(error).into() },
-        _ => unavailable(at, action, said(error)),
+        Some(401 | 403) => StorageError::Denied { at: at.clone(), source: aws_error_message(error).into() },
+        _ => unavailable(at, action, aws_error_message(error)),
     }
 }
 

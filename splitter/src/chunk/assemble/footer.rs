@@ -13,7 +13,7 @@ use crate::chunk::row_group::{ChunkSchema, MAGIC};
 /// structs.
 const NO_ROW_GROUPS: [u8; 4] = [0x16, 0, 0x19, 0x0c];
 
-/// Bytes of a file behind the metadata: their length and four letters.
+/// Bytes of a file after the metadata: their length and four letters.
 const TAIL_BYTES: usize = 8;
 
 /// The end of a file of these row groups.
@@ -38,7 +38,7 @@ pub(crate) fn footer(schema: &ChunkSchema, row_groups: Vec<RowGroupMetaData>) ->
 pub(super) struct GrowingFooter {
     /// What comes before the number of rows: version and schema.
     head: Bytes,
-    /// What comes behind the row groups, the length of it all aside.
+    /// What comes after the row groups, the length of it all aside.
     rest: Bytes,
     row_groups: Vec<u8>,
     count: usize,

@@ -5,7 +5,7 @@ use parquet::basic::Compression;
 use parquet::column::page::{CompressedPage, Page};
 use parquet::errors::ParquetError;
 
-/// Compression that saves less than this share of a column, as a divisor, is left out: it would cost whoever reads it.
+/// Compression that saves less than this share of a column, as a divisor, is left out: it would cost every reader.
 const LEAST_SAVED: usize = 10;
 
 /// Compresses pages, with Snappy in memory that is kept from one to the next.

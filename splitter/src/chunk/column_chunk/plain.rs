@@ -1,4 +1,4 @@
-//! Values one behind the other: Parquet's plain encoding.
+//! Values one after the other: Parquet's plain encoding.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;

@@ -79,7 +79,7 @@ fn small<T: TryFrom<i128> + Default>(value: i128) -> T {
     T::try_from(value).unwrap_or_default()
 }
 
-/// Long texts are cut: the least to what begins it, the greatest to what is behind all that begin like it.
+/// Long texts are cut: the least to what begins it, the greatest to what is after all that begin like it.
 fn of_texts(texts: &StringArray, nulls: u64) -> Statistics {
     let mut extremes: Option<[(u64, &str); 2]> = None;
     for text in texts.iter().flatten() {
@@ -104,7 +104,7 @@ fn of_texts(texts: &StringArray, nulls: u64) -> Statistics {
     Statistics::ByteArray(statistics.with_min_is_exact(is_exact.0).with_max_is_exact(is_exact.1))
 }
 
-/// The first bytes of a text, as a number that is in the order of texts: of most pairs it tells which comes first.
+/// The first bytes of a text, as a number that is in the order of texts: for most pairs it decides which comes first.
 fn head(text: &str) -> u64 {
     if let Some(head) = text.as_bytes().first_chunk() {
         return u64::from_be_bytes(*head);
@@ -120,7 +120,7 @@ fn beginning(text: &str) -> Option<String> {
     Some(text.get(..text.floor_char_boundary(most))?.to_owned())
 }
 
-/// A short text behind all that begin as a long one does; `None` for one that is not long, or where there is none.
+/// A short text after all that begin as a long one does; `None` for one that is not long, or where there is none.
 fn beyond(text: &str) -> Option<String> {
     let mut beginning = beginning(text)?;
     while let Some(last) = beginning.pop() {

@@ -1,6 +1,6 @@
 //! Kinds of cells, as far as the shape of a table shows by them.
 
-/// What a cell looks like. This is for telling tables from torn text, and names from values, and coarser than types.
+/// What a cell looks like. This is for telling tables from broken text, and names from values, and coarser than types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing but spaces.
@@ -13,8 +13,8 @@ pub(super) enum Kind {
     Word,
     /// Text with spaces.
     Text,
-    /// Looks like several cells that were not told apart, or part of a quoted one.
-    Torn,
+    /// Looks like several cells that were not distinguished, or part of a quoted one.
+    Broken,
 }
 
 impl Kind {
@@ -25,7 +25,7 @@ impl Kind {
             [] => Self::Empty,
             _ if is_moment(cell) => Self::Moment,
             _ if is_number(cell) => Self::Number,
-            _ if is_torn(cell) => Self::Torn,
+            _ if is_broken(cell) => Self::Broken,
             _ if cell.contains(&b' ') => Self::Text,
             _ => Self::Word,
         }
@@ -42,7 +42,7 @@ impl Kind {
             Self::Empty => None,
             Self::Number | Self::Moment | Self::Word => Some(1.0),
             Self::Text => Some(0.8),
-            Self::Torn => Some(0.0),
+            Self::Broken => Some(0.0),
         }
     }
 }
@@ -80,8 +80,8 @@ fn is_number(cell: &[u8]) -> bool {
     (digits(first) || (first.is_empty() && last.is_some())) && thousands && fraction && exponent.is_none_or(signed)
 }
 
-/// A delimiter with text right behind it, a quote at one end, or one that was not taken for a quote at both.
-fn is_torn(cell: &[u8]) -> bool {
+/// A delimiter with text right after it, a quote at one end, or one that was not taken for a quote at both.
+fn is_broken(cell: &[u8]) -> bool {
     const DELIMITERS: &[u8] = b",;|\t\x01\x1f";
     let quote = |byte: Option<&u8>| byte == Some(&b'"');
     let in_quotes = matches!(cell, [b'\'', .., b'\'']);
@@ -119,7 +119,7 @@ mod tests {
             (Kind::Moment, &["2013-01-31", "31/01/2013", "10:00", "2013-01-01T10:00:00Z", "2013-01-01 10:00:00+01:00"]),
             (Kind::Word, &["id", "MG-8769", "https://example.com/a", "NA", "e5", "é", "a@b.org", "x,", ".", "1.2.3"]),
             (Kind::Text, &["Hiking Boots", "Hello, world", "say \"yes\" now"]),
-            (Kind::Torn, &["a,b", "1;2;3", "1,2,3", "\"half", "half\"", "'x'", "2013-01-01,5", "a\tb"]),
+            (Kind::Broken, &["a,b", "1;2;3", "1,2,3", "\"half", "half\"", "'x'", "2013-01-01,5", "a\tb"]),
         ] {
             for cell in cells {
                 assert_eq!(Kind::of(cell.as_bytes()), kind, "{cell}");

@@ -1,6 +1,6 @@
 //! Where the table is in a text: lines before it, its header, its first record.
 
-use shared::{CsvSettings, Told};
+use shared::{CsvSettings, Setting};
 
 use super::kind::Kind;
 use super::rows::Row;
@@ -12,7 +12,7 @@ const PREAMBLE_ROWS: usize = 64;
 /// Header rows that are found, the first included.
 const HEADER_ROWS: usize = 3;
 
-/// Rows behind a header of numbers that are looked at for numbers like these.
+/// Rows after a header of numbers that are looked at for numbers like these.
 const ROWS_BEHIND_NUMBERS: usize = 20;
 
 /// Rows that must agree on a width for it to outweigh the header's.
@@ -31,7 +31,7 @@ pub(super) struct Layout {
     pub(super) trailing_delimiter: bool,
 }
 
-/// What a row is, judged by the rows behind it.
+/// What a row is, judged by the rows after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vote {
     Names,
@@ -40,17 +40,17 @@ enum Vote {
 }
 
 /// Finds the table. `width` is the number of fields that most rows have.
-pub(super) fn layout(rows: &[Row], width: usize, told: &CsvSettings) -> Layout {
-    let (preamble, vote) = match (told.skip_lines, told.header) {
-        (Told::Is(_), _) => (0, vote(rows, width)),
-        (Told::Auto, Told::Is(0)) => (first_of_width(rows, width), Vote::Values),
-        (Told::Auto, _) => begin(rows, width),
+pub(super) fn layout(rows: &[Row], width: usize, settings: &CsvSettings) -> Layout {
+    let (preamble, vote) = match (settings.skip_lines, settings.header) {
+        (Setting::Explicit(_), _) => (0, vote(rows, width)),
+        (Setting::Auto, Setting::Explicit(0)) => (first_of_width(rows, width), Vote::Values),
+        (Setting::Auto, _) => begin(rows, width),
     };
     let table = rows.get(preamble..).unwrap_or_default();
-    let header = match told.header {
-        Told::Is(rows) => rows.min(table.len()),
-        Told::Auto if vote == Vote::Values => 0,
-        Told::Auto => header_rows(table, width),
+    let header = match settings.header {
+        Setting::Explicit(rows) => rows.min(table.len()),
+        Setting::Auto if vote == Vote::Values => 0,
+        Setting::Auto => header_rows(table, width),
     };
     let (header_rows, records) = table.split_at_checked(header).unwrap_or_default();
     let names = joined(header_rows);
@@ -89,7 +89,7 @@ fn first_of_width(rows: &[Row], width: usize) -> usize {
         return narrow;
     }
     let all_of_width = before.iter().all(|row| row.fields.len() == width);
-    // Rows with one cell filled are records too, unless names come behind them.
+    // Rows with one cell filled are records too, unless names come after them.
     if !is_agreed || (all_of_width && vote(rows.get(first..).unwrap_or_default(), width) != Vote::Names) {
         return 0;
     }
@@ -103,13 +103,13 @@ fn is_grown(narrow: &Row, wide: &Row) -> bool {
     (2..wide.fields.len()).contains(&narrow.fields.len()) && names && cells.all(|(one, other)| one == other)
 }
 
-/// Whether the first row has names, or values like those behind it.
+/// Whether the first row has names, or values like those after it.
 fn vote(rows: &[Row], width: usize) -> Vote {
     let Some((first, behind)) = rows.split_first() else { return Vote::Unknown };
     let kinds = (0..width).map(|column| (first.fields.get(column).map_or(Kind::Empty, Kind::of), column));
     let counted = are_counted(first) && !behind.iter().take(ROWS_BEHIND_NUMBERS).any(are_counted);
     if behind.is_empty() {
-        // Nothing but the row itself can tell.
+        // Only the row itself can show it.
         let values = kinds.filter(|(kind, _)| kind.is_value()).count();
         return if values * 2 > first.filled() && !counted { Vote::Values } else { Vote::Unknown };
     }
@@ -118,7 +118,7 @@ fn vote(rows: &[Row], width: usize) -> Vote {
         match (kind, column_kind(rows, width, column)) {
             (Kind::Empty, _) | (_, None) => {}
             (Kind::Number, Some(_)) if counted => names += 1,
-            (Kind::Word | Kind::Text | Kind::Torn, Some(_)) => names += usize::from(!is_placeholder(first, column)),
+            (Kind::Word | Kind::Text | Kind::Broken, Some(_)) => names += usize::from(!is_placeholder(first, column)),
             (kind, Some(of_column)) => values += usize::from(kind == of_column),
         }
     }
@@ -143,7 +143,7 @@ fn is_placeholder(row: &Row, column: usize) -> bool {
         || cell.iter().all(|byte| b"-?.*".contains(byte))
 }
 
-/// Whether the numbers of a row are names: they go up or down by equal steps, as years and sizes do, and are years, or stand behind
+/// Whether the numbers of a row are names: they go up or down by equal steps, as years and sizes do, and are years, or stand after
 /// a cell that is none.
 fn are_counted(row: &Row) -> bool {
     let numbers = row.fields.iter().filter(|cell| Kind::of(cell) == Kind::Number);
@@ -176,7 +176,7 @@ fn recurs(row: &Row, behind: &[Row]) -> bool {
     count >= 2 && count * 2 >= row.filled()
 }
 
-/// Rows of the header of a table that has one: more than one when the same row comes again, or when rows behind it have
+/// Rows of the header of a table that has one: more than one when the same row comes again, or when rows after it have
 /// names, or units, in all columns of values too, and nothing that comes again in the records.
 fn header_rows(table: &[Row], width: usize) -> usize {
     let Some(first) = table.first() else { return 0 };

@@ -49,10 +49,10 @@ pub(super) struct Candidate {
 }
 
 /// The dialect that explains a text best, with how sure that is, from 0 to 1. `whole` when the text is all there is.
-pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings) -> (Candidate, f64) {
+pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, settings: &CsvSettings) -> (Candidate, f64) {
     let likely =
         |delimiter| DELIMITERS.iter().find(|(other, _)| *other == delimiter).map_or(1.0, |(_, likely)| *likely);
-    let delimiters: Vec<char> = match told.delimiter.told() {
+    let delimiters: Vec<char> = match settings.delimiter.explicit() {
         Some(delimiter) => vec![delimiter],
         None => DELIMITERS
             .iter()
@@ -60,15 +60,15 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings)
             .filter(|delimiter| is_outside_quotes(text, *delimiter))
             .collect(),
     };
-    let mut best = told.delimiter.told().is_none().then(|| one_column(text, whole, base, told));
+    let mut best = settings.delimiter.explicit().is_none().then(|| one_column(text, whole, base, settings));
     let mut second = 0.0;
     for delimiter in delimiters {
         let mut of_delimiter: Option<Candidate> = None;
-        for quote in quotes(text, delimiter, base, told) {
+        for quote in quotes(text, delimiter, base, settings) {
             let dialect = Dialect { delimiter, quote, ..base.clone() };
             let mut candidate = judge(text, whole, dialect);
             candidate.score *= likely(delimiter) * if quote == Some('"') { 1.0 } else { 0.95 };
-            if told.delimiter.told().is_none() && !is_plausible(&candidate) {
+            if settings.delimiter.explicit().is_none() && !is_plausible(&candidate) {
                 candidate.score = 0.0;
             }
             if let Some(width) = named_columns(&candidate) {
@@ -110,8 +110,8 @@ const LOOSE_QUOTES: usize = 3;
 
 /// Quotes that come into question: `"`; `'` where fields begin and end with it, and none with `"`; none where `"` does not come in pairs,
 /// and not by a slip.
-fn quotes(text: &[u8], delimiter: char, base: &Dialect, told: &CsvSettings) -> Vec<Option<char>> {
-    if let Some(quote) = told.quote.told() {
+fn quotes(text: &[u8], delimiter: char, base: &Dialect, settings: &CsvSettings) -> Vec<Option<char>> {
+    if let Some(quote) = settings.quote.explicit() {
         return vec![quote];
     }
     let delimiter = crate::records::record_ends::byte(delimiter);
@@ -197,7 +197,7 @@ fn is_plausible(candidate: &Candidate) -> bool {
     }
 }
 
-/// The kind of value that a column has in the rows behind the first, if it is one of values.
+/// The kind of value that a column has in the rows after the first, if it is one of values.
 pub(super) fn column_kind(rows: &[Row], width: usize, column: usize) -> Option<Kind> {
     let behind_first = rows.iter().filter(|row| row.fields.len() == width).skip(1);
     let kinds = behind_first.filter_map(|row| row.fields.get(column).map(Kind::of)).filter(|kind| *kind != Kind::Empty);
@@ -212,9 +212,9 @@ pub(super) fn column_kind(rows: &[Row], width: usize, column: usize) -> Option<K
 }
 
 /// The text as one column, by a delimiter that does not occur in it.
-fn one_column(text: &[u8], whole: bool, base: &Dialect, told: &CsvSettings) -> Candidate {
+fn one_column(text: &[u8], whole: bool, base: &Dialect, settings: &CsvSettings) -> Candidate {
     let delimiter = [',', '\x1f', '\x01', '\x1e', '\x02'].into_iter().find(|delimiter| !is_in(text, *delimiter));
-    let quote = told.quote.told().unwrap_or(Some('"'));
+    let quote = settings.quote.explicit().unwrap_or(Some('"'));
     let mut candidate = judge(text, whole, Dialect { delimiter: delimiter.unwrap_or(','), quote, ..base.clone() });
     let behind_first = candidate.rows.iter().skip(1);
     let mut lines = behind_first.filter_map(|row| row.fields.get(0)).filter(|line| !line.is_empty()).peekable();

@@ -156,20 +156,20 @@ fn a_header_of_another_width_gives_way_to_many_records() {
 
 #[test]
 fn what_is_told_is_not_looked_for() {
-    use shared::Told::Is;
+    use shared::Setting::Explicit;
     let auto = CsvSettings::default;
     for (text, told, expected) in [
-        ("a;b\n1;2\n", CsvSettings { delimiter: Is(','), ..auto() }, ", [a;b] 0+1"),
-        ("a@b\n1@2\n", CsvSettings { delimiter: Is('@'), ..auto() }, "@ [a|b] 0+1"),
-        ("a,b\n'x,y',1\n", CsvSettings { quote: Is(Some('"')), ..auto() }, ", [a|b] 0+1"),
-        ("a,b\n\"x\",1\n", CsvSettings { quote: Is(None), ..auto() }, ", quote=none [a|b] 0+1"),
-        ("1,2\n3,4\n", CsvSettings { header: Is(1), ..auto() }, ", [1|2] 0+1"),
-        ("a,b\n3,4\n", CsvSettings { header: Is(0), ..auto() }, ", [|] 0+0"),
-        ("a,b\nc,d\n3,4\n", CsvSettings { header: Is(2), ..auto() }, ", [a c|b d] 0+2"),
-        ("x,y\na,b\n3,4\n", CsvSettings { skip_lines: Is(1), ..auto() }, ", [a|b] 0+1"),
-        ("a;b\n1,5;2\n", CsvSettings { decimal: Is('.'), ..auto() }, "; [a|b] 0+1"),
-        ("a,b\n1,2\n#,3\n", CsvSettings { comment: Is(Some('#')), ..auto() }, ", comment=# [a|b] 0+1"),
-        ("a,b!1,2!", CsvSettings { terminator: Is('!'), ..auto() }, ", [a|b] 0+1"),
+        ("a;b\n1;2\n", CsvSettings { delimiter: Explicit(','), ..auto() }, ", [a;b] 0+1"),
+        ("a@b\n1@2\n", CsvSettings { delimiter: Explicit('@'), ..auto() }, "@ [a|b] 0+1"),
+        ("a,b\n'x,y',1\n", CsvSettings { quote: Explicit(Some('"')), ..auto() }, ", [a|b] 0+1"),
+        ("a,b\n\"x\",1\n", CsvSettings { quote: Explicit(None), ..auto() }, ", quote=none [a|b] 0+1"),
+        ("1,2\n3,4\n", CsvSettings { header: Explicit(1), ..auto() }, ", [1|2] 0+1"),
+        ("a,b\n3,4\n", CsvSettings { header: Explicit(0), ..auto() }, ", [|] 0+0"),
+        ("a,b\nc,d\n3,4\n", CsvSettings { header: Explicit(2), ..auto() }, ", [a c|b d] 0+2"),
+        ("x,y\na,b\n3,4\n", CsvSettings { skip_lines: Explicit(1), ..auto() }, ", [a|b] 0+1"),
+        ("a;b\n1,5;2\n", CsvSettings { decimal: Explicit('.'), ..auto() }, "; [a|b] 0+1"),
+        ("a,b\n1,2\n#,3\n", CsvSettings { comment: Explicit(Some('#')), ..auto() }, ", comment=# [a|b] 0+1"),
+        ("a,b!1,2!", CsvSettings { terminator: Explicit('!'), ..auto() }, ", [a|b] 0+1"),
     ] {
         assert_eq!(in_short(&find(text.as_bytes(), true, &told)), expected, "{text} {told:?}");
     }

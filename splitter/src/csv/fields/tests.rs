@@ -4,11 +4,11 @@ use shared::Column;
 
 use super::*;
 use crate::csv::record::escapes::of_text_doubled;
-use crate::records::framer::Torn;
+use crate::records::framer::Unterminated;
 use crate::records::framer::tests::frame;
-use crate::records::record_ends::{behind_line_ends, without_line_end};
+use crate::records::record_ends::{after_line_ends, without_line_end};
 use crate::records::rejects::Reject;
-use crate::records::rows::torn_reason;
+use crate::records::rows::unterminated_reason;
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());
@@ -166,7 +166,7 @@ fn theirs(text: &[u8], dialect: &Dialect) -> Vec<(usize, Vec<Vec<u8>>)> {
     let text = [&[dialect.terminator.map_or(b'\n', byte)], text].concat();
     let records = |text: &[u8]| builder.from_reader(text).into_byte_records().map(Result::unwrap).collect::<Vec<_>>();
     let place = |record: &csv::ByteRecord| usize::try_from(record.position().unwrap().byte()).unwrap();
-    let place = |record: &csv::ByteRecord| behind_line_ends(&text, place(record), dialect) - 1;
+    let place = |record: &csv::ByteRecord| after_line_ends(&text, place(record), dialect) - 1;
     let places: Vec<usize> = records(&text).iter().map(place).collect();
     // The crate drops escape characters that escape nothing.
     let doubled = of_text_doubled(&text, dialect).unwrap_or_else(|| text.clone());
@@ -210,7 +210,7 @@ fn is_well_quoted(text: &[u8], dialect: &Dialect) -> bool {
 fn compare(text: &[u8], csv: &CsvPolicy, ours: &mut impl Iterator<Item = Outcome>, from: usize) {
     let (rest, dialect) = (&text[from..], &csv.dialect);
     let mut theirs = theirs(rest, dialect);
-    let torn = if ends_in_quotes(rest, dialect) { theirs.pop() } else { None };
+    let unterminated = if ends_in_quotes(rest, dialect) { theirs.pop() } else { None };
     for (start, fields) in theirs {
         let width = csv.columns.len();
         match ours.next() {
@@ -228,13 +228,13 @@ fn compare(text: &[u8], csv: &CsvPolicy, ours: &mut impl Iterator<Item = Outcome
             None => panic!("{fields:?} is missing"),
         }
     }
-    let Some((start, _)) = torn else {
+    let Some((start, _)) = unterminated else {
         assert_eq!(ours.next(), None);
         return;
     };
-    // The first line of a record without an end is given up, and what stands behind it is read anew.
+    // The first line of a record without an end is given up, and what stands after it is read again.
     let (at, reason) = ours.next().unwrap().unwrap_err();
-    assert_eq!((at, reason), (from + start, torn_reason(Torn::OpenQuote, 1 << 20)));
+    assert_eq!((at, reason), (from + start, unterminated_reason(Unterminated::OpenQuote, 1 << 20)));
     match text[at..].iter().position(|byte| dialect.ends_record(*byte)) {
         Some(length) => compare(text, csv, ours, at + length + 1),
         None => assert_eq!(ours.next(), None),

@@ -4,7 +4,7 @@ use shared::Dialect;
 
 /// Where a reader is in a record, as the `csv` crate has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     FieldStart,
     Unquoted,
     Quoted,
@@ -21,21 +21,21 @@ pub(crate) fn of_text_doubled(record: &[u8], dialect: &Dialect) -> Option<Vec<u8
         return None;
     }
     let (mut doubled, mut has_any) = (Vec::with_capacity(record.len() + 16), false);
-    let (mut place, mut rest) = (Place::FieldStart, record.iter().copied().peekable());
+    let (mut state, mut rest) = (State::FieldStart, record.iter().copied().peekable());
     while let Some(here) = rest.next() {
         doubled.push(here);
-        place = match place {
-            Place::Quoted if here == escape => {
+        state = match state {
+            State::Quoted if here == escape => {
                 let escaped = rest.next_if(|next| *next == quote || *next == escape);
                 has_any |= escaped.is_none();
                 doubled.push(escaped.unwrap_or(escape));
-                Place::Quoted
+                State::Quoted
             }
-            Place::Quoted if here == quote => Place::Quote,
-            Place::Quoted => Place::Quoted,
-            Place::FieldStart | Place::Quote if here == quote => Place::Quoted,
-            _ if here == delimiter || dialect.ends_record(here) => Place::FieldStart,
-            _ => Place::Unquoted,
+            State::Quoted if here == quote => State::Quote,
+            State::Quoted => State::Quoted,
+            State::FieldStart | State::Quote if here == quote => State::Quoted,
+            _ if here == delimiter || dialect.ends_record(here) => State::FieldStart,
+            _ => State::Unquoted,
         };
     }
     has_any.then_some(doubled)

@@ -35,7 +35,7 @@ impl Words {
         self
     }
 
-    /// Whether they are enough to tell an encoding from others.
+    /// Whether they are enough to distinguish an encoding from others.
     pub(super) fn tell(&self, encoding: &'static Encoding) -> bool {
         if LATIN.contains(&encoding) {
             return self.0.len() >= LATIN_WORDS;

@@ -3,15 +3,15 @@
 use memchr::{memchr, memchr2, memchr3};
 use shared::Dialect;
 
-use crate::records::marks::Marks;
 use crate::records::record_ends::byte;
+use crate::records::structural::Marks;
 
 /// Finds where records end in a text that grows at its end.
 ///
 /// All that is remembered between two looks is how far the text was looked at and whether that place is inside quotes; and of a part in
 /// which no record ends, where it ends.
 ///
-/// Advice to whoever changes this: it must agree with the `csv` crate on what a record is. A quote opens a field only at
+/// If you change this: it must agree with the `csv` crate on what a record is. A quote opens a field only at
 /// the field's first byte; within a quoted field a doubled quote is text, and so is what follows the escape character. The
 /// property tests compare the two.
 #[derive(Clone, Debug)]
@@ -51,22 +51,22 @@ impl Scanner {
     }
 
     /// For the same text, from its start.
-    pub(super) fn anew(&self) -> Self {
+    pub(super) fn reset(&self) -> Self {
         Self { scanned: 0, in_quotes: false, ..self.clone() }
     }
 
-    /// For what of the text stands behind a place.
-    pub(super) fn behind(&self, place: usize) -> Self {
+    /// For what of the text stands after a place.
+    pub(super) fn after(&self, place: usize) -> Self {
         let open = self.open.filter(|open| open.end > place).map(|open| Open { end: open.end - place, ..open });
-        Self { open, ..self.anew() }
+        Self { open, ..self.reset() }
     }
 
     /// For the same text, from where this one found the last record end, once it came to a place without finding another.
     pub(super) fn noting_open(&self) -> Self {
-        Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.anew() }
+        Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.reset() }
     }
 
-    /// Where the first record ends that ends at or behind byte `target`, if that can be told yet.
+    /// Where the first record ends that ends at or after byte `target`, if that is known yet.
     pub(super) fn end_of_record(&mut self, text: &[u8], target: usize, at_end: bool) -> Option<usize> {
         loop {
             let open = self.open.filter(|open| self.scanned < open.end && open.end <= text.len());
@@ -95,7 +95,7 @@ impl Scanner {
                 self.scanned = place + 1;
                 continue;
             }
-            let Some(end) = self.behind_terminator(text, place, at_end) else {
+            let Some(end) = self.after_terminator(text, place, at_end) else {
                 self.scanned = place;
                 return None;
             };
@@ -107,7 +107,7 @@ impl Scanner {
     }
 
     /// Goes on to a place before which no record is to end, so that quotes alone matter, and no line is looked at; or to the last
-    /// quote before it, while it cannot be told what that one means.
+    /// quote before it, while it is not known what that one means.
     fn pass(&mut self, text: &[u8], to: usize) {
         let before = text.get(self.scanned..to).unwrap_or_default();
         let Some(quote) = self.quote else {
@@ -154,7 +154,7 @@ impl Scanner {
         }
     }
 
-    /// Goes behind a comment that begins here; whether one did, and `None` when its end has not come yet.
+    /// Moves past a comment that begins here; whether one did, and `None` when its end has not come yet.
     fn skip_comment(&mut self, text: &[u8]) -> Option<bool> {
         let (Some(comment), Some(first)) = (self.comment, text.get(self.scanned)) else { return Some(false) };
         let begins_record = match self.scanned.checked_sub(1) {
@@ -177,8 +177,8 @@ impl Scanner {
         end.map(|end| end + 1)
     }
 
-    /// The place behind the record end at `place`; `None` while it cannot be told whether a `\n` follows a `\r`.
-    fn behind_terminator(&self, text: &[u8], place: usize, at_end: bool) -> Option<usize> {
+    /// The place after the record end at `place`; `None` while it is not known whether a `\n` follows a `\r`.
+    fn after_terminator(&self, text: &[u8], place: usize, at_end: bool) -> Option<usize> {
         if self.dialect.terminator.is_some() || text.get(place) != Some(&b'\r') {
             return Some(place + 1);
         }
@@ -197,7 +197,7 @@ impl Scanner {
         }
     }
 
-    /// Goes behind the quote that closes the field, or if a line end comes before it, to the end of the part that has no other.
+    /// Moves past the quote that closes the field, or if a line end comes before it, to the end of the part that has no other.
     fn leave_quotes_or_leap(&mut self, text: &[u8], open: Open, at_end: bool) -> Option<()> {
         let Some(line) = self.end_of_line(text.get(self.scanned..open.end)?) else {
             return self.leave_quotes(text, at_end);
@@ -209,7 +209,7 @@ impl Scanner {
         Some(())
     }
 
-    /// Goes behind the quote that closes the field; `None` when it has not come yet.
+    /// Moves past the quote that closes the field; `None` when it has not come yet.
     fn leave_quotes(&mut self, text: &[u8], at_end: bool) -> Option<()> {
         let quote = self.quote?;
         loop {

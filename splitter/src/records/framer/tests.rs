@@ -76,10 +76,10 @@ fn a_record_without_an_end_is_given_up() {
     let long = "x".repeat(40);
     let given_up = |text: &str, block_bytes| {
         let blocks = frame(&Dialect::default(), &[text.as_bytes()], block_bytes, 16);
-        let told = |block: &Block| (block.start, String::from_utf8(block.text.to_vec()).unwrap(), block.torn);
+        let told = |block: &Block| (block.start, String::from_utf8(block.text.to_vec()).unwrap(), block.unterminated);
         blocks.iter().map(told).collect::<Vec<_>>()
     };
-    let (too_long, open) = (Some(Torn::TooLong), Some(Torn::OpenQuote));
+    let (too_long, open) = (Some(Unterminated::TooLong), Some(Unterminated::OpenQuote));
     for (text, expected) in [
         ("a\n\"b\nc\n", vec![(0, "a\n", None), (2, "\"b\n", open), (5, "c\n", None)]),
         ("a\n\"b", vec![(0, "a\n", None), (2, "\"b", open)]),
@@ -97,7 +97,8 @@ fn a_record_without_an_end_is_given_up() {
             [(0, "\"a\n", too_long)].into_iter().chain(lines).collect()
         }),
     ] {
-        let expected: Vec<_> = expected.into_iter().map(|(at, text, torn)| (at, text.to_owned(), torn)).collect();
+        let expected: Vec<_> =
+            expected.into_iter().map(|(at, text, unterminated)| (at, text.to_owned(), unterminated)).collect();
         assert_eq!(given_up(text, 1), expected, "{text}");
     }
 }
@@ -130,7 +131,7 @@ proptest! {
             prop_assert!(block.start == at || max_record_bytes < text.len());
             at = block.start + u64::try_from(block.text.len()).unwrap();
         }
-        if blocks.iter().all(|block| block.torn.is_none()) {
+        if blocks.iter().all(|block| block.unterminated.is_none()) {
             let together: Vec<u8> = blocks.iter().flat_map(|block| block.text.to_vec()).collect();
             prop_assert_eq!(&together, &text);
             // Read block by block, the records are those of the whole.

@@ -19,7 +19,7 @@ pub(super) struct Fractions {
 }
 
 impl Fractions {
-    /// Notes a number, by its digits before and behind the point.
+    /// Notes a number, by its digits before and after the point.
     pub(super) fn observe(&mut self, text: &[u8], point: u8) {
         let Some((whole, fraction)) = whole_and_fraction(text, point) else { return };
         self.has_points |= whole.len() > GROUP;

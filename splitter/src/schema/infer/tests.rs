@@ -125,7 +125,7 @@ fn what_speaks_against_a_type_is_kept() {
 fn told_types() {
     let settled = |told: &str, values: &[&str]| {
         let mut column = Column::of_text("c".to_owned(), "c".to_owned());
-        let told: ToldColumn = format!("c:{told}").parse().unwrap();
+        let told: TypedColumn = format!("c:{told}").parse().unwrap();
         evidence(values, CSV).settle(&mut column, Some((&told, TypeOrigin::Declared)), false)?;
         Ok::<_, String>(format!("{} {} {}", column.column_type, column.date_format, column.null_words))
     };

@@ -12,7 +12,7 @@ use crate::source::read::Stored;
 /// How far back deflated data may refer.
 const WINDOW_BYTES: usize = 32 << 10;
 
-/// What is given out as it is decoded, with stops between blocks, since a decoder can begin anew there.
+/// What is given out as it is decoded, with stops between blocks, since a decoder can resume there.
 const FLAGS: u32 = flags::TINFL_FLAG_HAS_MORE_INPUT
     | flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF
     | flags::TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
@@ -25,7 +25,7 @@ pub(super) struct Inflate {
     /// Whether a member has come to its end, so that nothing needs to follow.
     any: bool,
     inflater: Box<DecompressorOxide>,
-    /// The window, and room behind it.
+    /// The window, and room after it.
     buffer: Vec<u8>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Inflate {
 enum Container {
     /// Any number of members, each with header and trailer.
     Gzip,
-    /// One member, told of by the archive's directory.
+    /// One member, named by the archive's directory.
     Zip { crc32: u32, length: u64 },
 }
 
@@ -149,7 +149,7 @@ impl Decoder for Inflate {
         Ok(Some(written))
     }
 
-    fn restart(&self) -> Option<(u64, Option<MemberState>)> {
+    fn resume_point(&self) -> Option<(u64, Option<MemberState>)> {
         let Some(member) = &self.member else {
             // Behind the only file of an archive there is nothing to begin with.
             return matches!(self.container, Container::Gzip).then(|| (self.stored.offset(), None));

@@ -1,4 +1,4 @@
-//! Formats whose files are members one behind the other, each with an end of its own: frames, or streams.
+//! Formats whose files are members one after the other, each with an end of its own: frames, or streams.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -32,7 +32,7 @@ type SnappyDecoder = snap::read::FrameDecoder<io::Chain<Cursor<&'static [u8]>, S
 const SNAPPY_START: &[u8] = b"\xff\x06\0\0sNaPpY";
 
 impl Members {
-    /// Decodes from the start of a file, or from where [`Decoder::restart`] said.
+    /// Decodes from the start of a file, or from a [`Decoder::resume_point`].
     pub(super) fn new(compression: Compression, stored: Stored, is_start: bool) -> Self {
         let now = if compression == Compression::Snappy && !is_start {
             snappy(SNAPPY_START, stored)
@@ -135,7 +135,7 @@ const SMALL_STREAM_BYTES: usize = 16 << 10;
 /// What a stream of bzip2 begins with. Its level, from 1 to 9, says how many times 100,000 bytes its blocks have at most.
 const BZIP2_START: &[u8] = b"BZh";
 
-/// Decodes a stream of bzip2 that text begins with, if another one begins a little behind it; how long it is, and how much it holds.
+/// Decodes a stream of bzip2 that text begins with, if another one begins a little after it; how long it is, and how much it holds.
 ///
 /// For each stream the decoder takes memory for blocks of its level and sets all of it to zero: 3.6 MB for most, which takes many times as
 /// long as a small stream does. So that one is tried as if it was of the lowest level. `None` says nothing of it.
@@ -182,7 +182,7 @@ impl Decoder for Members {
         Ok(Some(read))
     }
 
-    fn restart(&self) -> Option<(u64, Option<MemberState>)> {
+    fn resume_point(&self) -> Option<(u64, Option<MemberState>)> {
         match &self.now {
             Now::Between(stored) => Some((stored.offset(), None)),
             // Each chunk stands for itself and holds no more than a read has room for, so reads end where chunks do.

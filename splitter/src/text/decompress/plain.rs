@@ -47,7 +47,7 @@ impl Decoder for Plain {
         Ok(Some(read).filter(|read| *read > 0))
     }
 
-    fn restart(&self) -> Option<(u64, Option<MemberState>)> {
+    fn resume_point(&self) -> Option<(u64, Option<MemberState>)> {
         let state = self.check.as_ref().map(|check| MemberState {
             crc32: check.hasher.clone().finalize(),
             length: check.read,

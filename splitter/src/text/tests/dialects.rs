@@ -23,7 +23,7 @@ fn dialects() -> Vec<(Dialect, &'static str)> {
     ]
 }
 
-/// Rows as a dialect writes them, behind a comment if it has such.
+/// Rows as a dialect writes them, after a comment if it has such.
 fn written(rows: &[[String; 2]], dialect: &Dialect, line_end: &str) -> String {
     let field = |field: &String| {
         let Some(quote) = dialect.quote else { return field.clone() };

@@ -10,7 +10,7 @@ use deltalake::logstore::object_store::buffered::BufWriter;
 use deltalake::{DeltaTableError, ObjectStoreError, Path};
 use futures::{StreamExt, stream};
 use parquet::errors::ParquetError;
-use shared::{Crew, Location};
+use shared::{EncodePool, Location};
 use tokio::io::AsyncWriteExt;
 
 use super::partitions::{Part, Partition};
@@ -41,7 +41,7 @@ pub(super) struct Target {
     pub(super) table: Location,
     pub(super) store: ObjectStoreRef,
     /// The thread that encodes.
-    pub(super) crew: Crew,
+    pub(super) pool: EncodePool,
     /// Columns that the files have.
     pub(super) columns: Vec<StructField>,
     pub(super) indexed: Indexed,
@@ -218,7 +218,7 @@ impl OpenFile {
         order: Order,
     ) -> Result<(), LoadError> {
         let mut file = self.file.take().ok_or_else(|| target.bug(&LOST))?;
-        let encoding = target.crew.run(move || {
+        let encoding = target.pool.run(move || {
             encoder.append(&mut file, &rows, &order)?;
             let bytes = take_bytes(&mut file)?;
             Ok::<_, ParquetError>((file, bytes))

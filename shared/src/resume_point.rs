@@ -1,10 +1,10 @@
-//! Where reading of a compressed or transcoded source can begin anew.
+//! Where reading of a compressed or transcoded source can resume.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A place in a source at which its text can be read on without what stands before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restart {
+pub struct ResumePoint {
     /// Offset in the file as it is stored.
     pub stored: u64,
     /// Decompressed bytes before that place.
@@ -35,7 +35,7 @@ pub struct MemberState {
 
 impl std::fmt::Debug for MemberState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Thirty thousand numbers help nobody.
+        // Thirty thousand numbers are no help.
         f.debug_struct("MemberState").field("length", &self.length).finish_non_exhaustive()
     }
 }

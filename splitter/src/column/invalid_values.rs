@@ -2,7 +2,7 @@
 
 use shared::{Column, ColumnType};
 
-use super::cell::Place;
+use super::cell::ColumnRef;
 use crate::records::span::Span;
 use crate::value;
 
@@ -10,18 +10,18 @@ use crate::value;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Note<'a> {
     /// It does not fit its column.
-    Misfit(&'a [u8]),
+    Invalid(&'a [u8]),
     /// It has digits that its value does not have.
     Shortened,
 }
 
 /// Values that do not fit their column; of each row the one in the first column. Also those that lost digits.
 #[derive(Debug, Default)]
-pub(crate) struct Misfits {
+pub(crate) struct InvalidValues {
     nulls_instead: bool,
     /// By row, which of those that are noted is its own, counted from 1; 0 for none.
     by_row: Vec<u32>,
-    pub(crate) noted: Vec<Misfit>,
+    pub(crate) noted: Vec<InvalidValue>,
     /// What is shown of them.
     shown: String,
     /// The row of each value that lost digits.
@@ -29,22 +29,22 @@ pub(crate) struct Misfits {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Misfit {
+pub(crate) struct InvalidValue {
     pub(crate) column: u32,
     /// Where its text is among those that are shown; none for one that is no text.
     pub(crate) text: Option<Span>,
 }
 
-impl Misfits {
+impl InvalidValues {
     /// None yet; with `nulls_instead` none are ever noted, since they become null.
     pub(crate) fn new(nulls_instead: bool) -> Self {
         Self { nulls_instead, ..Self::default() }
     }
 
     /// Notes a text of a row.
-    pub(crate) fn note(&mut self, row: usize, place: Place<'_>, note: Note<'_>) {
+    pub(crate) fn note(&mut self, row: usize, place: ColumnRef<'_>, note: Note<'_>) {
         match note {
-            Note::Misfit(text) => self.note_misfit(row, place, text),
+            Note::Invalid(text) => self.note_invalid(row, place, text),
             Note::Shortened => self.shortened.extend(u32::try_from(row)),
         }
     }
@@ -55,9 +55,9 @@ impl Misfits {
         u64::try_from(self.shortened.iter().filter(is_taken).count()).unwrap_or(u64::MAX)
     }
 
-    fn note_misfit(&mut self, row: usize, (index, _): Place<'_>, text: &[u8]) {
+    fn note_invalid(&mut self, row: usize, (index, _): ColumnRef<'_>, text: &[u8]) {
         let column = u32::try_from(index).unwrap_or(u32::MAX);
-        if self.nulls_instead || self.of_row(row).is_some_and(|misfit| misfit.column <= column) {
+        if self.nulls_instead || self.of_row(row).is_some_and(|value| value.column <= column) {
             return;
         }
         let start = self.shown.len();
@@ -65,7 +65,7 @@ impl Misfits {
             self.shown.push_str(&shown);
             Span::new(start, self.shown.len())
         });
-        self.noted.push(Misfit { column, text });
+        self.noted.push(InvalidValue { column, text });
         if self.by_row.len() <= row {
             self.by_row.resize(row + 1, 0);
         }
@@ -74,13 +74,13 @@ impl Misfits {
         }
     }
 
-    pub(crate) fn of_row(&self, row: usize) -> Option<Misfit> {
+    pub(crate) fn of_row(&self, row: usize) -> Option<InvalidValue> {
         let number = self.by_row.get(row)?.checked_sub(1)?;
         self.noted.get(usize::try_from(number).ok()?).copied()
     }
 
-    pub(crate) fn shown(&self, misfit: Misfit) -> Option<&str> {
-        let text = misfit.text?;
+    pub(crate) fn shown(&self, value: InvalidValue) -> Option<&str> {
+        let text = value.text?;
         self.shown.get(text.start()..text.end())
     }
 }

@@ -1,4 +1,4 @@
-//! Threads of one's own for work that keeps a core busy.
+//! The encode pool: threads for work that keeps a core busy.
 
 use std::hint::black_box;
 use std::io;
@@ -15,7 +15,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The runtime's threads for calls that block are no place for it: work goes to any of them, and the allocator keeps apart for
 /// each what it once took, so that a process holds several times what is in use.
 #[derive(Clone, Debug)]
-pub struct Crew(mpsc::Sender<Work>);
+pub struct EncodePool(mpsc::Sender<Work>);
 
 /// Work of which nothing came, since it panicked.
 #[derive(Debug, thiserror::Error)]
@@ -27,15 +27,15 @@ const MAPPING_BYTES: usize = 16 << 20;
 
 /// Has glibc keep what a block took for the next one.
 ///
-/// What is free at the end of a heap goes back to the system when it is more than 128 KiB, and is taken anew page by page. Once a mapping is
+/// What is free at the end of a heap goes back to the system when it is more than 128 KiB, and is taken again page by page. Once a mapping is
 /// freed, twice its size is kept instead, and memory up to its size comes from heaps (mallopt(3), `M_MMAP_THRESHOLD`), unless the
 /// environment sets such thresholds. To other allocators this is a mapping that is never touched.
 pub fn keep_freed_memory() {
     drop(black_box(Vec::<u8>::with_capacity(MAPPING_BYTES)));
 }
 
-impl Crew {
-    /// A crew of so many threads, from 1.
+impl EncodePool {
+    /// A pool of so many threads, from 1.
     pub fn new(threads: usize) -> io::Result<Self> {
         let (sender, works) = mpsc::channel::<Work>();
         let works = Arc::new(Mutex::new(works));
@@ -56,7 +56,7 @@ impl Crew {
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
         let (sender, result) = oneshot::channel();
         let work = move || {
-            // A panic is the end of the work, not of the thread. That nobody waits any more is no error.
+            // A panic is the end of the work, not of the thread. A result that is no longer awaited is not an error.
             drop(catch_unwind(AssertUnwindSafe(work)).map(|done| sender.send(done)));
         };
         self.0.send(Box::new(work)).map_err(|_| Panicked)?;
@@ -72,10 +72,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_the_work_and_not_the_thread() {
-        let crew = Crew::new(1).unwrap();
+        let pool = EncodePool::new(1).unwrap();
         let name = || thread::current().name().map(str::to_owned);
-        assert_eq!(crew.run(name).await.unwrap().as_deref(), Some("encode"));
-        assert!(crew.run(|| assert!(thread::current().name().is_none(), "on purpose")).await.is_err());
-        assert_eq!(crew.run(|| 7).await.unwrap(), 7);
+        assert_eq!(pool.run(name).await.unwrap().as_deref(), Some("encode"));
+        assert!(pool.run(|| assert!(thread::current().name().is_none(), "on purpose")).await.is_err());
+        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
     }
 }

@@ -1,0 +1,103 @@
+//! Verdicts: how a message is answered whose object could not be split.
+
+use std::time::Duration;
+
+use shared::{QueueError, StorageError, Verdict, error_chain};
+
+use crate::error::SplitError;
+
+/// How long a message is left alone: after a failure that may pass, when permissions are to be fixed, after a change of
+/// the source, whose new version may be complete any moment.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(10);
+const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
+const RETRY_CHANGED_AFTER: Duration = Duration::from_secs(1);
+
+/// Why an object is not split, with what helps.
+pub(super) fn reason(error: &SplitError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{}; hint: {hint}", error_chain(error)),
+        None => error_chain(error),
+    }
+}
+
+/// The answer to a message whose object could not be split: the one place that separates what may pass from what a
+/// person has to look at. `announced` says that S3 itself named the object, so that its absence is no mistake.
+pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
+    let retry = |after| Verdict::Retry { reason: reason(error), after, most_receives: None };
+    match error {
+        SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
+        SplitError::Source(StorageError::NotFound { .. })
+        | SplitError::BadInput(_)
+        | SplitError::TooManyBad(_)
+        | SplitError::OtherEncoder { .. }
+        | SplitError::Memory { .. }
+        | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })
+        | SplitError::Table(StorageError::Malformed { .. }) => {
+            Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
+        }
+        SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
+        SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),
+        SplitError::Stopped { .. } => retry(Duration::ZERO),
+        SplitError::Source(_)
+        | SplitError::WorkArea(_)
+        | SplitError::Table(_)
+        | SplitError::Queue(_)
+        | SplitError::Notice(_)
+        | SplitError::Gate(_)
+        | SplitError::Internal { .. } => retry(RETRY_AFTER),
+    }
+}
+
+/// The answer to a message with two objects: a retry comes before a reject, for the sake of the object that it may help.
+pub(super) fn graver(one: Verdict, other: Verdict) -> Verdict {
+    match (&one, &other) {
+        (Verdict::Done, _) | (Verdict::Reject { .. }, Verdict::Retry { .. }) => other,
+        _ => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::Location;
+
+    use super::*;
+    use crate::error::BadInput;
+
+    #[test]
+    fn every_error_has_its_verdict() {
+        let at: Location = "s3://b/k".parse().unwrap();
+        let not_found = || StorageError::NotFound { at: at.clone() };
+        let denied = || StorageError::Denied { at: at.clone(), source: "no".into() };
+        let unavailable = || StorageError::Unavailable { at: at.clone(), action: "read", source: "503".into() };
+        let changed = StorageError::Changed { at: at.clone(), version: "v".to_owned() };
+        let damaged = StorageError::Malformed { at: at.clone(), what: "job", source: "EOF".into() };
+        let queue = shared::QueueError::Unavailable { queue: "q".to_owned(), action: "send to", source: "503".into() };
+        let no_queue = QueueError::Missing { queue: "q".to_owned(), source: "no".into() };
+        for (error, expected) in [
+            (SplitError::Source(not_found()), "done"),
+            (SplitError::WorkArea(not_found()), "retry 10"),
+            (SplitError::Source(denied()), "retry 60"),
+            (SplitError::WorkArea(denied()), "retry 60"),
+            (SplitError::Source(unavailable()), "retry 10"),
+            (SplitError::WorkArea(unavailable()), "retry 10"),
+            (SplitError::Source(changed), "retry 1"),
+            (SplitError::WorkArea(damaged), "reject"),
+            (SplitError::Queue(queue), "retry 10"),
+            (SplitError::Queue(no_queue), "retry 60"),
+            (SplitError::Stopped { chunks: 2, advanced: 1 }, "retry 0"),
+            (SplitError::internal(&at, "?"), "retry 10"),
+            (BadInput::whole(&at, "no CSV", "").into(), "reject"),
+        ] {
+            let told = match verdict(&error, true) {
+                Verdict::Done => "done".to_owned(),
+                Verdict::Retry { after, .. } => format!("retry {}", after.as_secs()),
+                Verdict::Reject { .. } => "reject".to_owned(),
+            };
+            assert_eq!(told, expected, "{error:?}");
+        }
+        assert!(matches!(verdict(&SplitError::Source(not_found()), false), Verdict::Reject { .. }));
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether a text is NDJSON.
+
+use crate::json::object::{Object, lines, parse_error};
+
+/// Lines that are looked at to decide whether a text is NDJSON.
+const LINES_LOOKED_AT: usize = 5;
+
+/// Whether a text is NDJSON: its first lines that are not blank are objects, most of them, the first for sure. `whole` when
+/// this is all there is; otherwise the last line may be cut off.
+pub(crate) fn is_ndjson(head: &[u8], whole: bool) -> bool {
+    let complete = |(start, line): &(usize, &[u8])| whole || start + line.len() < head.len();
+    let looked_at: Vec<bool> =
+        lines(head).filter(complete).take(LINES_LOOKED_AT).map(|(_, line)| Object::parse(line).is_ok()).collect();
+    let objects = looked_at.iter().filter(|is_object| **is_object).count();
+    looked_at.first() == Some(&true) && objects * 2 > looked_at.len()
+}
+
+/// The number, from 1, of the first line that seems to be an object and is not, with what is wrong with it; none where another shape of
+/// JSON is more likely.
+pub(crate) fn broken_line(head: &[u8]) -> Option<(usize, String)> {
+    /// Characters of the value that are shown.
+    const SHOWN: usize = 20;
+    let (number, line) =
+        head.split(|byte| *byte == b'\n').enumerate().find(|(_, line)| !line.trim_ascii().is_empty())?;
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    if !line.trim_start().starts_with('{') || !line.ends_with('}') {
+        return None;
+    }
+    let error = serde_json::from_str::<Object<'_>>(line).err()?;
+    let from = error.column().saturating_sub(1);
+    let shown: String = line.get(from..).unwrap_or_default().chars().take(SHOWN).collect();
+    Some((number + 1, format!("{}, at '{shown}'", parse_error(&error))))
+}
+
+/// Whether a text is JSON in another shape: one array of objects, or an object over several lines.
+pub(crate) fn is_other_json(head: &[u8]) -> bool {
+    let opens = |text: &[u8], first: u8| text.strip_prefix(&[first]).map(<[u8]>::trim_ascii_start).map(<[u8]>::to_vec);
+    let head = head.get(..head.len().min(4096)).unwrap_or_default().trim_ascii_start();
+    let in_array = opens(head, b'[');
+    let object = in_array.as_deref().unwrap_or(head);
+    opens(object, b'{').is_some_and(|keys| keys.starts_with(b"\""))
+}
