@@ -66,7 +66,9 @@ fn long_int64(text: &[u8]) -> Option<i64> {
     if digits.starts_with(b"0") { None } else { integer(digits, !sign.is_empty()) }
 }
 
-/// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside.
+/// A decimal number that double precision gives back as it was, zeros at the end of the fraction aside: printed with as many
+/// digits as the text has, the number is the text again. So it may be the shortest that a program prints, or have the 17 digits of
+/// C's `%.17g` and the 19 of `NumPy`'s `%.18e`.
 #[inline]
 pub(crate) fn float64(text: Field<'_>, notation: Notation) -> Option<f64> {
     match short_float(text, notation.point) {
@@ -87,7 +89,7 @@ fn any_float64(text: Field<'_>, notation: Notation) -> Option<f64> {
     Plain::of_any(text, notation.point).and_then(Plain::float).or_else(|| {
         let text = text.bytes();
         let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
-        parts.float(text).filter(|value| parts.are_those_of(*value))
+        parts.float(text).filter(|value| parts.are_those_of(*value) || parts.comes_back(text, notation.point, *value))
     })
 }
 
@@ -271,9 +273,21 @@ impl<'a> Parts<'a> {
         self.sign != Some(b'+')
             && is_whole(self.whole)
             && self.fraction.is_none_or(|fraction| !fraction.is_empty())
-            && (self.exponent.is_none() || has_fraction || notation.bare_exponents)
+            && (self.exponent.is_none() || has_fraction || notation.bare_exponents || self.has_printed_exponent())
             // "-0" would be an integer that prints as "0".
             && (self.sign.is_none() || self.whole != b"0" || has_fraction || self.exponent.is_some())
+    }
+
+    /// Whether the exponent is written as programs print one: after a single digit, with its sign and two digits at least, as in
+    /// `1e-05`. Names such as `1e5` are hardly ever.
+    fn has_printed_exponent(&self) -> bool {
+        self.whole.len() == 1 && self.exponent.is_some_and(|exponent| exponent.len() > 2 && signed(exponent).0.is_some())
+    }
+
+    /// Whether `value`, printed with as many digits, is the text of these parts. Not asked of whole numbers: one with more
+    /// digits than an integer has is a name, even if a double happens to give it back.
+    fn comes_back(&self, text: &[u8], point: u8, value: f64) -> bool {
+        self.fraction.is_some() && shared::prints_back(text, point, value)
     }
 
     fn digits(&self) -> impl Iterator<Item = u8> + Clone {

@@ -44,6 +44,17 @@ fn floats() {
         ("0.30000000000000004", Some(0.300_000_000_000_000_04), Some(0.300_000_000_000_000_04)),
         ("1.2345678901234568e-05", Some(1.234_567_890_123_456_8e-5), Some(1.234_567_890_123_456_8e-5)),
         ("0.12345678901234567", None, Some(0.123_456_789_012_345_67)),
+        // As `%.17g` and `%.18e` print them.
+        ("0.84743373693723267", Some(0.847_433_736_937_232_7), Some(0.847_433_736_937_232_7)),
+        ("0.0021060533511106927", Some(0.002_106_053_351_110_692_7), Some(0.002_106_053_351_110_692_7)),
+        ("1.343642441124012210e-01", Some(0.134_364_244_112_401_22), Some(0.134_364_244_112_401_22)),
+        ("1.343642441124012211e-01", None, Some(0.134_364_244_112_401_22)),
+        ("1.000000000000000056e-01", Some(0.1), Some(0.1)),
+        ("1e-05", Some(1e-5), Some(1e-5)),
+        ("-4e+20", Some(-4e20), Some(-4e20)),
+        ("12e+20", None, Some(1.2e21)),
+        ("1e-5", None, Some(1e-5)),
+        ("12345678901234567168", None, Some(12_345_678_901_234_567_000.0)),
         ("0.000000000000000000001", Some(1e-21), Some(1e-21)),
         ("1.50e300", Some(1.5e300), Some(1.5e300)),
         ("1.0e-400", None, Some(0.0)),
@@ -137,14 +148,15 @@ proptest! {
     #[test]
     fn what_is_a_float_prints_as_it_was(text in "-?[0-9]{1,12}\\.[0-9]{1,18}") {
         if let Some(value) = float64(text.as_bytes().into(), CSV) {
-            prop_assert_eq!(value.to_string(), without_zeros(&text));
+            let as_many = format!("{value:.0$}", text.split_once('.').map_or(0, |(_, fraction)| fraction.len()));
+            prop_assert!(value.to_string() == without_zeros(&text) || as_many == text, "{} {}", value, text);
             prop_assert_eq!(Some(value), text.parse().ok());
         }
     }
 
     #[test]
     fn every_float_is_one(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
-        for text in [format!("{value:?}"), format!("{value:e}"), value.to_string()] {
+        for text in [format!("{value:?}"), format!("{value:e}"), value.to_string(), format!("{value:.16e}"), format!("{value:.18e}")] {
             prop_assert_eq!(float64(text.as_bytes().into(), JSON), Some(value), "{}", text);
         }
     }
