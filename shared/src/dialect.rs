@@ -16,7 +16,7 @@ pub struct Dialect {
     /// A line that begins with it is no record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
-    /// Ends a record; none for line ends: `\n`, `\r\n` and `\r`.
+    /// Ends a record; none for line ends: `\n`, with `\r` before it or without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminator: Option<char>,
     /// Stands before the fraction of a number: `.` or `,`.
@@ -43,11 +43,11 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    /// Whether a byte ends a record, outside of quotes.
+    /// Whether a byte ends a record, outside of quotes. A `\r` before a line end belongs to it, and ends nothing by itself.
     pub fn ends_record(&self, byte: u8) -> bool {
         match self.terminator {
             Some(terminator) => char::from(byte) == terminator,
-            None => matches!(byte, b'\n' | b'\r'),
+            None => byte == b'\n',
         }
     }
 }

@@ -215,7 +215,7 @@ pub const VARIABLES: &[Variable] = &[
         "character at the start of lines to skip: one ASCII character, or `none`, which `auto` means too")
         .option("csv-comment", "CHAR", READ),
     row("CSV_TERMINATOR", "auto", text(CHARACTER, "one ASCII character, or a byte such as 0x1e, or 'auto'"), SPLITTER,
-        "character that ends a record: one ASCII character, a byte such as `0x1e`, or `auto` for line ends of every kind")
+        "character that ends a record: one ASCII character, a byte such as `0x1e`, or `auto` for line ends")
         .option("csv-terminator", "CHAR", READ),
     row("CSV_HEADER", "auto", text("true|false|auto|0*([0-9]|1[0-6])", "'true', 'false', or a number of rows up to 16, or 'auto'"), SPLITTER,
         "rows of the header, up to 16, whose names are joined: `true` (one), `false` (none), a number, or `auto` to detect them")

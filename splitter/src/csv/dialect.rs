@@ -7,7 +7,7 @@ mod score;
 
 use shared::{CsvSettings, Dialect, Setting};
 
-use crate::records::record_ends::byte;
+use crate::records::record_ends::{after_line_ends, byte, may_end};
 use kind::Kind;
 use layout::layout;
 use rows::{Row, rows};
@@ -45,7 +45,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
     let mut base = Dialect {
         escape: settings.escape.explicit().flatten(),
         comment: settings.comment.explicit().flatten(),
-        terminator: settings.terminator.explicit(),
+        terminator: settings.terminator.explicit().or_else(|| ends_with_returns(text).then_some('\r')),
         ..Dialect::default()
     };
     let declared = declared_delimiter(text, settings);
@@ -72,7 +72,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
     dialect.decimal = settings.decimal.explicit().unwrap_or_else(|| decimal(records, dialect.delimiter));
     let start = match (records.first(), header_end.checked_sub(1).and_then(|last| rows.get(last))) {
         (Some(record), _) => record.start,
-        (None, Some(header)) => crate::records::record_ends::after_line_ends(table, header.end, &dialect),
+        (None, Some(header)) => after_line_ends(table, header.end, &dialect),
         (None, None) => 0,
     };
     let table_start = rows.get(layout.preamble).filter(|_| layout.preamble > 0).map_or(0, |first| first.start);
@@ -103,23 +103,35 @@ fn declared_delimiter(text: &[u8], settings: &CsvSettings) -> Option<(char, usiz
     is_open.then(|| (char::from(delimiter), text.len() - rest.len()))
 }
 
+/// Whether records end with `\r`, as old Macs wrote them: there is one outside of quotes, and a `\n` at the end of the text at most.
+fn ends_with_returns(text: &[u8]) -> bool {
+    let mut in_quotes = false;
+    let mut has_return = false;
+    for byte in text.trim_ascii_end() {
+        match byte {
+            b'"' => in_quotes = !in_quotes,
+            b'\n' if !in_quotes => return false,
+            b'\r' if !in_quotes => has_return = true,
+            _ => {}
+        }
+    }
+    has_return || (text.ends_with(b"\r") && !text.contains(&b'\n'))
+}
+
 /// The place after so many lines.
 fn after_lines(text: &[u8], lines: usize, dialect: &Dialect) -> usize {
     let mut place = 0;
     for _ in 0..lines {
         let rest = text.get(place..).unwrap_or_default();
         let Some(end) = rest.iter().position(|byte| dialect.ends_record(*byte)) else { return text.len() };
-        let is_crlf = dialect.terminator.is_none() && rest.get(end..end + 2) == Some(b"\r\n");
-        place += end + if is_crlf { 2 } else { 1 };
+        place += end + 1;
     }
     place
 }
 
 /// How many lines end in a text.
 fn lines(text: &[u8], dialect: &Dialect) -> usize {
-    let ends = text.iter().filter(|byte| dialect.ends_record(**byte)).count();
-    let pairs = if dialect.terminator.is_none() { text.windows(2).filter(|pair| *pair == b"\r\n").count() } else { 0 };
-    ends - pairs
+    text.iter().filter(|byte| dialect.ends_record(**byte)).count()
 }
 
 /// As much of a text as is looked at, and whether it is all of it.
@@ -135,7 +147,7 @@ fn sample<'a>(text: &'a [u8], whole: bool, dialect: &Dialect) -> (&'a [u8], bool
 fn escapes(text: &[u8], candidate: &Candidate) -> bool {
     let Some(quote) = candidate.dialect.quote.map(byte) else { return false };
     let delimiter = byte(candidate.dialect.delimiter);
-    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || candidate.dialect.ends_record(*byte));
+    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || may_end(*byte, &candidate.dialect));
     let (mut evidence, mut quoted, mut place) = (false, false, 0);
     while let Some(&here) = text.get(place) {
         let next = text.get(place + 1);

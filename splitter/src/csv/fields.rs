@@ -6,7 +6,7 @@ use crate::column::cell::{Cell, Cells, ColumnRef, FIRST_ROWS};
 use crate::csv::record::{Found, Records, Spans};
 use crate::records::field::Field;
 use crate::records::framer::Block;
-use crate::records::record_ends::byte;
+use crate::records::record_ends::{byte, end_at};
 use crate::records::rows::Row;
 use crate::records::rows::Rows;
 
@@ -119,7 +119,8 @@ impl Cells for Fields<'_> {
 fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
     let Some(quote) = dialect.quote.map(byte) else { return false };
     let (delimiter, escape) = (byte(dialect.delimiter), dialect.escape.map(byte));
-    let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || dialect.ends_record(*byte));
+    let opens = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || dialect.ends_record(*byte));
+    let is_end = |place: usize| record.get(place) == Some(&delimiter) || end_at(record, place, dialect).is_some();
     let mut place = 0;
     let mut in_quotes = false;
     while let Some(rest) = record.get(place..) {
@@ -132,10 +133,10 @@ fn has_loose_quote(record: &[u8], dialect: &Dialect) -> bool {
         let next = record.get(here + 1);
         place = here + 1;
         if !in_quotes {
-            in_quotes = is_edge(here.checked_sub(1).and_then(|before| record.get(before)));
+            in_quotes = opens(here.checked_sub(1).and_then(|before| record.get(before)));
         } else if record.get(here) != Some(&quote) || next == Some(&quote) {
             place += 1;
-        } else if is_edge(next) {
+        } else if is_end(place) {
             in_quotes = false;
         } else {
             return true;

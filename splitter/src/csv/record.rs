@@ -6,8 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use shared::{CsvPolicy, Dialect};
 
-use crate::records::record_ends::after_line_ends;
-use crate::records::record_ends::byte;
+use crate::records::record_ends::{after_line_ends, before_returns, byte, end_at, end_byte};
 use crate::records::span::Span;
 use crate::records::structural::{Positions, STRIDE, StructuralScanner};
 
@@ -145,11 +144,9 @@ impl<'a> Records<'a> {
 
     /// The records of a text of which nothing but the dialect is known.
     pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
-        let (delimiter, quote, terminator) =
-            (byte(dialect.delimiter), dialect.quote.map(byte), dialect.terminator.map(byte));
+        let (delimiter, quote, end) = (byte(dialect.delimiter), dialect.quote.map(byte), end_byte(dialect));
         let builder = reader(dialect);
-        let ends = [terminator.unwrap_or(b'\n'), terminator.unwrap_or(b'\r')];
-        let others = [quote.unwrap_or(ends[0]), ends[0], ends[1]];
+        let others = [quote.unwrap_or(end), end];
         Self {
             text,
             dialect,
@@ -159,7 +156,7 @@ impl<'a> Records<'a> {
             place: 0,
             marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
-            reader: builder.from_reader(AfterLineEnd { text, line_end: terminator.unwrap_or(b'\n'), position: 0 }),
+            reader: builder.from_reader(AfterLineEnd { text, line_end: end, position: 0 }),
             rewritten: csv::ByteRecord::new(),
         }
     }
@@ -239,11 +236,11 @@ impl<'a> Records<'a> {
                 if marks.advance().is_some() {
                     continue;
                 }
-                spans.push(Span::new(field, text.len()));
+                spans.push(Span::new(field, before_returns(text, field, text.len(), self.dialect)));
                 break Some(text.len());
             };
             let Some(quote) = self.quote.filter(|quote| text.get(mark) == Some(quote)) else {
-                spans.push(Span::new(field, mark));
+                spans.push(Span::new(field, before_returns(text, field, mark, self.dialect)));
                 break Some(mark + 1);
             };
             if mark != field {
@@ -252,12 +249,11 @@ impl<'a> Records<'a> {
             let Some(closing) = closing_quote(text, &mut marks, quote) else { break None };
             spans.push(Span::new(field + 1, closing));
             field = closing + 2;
-            match text.get(closing + 1) {
-                Some(byte) if *byte == self.delimiter => marks.skip_to(field),
-                Some(byte) if self.dialect.ends_record(*byte) => break Some(field),
-                None => break Some(text.len()),
-                // A quote within a quoted field, doubled or misused.
-                Some(_) => break None,
+            if text.get(closing + 1) == Some(&self.delimiter) {
+                marks.skip_to(field);
+            } else {
+                // None where it is a quote within a quoted field, doubled or misused.
+                break end_at(text, closing + 1, self.dialect);
             }
         };
         self.marks = marks;
@@ -266,8 +262,12 @@ impl<'a> Records<'a> {
 
     /// Has the `csv` crate write the fields of the record that begins at `start` one after the other; where it ends.
     fn rewrite(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
-        // A seek would have it read ahead again.
-        if after_line_ends(self.text, self.read_to(), self.dialect) != start {
+        // A seek would have it read ahead again. What the reader skips by itself are bytes that end a record.
+        let mut read_to = self.read_to();
+        while read_to < start && self.text.get(read_to).is_some_and(|byte| self.dialect.ends_record(*byte)) {
+            read_to += 1;
+        }
+        if read_to != start {
             let mut position = csv::Position::new();
             // The line end before the record: what stands there, or what the reader is led in by.
             position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
@@ -279,12 +279,18 @@ impl<'a> Records<'a> {
         }
         let raw = self.text.get(start..self.read_to()).unwrap_or_default();
         if let Some(escaped) = escapes::of_text_doubled(raw, self.dialect) {
-            let line_end = self.dialect.terminator.map_or(b'\n', byte);
-            let behind_line_end = AfterLineEnd { text: &escaped, line_end, position: 0 };
-            reader(self.dialect).from_reader(behind_line_end).read_byte_record(&mut self.rewritten).ok()?;
+            let after_line_end = AfterLineEnd { text: &escaped, line_end: end_byte(self.dialect), position: 0 };
+            reader(self.dialect).from_reader(after_line_end).read_byte_record(&mut self.rewritten).ok()?;
         }
-        let ranges = (0..self.rewritten.len()).filter_map(|field| self.rewritten.range(field));
-        ranges.for_each(|range| spans.push(Span::new(range.start, range.end)));
+        // To the reader, what stands before a line end as `\r` is text of the last field.
+        let end = raw.len() - usize::from(raw.last().is_some_and(|byte| self.dialect.ends_record(*byte)));
+        let returns = end - before_returns(raw, 0, end, self.dialect);
+        let last = self.rewritten.len().saturating_sub(1);
+        let ranges = (0..=last).filter_map(|field| self.rewritten.range(field));
+        for (field, range) in ranges.enumerate() {
+            let end = if field == last { range.end.saturating_sub(returns).max(range.start) } else { range.end };
+            spans.push(Span::new(range.start, end));
+        }
         Some(self.read_to())
     }
 
@@ -299,9 +305,7 @@ fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
     builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter)).buffer_capacity(AHEAD_BYTES);
     let quote = dialect.quote.map(byte);
     builder.quoting(quote.is_some()).quote(quote.unwrap_or(b'"')).escape(dialect.escape.map(byte));
-    if let Some(terminator) = dialect.terminator {
-        builder.terminator(csv::Terminator::Any(byte(terminator)));
-    }
+    builder.terminator(csv::Terminator::Any(end_byte(dialect)));
     builder
 }
 

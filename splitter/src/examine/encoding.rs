@@ -4,10 +4,9 @@ mod words;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use shared::{Dialect, Location};
+use shared::Location;
 
 use crate::error::{BadInput, SplitError};
-use crate::records::framer::after_first_line_end;
 use words::Words;
 
 /// What was found.
@@ -36,8 +35,7 @@ pub(crate) fn detect(head: &[u8], spread: &[&[u8]]) -> Detected {
         return Detected::sure(encoding);
     }
     // A sample may begin and end within a character.
-    let lines =
-        || std::iter::once(head).chain(spread.iter().map(|sample| after_first_line_end(sample, &Dialect::default())));
+    let lines = || std::iter::once(head).chain(spread.iter().map(|sample| after_first_line(sample)));
     let (characters, invalid) = lines().map(count_utf_8).fold((0, 0), |all, more| (all.0 + more.0, all.1 + more.1));
     // Other encodings hardly ever have a character of UTF-8 by chance: a file with some of these and a few bytes that are
     // none is UTF-8 with records to be rejected.
@@ -111,6 +109,12 @@ fn by_nul_bytes(head: &[u8]) -> Option<&'static Encoding> {
     } else {
         None
     }
+}
+
+/// What of a sample stands after its first line, however lines end.
+fn after_first_line(sample: &[u8]) -> &[u8] {
+    let end = memchr::memchr2(b'\n', b'\r', sample).map_or(sample.len(), |end| end + 1);
+    sample.get(end..).unwrap_or_default()
 }
 
 /// Characters of several bytes in UTF-8, and sequences that are none.

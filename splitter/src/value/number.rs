@@ -281,7 +281,8 @@ impl<'a> Parts<'a> {
     /// Whether the exponent is written as programs print one: after a single digit, with its sign and two digits at least, as in
     /// `1e-05`. Names such as `1e5` are hardly ever.
     fn has_printed_exponent(&self) -> bool {
-        self.whole.len() == 1 && self.exponent.is_some_and(|exponent| exponent.len() > 2 && signed(exponent).0.is_some())
+        self.whole.len() == 1
+            && self.exponent.is_some_and(|exponent| exponent.len() > 2 && signed(exponent).0.is_some())
     }
 
     /// Whether `value`, printed with as many digits, is the text of these parts. Not asked of whole numbers: one with more

@@ -14,6 +14,13 @@ const READ: &[(&[u8], &str)] = &[
     (b"i,t\n1,\"a \\\"b\\\" c\"\n2,\"C:\\new\\table\"\n", "i:int64 t:text\n1 | a \"b\" c\n2 | C:\\new\\table"),
     (b"i,t\n1,\"a \\\"b\\\" c\"\n2,\"\\\\d\\d\"\n", "i:int64 t:text\n1 | a \"b\" c\n2 | \\d\\d"),
     (b"i,t\n1,\"say \\\"\"x\\\"\"\"\n2,\"y\"\n", "i:int64 t:text\n1 | say \\\"x\\\"\n2 | y"),
+    // A `\r` within a record, and records that end with one.
+    (
+        b"ticket,status,comment\r\n1,open,customer called\rasked for refund\r\n2,closed,ok\r\n",
+        "ticket:int64 status:text comment:text\n1 | open | customer called\rasked for refund\n2 | closed | ok",
+    ),
+    (b"i,t\n1,a\rb\n2,c\n", "i:int64 t:text\n1 | a\rb\n2 | c"),
+    (b"i,t\r1,a\r2,\"b\nc\"\r", "i:int64 t:text\n1 | a\n2 | b\nc"),
     // Headers, and what is none.
     (
         b"s,t,h\nk,unavailable,unknown\nk,21.5,48\nk,21.6,47\nk,21.7,46\n",

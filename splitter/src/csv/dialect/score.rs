@@ -6,6 +6,7 @@ use shared::{CsvSettings, Dialect};
 
 use super::kind::Kind;
 use super::rows::{Row, rows};
+use crate::records::record_ends::{byte, may_end};
 
 /// Delimiters that are looked for, the likelier of two that explain a text equally well first, each with how likely it is
 /// against a comma.
@@ -92,12 +93,12 @@ pub(super) fn best(text: &[u8], whole: bool, base: &Dialect, settings: &CsvSetti
 }
 
 fn is_in(text: &[u8], character: char) -> bool {
-    memchr::memchr(crate::records::record_ends::byte(character), text).is_some()
+    memchr::memchr(byte(character), text).is_some()
 }
 
 /// Whether a character stands anywhere outside of `"` that come in pairs within a line: one that does not is text.
 fn is_outside_quotes(text: &[u8], character: char) -> bool {
-    let character = crate::records::record_ends::byte(character);
+    let character = byte(character);
     let in_line = |line: &[u8]| {
         let is_paired = memchr::memchr_iter(b'"', line).count().is_multiple_of(2);
         line.split(|byte| *byte == b'"').step_by(if is_paired { 2 } else { 1 }).any(|part| part.contains(&character))
@@ -114,9 +115,9 @@ fn quotes(text: &[u8], delimiter: char, base: &Dialect, settings: &CsvSettings) 
     if let Some(quote) = settings.quote.explicit() {
         return vec![quote];
     }
-    let delimiter = crate::records::record_ends::byte(delimiter);
+    let delimiter = byte(delimiter);
     let around = |quote: u8| {
-        let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || base.ends_record(*byte));
+        let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || may_end(*byte, base));
         let places = memchr::memchr_iter(quote, text);
         places.fold((0_usize, 0_usize), |(begin, end), place| {
             let before = place.checked_sub(1).and_then(|before| text.get(before));

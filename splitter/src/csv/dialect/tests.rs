@@ -70,6 +70,25 @@ fn delimiters() {
 }
 
 #[test]
+fn ends_of_records() {
+    for (text, expected) in [
+        ("a,b\n1,2\n", None),
+        ("a,b\r\n1,2\r\n", None),
+        ("a,b\r1,2\r", Some('\r')),
+        ("a,b\r", Some('\r')),
+        ("a,b\r1,\"x\ny\"\r3,4", Some('\r')),
+        ("a,b\r1,2\r3,4\r\n", Some('\r')),
+        // Text of a few lines.
+        ("a,b\r\n1,x\ry\rz\r\n", None),
+        ("a,b\n1,x\ry\n", None),
+        ("a\rb,c\n1,2\n", None),
+        ("a,b", None),
+    ] {
+        assert_eq!(found(text).dialect.terminator, expected, "{text:?}");
+    }
+}
+
+#[test]
 fn quotes_and_escapes() {
     check(&[
         ("a,b\n'x,y',1\n'z',2\n", ", quote=' [a|b] 0+1"),

@@ -6,7 +6,7 @@ use super::*;
 use crate::csv::record::escapes::of_text_doubled;
 use crate::records::framer::Unterminated;
 use crate::records::framer::tests::frame;
-use crate::records::record_ends::{after_line_ends, without_line_end};
+use crate::records::record_ends::{after_line_ends, end_byte, without_line_end};
 use crate::records::rejects::Reject;
 use crate::records::rows::unterminated_reason;
 
@@ -68,7 +68,11 @@ fn records_by_every_delimiter() {
     check(&[
         (usual(), "a,b\nx,\n,y", ROWS),
         (usual(), "a,b\r\nx,\r\n,y\r\n\r\n", ROWS),
-        (usual(), "a,b\rx,\r,y\r", ROWS),
+        (Dialect { terminator: Some('\r'), ..usual() }, "a,b\rx,\r,y\r", ROWS),
+        // Of a line end, or text.
+        (usual(), "\"a\",\"b\"\r\r\n\r\n\"x\",\"\"\r\n,\"y\"\r", ROWS),
+        (usual(), "a,b\rc\r\n\rx,\n\"\r\",y\r", [["a", "b\rc"], ["\rx", ""], ["\r", "y"]]),
+        (usual(), "a,\"\"\"b\"\r\n\"\"\"\",\"\r\"\n,c\r\"\n", [["a", "\"b"], ["\"", "\r"], ["", "c\r\""]]),
         (by(';'), "a;b\nx;\n;y\n", ROWS),
         (by('\t'), "a\tb\nx\t\n\ty\n", ROWS),
         (by('|'), "a|b\nx|\n|y\n", ROWS),
@@ -93,7 +97,7 @@ fn records_of_every_dialect() {
             "\"a\\\"\",b\n\"\\\\\",\n\"\\\n\"\"\",y\\\n",
             [["a\"", "b"], ["\\", ""], ["\\\n\"", "y\\"]],
         ),
-        (Dialect { comment: Some('#'), ..usual() }, "#\"1\na,b\n\n#2\r\nx,\r#3\r,y\n#4", ROWS),
+        (Dialect { comment: Some('#'), ..usual() }, "#\"1\na,b\n\n#2\r\nx,\n#3\r\n,y\n#4", ROWS),
         (
             Dialect { comment: Some('#'), ..usual() },
             "a,b\nx\"#,\"#\n\"\n,y\"",
@@ -119,6 +123,8 @@ fn records_that_are_rejected() {
         (&usual, "a,b\nx,y,\nc,d\n", 4, "x,y,"),
         (&trailing, "a,b,\nx,y,z\nc,d,\n", 5, "x,y,z"),
         (&usual, "a,b\n\"x\"y,z\nc,d\n", 4, "\"x\"y,z"),
+        (&usual, "a,b\r\nx\ry\r\nc,d\r\n", 5, "x\ry"),
+        (&usual, "a,b\n\"x\"\r,z\nc,d\n", 4, "\"x\"\r,z"),
         (&usual, "a,b\n\"x \"y\" z\",\nc,d\n", 4, "\"x \"y\" z\","),
         (&usual, "a,b\n\"x,y\nc,d\n", 4, "\"x,y"),
     ] {
@@ -159,18 +165,32 @@ fn theirs(text: &[u8], dialect: &Dialect) -> Vec<(usize, Vec<Vec<u8>>)> {
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter)).escape(dialect.escape.map(byte));
     builder.quoting(dialect.quote.is_some()).quote(dialect.quote.map_or(b'"', byte));
-    if let Some(terminator) = dialect.terminator {
-        builder.terminator(csv::Terminator::Any(byte(terminator)));
-    }
+    builder.terminator(csv::Terminator::Any(end_byte(dialect)));
     // A line end before the text, lest a byte order mark is dropped.
-    let text = [&[dialect.terminator.map_or(b'\n', byte)], text].concat();
-    let records = |text: &[u8]| builder.from_reader(text).into_byte_records().map(Result::unwrap).collect::<Vec<_>>();
-    let place = |record: &csv::ByteRecord| usize::try_from(record.position().unwrap().byte()).unwrap();
-    let place = |record: &csv::ByteRecord| after_line_ends(&text, place(record), dialect) - 1;
-    let places: Vec<usize> = records(&text).iter().map(place).collect();
+    let text = [&[end_byte(dialect)], text].concat();
+    let records = |text: &[u8]| {
+        let (mut reader, mut record, mut records) = (builder.from_reader(text), csv::ByteRecord::new(), Vec::new());
+        let mut start = 0;
+        while reader.read_byte_record(&mut record).unwrap() {
+            let end = usize::try_from(reader.position().byte()).unwrap();
+            let mut fields: Vec<Vec<u8>> = record.iter().map(<[u8]>::to_vec).collect();
+            let place = after_line_ends(text, start, dialect);
+            // To the crate, the first half of a line end is text, and a blank line a record of it.
+            let returns = |byte: &&u8| dialect.terminator.is_none() && **byte == b'\r';
+            let raw = text[start..end].strip_suffix(b"\n").unwrap_or(&text[start..end]);
+            let last = fields.last_mut().unwrap();
+            last.truncate(last.len() - raw.iter().rev().take_while(returns).count().min(last.len()));
+            if place < end {
+                records.push((place - 1, fields));
+            }
+            start = end;
+        }
+        records
+    };
+    let places: Vec<usize> = records(&text).into_iter().map(|(place, _)| place).collect();
     // The crate drops escape characters that escape nothing.
     let doubled = of_text_doubled(&text, dialect).unwrap_or_else(|| text.clone());
-    let fields = records(&doubled).into_iter().map(|record| record.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let fields = records(&doubled).into_iter().map(|(_, fields)| fields);
     let both: Vec<_> = places.iter().copied().zip(fields).collect();
     assert_eq!(both.len(), places.len());
     both
@@ -178,7 +198,7 @@ fn theirs(text: &[u8], dialect: &Dialect) -> Vec<(usize, Vec<Vec<u8>>)> {
 
 /// Whether a text ends within quotes: then a line more is no record more.
 fn ends_in_quotes(text: &[u8], dialect: &Dialect) -> bool {
-    let line_end = dialect.terminator.map_or(b'\n', byte);
+    let line_end = end_byte(dialect);
     let more = [text, &[line_end, b'x', line_end]].concat();
     theirs(&more, dialect).len() == theirs(text, dialect).len()
 }
@@ -198,7 +218,12 @@ fn is_well_quoted(text: &[u8], dialect: &Dialect) -> bool {
                 None => return false,
             }
         }
+        let mut returns = 0;
+        while is_quoted && dialect.terminator.is_none() && rest.next_if_eq(&b'\r').is_some() {
+            returns += 1;
+        }
         match rest.find(|byte| is_quoted || *byte == delimiter || dialect.ends_record(*byte)) {
+            Some(byte) if byte == delimiter && returns > 0 => return false,
             Some(byte) if byte == delimiter => {}
             end => return end.is_none_or(|byte| dialect.ends_record(byte)),
         }

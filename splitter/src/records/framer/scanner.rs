@@ -1,9 +1,9 @@
 //! Where records end, found without splitting them.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
 use shared::Dialect;
 
-use crate::records::record_ends::byte;
+use crate::records::record_ends::{byte, end_byte};
 use crate::records::structural::Marks;
 
 /// Finds where records end in a text that grows at its end.
@@ -95,14 +95,10 @@ impl Scanner {
                 self.scanned = place + 1;
                 continue;
             }
-            let Some(end) = self.after_terminator(text, place, at_end) else {
-                self.scanned = place;
-                return None;
-            };
-            if end >= target {
-                return Some(end);
+            self.scanned = place + 1;
+            if self.scanned >= target {
+                return Some(self.scanned);
             }
-            self.scanned = end;
         }
     }
 
@@ -146,11 +142,9 @@ impl Scanner {
     }
 
     fn quote_or_end(&self, text: &[u8]) -> Option<usize> {
-        match (self.dialect.terminator.map(byte), self.quote) {
-            (None, Some(quote)) => memchr3(quote, b'\n', b'\r', text),
-            (None, None) => memchr2(b'\n', b'\r', text),
-            (Some(terminator), Some(quote)) => memchr2(quote, terminator, text),
-            (Some(terminator), None) => memchr(terminator, text),
+        match self.quote {
+            Some(quote) => memchr2(quote, end_byte(&self.dialect), text),
+            None => memchr(end_byte(&self.dialect), text),
         }
     }
 
@@ -170,23 +164,7 @@ impl Scanner {
 
     /// Where the first line ends, whether in quotes or not, its end included.
     pub(super) fn end_of_line(&self, text: &[u8]) -> Option<usize> {
-        let end = match self.dialect.terminator.map(byte) {
-            None => memchr2(b'\n', b'\r', text),
-            Some(terminator) => memchr(terminator, text),
-        };
-        end.map(|end| end + 1)
-    }
-
-    /// The place after the record end at `place`; `None` while it is not known whether a `\n` follows a `\r`.
-    fn after_terminator(&self, text: &[u8], place: usize, at_end: bool) -> Option<usize> {
-        if self.dialect.terminator.is_some() || text.get(place) != Some(&b'\r') {
-            return Some(place + 1);
-        }
-        match text.get(place + 1) {
-            Some(b'\n') => Some(place + 2),
-            None if !at_end => None,
-            _ => Some(place + 1),
-        }
+        memchr(end_byte(&self.dialect), text).map(|end| end + 1)
     }
 
     /// A quote opens a field at the field's first byte only.

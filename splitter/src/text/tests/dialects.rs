@@ -12,7 +12,7 @@ fn dialects() -> Vec<(Dialect, &'static str)> {
     vec![
         (by(','), "\n"),
         (by(';'), "\r\n"),
-        (by('\t'), "\r"),
+        (Dialect { terminator: Some('\r'), ..by('\t') }, "\r"),
         (by('|'), "\n"),
         (by(' '), "\n"),
         (Dialect { terminator: Some('\x1e'), ..by('\x1f') }, "\x1e"),
