@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than
-MAX_BAD_RECORDS allows, 130 stopped on request.
+MAX_BAD_RECORDS allows or nothing but rejected ones, 130 stopped on request.
 
 Options that are not given are taken from environment variables: `sluice settings` lists them.";
 
@@ -248,6 +248,11 @@ impl IngestArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
         self.given.settings_with(self.sql_file.as_ref())
+    }
+
+    /// Whether a setting is given by an option, rather than by the environment.
+    pub(crate) fn gives(&self, variable: &str) -> bool {
+        self.given.get(variable).is_some() || variable == "TRANSFORM_SQL" && self.sql_file.is_some()
     }
 
     /// Loads that run at once.

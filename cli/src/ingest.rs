@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Infer, Location, Receipt, Rows};
-use splitter::SplitOutcome;
+use shared::{BadRecordLimit, Infer, Job, Location, Receipt, Rows, Seal, get_json};
+use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
 use crate::args::{self, IngestArgs, work_prefix};
 use crate::error::{CliError, Done};
 use crate::holding::held;
-use crate::known;
+use crate::known::{self, Pinned};
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
+use crate::pinned::{Contradiction, contradiction, forget};
 use crate::pipeline::{Load, Pipeline};
 use crate::stop;
 use crate::usage::peak_rss_bytes;
@@ -69,12 +70,23 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let source = args::location(&args.source)?;
     let mut pipeline = Pipeline::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
-    pipeline.split.known =
+    let (known, pinned) =
         known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
+    pipeline.split.known = known;
+    if let Some(pinned) = pinned {
+        heed(args, &pipeline, &pinned).await?;
+    }
     pipeline.split.known.dropped_as = args::link(&args.source);
     pipeline.set_gate();
     check_sql(&pipeline, &source).await?;
-    let (outcome, receipt) = pipeline.run(&Load::Source(source)).await?;
+    let show = format!("sluice quarantine show {} --table {}", args.source, pipeline.table);
+    let ran = pipeline.run(&Load::Source(source)).await;
+    let (outcome, receipt) = ran.map_err(|error| match error {
+        CliError::Split(SplitError::TooManyBad(bad)) if bad.limit.is_none() => {
+            CliError::AllRejected { said: bad.to_string(), show: show.clone() }
+        }
+        error => error,
+    })?;
     if outcome.job.load.sql != pipeline.split.settings.load.sql {
         tracing::warn!(
             job = %outcome.job.job_id,
@@ -84,7 +96,33 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let holding = pipeline.holding(&outcome, &receipt).await?;
     let report = Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed());
     output.result(&report, &report.text())?;
-    report.judge(limit)
+    report.judge(limit)?;
+    match report.rows {
+        Rows { read, quarantined, .. } if limit.is_none() && read > 0 && quarantined == read => {
+            Err(CliError::NoneTaken { read, show })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused, without any the job is
+/// begun anew.
+async fn heed(args: &IngestArgs, pipeline: &Pipeline, pinned: &Pinned) -> Done {
+    let storage = pipeline.split.storage.as_ref();
+    let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
+    let Some(found) = contradiction(|variable| args.gives(variable), &pipeline.split.settings, &job) else {
+        return Ok(());
+    };
+    match pinned.seal {
+        // Of that, there is something else to tell.
+        Some(Seal::UNDONE) => Ok(()),
+        Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found }),
+        None => {
+            let Contradiction { option, given, .. } = found;
+            tracing::warn!(job = %job.job_id, option, given, "nothing of the job is in the table: it is begun anew with what is given now");
+            forget(storage, &pinned.area).await.map_err(CliError::WorkArea)
+        }
+    }
 }
 
 /// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding

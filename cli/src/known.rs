@@ -124,14 +124,22 @@ struct Generation {
     is_pinned: bool,
 }
 
-/// What is known of the jobs of a source, for a splitter that is to load it, `again` or not.
+/// A job that is pinned, and is gone on with unless it is begun anew.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    pub(crate) area: WorkArea,
+    /// What the table has of it; none while none of its chunks is there.
+    pub(crate) seal: Option<Seal>,
+}
+
+/// What is known of the jobs of a source, for a splitter that is to load it, `again` or not; and the job that is gone on with.
 pub(crate) async fn look(
     split: &SplitContext,
     load: &mut LoadContext,
     table: &Location,
     source: &Location,
     again: bool,
-) -> Result<Known, CliError> {
+) -> Result<(Known, Option<Pinned>), CliError> {
     let storage = split.storage.as_ref();
     let source = look_up(storage, source).await?;
     let ledger = Ledger::open(load, table).await.map_err(CliError::Table)?;
@@ -152,11 +160,12 @@ pub(crate) async fn look(
         }
     }
     let mut known = Known { named_for: Some(named_for.clone()), is_again: again, ..Known::default() };
-    let Some(last) = generations.last() else { return Ok(known) };
+    let Some(last) = generations.last() else { return Ok((known, None)) };
     known.generation = last.number;
     if !again {
         known.seal = last.seal.filter(|seal| !last.is_pinned && *seal != Seal::UNDONE);
-        return Ok(known);
+        let pinned = last.is_pinned.then(|| Pinned { area: last.area.clone(), seal: last.seal });
+        return Ok((known, pinned));
     }
     if split.settings.load.on_replace == OnReplace::Append {
         for one in &generations {
@@ -166,7 +175,7 @@ pub(crate) async fn look(
     if !is_under_way(storage, ledger.as_ref(), last, table).await? {
         known.generation += 1;
     }
-    Ok(known)
+    Ok((known, None))
 }
 
 /// Whether a job of a source that is named for the table itself is all in it, by its seal and its receipt.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::error_chain;
 
 use crate::error::CliError;
+use crate::hints::hint;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl Output {
     /// Prints an error with its hint; as JSON on stdout too, when JSON is wanted and no result was printed before it.
     pub(crate) fn error(self, error: &CliError) {
         let chain = error_chain(error);
-        let hint = error.hint();
+        let hint = hint(error);
         let mut lines = format!("error: {}", one_line(&chain));
         if let Some(hint) = &hint {
             lines.push_str("\nhint: ");

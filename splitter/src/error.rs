@@ -131,8 +131,8 @@ pub struct TooManyBad {
     pub rejected: u64,
     /// Records that were read.
     pub read: u64,
-    /// How many may be rejected.
-    pub limit: BadRecordLimit,
+    /// How many may be rejected; none where nobody said, so that not all may be.
+    pub limit: Option<BadRecordLimit>,
     /// What is wrong with the first ones that this attempt saw.
     pub first: Vec<String>,
     /// Chunks that were announced before.
@@ -142,10 +142,13 @@ pub struct TooManyBad {
 impl fmt::Display for TooManyBad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, rejected, read, limit, .. } = self;
-        write!(
-            f,
-            "{at}: {rejected} of the first {read} records were rejected, MAX_BAD_RECORDS={limit} allows no more"
-        )?;
+        match limit {
+            Some(limit) => write!(
+                f,
+                "{at}: {rejected} of the first {read} records were rejected, MAX_BAD_RECORDS={limit} allows no more"
+            )?,
+            None => write!(f, "{at}: all {read} records were rejected")?,
+        }
         if self.chunks > 0 {
             write!(f, "; {} chunks were announced before", self.chunks)?;
         }
@@ -182,6 +185,9 @@ impl SplitError {
     fn constant_hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
+            Self::TooManyBad(bad) if bad.limit.is_none() => Some(
+                "`sluice quarantine show` tells more of them; read the file in another way, or set MAX_BAD_RECORDS=100% if all may be rejected",
+            ),
             Self::TooManyBad(_) => {
                 Some("`sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here")
             }

@@ -170,7 +170,7 @@ impl<'a> Publisher<'a> {
         self.add_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         match self.context.settings.read.max_bad_records {
             Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => {
-                Err(self.too_many_bad(limit).await?)
+                Err(self.too_many_bad(Some(limit)).await?)
             }
             _ => Ok(()),
         }
@@ -178,7 +178,7 @@ impl<'a> Publisher<'a> {
 
     /// Why the source is given up. What was rejected until now is stored, to be looked into; an attempt with a higher limit
     /// stores the same again.
-    async fn too_many_bad(&mut self, limit: BadRecordLimit) -> Result<SplitError, SplitError> {
+    async fn too_many_bad(&mut self, limit: Option<BadRecordLimit>) -> Result<SplitError, SplitError> {
         self.settle().await?;
         let (storage, index) = (self.context.storage.as_ref(), self.index());
         self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
@@ -295,9 +295,11 @@ impl<'a> Publisher<'a> {
 
     /// The source is at its end: announces the last chunk and writes the manifest.
     pub(crate) async fn finish(mut self) -> Result<Manifest, SplitError> {
-        if let Some(limit) = self.context.settings.read.max_bad_records
-            && limit.is_exceeded(self.rejected.count, self.records())
-        {
+        let limit = self.context.settings.read.max_bad_records;
+        let (rejected, read) = (self.rejected.count, self.records());
+        // What a replay rejects again is expected.
+        let are_all = limit.is_none() && self.job.replay_of.is_empty() && rejected > 0 && rejected == read;
+        if are_all || limit.is_some_and(|limit| limit.is_exceeded(rejected, read)) {
             let why = self.too_many_bad(limit).await.unwrap_or_else(|why| why);
             return Err(self.abandon(why).await);
         }

@@ -173,6 +173,39 @@ fn a_file_with_too_many_bad_records_leaves_the_table_as_it_was() {
 }
 
 #[test]
+fn a_file_of_which_no_record_is_accepted() {
+    let place = Place::new();
+    place.write("x.csv", "id,name\n1x,a\n2x,b\n");
+    let args = ["x.csv", "--schema", "id:int64"];
+    let (status, text) = refused(&place, &args);
+    assert_eq!(status, 4);
+    insta::assert_snapshot!(text, @r"
+    error: [place]/x.csv: all 2 records were rejected; record 1, byte 8, column 'id': '1x' is not an integer of 64 bits; record 2, byte 13, column 'id': '2x' is not an integer of 64 bits
+    hint: `sluice quarantine show x.csv --table [place]/t` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all may be rejected
+    ");
+    let shown = place.run(&["quarantine", "show", "x.csv", "--table", "t"]);
+    assert!(shown.stdout.contains("2 records rejected"), "{shown:?}");
+    let ran = place.run(&[&["ingest", "--table", "t", "--max-bad-records", "100%"], &args[..]].concat());
+    assert_eq!((ran.status, ran.stdout.contains("quarantined  2")), (0, true), "{ran:?}");
+}
+
+#[test]
+fn a_file_of_which_the_table_takes_no_row() {
+    let place = Place::new();
+    place.ingest(&place.write("first.csv", "id\n1\n"), &[]);
+    place.write("x.csv", "id\n1\n2\n");
+    let sql = "select concat('n', id) as id from chunk";
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--sql", sql]);
+    assert_eq!((ran.status, ran.stdout.contains("quarantined  2")), (4, true), "{ran:?}");
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: all 2 records were rejected: the table takes none of these rows
+    hint: `sluice quarantine show x.csv --table [place]/t` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all may be rejected
+    ");
+    let told = place.run(&["ingest", "x.csv", "--table", "t", "--max-bad-records", "100%"]);
+    assert_eq!(told.status, 0, "{told:?}");
+}
+
+#[test]
 fn settings_that_cannot_be_used() {
     let place = Place::new();
     place.write("x.csv", "a\n1\n");

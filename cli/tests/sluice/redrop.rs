@@ -79,7 +79,10 @@ fn nothing_takes_the_place_of_rows_without_a_row() {
     let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
     assert_eq!((refused.status, refused.stderr.contains("it has no rows")), (3, true), "{refused:?}");
     place.write("x.csv", "id\nx\ny\n");
-    let refused = place.run(&["ingest", "x.csv", "--table", "t", "--on-replace", "replace"]);
+    let args = ["ingest", "x.csv", "--table", "t", "--on-replace", "replace"];
+    let refused = place.run(&args);
+    assert_eq!((refused.status, refused.stderr.contains("all 2 records were rejected")), (4, true), "{refused:?}");
+    let refused = place.run(&[&args[..], &["--max-bad-records", "100%"]].concat());
     assert_eq!((refused.status, refused.stderr.contains("all of its records were rejected")), (3, true), "{refused:?}");
     assert!(refused.stderr.contains("hint: `sluice quarantine show` tells why"), "{refused:?}");
     assert_eq!(ids(&place), [1]);

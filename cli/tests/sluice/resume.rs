@@ -48,11 +48,64 @@ fn a_second_run_adds_nothing_whatever_its_settings() {
     let first = place.ingest(&source, &["--chunk-size-mb", "1"]);
     assert!(first["chunks"].as_array().unwrap().len() > 2, "{first}");
     assert!(first["chunks"].as_array().unwrap().iter().all(|chunk| chunk["bytes"].as_u64().unwrap() <= 1 << 20));
-    let second =
-        place.ingest(&source, &["--chunk-size-mb", "7", "--sql", "select 1 as x from chunk", "--workers", "1"]);
+    let second = place.ingest(&source, &["--chunk-size-mb", "7", "--chunk-codec", "zstd", "--workers", "1"]);
     assert_eq!((&second["already_done"], &second["chunks"]), (&true.into(), &first["chunks"]));
     assert_eq!(second["rows"], first["rows"]);
     assert_each_once(&place.path("t"), 40_000);
+}
+
+#[test]
+fn an_option_that_contradicts_a_job_in_the_table_is_an_error() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id,a\n1,x\n2,y\n");
+    let options =
+        ["--sql", "select id from chunk", "--schema", "id:int64", "--csv-delimiter", ",", "--null-words", "n"];
+    let job = place.ingest(&source, &options)["job_id"].as_str().unwrap().to_owned();
+    assert_eq!(place.ingest(&source, &options)["already_done"], true, "the same options contradict nothing");
+    for (option, value, pinned, given) in [
+        ("--sql", "select a from chunk", "select id from chunk", "select a from chunk"),
+        ("--schema", "ID:text", "ID:int64", "ID:text"),
+        ("--csv-delimiter", "tab", ",", "\\t"),
+        ("--csv-quote", "none", "\\\"", "none"),
+        ("--null-words", "m,o", "n", "m,o"),
+        ("--encoding", "latin1", "UTF-8", "windows-1252"),
+        ("--compression", "gzip", "none", "gzip"),
+        ("--format", "ndjson", "csv", "ndjson"),
+        ("--bad-records", "null", "quarantine", "null"),
+        ("--partition-by", "a", "none", "a"),
+        ("--on-replace", "replace", "append", "replace"),
+        ("--max-record-mb", "3", "16", "3"),
+    ] {
+        let ran = place.run(&["ingest", "x.csv", "--table", "t", option, value]);
+        let said = format!(
+            "error: job {job} is in the table with {option} {pinned}, and not {given}\nhint: leave the option out"
+        );
+        assert_eq!((ran.status, ran.stderr.starts_with(&said)), (3, true), "{said} {ran:?}");
+    }
+    assert_eq!(place.rows().num_rows(), 2);
+    assert_eq!(place.run(&["undo", &job, "--table", "t"]).status, 0);
+    let again = place.ingest(&source, &["--again", "--sql", "select a from chunk"]);
+    assert_eq!(again["job_id"].as_str(), Some(format!("{job}-g2").as_str()));
+}
+
+#[test]
+fn a_job_of_which_nothing_is_in_the_table_is_begun_anew_with_other_options() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id;a\n1;x\n2;y\n");
+    let wrong = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "a:int64", "--csv-delimiter", ";"]);
+    assert_eq!(wrong.status, 4, "{wrong:?}");
+    let job = place.area().file_name().unwrap().to_str().unwrap().to_owned();
+    let same = place.run(&["ingest", "x.csv", "--table", "t"]);
+    assert_eq!(same.status, 4, "without an option it is what it was: {same:?}");
+    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "a:text", "--json"]);
+    assert_eq!((ran.status, &ran.json()["rows"]["committed"]), (0, &2.into()), "{ran:?}");
+    assert_eq!(ran.json()["job_id"].as_str(), Some(job.as_str()), "it is the same job");
+    assert!(ran.stderr.contains("it is begun anew with what is given now"), "{ran:?}");
+    assert_eq!(place.ingest(&source, &[])["already_done"], true);
+    let verified = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
+    assert_eq!(verified.status, 0, "{verified:?}");
+    let shown = place.run(&["quarantine", "show", "x.csv", "--table", "t"]);
+    assert!(shown.stdout.contains("0 records rejected"), "what the first reading rejected is gone: {shown:?}");
 }
 
 #[test]

@@ -113,7 +113,8 @@ fn a_job_keeps_its_sql() {
     let place = Place::new();
     let source = place.write("x.csv", "id\n1\n2\n");
     place.ingest(&source, &["--sql", "select id from chunk where id = 1"]);
-    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--sql", "select id from chunk"]);
+    let mut command = place.command(&["ingest", "x.csv", "--table", "t"]);
+    let ran = place.ended(command.env("TRANSFORM_SQL", "select id from chunk").output().unwrap());
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.stderr.contains("it keeps the SQL that it was first seen with"), "{ran:?}");
     assert_eq!(place.rows().num_rows(), 1);

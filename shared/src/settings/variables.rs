@@ -233,7 +233,7 @@ pub const VARIABLES: &[Variable] = &[
         "what happens to invalid values: `quarantine` keeps their records beside the job, `fail` stops at the first, `null` stores null instead, `widen` detects types from the whole file, which it reads twice, so that all values fit")
         .option("bad-records", "HOW", READ_OR_REPLAY),
     row("MAX_BAD_RECORDS", "", text("[0-9]+|(100|[0-9]{1,2}([.][0-9]*)?|[.][0-9]+) *%", "a number, or a percentage such as 0.5%"), SPLITTER,
-        "rejected records, as a number or as a percentage such as `0.5%`, above which a file is given up, and `sluice` ends with status 4; no limit unless set")
+        "rejected records, as a number or as a percentage such as `0.5%`, above which a file is given up, and `sluice` ends with status 4; when not set, a file is given up if all of its records are rejected")
         .option("max-bad-records", "N_OR_%", READ_OR_REPLAY),
     row("MAX_RECORD_MB", "16", whole(1, 1024), SPLITTER,
         "largest size of a record, in MiB, 1 to 1024")

@@ -1,0 +1,169 @@
+//! What may help against each error of a command.
+
+use std::borrow::Cow;
+
+use shared::{QueueError, error_chain};
+use splitter::SplitError;
+use worker::LoadError;
+
+use crate::error::CliError;
+
+/// What may help.
+pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
+    let of_cause = match error {
+        CliError::Chunks { hint, .. } => hint.as_deref().map(Cow::Borrowed),
+        CliError::Table(cause) | CliError::Maintain(cause) | CliError::Undo(cause) => cause.hint().map(Cow::Owned),
+        CliError::Split(cause) => cause.hint(),
+        CliError::AllRejected { show, .. } | CliError::NoneTaken { show, .. } => Some(Cow::Owned(format!(
+            "`{show}` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all \
+             may be rejected"
+        ))),
+        _ => None,
+    };
+    let hint = of_cause.or_else(|| hint_on_jobs(error).map(Cow::Borrowed));
+    hint.or_else(|| hint_on_access(&error_chain(error)).map(Cow::Borrowed))
+}
+
+/// What may help with jobs.
+fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::NoTable => Some("say --table TABLE_URI, or set TABLE_URI"),
+        CliError::NoTableOrArea => {
+            Some("say --table TABLE_URI or set TABLE_URI, for the work area below it; or say --work-dir DIR")
+        }
+        CliError::Split(SplitError::Stopped { .. }) | CliError::Stopped { .. } | CliError::ReplayStopped { .. } => {
+            Some("run the same command again; it goes on where this one stopped")
+        }
+        CliError::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and docs/sql.md what SQL there is"),
+        CliError::Chunks { committed: 0, .. } => Some(
+            "nothing of the job is in the table: ingest it with other options, and it is begun anew with them; or replay in another way",
+        ),
+        CliError::Chunks { .. } | CliError::Incomplete { .. } => Some(
+            "mend the cause and run the same command again; chunks that are in the table stay as they are; the job keeps its SQL and its settings: to change them, `sluice undo` it, then ingest with --again",
+        ),
+        CliError::TableLost { .. } => {
+            Some("another process loads the same file: run the same command again once it is done")
+        }
+        CliError::Contradicts { .. } => Some(
+            "leave the option out if the job is to stay as it is; else `sluice undo` the job, then ingest the file with --again and the \
+             option",
+        ),
+        CliError::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
+        CliError::NothingAdded { .. } => Some(
+            "there is nothing to undo; `sluice status` tells how far it came, and sluice ingest of its source goes on with it",
+        ),
+        CliError::Undo(LoadError::Unknown { .. }) => {
+            Some("sluice status SOURCE --table TABLE_URI names the job of a file")
+        }
+        CliError::Undo(LoadError::Mingled { .. }) => {
+            Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
+        }
+        CliError::SeveralJobs { .. } => Some("say which of these jobs"),
+        CliError::TuneDir(_) => {
+            Some("samples are written to the directory for temporary files: TMPDIR says another one")
+        }
+        CliError::SmallSample { .. } => Some(
+            "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
+        ),
+        CliError::Panic(_) => {
+            Some("nothing of it is half in the table; please report it, with what the same command says with -vv")
+        }
+        CliError::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
+        CliError::NoJob { .. } => Some(
+            "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
+             of sluice ingest are below their table: say --table",
+        ),
+        _ => hint_on_lost_rows(error).or_else(|| hint_on_replay(error)),
+    }
+}
+
+/// What may help when a table, or a work area, does not have any more what a job brought in.
+fn hint_on_lost_rows(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::TakenOut { holding, .. } if !holding.is_left() => {
+            Some("say --again to load the file again, as another job")
+        }
+        CliError::TakenOut { holding, .. } | CliError::PartLeft { holding, .. } if holding.files == 0 => Some(
+            "rows of this job may be in files that others merged, where `sluice undo` cannot tell them apart: delete them by their \
+             values, then ingest the file with --again",
+        ),
+        CliError::TakenOut { .. } | CliError::PartLeft { .. } | CliError::Restored { .. } => {
+            Some("`sluice undo` this job first, which takes out what is left of it; then ingest the file with --again")
+        }
+        CliError::AreaLost { .. } => {
+            Some("run the same command without --again first: it finishes the job, or says why it cannot")
+        }
+        _ => None,
+    }
+}
+
+/// What may help with replays of rejected records.
+fn hint_on_replay(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::NotSplit { .. } => {
+            Some("let it be split first: run sluice ingest again, if need be with a higher MAX_BAD_RECORDS")
+        }
+        CliError::BoundForNoTable { .. } => {
+            Some("sluice ingest loads the file into a table; what is rejected then can be replayed")
+        }
+        CliError::ReplayOfUndone { .. } => {
+            Some("say --again to sluice ingest to load the file anew, with other settings if need be")
+        }
+        CliError::ReplayOfOtherCut { .. } => {
+            Some("give the work area of the first run with --work-dir; its quarantine has what the table lacks")
+        }
+        CliError::BoundForOther { .. } => {
+            Some("the work area was copied or moved with its table; ingest the file itself into the new one")
+        }
+        CliError::Replayed { .. } => Some(
+            "replay what that replay rejected, by its name; or sluice undo it, and then read all records in another way",
+        ),
+        CliError::HasReplays { .. } => Some("sluice undo these replays first, the last one before the others"),
+        _ => hint_on_aws(error),
+    }
+}
+
+/// What may help with queues and deployments.
+fn hint_on_aws(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::Queue(QueueError::Denied { .. }) => Some(
+            "credentials and region have to be those of the queue's account; docs/operations.md has the permissions",
+        ),
+        CliError::SameQueue { .. } => Some("--to names the queue that they are sent to"),
+        CliError::Context(_) => Some("`sluice settings` lists all variables"),
+        CliError::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
+        CliError::MoveFailed { .. } => {
+            Some("SQS knows only of messages that it moved there itself where they came from; say --to QUEUE_URL")
+        }
+        CliError::NoDeployment { is_missing: true, .. } => {
+            Some("say --name as Terraform's name, or --splitter and --worker; AWS_REGION has to be theirs")
+        }
+        CliError::NoDeployment { is_missing: false, .. } => Some(
+            "set AWS_REGION and credentials of the deployment's account that allow lambda:GetFunctionConfiguration",
+        ),
+        CliError::Queue(QueueError::Missing { .. }) => {
+            Some("check the URL; AWS_REGION has to be the region of the queue")
+        }
+        _ => None,
+    }
+}
+
+/// What may help where the libraries that reach stores say no more than this.
+fn hint_on_access(said: &str) -> Option<&'static str> {
+    let hints = [
+        ("has the scheme", ONLY_S3),
+        ("it must be s3://", ONLY_S3),
+        (
+            "A region must be set",
+            "set AWS_REGION to the region of the bucket, or AWS_PROFILE to a profile that has one",
+        ),
+        ("redirect without LOCATION", "the bucket is in another region: set AWS_REGION to that"),
+        (
+            "error occurred while loading credentials",
+            "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; and AWS_REGION",
+        ),
+    ];
+    hints.into_iter().find_map(|(part, hint)| said.contains(part).then_some(hint))
+}
+
+const ONLY_S3: &str = "Sluice works on S3, on servers that speak its protocol (AWS_ENDPOINT_URL), and on local paths: copy the file, or keep the table, there";
