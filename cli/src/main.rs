@@ -41,6 +41,10 @@ use crate::args::{Args, Command, DlqArgs, DlqCommand, QuarantineArgs, Quarantine
 use crate::error::{CliError, Done};
 use crate::output::Output;
 
+/// Set up in `.cargo/config.toml`: few arenas, which soon return what they do not use.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();

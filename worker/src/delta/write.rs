@@ -43,8 +43,11 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const MOST_BYTES: u64 = 24 << 20;
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// Memory is parted so that four loads with all that they hold find room in the default.
-const PART_OF_MEMORY: u64 = 14;
+/// Memory is parted so that four loads with all that they hold, and what the allocator adds, stay below the default.
+const PART_OF_MEMORY: u64 = 28;
+
+/// What the place of a row takes while rows are parted by partitions.
+const PLACE_BYTES: usize = size_of::<(usize, usize)>();
 
 /// Part of the rows gathered that is written at least once they are too many: that of the largest partitions.
 const WRITTEN_PART: usize = 4;
@@ -184,9 +187,15 @@ impl<'a> DataFiles<'a> {
     fn gather(&mut self, rows: RecordBatch) -> Result<(), LoadError> {
         self.partitions.note(&rows).map_err(|refusal| refusal.of(self.table.uri()))?;
         self.rows += rows.num_rows();
-        self.bytes += rows.get_array_memory_size();
+        self.bytes += self.bytes_of(&rows);
         self.gathered.push(rows);
         Ok(())
+    }
+
+    /// What rows take until they are in a file.
+    fn bytes_of(&self, rows: &RecordBatch) -> usize {
+        let places = if self.is_partitioned { rows.num_rows() * PLACE_BYTES } else { 0 };
+        rows.get_array_memory_size() + places
     }
 
     /// Has what was gathered written, once what was gathered before is. `all` says that nothing is kept back, and that files are
@@ -206,7 +215,7 @@ impl<'a> DataFiles<'a> {
                 self.partitions.keep(kept, &rest);
             }
         }
-        (self.rows, self.bytes) = kept.as_ref().map_or((0, 0), |kept| (kept.num_rows(), kept.get_array_memory_size()));
+        (self.rows, self.bytes) = kept.as_ref().map_or((0, 0), |kept| (kept.num_rows(), self.bytes_of(kept)));
         self.gathered = kept.into_iter().collect();
         let mut files = self.take_files().await?;
         self.files = Stage::Writing(tokio::spawn(async move {

@@ -147,7 +147,12 @@ impl Partitions {
             let parts = if count == 0 { None } else { of(first, Order::All(count)) };
             return (rows, parts.into_iter().collect());
         }
-        let mut places: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        for id in &ids {
+            *counts.entry(*id).or_default() += 1;
+        }
+        let mut places: HashMap<usize, Vec<(usize, usize)>> =
+            counts.into_iter().map(|(id, rows)| (id, Vec::with_capacity(rows))).collect();
         let all = rows.batches.iter().enumerate().flat_map(|(batch, rows)| {
             let rows = rows.num_rows();
             (0..rows).map(move |row| (batch, row))
