@@ -165,7 +165,7 @@ impl Report {
                 wait_ms: progress.commit_wait_ms,
             },
             quarantine,
-            holding: holding.filter(|holding| holding.taken_out.is_some()),
+            holding: holding.filter(|holding| !holding.is_all(receipt.rows.committed)),
             seconds: elapsed.as_secs_f64(),
             peak_rss_bytes: peak_rss_bytes(),
         }

@@ -146,7 +146,7 @@ async fn since(context: &LoadContext, status: &Status) -> Option<Since> {
             return Ok(Some(Since::Lost { chunks: u32::try_from(missing.len()).unwrap_or(u32::MAX) }));
         }
         let holding = ledger.holding(&status.job_id, Some(receipt.rows.committed)).await?;
-        Ok::<_, LoadError>(holding.taken_out.is_some().then_some(Since::Changed(holding)))
+        Ok::<_, LoadError>((!holding.is_all(receipt.rows.committed)).then_some(Since::Changed(holding)))
     };
     look.await.unwrap_or_else(|error| {
         tracing::warn!(job = %status.job_id, reason = shared::error_chain(&error), "the table cannot be looked into");

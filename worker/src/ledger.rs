@@ -36,9 +36,9 @@ pub struct Holding {
 /// What others took out of what a job added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TakenOut {
-    /// Data files that are gone.
+    /// Data files that are gone; zero where the log does not reach back to when they were added.
     pub files: u64,
-    /// All that the job added.
+    /// All that the job added; zero likewise.
     pub of: u64,
     /// The last version that removed some.
     pub version: u64,
@@ -147,6 +147,11 @@ impl Files {
 }
 
 impl Holding {
+    /// Whether the table has all rows that the job brought in, as far as the log tells.
+    pub fn is_all(&self, committed: u64) -> bool {
+        self.rows == Some(committed) && self.taken_out.is_none()
+    }
+
     /// Whether some of the job's rows are there, or may be: in its own files, or where others arranged them anew.
     pub fn is_left(&self) -> bool {
         self.files > 0 || self.rows != Some(0)
@@ -169,10 +174,14 @@ impl Holding {
                 FileState::Untold => self.rows = None,
             }
         }
-        if !history.is_whole {
+        let gone = u64::try_from(removals.len()).unwrap_or_default();
+        let is_gone = !files.active.iter().any(|path| files.tagged.contains(path) || history.may_hold_rows(path));
+        if is_gone {
+            (self.rows, self.files) = (Some(0), 0);
+            removals.extend(&history.overwrite);
+        } else if !history.is_whole {
             self.rows = None;
         }
-        let gone = u64::try_from(removals.len()).unwrap_or_default();
         if files.is_thinned {
             removals.extend(files.tagged.iter().filter_map(|path| history.removed.get(path)));
         }
@@ -183,7 +192,7 @@ impl Holding {
             operation: last.operation.clone(),
             time: last.time,
             by: last.by.clone(),
-            may_be_rewritten: files.is_thinned || removals.iter().any(|removal| removal.rewrote),
+            may_be_rewritten: !is_gone && (files.is_thinned || removals.iter().any(|removal| removal.rewrote)),
             is_replaced: removals.iter().any(|removal| removal.replaced),
         });
     }

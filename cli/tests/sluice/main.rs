@@ -27,6 +27,7 @@ mod life;
 mod lost_files;
 mod lying_messages;
 mod maintain;
+mod moved;
 mod notices;
 mod others;
 mod parquet;

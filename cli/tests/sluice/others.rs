@@ -1,7 +1,5 @@
 //! What others do to a table, and to its folder, after Sluice has loaded it.
 
-use std::path::Path;
-use std::process::Command;
 
 use shared::testing::run_python;
 
@@ -10,7 +8,7 @@ use crate::shim::{Fault, Shim};
 use crate::support::{Place, Ran};
 
 /// Rows of a table by three other readers, which have to agree.
-fn count(place: &Place, table: &str) -> u64 {
+pub(crate) fn count(place: &Place, table: &str) -> u64 {
     let script =
         format!("import os, readers; print(sorted(set(readers.counts('{table}').values())), flush=True); os._exit(0)");
     let counts = run_python(&place.path(""), &script);
@@ -28,7 +26,7 @@ fn ingest(place: &Place, source: &str, more: &[&str]) -> Ran {
 }
 
 /// Kills an ingest when it has put an entry of the log, and has only to remove the name that this had before.
-fn killed_after(place: &Place, source: &str, version: usize, more: &[&str]) {
+pub(crate) fn killed_after(place: &Place, source: &str, version: usize, more: &[&str]) {
     let args = [&["ingest", source, "--table", "t", "--chunk-size-mb", "1", "--workers", "1"], more].concat();
     let root = place.path("").canonicalize().unwrap();
     let operation = format!("unlink {}/t/_delta_log/{version:020}.json#", root.display());
@@ -126,6 +124,30 @@ fn what_others_took_out_is_told_and_can_be_loaded_again() {
 }
 
 #[test]
+fn what_a_log_that_begins_later_than_a_job_tells() {
+    let overwrite = "deltalake.write_deltalake('t', pa.table({'id': [7]}), mode='overwrite')";
+    for (what, status, told) in [
+        (overwrite, 3, "(WRITE, "),
+        ("t.delete()", 0, "the table has 0 of its 2 rows"),
+        ("pass", 0, "does not tell how many of its 2 rows are there"),
+    ] {
+        let place = Place::new();
+        for name in ["x.csv", "y.csv"] {
+            place.write(name, "id\n1\n2\n");
+            place.ingest(&place.path(name), &[]);
+        }
+        python(&place, "t.optimize.compact(); t.create_checkpoint()");
+        let version = |version: usize| place.path(&format!("t/_delta_log/{version:020}.json"));
+        let last = (0..10).rfind(|number| version(*number).exists()).unwrap();
+        (0..last).for_each(|old| std::fs::remove_file(version(old)).unwrap());
+        python(&place, what);
+        let again = ingest(&place, "x.csv", &[]);
+        let said = format!("{}{}", again.stdout, again.stderr);
+        assert_eq!((again.status, said.contains(told)), (status, true), "{what}: {again:?}");
+    }
+}
+
+#[test]
 fn what_others_rewrote_is_told() {
     let place = Place::new();
     place.write("x.csv", "id\n1\n2\n3\n");
@@ -218,114 +240,6 @@ fn what_a_restored_version_brought_back_can_be_undone_again() {
     assert_eq!(count(&place, "t"), 3);
 }
 
-fn copy(place: &Place, from: &str, to: &str) {
-    let copied = Command::new("cp").arg("-a").args([place.path(from), place.path(to)]).status().unwrap();
-    assert!(copied.success());
-}
-
-fn log(table: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(table.join("_delta_log"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-#[test]
-fn a_table_that_was_moved_or_copied_knows_its_jobs() {
-    let place = Place::new();
-    place.write("x.csv", "id\n1\n2\n");
-    place.write("y.csv", "id\n3\n");
-    place.ingest(&place.path("x.csv"), &[]);
-    std::fs::rename(place.path("t"), place.path("moved")).unwrap();
-    copy(&place, "moved", "copied");
-    let before = log(&place.path("moved"));
-    let load = |source: &str, table: &str| {
-        let ran = place.run(&["ingest", source, "--table", table, "--json"]);
-        assert_eq!(ran.status, 0, "{ran:?}");
-        ran.json()["already_done"].as_bool().unwrap()
-    };
-    for table in ["moved", "copied", "copied/", "./copied/../copied"] {
-        assert!(load("x.csv", table), "{table}");
-    }
-    assert!(!load("y.csv", "copied"));
-    assert!(load("y.csv", "copied"));
-    std::os::unix::fs::symlink(place.path("copied"), place.path("link")).unwrap();
-    assert!(load("y.csv", "link") && load("x.csv", "link"));
-    assert_eq!((count(&place, "moved"), count(&place, "copied")), (2, 3));
-    for (table, source) in [("moved", "x.csv"), ("copied", "x.csv"), ("copied", "y.csv"), ("link", "x.csv")] {
-        let verified = place.run(&["status", source, "--table", table, "--verify"]);
-        assert_eq!(verified.status, 0, "{verified:?}");
-        let real = if table == "link" { "copied" } else { table };
-        assert!(verified.stdout.contains(&format!("table        [place]/{real}\n")), "{verified:?}");
-    }
-    let undone = place.run(&["undo", "x.csv", "--table", "copied"]);
-    assert_eq!(undone.status, 0, "{undone:?}");
-    assert_eq!((count(&place, "moved"), count(&place, "copied")), (2, 1));
-    assert_eq!(log(&place.path("moved")), before, "nothing was done to the other table");
-    let verified = place.run(&["status", "x.csv", "--table", "copied", "--verify"]);
-    assert_eq!(verified.status, 0, "{verified:?}");
-    assert!(!load("y.csv", "moved"));
-    assert_eq!(count(&place, "moved"), 3);
-}
-
-#[test]
-fn a_table_from_before_its_log_said_its_name_knows_its_jobs() {
-    let place = Place::new();
-    place.write("x.csv", "id\n1\n2\n");
-    place.ingest(&place.path("x.csv"), &[]);
-    let entry = place.path("t/_delta_log/00000000000000000001.json");
-    let named = std::fs::read_to_string(&entry).unwrap();
-    let without: String =
-        named.lines().filter(|line| !line.contains("sluice/table/")).map(|line| format!("{line}\n")).collect();
-    assert_ne!(named, without);
-    std::fs::write(&entry, without).unwrap();
-    std::fs::rename(place.path("t"), place.path("u")).unwrap();
-    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
-    assert_eq!(again.json()["already_done"], true, "{again:?}");
-    place.write("y.csv", "id\n3\n");
-    place.run(&["ingest", "y.csv", "--table", "u"]);
-    std::fs::remove_dir_all(place.path("u/_sluice")).unwrap();
-    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
-    assert_eq!(again.json()["rows"]["committed"], 2, "{again:?}");
-    assert_eq!(count(&place, "u"), 3, "the log has the former name now");
-}
-
-/// Writes the checkpoint of table `t` at version 2 in two parts, and removes the entries before it.
-const CHECKPOINT_IN_PARTS: &str = "
-import json, os, pyarrow.parquet as pq
-path = 't/_delta_log/00000000000000000002.checkpoint.parquet'
-whole = pq.read_table(path)
-for part, rows in ((1, whole.slice(0, 1)), (2, whole.slice(1))):
-    pq.write_table(rows, path.replace('.parquet', f'.{part:010}.{2:010}.parquet'), store_schema=False)
-os.remove(path)
-with open('t/_delta_log/_last_checkpoint', 'w') as hint:
-    json.dump({'version': 2, 'size': whole.num_rows, 'parts': 2}, hint)
-for version in (0, 1):
-    os.remove(f't/_delta_log/{version:020}.json')";
-
-#[test]
-fn a_table_whose_checkpoint_is_in_parts_knows_its_names() {
-    let place = Place::new();
-    for (name, content) in [("x.csv", "id\n1\n2\n"), ("y.csv", "id\n3\n"), ("z.csv", "id\n4\n")] {
-        place.write(name, content);
-    }
-    for name in ["x.csv", "z.csv"] {
-        place.ingest(&place.path(name), &[]);
-    }
-    let made = place.run(&["maintain", "--table", "t", "--checkpoint"]);
-    assert_eq!(made.status, 0, "{made:?}");
-    run_python(&place.path(""), CHECKPOINT_IN_PARTS);
-    std::fs::rename(place.path("t"), place.path("u")).unwrap();
-    // Its commit puts the new name into an entry that is read at once.
-    let other = place.run(&["ingest", "y.csv", "--table", "u"]);
-    assert_eq!(other.status, 0, "{other:?}");
-    let again = place.run(&["ingest", "x.csv", "--table", "u", "--json"]);
-    assert_eq!(again.json()["already_done"], true, "{again:?}");
-    assert_eq!(count(&place, "u"), 4);
-}
-
 #[test]
 fn a_document_of_another_job_that_cannot_be_read_stops_nothing() {
     let place = Place::new();
@@ -335,18 +249,6 @@ fn a_document_of_another_job_that_cannot_be_read_stops_nothing() {
     let loaded = place.run(&["ingest", "x.csv", "--table", "t"]);
     assert_eq!(loaded.status, 0, "{loaded:?}");
     assert!(loaded.stderr.contains("t/_sluice/other/job.json"), "{loaded:?}");
-}
-
-#[test]
-fn a_job_that_was_half_loaded_is_finished_where_the_table_is_now() {
-    let place = Place::new();
-    numbered(&place, 20_000);
-    killed_after(&place, "numbered.csv", 1, &[]);
-    copy(&place, "t", "u");
-    let before = count(&place, "t");
-    let done = place.run(&["ingest", "numbered.csv", "--table", "u", "--json"]);
-    assert_eq!((done.status, &done.json()["rows"]["committed"]), (0, &20_000.into()), "{done:?}");
-    assert_eq!((count(&place, "t"), count(&place, "u")), (before, 20_000));
 }
 
 #[test]
@@ -431,31 +333,4 @@ fn what_other_programs_write_beside_work_areas_stays() {
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ours.iter().all(|name| !place.path(name).exists()), "{ran:?}");
     assert!(others.iter().all(|name| place.path(name).exists()), "{ran:?}");
-}
-
-#[test]
-fn drops_and_replays_of_a_table_that_was_moved_go_on() {
-    let place = Place::new();
-    place.write("x.csv", "id,name\n1,a\n2,b\nthree,c\n");
-    let ingest = |table: &str| {
-        let more = ["--on-replace", "replace", "--schema", "id:int64", "--json"];
-        let ran = place.run(&[&["ingest", "x.csv", "--table", table], &more[..]].concat());
-        assert_eq!(ran.status, 0, "{ran:?}");
-        ran.json()["job_id"].as_str().unwrap().to_owned()
-    };
-    let job = ingest("t");
-    std::fs::rename(place.path("t"), place.path("u")).unwrap();
-    assert_eq!(ingest("u"), job);
-    let args = ["quarantine", "replay", &job, "--table", "u", "--bad-records", "null"];
-    let replayed = place.run(&args);
-    assert_eq!((replayed.status, count(&place, "u")), (0, 3), "{replayed:?}");
-    assert!(!place.path("t").exists(), "nothing is made where the table was");
-    std::fs::rename(place.path("u"), place.path("v")).unwrap();
-    let again = place.run(&[&args[..4], &["v", "--bad-records", "null"]].concat());
-    assert!(again.stdout.contains("already done"), "{again:?}");
-    let undone = place.run(&["undo", &job, "--table", "v"]);
-    assert_eq!((undone.status, undone.stderr.contains("records that job")), (3, true), "{undone:?}");
-    place.write("x.csv", "id,name\n7,z\n");
-    assert_ne!(ingest("v"), job);
-    assert_eq!(count(&place, "v"), 1, "it takes the place of the drop and of its replay");
 }

@@ -28,6 +28,11 @@ pub(crate) struct History {
     rearranged: BTreeMap<u64, Vec<String>>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
+    /// Files that versions added, by path, and whether they may hold rows that were in the table before: those of appends and
+    /// overwrites do not.
+    holds_older: HashMap<String, bool>,
+    /// The last version by which others put rows in the place of all that was in the table.
+    pub(crate) overwrite: Option<Removal>,
     /// Whether the job's first commit is still there, and with it all that came after.
     pub(crate) is_whole: bool,
 }
@@ -49,10 +54,13 @@ pub(crate) struct Removal {
     pub(crate) by: Option<String>,
 }
 
+/// The operation that brings an earlier version back.
+const RESTORE: &str = "RESTORE";
+
 /// Operations after which nothing of a file that they remove is in the table, unless they are told which rows they are about. All
 /// others may write back, in the files that they add, the rows that they were not asked about.
 const REPLACING: [&str; 6] = [
-    "RESTORE",
+    RESTORE,
     "WRITE",
     "REPLACE TABLE",
     "REPLACE TABLE AS SELECT",
@@ -140,6 +148,11 @@ impl History {
         file_states
     }
 
+    /// Whether a file may hold rows of the job, others' files included.
+    pub(crate) fn may_hold_rows(&self, path: &str) -> bool {
+        self.added.contains_key(path) || self.holds_older.get(path).copied().unwrap_or(!self.is_whole)
+    }
+
     fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
         let seal = job_app_id(job);
         let (mut has_chunks, mut has_others, mut operation) = (false, false, "an unknown operation".to_owned());
@@ -171,13 +184,19 @@ impl History {
             let arranged = adds.iter().filter(|add| !add.data_change).map(|add| add.path.clone()).collect();
             self.rearranged.insert(version, arranged);
         }
+        // What RESTORE brings back was in the table before.
+        let has_overwritten = has_replaced && operation != RESTORE && !removes.is_empty();
+        let holds_older = !has_overwritten && (!removes.is_empty() || operation == RESTORE);
+        for add in &adds {
+            self.holds_older.entry(add.path.clone()).or_insert(holds_older);
+        }
         let rewrote = !adds.is_empty() && !has_replaced;
+        let removal = Removal { version, operation, rearranged: false, rewrote, replaced: has_replaced, time, by };
+        if has_overwritten && !has_chunks && !has_others {
+            self.overwrite.get_or_insert_with(|| removal.clone());
+        }
         for Remove { path, data_change, .. } in removes {
-            let rearranged = !data_change;
-            let operation = operation.clone();
-            let removal =
-                || Removal { version, operation, rearranged, rewrote, replaced: has_replaced, time, by: by.clone() };
-            self.removed.entry(path).or_insert_with(removal);
+            self.removed.entry(path).or_insert_with(|| Removal { rearranged: !data_change, ..removal.clone() });
         }
         if has_chunks {
             self.take_files(version, adds, has_others, job);
