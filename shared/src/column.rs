@@ -112,27 +112,27 @@ impl fmt::Display for ColumnType {
 impl FromStr for ColumnType {
     type Err = String;
 
-    /// `date32` and `utf8`, Arrow's names, do too.
+    /// Names of SQL and of Arrow do too, in any case.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "boolean" => Ok(Self::Boolean),
-            "int64" => Ok(Self::Int64),
-            "float64" => Ok(Self::Float64),
+        match text.trim().to_ascii_lowercase().as_str() {
+            "boolean" | "bool" => Ok(Self::Boolean),
+            "int64" | "bigint" | "long" | "int" | "integer" | "smallint" | "tinyint" => Ok(Self::Int64),
+            "float64" | "double" | "double precision" | "float" | "real" => Ok(Self::Float64),
             "date" | "date32" => Ok(Self::Date32),
-            "timestamp" => Ok(Self::Timestamp),
-            "timestamp_utc" => Ok(Self::TimestampUtc),
-            "text" | "utf8" => Ok(Self::Utf8),
-            _ => decimal(text).ok_or_else(|| format!("'{text}' is no type: {TYPES}")),
+            "timestamp" | "timestamp_ntz" | "datetime" => Ok(Self::Timestamp),
+            "timestamp_utc" | "timestamptz" => Ok(Self::TimestampUtc),
+            "text" | "utf8" | "string" | "varchar" => Ok(Self::Utf8),
+            name => decimal(name).ok_or_else(|| format!("'{text}' is not a type: {TYPES}")),
         }
     }
 }
 
-/// `decimal(P,S)`, or `decimal(P)` with no digits after the point.
+/// `decimal(P,S)`, or `decimal(P)` with no digits after the point; `numeric` is the same.
 fn decimal(text: &str) -> Option<ColumnType> {
-    let (precision, scale) = match text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',') {
-        Some((precision, scale)) => (precision.trim().parse().ok()?, scale.trim().parse().ok()?),
-        None => (text.strip_prefix("decimal(")?.strip_suffix(')')?.trim().parse().ok()?, 0),
-    };
+    let digits = text.strip_prefix("decimal").or_else(|| text.strip_prefix("numeric"))?;
+    let digits = digits.trim_start().strip_prefix('(')?.strip_suffix(')')?;
+    let (precision, scale) = digits.split_once(',').unwrap_or((digits, "0"));
+    let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
     let fits = (1..=DECIMAL_DIGITS).contains(&precision) && scale <= precision;
     fits.then_some(ColumnType::Decimal { precision, scale })
 }
@@ -307,6 +307,24 @@ mod tests {
             assert_eq!(text.parse::<ColumnType>().unwrap().to_string(), text);
         }
         assert_eq!("decimal(5)".parse(), Ok(ColumnType::Decimal { precision: 5, scale: 0 }));
+        for (name, text) in [
+            ("INT", "int64"),
+            ("bigint", "int64"),
+            ("double precision", "float64"),
+            ("Real", "float64"),
+            ("bool", "boolean"),
+            ("NUMERIC (12, 2)", "decimal(12,2)"),
+            ("timestamptz", "timestamp_utc"),
+            ("timestamp_ntz", "timestamp"),
+            ("datetime", "timestamp"),
+            ("string", "text"),
+            ("varchar", "text"),
+        ] {
+            assert_eq!(name.parse::<ColumnType>().unwrap().to_string(), text, "{name}");
+        }
+        for name in ["varchar(20)", "decimalish(3)", "decimal", "numeric", ""] {
+            assert!(name.parse::<ColumnType>().is_err(), "{name}");
+        }
         for format in DateFormat::ALL {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
@@ -339,7 +357,7 @@ mod tests {
             (
                 "p:decimal(39,2)",
                 Err(
-                    "'decimal(39,2)' is no type: one of boolean, int64, float64, decimal(PRECISION,SCALE), date, timestamp, timestamp_utc and text",
+                    "'decimal(39,2)' is not a type: one of boolean, int64, float64, decimal(PRECISION,SCALE), date, timestamp, timestamp_utc and text",
                 ),
             ),
         ] {
