@@ -192,7 +192,9 @@ impl SplitError {
                 Some("`sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here")
             }
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
-            Self::Source(StorageError::Malformed { .. }) => Some("name one file; a directory is not taken as a whole"),
+            Self::Source(StorageError::Malformed { .. }) => Some(
+                "name one file: a directory is not taken as a whole, and what comes through a pipe has to be written to a file first",
+            ),
             Self::Source(StorageError::Changed { .. }) => {
                 Some("the file was written to while it was read; run the same command again once it is complete")
             }

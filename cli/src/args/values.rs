@@ -78,6 +78,8 @@ pub(crate) fn work_prefix(option: Option<&str>, settings: &Settings) -> Result<L
 
 /// A path or URI as the user wrote it.
 pub(crate) fn location(text: &str) -> Result<Location, CliError> {
+    // Standard input is taken if a file was redirected to it.
+    let text = if text == "-" { "/dev/stdin" } else { text };
     text.parse().map_err(CliError::Location)
 }
 

@@ -124,7 +124,9 @@ async fn blocking<T: Send + 'static>(
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StorageError::NotFound { at },
             io::ErrorKind::AlreadyExists => StorageError::AlreadyExists { at },
-            io::ErrorKind::IsADirectory => StorageError::Malformed { at, what: "file", source: source.into() },
+            io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => {
+                StorageError::Malformed { at, what: "file", source: source.into() }
+            }
             io::ErrorKind::PermissionDenied => StorageError::Denied { at, source: source.into() },
             _ => StorageError::Unavailable { at, action, source: source.into() },
         }
@@ -134,6 +136,10 @@ async fn blocking<T: Send + 'static>(
 fn stat(metadata: &fs::Metadata) -> io::Result<ObjectStat> {
     if metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+    }
+    if !metadata.is_file() {
+        // It says that it has no bytes, and what is read of it is gone.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device"));
     }
     let nanoseconds = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
     Ok(ObjectStat { size: metadata.len(), version: ObjectVersion(format!("{nanoseconds}-{}", metadata.len())) })
