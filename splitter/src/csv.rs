@@ -2,5 +2,6 @@
 
 pub(crate) mod dialect;
 pub(crate) mod fields;
+pub(crate) mod fixed_width;
 pub(crate) mod header;
 pub(crate) mod record;

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Column, CsvPolicy, Format, FormatChoice, Infer, Location, NdjsonPolicy, Policy, Settings, SourceObject,
-    TextPolicy,
+    BadRecords, Column, CsvPolicy, Format, FormatChoice, Infer, Location, NdjsonPolicy, Policy, Setting, Settings,
+    SourceObject, TextPolicy,
 };
 
 use crate::blocks::blocks;
 use crate::chunk::encode::ENCODER;
 use crate::column::types::schema as columns_schema;
 use crate::context::SplitContext;
+use crate::csv::fixed_width;
 use crate::csv::header;
 use crate::csv::header::Layout;
 use crate::error::{BadInput, SplitError};
@@ -138,7 +139,23 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
         let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
         return Err(BadInput::whole(at, reason, hint).into());
     }
+    if let (true, Some(key)) = (sample.is_whole, detect::rows_within(text)) {
+        let reason = format!("this is one JSON object, whose rows are in '{key}'");
+        let hint = "write each row to a line of its own, as jq -c '.KEY[]' does; if the object is one record, set FORMAT=ndjson";
+        return Err(BadInput::whole(at, reason, hint).into());
+    }
     Ok(detect::is_ndjson(text, sample.is_whole))
+}
+
+/// Refuses a text in which blanks part the columns: each line would be one value.
+fn refuse_fixed_width(at: &Location, sample: &Sample) -> Result<(), SplitError> {
+    let Some(columns) = fixed_width::columns(&sample.head, sample.is_whole) else { return Ok(()) };
+    let places: Vec<String> = columns.iter().take(8).map(usize::to_string).collect();
+    let reason =
+        format!("columns of a fixed width: blanks in all lines end before byte {} of a line", places.join(", "));
+    let hint =
+        "have it written as CSV; to load each line as one text, set CSV_DELIMITER to what is in no line, such as 0x1f";
+    Err(BadInput::whole(at, reason, hint).into())
 }
 
 async fn csv(
@@ -150,6 +167,9 @@ async fn csv(
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
     check_columns(&source.uri, header.names.len())?;
+    if header.names.len() == 1 && settings.read.csv.delimiter == Setting::Auto {
+        refuse_fixed_width(&source.uri, sample)?;
+    }
     let table = table_columns(context).await?;
     let names = column_names(&header.names, settings.read.column_names, &table.names);
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();

@@ -32,6 +32,19 @@ pub(crate) fn broken_line(head: &[u8]) -> Option<(usize, String)> {
     Some((number + 1, format!("{}, at '{shown}'", parse_error(&error))))
 }
 
+/// The key of the rows of a document such as `{"data": [{...}, {...}]}`, if the text is one object in one line: the only key, or one
+/// that services give to rows.
+pub(crate) fn rows_within(text: &[u8]) -> Option<String> {
+    const USUAL: [&str; 7] = ["data", "records", "results", "items", "rows", "value", "hits"];
+    let mut lines = lines(text);
+    let (Some((_, line)), None) = (lines.next(), lines.next()) else { return None };
+    let Object(pairs) = Object::parse(line).ok()?;
+    let is_rows = |value: &str| value.strip_prefix('[').is_some_and(|rows| rows.trim_start().starts_with('{'));
+    let is_only = pairs.len() == 1;
+    let rows = pairs.iter().find(|(key, value)| is_rows(value.get()) && (is_only || USUAL.contains(&key.as_ref())));
+    rows.map(|(key, _)| key.to_string())
+}
+
 /// Whether a text is JSON in another shape: one array of objects, or an object over several lines.
 pub(crate) fn is_other_json(head: &[u8]) -> bool {
     let opens = |text: &[u8], first: u8| text.strip_prefix(&[first]).map(<[u8]>::trim_ascii_start).map(<[u8]>::to_vec);

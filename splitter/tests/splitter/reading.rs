@@ -61,6 +61,11 @@ const READ: &[(&[u8], &str)] = &[
         "id:int64 amount:float64 when:date ok:boolean\n0 | 965.54 | 2026-01-01 | true\n1 | ∅ | 2026-01-02 | false",
     ),
     (b"t,n\n x ,1\ny, 2\n", "t:text n:int64\n x  | 1\ny | 2"),
+    // An order and its lines, and two documents, are records.
+    (b"{\"order\":1,\"lines\":[{\"a\":1}]}\n", "order:int64 lines:text\n1 | [{\"a\":1}]"),
+    (b"{\"data\":[{\"a\":1}]}\n{\"data\":[]}\n", "data:text\n[{\"a\":1}]\n[]"),
+    // Two blanks here and there are text.
+    (b"note\nsome  words\nand so   on\nthe  end\n", "note:text\nsome  words\nand so   on\nthe  end"),
 ];
 
 /// Files that are not read, each with the reason.
@@ -73,6 +78,12 @@ const REFUSED: &[(&[u8], &str)] = &[
     (
         b"{\"id\":1,\"v\":NaN}\n{\"id\":2,\"v\":1.5}\n",
         "s3://b/source: line 1 is not a JSON object: expected value at byte 13 of the line, at 'NaN}'",
+    ),
+    (b"{\"data\": [{\"a\": 1}, {\"a\": 2}]}\n", "s3://b/source: this is one JSON object, whose rows are in 'data'"),
+    (b"{\"page\":1,\"items\":[ {\"a\": 1}]}", "s3://b/source: this is one JSON object, whose rows are in 'items'"),
+    (
+        b"ID      NAME       AMOUNT\r\n00001   Ann         12.50\r\n00002   Bob Smith    3.10\r\n",
+        "s3://b/source: columns of a fixed width: blanks in all lines end before byte 8, 19 of a line",
     ),
 ];
 
