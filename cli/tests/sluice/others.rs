@@ -1,6 +1,5 @@
 //! What others do to a table, and to its folder, after Sluice has loaded it.
 
-
 use shared::testing::run_python;
 
 use crate::resume::numbered;
