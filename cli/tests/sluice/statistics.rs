@@ -130,11 +130,8 @@ fn wrong_statistics_are_fixed_where_they_are() {
         assert_eq!(wrong(&place, "filters", 2), "");
         let version = fixed["version"].as_u64().unwrap();
         let again = place.run(fix).json();
-        assert_eq!(
-            (&again["statistics"]["files"], again["version"].as_u64()),
-            (&serde_json::json!([]), Some(version + 1))
-        );
-        assert_eq!(place.run(fix).json()["version"], version + 1, "nothing is fixed twice");
+        assert_eq!((&again["statistics"]["files"], again["version"].as_u64()), (&serde_json::json!([]), Some(version)));
+        assert_eq!(place.run(fix).json()["version"], version, "nothing is fixed twice");
         run_python(&place.path(""), "import deltalake; deltalake.DeltaTable('t').create_checkpoint()");
         assert_eq!(wrong(&place, "filters", 2), "", "by a checkpoint of another program");
     }
