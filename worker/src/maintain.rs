@@ -37,7 +37,7 @@ pub use fix_statistics::{FixedFile, FixedStatistics};
 pub struct Maintained {
     /// The table.
     pub table: Location,
-    /// Its version.
+    /// Its version, after what this run added.
     pub version: u64,
     /// Whether nothing was done, since that was asked for.
     pub dry_run: bool,
