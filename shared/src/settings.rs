@@ -139,7 +139,7 @@ mod tests {
             ("MAX_EXPANDED_MB", "0"),
             ("MAX_EXPANSION_RATIO", "none"),
             ("MAX_FOOTER_MB", "0"),
-            ("SCHEMA", "id:integer"),
+            ("SCHEMA", "id:number"),
             ("BAD_RECORDS", "drop"),
             ("COMMIT_MODE", "row"),
             ("ON_REPLACE", "merge"),

@@ -43,8 +43,10 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const MOST_BYTES: u64 = 24 << 20;
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// Memory is parted so that four loads with all that they hold, and what the allocator adds, stay below the default.
-const PART_OF_MEMORY: u64 = 28;
+/// Memory is parted so that four loads find room in the default. Half of what a part is reserved for is rows, the other half is what the
+/// allocator adds.
+const PART_OF_MEMORY: u64 = 14;
+const ROWS_PART_OF_MEMORY: u64 = 2 * PART_OF_MEMORY;
 
 /// What the place of a row takes while rows are parted by partitions.
 const PLACE_BYTES: usize = size_of::<(usize, usize)>();
@@ -76,18 +78,15 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn of(settings: &Settings) -> Self {
-        let part = usize::try_from(part_of(&settings.memory)).unwrap_or(usize::MAX);
+        let part = settings.memory.part(ROWS_PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES);
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
         Self { rows: part, files: part, partitions: settings.load.max_partitions }
     }
 
     /// Bytes for a share of the account: rows that are gathered, rows that are written, and what they become.
     pub(crate) fn needed(memory: &Memory) -> u64 {
-        3 * part_of(memory)
+        3 * memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES)
     }
-}
-
-fn part_of(memory: &Memory) -> u64 {
-    memory.part(PART_OF_MEMORY, LEAST_BYTES, MOST_BYTES)
 }
 
 /// Data files of one chunk in the making.
