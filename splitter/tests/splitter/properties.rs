@@ -119,7 +119,9 @@ pub(crate) async fn split_to(objects: &MemoryStorage, out: &str, how: How) -> Re
 }
 
 pub(crate) fn context(objects: &MemoryStorage, out: &str, how: How) -> SplitContext {
-    let mut settings = Settings::from_lookup(|_| None).unwrap();
+    // Files of nothing but rejected records are split, too.
+    let all_may_be_bad = |name: &str| (name == "MAX_BAD_RECORDS").then(|| "100%".to_owned());
+    let mut settings = Settings::from_lookup(all_may_be_bad).unwrap();
     settings.read.chunk_bytes = how.chunk_bytes;
     settings.read.max_record_bytes = how.max_record_bytes;
     SplitContext {

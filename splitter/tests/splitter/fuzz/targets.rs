@@ -61,6 +61,8 @@ fn cells(rows: &RecordBatch) -> Vec<Vec<Option<String>>> {
 
 /// Splits a file of text in blocks of two sizes, which must not show.
 async fn split_text(file: &[u8], told: &[(&str, &str)]) -> Option<(Split, Became)> {
+    // Files of nothing but rejected records are looked at, too.
+    let told = &[told, &[("MAX_BAD_RECORDS", "100%")]].concat();
     let whole = blamed(split_file(file.to_vec(), settings(told)).await).ok()?;
     let became_whole = became(&whole).await;
     // A block of some lines, if a chunk of eight has room for the footer of so many columns.
