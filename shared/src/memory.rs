@@ -104,7 +104,7 @@ impl Memory {
         self.reserve_for(|_| bytes).await
     }
 
-    /// As [`Self::take`], for work that goes by the memory that there is.
+    /// As [`Self::reserve`], for work that goes by the memory that there is.
     pub async fn reserve_for(&self, needed: impl Fn(&Self) -> u64) -> Result<MemoryShare, MemoryTooSmall> {
         let units = self.units(self.check(needed)?);
         // Nobody closes it.
