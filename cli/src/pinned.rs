@@ -1,5 +1,5 @@
-//! Options that contradict what a job was pinned with. Only what decides its rows counts: how they are cut into chunks and commits is
-//! the job's own affair.
+//! Options that contradict the settings that a job was pinned with. Only settings that decide its rows count; sizes of chunks and commits
+//! do not.
 
 use serde::Serialize;
 use shared::{Format, FormatChoice, Job, Location, Setting, Settings, Storage, StorageError, Variable, WorkArea};
@@ -123,8 +123,9 @@ fn word(value: &impl Serialize) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Removes what a job left in its work area, so that it begins anew: what the job is goes last, or what is left would be another job's.
-/// Whoever still works on it is kept out of the table by the seal, which is another one from now on.
+/// Removes the documents of a job from its work area, so that it starts again. `job.json` goes last: without it, the other documents
+/// would be taken for those of the next job. A process that still works on the old job cannot commit after the new one did, since the
+/// seal differs.
 pub(crate) async fn forget(storage: &dyn Storage, area: &WorkArea) -> Result<(), StorageError> {
     let pinned = area.job();
     let left = storage.list(area.root()).await?.into_iter().map(|listed| listed.location);

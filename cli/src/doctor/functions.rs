@@ -1,4 +1,4 @@
-//! The two functions: whether they run, and whether what they are told is right.
+//! The two functions: whether they run, and whether their configuration is right.
 
 pub(super) mod function;
 mod judge;

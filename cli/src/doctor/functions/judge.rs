@@ -1,4 +1,4 @@
-//! Whether functions run, and whether what they are told is right.
+//! Whether functions run, and whether their configuration is right.
 
 use aws_sdk_lambda::types::RecursiveLoop;
 use shared::Location;
