@@ -3,7 +3,8 @@
 //! days passed. After each step real readers must find what a model says.
 //!
 //! `SLUICE_LIVES=0..100` leads other lives than the usual ones, `SLUICE_LIFE_STEPS` says how long they are, and
-//! `SLUICE_LIFE_BINARY` which binary is tried. A life that finds something prints its steps as commands, and leaves a copy of its
+//! `SLUICE_LIFE_BINARY` which binary is tried. With `SLUICE_LIFE_LOOKS=3` the readers, which take most of the time, look at every
+//! third step. A life that finds something prints its steps as commands, and leaves a copy of its
 //! folder in the folder `SLUICE_LIFE_KEEP`.
 
 mod drops;
@@ -189,6 +190,7 @@ impl Life {
         self.world.maintain_by(&["--checkpoint", "--retention", "1h", "--keep-jobs", "1"])?;
         // Once more, for what is left if that was killed.
         self.world.wait(2);
+        self.world.look_next_time();
         self.world.look_after_all()?;
         self.world.nothing_is_left_over()
     }
