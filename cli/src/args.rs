@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Quarantine(QuarantineArgs),
     /// Look into dead letters, or send them back
     Dlq(DlqArgs),
-    /// Say what is wrong with a deployment on AWS, and how to mend it
+    /// Say what is wrong with a deployment on AWS, and how to fix it
     Doctor(DoctorArgs),
     /// List all settings: variable, default, meaning, option, and the Lambda functions that read it
     Settings,

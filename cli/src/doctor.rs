@@ -1,4 +1,4 @@
-//! `sluice doctor`: what is wrong with a deployment, and how to mend it.
+//! `sluice doctor`: what is wrong with a deployment, and how to fix it.
 //!
 //! Each module looks at one part of it and judges what it saw; what could not be seen is a finding, too.
 

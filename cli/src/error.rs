@@ -81,7 +81,7 @@ pub(crate) enum CliError {
         "table {table} has job {job_id} as it was read from another work area; what was rejected here is not replayed"
     )]
     ReplayOfOtherCut { job_id: JobId, table: String },
-    #[error("job {job_id} is bound for table {table}, not for {told}; nothing was replayed")]
+    #[error("job {job_id} belongs to table {table}, not to {told}; nothing was replayed")]
     BoundForOther { job_id: JobId, table: String, told: String },
     #[error("what job {job_id} rejected was replayed in another way, by {}; nothing was changed", names(.replays))]
     Replayed { job_id: JobId, replays: Vec<JobId> },

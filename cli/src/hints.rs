@@ -15,7 +15,7 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
         CliError::Table(cause) | CliError::Maintain(cause) | CliError::Undo(cause) => cause.hint().map(Cow::Owned),
         CliError::Split(cause) => cause.hint(),
         CliError::AllRejected { show, .. } | CliError::NoneTaken { show, .. } => Some(Cow::Owned(format!(
-            "`{show}` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all \
+            "`{show}` shows more of them; ingest the file with other options, or with --max-bad-records 100% if all \
              may be rejected"
         ))),
         _ => None,
@@ -27,19 +27,19 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
 /// What may help with jobs.
 fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
     match error {
-        CliError::NoTable => Some("say --table TABLE_URI, or set TABLE_URI"),
+        CliError::NoTable => Some("set --table TABLE_URI, or the variable TABLE_URI"),
         CliError::NoTableOrArea => {
-            Some("say --table TABLE_URI or set TABLE_URI, for the work area below it; or say --work-dir DIR")
+            Some("set --table TABLE_URI or TABLE_URI, for the work area below it; or set --work-dir DIR")
         }
         CliError::Split(SplitError::Stopped { .. }) | CliError::Stopped { .. } | CliError::ReplayStopped { .. } => {
-            Some("run the same command again; it goes on where this one stopped")
+            Some("run the same command again; it continues where this one stopped")
         }
-        CliError::Sql(_) => Some("`sluice plan SOURCE` shows the columns, and docs/sql.md what SQL there is"),
-        CliError::Chunks { committed: 0, .. } => Some(
-            "nothing of the job is in the table: ingest it with other options, and it is begun anew with them; or replay in another way",
-        ),
+        CliError::Sql(_) => Some("`sluice plan SOURCE` shows the columns, docs/sql.md the SQL"),
+        CliError::Chunks { committed: 0, .. } => {
+            Some("nothing of the job is in the table: to start it again, run ingest with other options")
+        }
         CliError::Chunks { .. } | CliError::Incomplete { .. } => Some(
-            "mend the cause and run the same command again; chunks that are in the table stay as they are; the job keeps its SQL and its settings: to change them, `sluice undo` it, then ingest with --again",
+            "fix the cause and run the same command again; chunks that are in the table stay as they are; the job keeps its SQL and its settings: to change them, `sluice undo` it, then ingest with --again",
         ),
         CliError::TableLost { .. } => {
             Some("another process loads the same file: run the same command again once it is done")
@@ -48,9 +48,9 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
             "leave the option out if the job is to stay as it is; else `sluice undo` the job, then ingest the file with --again and the \
              option",
         ),
-        CliError::Undone { .. } => Some("it stays undone; say --again to load the file anew, as another job"),
+        CliError::Undone { .. } => Some("it stays undone; to load the file again, as another job, use --again"),
         CliError::NothingAdded { .. } => Some(
-            "there is nothing to undo; `sluice status` tells how far it came, and sluice ingest of its source goes on with it",
+            "there is nothing to undo; `sluice status` shows how far it got, and sluice ingest of its source continues it",
         ),
         CliError::Undo(LoadError::Unknown { .. }) => {
             Some("sluice status SOURCE --table TABLE_URI names the job of a file")
@@ -58,20 +58,20 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
         CliError::Undo(LoadError::Mingled { .. }) => {
             Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
         }
-        CliError::SeveralJobs { .. } => Some("say which of these jobs"),
+        CliError::SeveralJobs { .. } => Some("give the name of one of these jobs"),
         CliError::TuneDir(_) => {
-            Some("samples are written to the directory for temporary files: TMPDIR says another one")
+            Some("samples are written to the directory for temporary files: TMPDIR sets another one")
         }
         CliError::SmallSample { .. } => Some(
-            "sizes that are larger than the sample are predicted from two that are not: say a larger --sample-mb or smaller --sizes",
+            "sizes larger than the sample are predicted from two smaller ones: set a larger --sample-mb or smaller --sizes",
         ),
         CliError::Panic(_) => {
-            Some("nothing of it is half in the table; please report it, with what the same command says with -vv")
+            Some("no chunk is half in the table; please report it, with the output of the same command with -vv")
         }
-        CliError::TooManyBad { .. } => Some("`sluice quarantine show` tells why, of each reason with examples"),
+        CliError::TooManyBad { .. } => Some("`sluice quarantine show` shows the reasons, each with examples"),
         CliError::NoJob { .. } => Some(
-            "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or say --work-dir; those \
-             of sluice ingest are below their table: say --table",
+            "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir; those \
+             of sluice ingest are below their table: set --table",
         ),
         _ => hint_on_lost_rows(error).or_else(|| hint_on_replay(error)),
     }
@@ -81,7 +81,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
 fn hint_on_lost_rows(error: &CliError) -> Option<&'static str> {
     match error {
         CliError::TakenOut { holding, .. } if !holding.is_left() => {
-            Some("say --again to load the file again, as another job")
+            Some("to load the file again, as another job, use --again")
         }
         CliError::TakenOut { holding, .. } | CliError::PartLeft { holding, .. } if holding.files == 0 => Some(
             "rows of this job may be in files that others merged, where `sluice undo` cannot tell them apart: delete them by their \
@@ -101,13 +101,13 @@ fn hint_on_lost_rows(error: &CliError) -> Option<&'static str> {
 fn hint_on_replay(error: &CliError) -> Option<&'static str> {
     match error {
         CliError::NotSplit { .. } => {
-            Some("let it be split first: run sluice ingest again, if need be with a higher MAX_BAD_RECORDS")
+            Some("the file has to be split first: run sluice ingest again, with a higher MAX_BAD_RECORDS if needed")
         }
         CliError::BoundForNoTable { .. } => {
-            Some("sluice ingest loads the file into a table; what is rejected then can be replayed")
+            Some("sluice ingest loads the file into a table; records rejected by that can be replayed")
         }
         CliError::ReplayOfUndone { .. } => {
-            Some("say --again to sluice ingest to load the file anew, with other settings if need be")
+            Some("to load the file again, with other settings if needed, run sluice ingest with --again")
         }
         CliError::ReplayOfOtherCut { .. } => {
             Some("give the work area of the first run with --work-dir; its quarantine has what the table lacks")
@@ -116,7 +116,7 @@ fn hint_on_replay(error: &CliError) -> Option<&'static str> {
             Some("the work area was copied or moved with its table; ingest the file itself into the new one")
         }
         CliError::Replayed { .. } => Some(
-            "replay what that replay rejected, by its name; or sluice undo it, and then read all records in another way",
+            "replay the records that this replay rejected, by its name; or sluice undo it, and replay all records with other options",
         ),
         CliError::HasReplays { .. } => Some("sluice undo these replays first, the last one before the others"),
         _ => hint_on_aws(error),
@@ -131,12 +131,12 @@ fn hint_on_aws(error: &CliError) -> Option<&'static str> {
         ),
         CliError::SameQueue { .. } => Some("--to names the queue that they are sent to"),
         CliError::Context(_) => Some("`sluice settings` lists all variables"),
-        CliError::NoSingleSource { .. } => Some("say --to QUEUE_URL"),
+        CliError::NoSingleSource { .. } => Some("set --to QUEUE_URL"),
         CliError::MoveFailed { .. } => {
-            Some("SQS knows only of messages that it moved there itself where they came from; say --to QUEUE_URL")
+            Some("SQS knows the origin only of messages that it moved there itself; set --to QUEUE_URL")
         }
         CliError::NoDeployment { is_missing: true, .. } => {
-            Some("say --name as Terraform's name, or --splitter and --worker; AWS_REGION has to be theirs")
+            Some("set --name to the name in Terraform, or --splitter and --worker; AWS_REGION must be their region")
         }
         CliError::NoDeployment { is_missing: false, .. } => Some(
             "set AWS_REGION and credentials of the deployment's account that allow lambda:GetFunctionConfiguration",

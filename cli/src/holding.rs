@@ -16,7 +16,7 @@ pub(crate) fn held(holding: &Holding, committed: u64) -> String {
         }
         Some(rows) => format!("the table has {rows} of its {all}{by}"),
         None if taken.is_none() => format!(
-            "the table's log does not tell how many of its {all} are there: entries are gone, and others arranged files anew"
+            "the table's log does not tell how many of its {all} are there: entries are gone, and other writers rewrote files"
         ),
         None => format!("the table has an unknown number of its {all}{by}"),
     }

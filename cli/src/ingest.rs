@@ -106,7 +106,7 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
 }
 
 /// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused, without any the job is
-/// begun anew.
+/// begun again.
 async fn heed(args: &IngestArgs, pipeline: &Pipeline, pinned: &Pinned) -> Done {
     let storage = pipeline.split.storage.as_ref();
     let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
@@ -119,7 +119,7 @@ async fn heed(args: &IngestArgs, pipeline: &Pipeline, pinned: &Pinned) -> Done {
         Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found }),
         None => {
             let Contradiction { option, given, .. } = found;
-            tracing::warn!(job = %job.job_id, option, given, "nothing of the job is in the table: it is begun anew with what is given now");
+            tracing::warn!(job = %job.job_id, option, given, "nothing of the job is in the table: it starts again with the options given now");
             forget(storage, &pinned.area).await.map_err(CliError::WorkArea)
         }
     }

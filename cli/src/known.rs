@@ -124,7 +124,7 @@ struct Generation {
     is_pinned: bool,
 }
 
-/// A job that is pinned, and is gone on with unless it is begun anew.
+/// A job that is pinned, and is continued unless it is started again.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     pub(crate) area: WorkArea,
@@ -220,7 +220,7 @@ async fn generations_of(
     Ok(generations)
 }
 
-/// Whether some of a job may be in its table, and it did not come to its end: then it is gone on with, and not begun anew beside it.
+/// Whether some of a job may be in its table, and it did not come to its end: then it is continued, and no other is begun beside it.
 async fn is_under_way(
     storage: &dyn Storage,
     ledger: Option<&Ledger>,

@@ -57,7 +57,7 @@ impl Output {
     }
 }
 
-/// Prints a line on stdout. A reader that has enough and leaves, as `head` does, is no failure.
+/// Prints a line on stdout. A reader that has enough and leaves, as `head` does, is not a failure.
 fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {

@@ -204,7 +204,7 @@ impl Pipeline {
         }
     }
 
-    /// Forgets what receipts say of chunks that the table does not have: its log was lost, or it was made anew. They are loaded again,
+    /// Forgets what receipts say of chunks that the table does not have: its log was lost, or it was made again. They are loaded again,
     /// and cut again where they are gone, too.
     async fn forget(&self, outcome: &SplitOutcome, lost: &[u32]) -> Result<(), CliError> {
         let (storage, area, table) = (self.split.storage.as_ref(), &outcome.area, &self.table);
@@ -212,7 +212,7 @@ impl Pipeline {
             job = %outcome.job.job_id,
             %table,
             chunks = lost.len(),
-            "receipts say that these chunks are loaded, and the table has none of them: it was made anew, or its log was lost; they are loaded again"
+            "receipts say that these chunks are loaded, and the table has none of them: it was recreated, or its log was lost; they are loaded again"
         );
         let mut gone = vec![area.receipt()];
         for chunk in lost {

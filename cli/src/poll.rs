@@ -102,7 +102,7 @@ impl Pollers {
         std::mem::take(&mut *self.answers.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Works on one batch after the other until `stop` is cancelled; what is in hand is finished, what is not begun is
+    /// Works on one batch after the other until `stop` is cancelled; what is in progress is finished, what is not begun is
     /// handed back. Ends with an error only when the very first receive fails for a lasting reason.
     pub(crate) async fn poll(&self, stop: &CancellationToken) -> Result<(), QueueError> {
         let mut failures = failures();

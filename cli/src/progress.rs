@@ -8,7 +8,7 @@ use shared::Progress;
 
 use crate::numbers::grouped;
 
-/// A line that shows how far a job has come, while it lives; nothing when stderr is no terminal.
+/// A line that shows how far a job has come, while it lives; nothing when stderr is not a terminal.
 #[derive(Debug)]
 pub(crate) struct ProgressLine {
     bar: ProgressBar,

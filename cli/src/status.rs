@@ -268,7 +268,7 @@ fn verified(verification: &Verification, is_whole: bool) -> Vec<String> {
         }
         Finding::Equal => "the table has the very rows that were committed",
         Finding::Differs => "THE TABLE HAS OTHER ROWS than were committed",
-        Finding::Untold => "cannot be told any more",
+        Finding::Untold => "no longer known",
     };
     let hash = |tally: &Tally| tally.row_hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string());
     let mut lines = vec![

@@ -22,7 +22,7 @@ pub(crate) fn on_signal() -> CancellationToken {
                 #[expect(clippy::exit, reason = "asked for twice, and nothing needs to be tidied up to resume")]
                 std::process::exit(130);
             }
-            tracing::warn!("stopping: what is in hand is finished first; ask again to stop at once");
+            tracing::warn!("stopping: work in progress is finished first; interrupt again to stop at once");
             token.cancel();
         }
     });

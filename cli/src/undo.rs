@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
     Ok(())
 }
 
-/// A job is not taken out from under its replays: to load its file anew would then double what they brought in.
+/// A job is not taken out from under its replays: to load its file again would then double what they brought in.
 async fn refuse_replayed(
     context: &LoadContext,
     prefix: &Location,

@@ -94,7 +94,10 @@ fn warn_of(attributes: &QueueAttributes) {
     }
     if visibility.as_secs() < SHORT_SECONDS {
         let seconds = visibility.as_secs();
-        tracing::warn!(seconds, "the queue's visibility timeout is short: messages in hand may be received by others");
+        tracing::warn!(
+            seconds,
+            "the queue's visibility timeout is short: messages in progress may be received by others"
+        );
     }
     tracing::info!(waiting = visible, visibility_seconds = visibility.as_secs(), "polling");
 }
@@ -109,7 +112,7 @@ async fn poll(pollers: Pollers, workers: usize, stop: &CancellationToken) -> Res
     let mut outcome = Ok(());
     while let Some(ended) = polling.join_next().await {
         if let Err(error) = ended.map_err(CliError::Bug).and_then(|ended| ended.map_err(CliError::Queue)) {
-            // The others finish what they have in hand.
+            // The others finish what they have in progress.
             stop.cancel();
             outcome = outcome.and(Err(error));
         }

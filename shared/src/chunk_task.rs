@@ -55,17 +55,17 @@ fn first_version() -> u32 {
     1
 }
 
-/// Why a message is no chunk task.
+/// Why a message is not a chunk task.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkTaskError {
     /// Not the JSON that it should be.
-    #[error("the message is no chunk task")]
+    #[error("the message is not a chunk task")]
     Malformed(#[source] serde_json::Error),
     /// Made by a newer splitter.
     #[error("the chunk task has version {0}, and this worker knows versions up to 1")]
     Version(u32),
-    /// Bucket or key are no location.
+    /// Bucket or key are not a location.
     #[error("the chunk task names no chunk")]
     Location(#[source] LocationError),
 }

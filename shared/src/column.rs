@@ -216,7 +216,7 @@ impl FromStr for DateFormat {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(text));
-        known.ok_or_else(|| format!("'{text}' is no date format: one of {}", Self::ALL.map(Self::as_str).join(", ")))
+        known.ok_or_else(|| format!("'{text}' is not a date format: one of {}", Self::ALL.map(Self::as_str).join(", ")))
     }
 }
 
@@ -351,7 +351,7 @@ mod tests {
             (
                 "d:date(DDMMYY)",
                 Err(
-                    "'DDMMYY' is no date format: one of YYYY-MM-DD, YYYY/MM/DD, DD.MM.YYYY, DD/MM/YYYY, DD-MM-YYYY, MM/DD/YYYY, MM-DD-YYYY, DD-MON-YYYY, YYYYMMDD",
+                    "'DDMMYY' is not a date format: one of YYYY-MM-DD, YYYY/MM/DD, DD.MM.YYYY, DD/MM/YYYY, DD-MM-YYYY, MM/DD/YYYY, MM-DD-YYYY, DD-MON-YYYY, YYYYMMDD",
                 ),
             ),
             (

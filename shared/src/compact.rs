@@ -63,7 +63,7 @@ impl Compact<'_> {
     }
 
     /// Goes to the first element of the list that a field has, the fields before it passed over; how many elements there are. None where
-    /// there is no such field, or it is no list.
+    /// there is no such field, or it is not a list.
     pub fn list_of(&mut self, wanted: i16) -> Option<u64> {
         let mut last = 0;
         loop {
@@ -76,7 +76,7 @@ impl Compact<'_> {
         }
     }
 
-    /// The number that a field has, the fields before it passed over; none where there is no such field, or it is no number.
+    /// The number that a field has, the fields before it passed over; none where there is no such field, or it is not a number.
     pub fn number_of(&mut self, wanted: i16) -> Option<i64> {
         let mut last = 0;
         loop {

@@ -13,7 +13,7 @@ pub struct Dialect {
     /// Within quotes, makes the character after it text; none when quotes are only doubled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escape: Option<char>,
-    /// A line that begins with it is no record.
+    /// A line that begins with it is not a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
     /// Ends a record; none for line ends: `\n`, with `\r` before it or without.

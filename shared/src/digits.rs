@@ -17,7 +17,7 @@ const FIVES: [u64; 28] = {
 /// Whether a number, printed with as many significant digits as a text has, is the number of the text. Zeros at the end do not count, nor
 /// does the sign.
 ///
-/// The text is a decimal number, with an exponent or without; `point` stands before its fraction. What is no number is not asked for: infinities
+/// The text is a decimal number, with an exponent or without; `point` stands before its fraction. It is not asked for others: infinities
 /// and NaN come back.
 pub fn prints_back(text: &[u8], point: u8, value: f64) -> bool {
     if !value.is_finite() {

@@ -26,7 +26,7 @@ pub enum Location {
     },
 }
 
-/// Why a text is no location.
+/// Why a text is not a location.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocationError {

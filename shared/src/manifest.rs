@@ -67,7 +67,7 @@ pub struct Checkpoint {
     pub chunks: Vec<ChunkEntry>,
     /// Rejected records that were stored.
     pub quarantine: Vec<QuarantineEntry>,
-    /// Digest of the text before that block, block by block; none for what is no text.
+    /// Digest of the text before that block, block by block; none for what is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }
@@ -90,7 +90,7 @@ pub struct Manifest {
     pub chunks: Vec<ChunkEntry>,
     /// All objects with records that the splitter rejected.
     pub quarantine: Vec<QuarantineEntry>,
-    /// Digest of the text of the source after its header, block by block; none for what is no text.
+    /// Digest of the text of the source after its header, block by block; none for what is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }

@@ -88,11 +88,11 @@ pub trait Queue: Send + Sync + Debug {
     /// Up to `most` messages (1 to 10); none when none came within `wait`.
     async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, QueueError>;
 
-    /// Removes messages. One that was removed already, or that has become visible again, is no error.
+    /// Removes messages. One that was removed already, or that has become visible again, is not an error.
     async fn acknowledge(&self, receipts: &[ReceiptHandle]) -> Result<(), QueueError>;
 
     /// Hides a message for this long from now on; zero gives it back at once. That the message was removed already, or
-    /// was received again, is no error: it is another's by then.
+    /// was received again, is not an error: it is another's by then.
     async fn hide(&self, receipt: &ReceiptHandle, visibility: Duration) -> Result<(), QueueError>;
 
     /// For how long a message is hidden when it is received.

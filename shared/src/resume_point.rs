@@ -35,7 +35,7 @@ pub struct MemberState {
 
 impl std::fmt::Debug for MemberState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Thirty thousand numbers are no help.
+        // A list of thirty thousand numbers does not help.
         f.debug_struct("MemberState").field("length", &self.length).finish_non_exhaustive()
     }
 }

@@ -115,12 +115,12 @@ fn no_end(at: &Location, start: u64, unterminated: Unterminated, max_record_byte
     match unterminated {
         Unterminated::OpenQuote => {
             let reason = "the file ends inside a quoted field of the record that begins here";
-            let hint = "the file was cut off, or a quote is missing; have it written again, or mend the quote";
+            let hint = "the file was cut off, or a quote is missing; have it written again, or fix the quote";
             BadInput::at_byte(at, start, reason, hint)
         }
         Unterminated::TooLong => {
             let reason = format!("the record that begins here is longer than MAX_RECORD_MB={}", max_record_bytes >> 20);
-            let hint = "mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
+            let hint = "close the quote if one is open; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again";
             BadInput::at_byte(at, start, reason, hint)
         }
     }

@@ -186,11 +186,11 @@ impl SplitError {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
             Self::TooManyBad(bad) if bad.limit.is_none() => Some(
-                "`sluice quarantine show` tells more of them; read the file in another way, or set MAX_BAD_RECORDS=100% if all may be rejected",
+                "`sluice quarantine show` shows more of them; read the file with other options, or set MAX_BAD_RECORDS=100% if all may be rejected",
             ),
-            Self::TooManyBad(_) => {
-                Some("`sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here")
-            }
+            Self::TooManyBad(_) => Some(
+                "`sluice quarantine show` shows more of them; with a higher MAX_BAD_RECORDS it continues from here",
+            ),
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
             Self::Source(StorageError::Malformed { .. }) => Some(
                 "name one file: a directory is not taken as a whole, and what comes through a pipe has to be written to a file first",
@@ -204,9 +204,7 @@ impl SplitError {
                 Some("check the permissions of the user or role that runs this")
             }
             Self::WorkArea(StorageError::NotExclusive { .. }) => Some(shared::NOT_EXCLUSIVE_HINT),
-            Self::OtherEncoder { .. } => {
-                Some("let that version finish the job; or undo what is loaded of it, and say --again")
-            }
+            Self::OtherEncoder { .. } => Some("let that version finish the job; or undo it, and use --again"),
             _ => None,
         }
     }

@@ -116,7 +116,7 @@ fn is_parquet(head: &[u8], choice: FormatChoice) -> bool {
     }
 }
 
-/// Whether a source that is no text has the last bytes of a Parquet file.
+/// Whether a source that is not text has the last bytes of a Parquet file.
 async fn ends_as_parquet(context: &SplitContext, source: &SourceObject) -> Result<bool, SplitError> {
     const LAST: &[u8] = b"PAR1";
     let Some(start) = source.size.checked_sub(4) else { return Ok(false) };

@@ -159,7 +159,7 @@ async fn answer(context: &HandlerContext, payload: Value, left: Option<Duration>
 pub fn splitting(message: &Message) -> String {
     let objects = Notification::parse(&message.body).map(|notification| notification.dropped).unwrap_or_default();
     let objects: Vec<String> = objects.iter().map(|object| object.location().to_string()).collect();
-    format!("splitting {}", if objects.is_empty() { "what a message tells of".to_owned() } else { objects.join(", ") })
+    format!("splitting {}", if objects.is_empty() { "the objects of a message".to_owned() } else { objects.join(", ") })
 }
 
 /// Splits all objects that a message names, and returns the answer to the message. A panic is this message's only.
@@ -238,7 +238,7 @@ enum Ending {
     },
     /// It was written to after the event; that has an event of its own.
     Superseded,
-    /// It is no drop: the splitter wrote it.
+    /// It is not a drop: the splitter wrote it.
     Own,
 }
 

@@ -72,7 +72,7 @@ impl ParquetSource {
         self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect()
     }
 
-    /// Names of top-level groups without fields, which are no columns.
+    /// Names of top-level groups without fields, which are not columns.
     pub(crate) fn empty_groups(&self) -> Vec<String> {
         let root = self.parquet().file_metadata().schema();
         let empty = root.get_fields().iter().filter(|field| !has_values(field));

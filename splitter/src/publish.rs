@@ -311,7 +311,7 @@ impl<'a> Publisher<'a> {
             let (reason, hint) = match self.job.replay_of.last() {
                 None if self.rejected.count > 0 => (
                     "all of its records were rejected, so they cannot take the place of earlier drops (ON_REPLACE=replace)",
-                    "`sluice quarantine show` tells why",
+                    "`sluice quarantine show` shows why",
                 ),
                 None => (
                     "it has no rows, and with ON_REPLACE=replace the rows of earlier drops would stay in the table",
@@ -319,7 +319,7 @@ impl<'a> Publisher<'a> {
                 ),
                 Some(_) => (
                     "all of these records are rejected again, so they cannot take the place of an earlier replay",
-                    "`sluice quarantine replay --dry-run` tells what would become of them in another way",
+                    "`sluice quarantine replay --dry-run` shows what other options would make of them",
                 ),
             };
             return Err(BadInput::whole(&self.job.source.uri, reason, hint).into());
@@ -347,7 +347,7 @@ impl<'a> Publisher<'a> {
         if let Some(chunk) = self.chunk
             && let Err(second) = chunk.abort().await
         {
-            tracing::warn!(error = %shared::error_chain(&second), "the chunk in hand could not be removed");
+            tracing::warn!(error = %shared::error_chain(&second), "the chunk in progress could not be removed");
         }
         match settled {
             Ok(()) => why,

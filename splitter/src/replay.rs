@@ -38,7 +38,7 @@ pub struct LeftOut {
     pub partial: u64,
     /// Records with bytes that the encoding of the source does not have: what is kept of them is in two encodings.
     pub undecodable: u64,
-    /// Rows of chunks that the worker rejected: they are no records of the source any more.
+    /// Rows of chunks that the worker rejected: they are not records of the source any more.
     pub load: u64,
 }
 

@@ -12,7 +12,7 @@ pub(crate) const NULL_WORDS: &[&str] = &["NA", "N/A", "NULL", "null", "\\N"];
 /// Those of them that may be values as well, as of a country or a region: a column of nothing else is text.
 pub(crate) const AMBIGUOUS_WORDS: &[&str] = &["NA", "N/A"];
 
-/// Why a value is rejected that is no text.
+/// Why a value is rejected that is not text.
 pub(crate) const UNDECODABLE: &str = "the text is not valid UTF-8, or not valid in the file's encoding";
 
 /// `true` and `false`, in small letters, capitals, or with a capital at the start.
@@ -24,7 +24,7 @@ pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// A text without the blanks around it, which are no part of a number, a boolean or a date: exports pad these to a width.
+/// A text without the blanks around it, which are not part of a number, a boolean or a date: exports pad these to a width.
 pub(crate) fn unpadded(text: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());

@@ -97,7 +97,7 @@ fn replaced(job: &Job, area: &WorkArea) -> Option<Replaced> {
 }
 
 /// A file that the worker's own settings say what to do with. Its name in the table is made of all that tells this object
-/// from another, so that a second message about it is known as such, and a file written anew is another one.
+/// from another, so that a second message about it is known as such, and a file written again is another one.
 async fn assign_bare(
     context: &LoadContext,
     folders: &mut Folders,

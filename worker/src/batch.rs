@@ -36,7 +36,7 @@ pub(crate) struct ReceivedTask {
     pub(crate) messages: Vec<usize>,
 }
 
-/// Reads the messages; one that is no chunk task is answered and left out, and a task that came twice stands once.
+/// Reads the messages; one that is not a chunk task is answered and left out, and a task that came twice stands once.
 pub(crate) fn read_tasks(messages: &[Message], answers: &mut Answers) -> Vec<ReceivedTask> {
     let mut tasks: Vec<ReceivedTask> = Vec::new();
     for (position, message) in messages.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::error::LoadError;
 use crate::receipts;
 use crate::rows::row_counts::RowCounts;
 
-/// Receipts and verdicts by what became of the chunks; gives those that have to be written anew.
+/// Receipts and verdicts by what became of the chunks; gives those that have to be written again.
 pub(crate) async fn conclude(
     context: &LoadContext,
     table: &Table,

@@ -18,7 +18,7 @@ pub(crate) const APPEND_ONLY: &str = "rows can only be added to it (delta.append
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The message is no chunk task.
+    /// The message is not a chunk task.
     #[error("message {message} cannot be used")]
     Message {
         /// Name of the message.
@@ -81,7 +81,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The chunk is no Parquet that can be read.
-    #[error("chunk {chunk} is no Parquet file that can be read")]
+    #[error("chunk {chunk} is not a readable Parquet file")]
     Undecodable {
         /// The chunk.
         chunk: Location,

@@ -27,7 +27,7 @@ pub struct Holding {
     pub table_version: u64,
     /// Data files of the job that are in the table as they were added, or as Sluice merged them.
     pub files: u64,
-    /// Their rows, with those that others arranged anew; none where the log does not tell.
+    /// Their rows, with those that others rewrote; none where the log does not tell.
     pub rows: Option<u64>,
     /// What others took out of it; none when all is there, or when nothing tells.
     pub taken_out: Option<TakenOut>,
@@ -152,7 +152,7 @@ impl Holding {
         self.rows == Some(committed) && self.taken_out.is_none()
     }
 
-    /// Whether some of the job's rows are there, or may be: in its own files, or where others arranged them anew.
+    /// Whether some of the job's rows are there, or may be: in its own files, or in files that others rewrote.
     pub fn is_left(&self) -> bool {
         self.files > 0 || self.rows != Some(0)
     }

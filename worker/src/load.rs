@@ -19,7 +19,7 @@ use crate::delta::table::Table;
 use crate::error::LoadError;
 use crate::prepare::prepare_all;
 
-/// How often the chunks of a batch are written anew because their table changed under them.
+/// How often the chunks of a batch are written again because their table changed under them.
 const MAX_PLANS: usize = 5;
 
 /// Loads the chunks that messages tell of; gives one verdict a message, in their order.
@@ -51,7 +51,7 @@ pub fn loading(messages: usize) -> impl Fn(&Message) -> String {
     }
 }
 
-/// Loads the chunks of one table. When the table changes so that data files no longer fit it, they are written anew.
+/// Loads the chunks of one table. When the table changes so that data files no longer fit it, they are written again.
 async fn load_table(context: &LoadContext, uri: &Location, chunks: Vec<AssignedChunk>, answers: &mut Answers) {
     let all: Vec<usize> = chunks.iter().flat_map(|chunk| chunk.messages.clone()).collect();
     let mut outstanding = chunks;
@@ -90,7 +90,7 @@ async fn attempt(
 }
 
 /// Prepares chunks of files that go into one commit, and commits the files of which no chunk is missing any more; gives the
-/// chunks that have to be written anew.
+/// chunks that have to be written again.
 async fn load_whole_files(
     context: &LoadContext,
     table: &Table,

@@ -17,7 +17,7 @@ pub(crate) enum Outlook {
     Soon,
     /// There is no room, until somebody makes some.
     Full,
-    /// Permissions stand in the way, which are mended, or take effect, while messages wait.
+    /// Permissions stand in the way, which are fixed, or take effect, while messages wait.
     Denied,
     /// Nothing can be written there.
     ReadOnly,

@@ -10,7 +10,7 @@ use crate::outlook::Outlook;
 /// How long a chunk that could not be loaded for the time being is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// The same where permissions are to be mended, or room is to be made.
+/// The same where permissions are to be fixed, or room is to be made.
 const RETRY_DENIED_AFTER: Duration = Duration::from_mins(1);
 
 /// The same where the program failed.
@@ -59,7 +59,7 @@ impl LoadError {
                 "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
                  out what is there with `sluice undo` and then ingest with --again"
             }
-            Self::Undone { .. } => "it stays undone; to load the file anew, ingest it with --again",
+            Self::Undone { .. } => "it stays undone; to load the file again, ingest it with --again",
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
             }

@@ -103,7 +103,7 @@ impl DeadMessage {
         let what = match (&self.job_id, self.chunk) {
             _ if self.kind == Kind::Unreadable => "unreadable".to_owned(),
             (Some(job), Some(chunk)) => format!("chunk {chunk} of {job}"),
-            _ if self.objects.is_empty() => "news of no object".to_owned(),
+            _ if self.objects.is_empty() => "no object".to_owned(),
             _ => self.objects.join(", "),
         };
         let age = self.age_seconds.map_or_else(String::new, |age| format!(", sent {} ago", span(age)));
@@ -150,7 +150,7 @@ mod tests {
             (task, Kind::Chunk, "m  chunk 3 of j  (5 receives, sent 3 h ago)"),
             (event, Kind::Drop, "m  s3://b/in/a b.csv  (5 receives, sent 3 h ago)"),
             (r#"{"s3_bucket":"b","s3_object_key":"k"}"#, Kind::Object, "m  s3://b/k  (5 receives, sent 3 h ago)"),
-            (r#"{"Event":"s3:TestEvent"}"#, Kind::Drop, "m  news of no object  (5 receives, sent 3 h ago)"),
+            (r#"{"Event":"s3:TestEvent"}"#, Kind::Drop, "m  no object  (5 receives, sent 3 h ago)"),
             ("?", Kind::Unreadable, "m  unreadable  (5 receives, sent 3 h ago)"),
         ] {
             let letter = letter(body);

@@ -82,7 +82,7 @@ impl Report<'_> {
         let mut lines = vec![format!("{} {verb} sent back to {to}{left}", counted(self.replayed, "message"))];
         if let Some(unknown @ 1..) = self.unexplained {
             let messages = counted(unknown, "message");
-            lines.push(format!("  no reason is known of {messages}: set CHUNK_BUCKET, or say --work-dir"));
+            lines.push(format!("  no reason is known of {messages}: set CHUNK_BUCKET, or --work-dir"));
         }
         for letter in self.messages.iter().flatten() {
             lines.push(format!("  {}", letter.line()));

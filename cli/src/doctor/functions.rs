@@ -84,7 +84,7 @@ async fn look(aws: &Aws, part: Part, name: &str) -> Result<Function, Refusal> {
 fn absent(name: &str, refusal: &Refusal) -> Finding {
     let subject = Subject::new("state", name);
     if refusal.is_missing() {
-        subject.problem("there is no such function", "run terraform apply, or say its name with --splitter or --worker")
+        subject.problem("there is no such function", "run terraform apply, or name it with --splitter or --worker")
     } else {
         refusal.finding(&subject)
     }

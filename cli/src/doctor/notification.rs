@@ -27,7 +27,7 @@ const OWN_ENDS: [&str; 2] = [".parquet", ".json"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Notifications {
     rules: Vec<Rule>,
-    /// Whether `EventBridge` is told of everything.
+    /// Whether `EventBridge` is notified of everything.
     is_bridged: bool,
 }
 
@@ -92,7 +92,7 @@ impl Rule {
         }
     }
 
-    fn tells_of(&self, event: &str) -> bool {
+    fn covers(&self, event: &str) -> bool {
         self.events.iter().any(|told| told == ALL || told == event)
     }
 
@@ -101,11 +101,11 @@ impl Rule {
         self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix)
     }
 
-    /// Whether it tells of what Sluice writes under a prefix.
-    fn tells_of_own(&self, prefix: &str) -> bool {
+    /// Whether it covers what Sluice writes under a prefix.
+    fn covers_own(&self, prefix: &str) -> bool {
         let suffix = self.suffix.as_str();
         let is_own = OWN_ENDS.iter().any(|own| own.ends_with(suffix) || suffix.ends_with(own));
-        is_own && self.meets(prefix) && NEEDED.iter().any(|event| self.tells_of(event))
+        is_own && self.meets(prefix) && NEEDED.iter().any(|event| self.covers(event))
     }
 
     /// For people: which objects.
@@ -127,7 +127,7 @@ fn absent(bucket: &str, refusal: &Refusal) -> Finding {
     }
 }
 
-/// Whether a bucket tells of all drops.
+/// Whether a bucket sends events of all drops.
 fn judge(path: &DeliveryPath, notifications: &Notifications) -> Vec<Finding> {
     let subject = Subject::new("notification", &path.bucket);
     let target = match &path.via {
@@ -139,7 +139,9 @@ fn judge(path: &DeliveryPath, notifications: &Notifications) -> Vec<Finding> {
             ];
         }
         Via::EventBridge => {
-            return vec![subject.problem("EventBridge is told of nothing", "enable EventBridge on the bucket")];
+            return vec![
+                subject.problem("the bucket sends no events to EventBridge", "enable EventBridge on the bucket"),
+            ];
         }
         Via::Target(arn) => arn,
     };
@@ -149,8 +151,9 @@ fn judge(path: &DeliveryPath, notifications: &Notifications) -> Vec<Finding> {
     match (rules.as_slice(), &path.prefix) {
         ([], _) => vec![subject.problem(format!("it does not notify {} of what is dropped", name(target)), hint)],
         (rules, Some(prefix)) if !rules.iter().any(is_met) => {
-            let told: Vec<String> = rules.iter().map(|rule| rule.objects()).collect();
-            let says = format!("{} is told of {}, not of what is under {prefix}", name(target), told.join(" and "));
+            let objects: Vec<String> = rules.iter().map(|rule| rule.objects()).collect();
+            let says =
+                format!("{} is notified of {}, not of what is under {prefix}", name(target), objects.join(" and "));
             vec![subject.problem(says, "set source_prefix to where files are dropped")]
         }
         (rules, _) => rules.iter().map(|rule| judge_rule(&subject, rule)).collect(),
@@ -160,23 +163,23 @@ fn judge(path: &DeliveryPath, notifications: &Notifications) -> Vec<Finding> {
 /// Whether a rule is for every way in which an object is made.
 fn judge_rule(subject: &Subject, rule: &Rule) -> Finding {
     let lacking = |events: &[&'static str]| -> Vec<&'static str> {
-        events.iter().copied().filter(|event| !rule.tells_of(event)).collect()
+        events.iter().copied().filter(|event| !rule.covers(event)).collect()
     };
     let (needed, further) = (lacking(&NEEDED), lacking(&FURTHER));
     let (objects, to, hint) = (rule.objects(), name(&rule.target), "notify of s3:ObjectCreated:*");
     if needed.contains(&NEEDED[1]) && needed.len() == 1 {
-        let says = format!("{to} is not told of {}: large files come in parts, and are left alone", NEEDED[1]);
+        let says = format!("{to} is not notified of {}: large files come in parts, and are left alone", NEEDED[1]);
         subject.problem(says, hint)
     } else if !needed.is_empty() {
-        subject.problem(format!("{to} is not told of {}", needed.join(" and ")), hint)
+        subject.problem(format!("{to} is not notified of {}", needed.join(" and ")), hint)
     } else if !further.is_empty() {
-        subject.warning(format!("{to} is not told of {}", further.join(" and ")), hint)
+        subject.warning(format!("{to} is not notified of {}", further.join(" and ")), hint)
     } else {
         subject.ok(format!("{objects} to {to}"))
     }
 }
 
-/// Where files are dropped: by the rules of a bucket, and as far as that was said.
+/// Where files are dropped: by the rules of a bucket, as far as they are known.
 fn dropped(path: &DeliveryPath, notifications: &Notifications) -> Vec<Location> {
     let said = path.prefix.as_deref().unwrap_or_default();
     let rules = notifications.rules.iter().filter(|rule| path.target() == Some(&rule.target) && rule.meets(said));
@@ -209,10 +212,10 @@ async fn check_loops(aws: &Aws, functions: &Functions, queue: &Queue, paths: &[D
 fn judge_loop(subject: &Subject, what: &str, key: &str, notifications: &Notifications, targets: &[&str]) -> Finding {
     let own = format!("{key}/");
     let rules = notifications.rules.iter().filter(|rule| targets.contains(&rule.target.as_str()));
-    match rules.into_iter().find(|rule| rule.tells_of_own(&own)) {
+    match rules.into_iter().find(|rule| rule.covers_own(&own)) {
         Some(rule) => subject.problem(
             format!(
-                "{} is told of {}: what is written to the {what} is split again",
+                "{} is notified of {}: what is written to the {what} is split again",
                 name(&rule.target),
                 rule.objects()
             ),
@@ -260,25 +263,25 @@ mod tests {
             (
                 vec![(&["Put", "CompleteMultipartUpload"], "", "")],
                 None,
-                "warning  notification of b: q is not told of s3:ObjectCreated:Copy and s3:ObjectCreated:Post",
+                "warning  notification of b: q is not notified of s3:ObjectCreated:Copy and s3:ObjectCreated:Post",
             ),
             (
                 vec![(&["Put"], "", "")],
                 None,
-                "problem  notification of b: q is not told of s3:ObjectCreated:CompleteMultipartUpload: large \
+                "problem  notification of b: q is not notified of s3:ObjectCreated:CompleteMultipartUpload: large \
                  files come in parts, and are left alone",
             ),
             (
                 vec![(&["CompleteMultipartUpload"], "", "")],
                 None,
-                "problem  notification of b: q is not told of s3:ObjectCreated:Put",
+                "problem  notification of b: q is not notified of s3:ObjectCreated:Put",
             ),
             (vec![(&["*"], "in/", "")], Some("in/x"), "ok       notification of b: objects under in/ to q"),
             (vec![(&["*"], "in/", "")], Some(""), "ok       notification of b: objects under in/ to q"),
             (
                 vec![(&["*"], "in/", "")],
                 Some("out"),
-                "problem  notification of b: q is told of objects under in/, not of what is under out",
+                "problem  notification of b: q is notified of objects under in/, not of what is under out",
             ),
         ] {
             let path = DeliveryPath {
@@ -311,7 +314,7 @@ mod tests {
         let path = DeliveryPath { bucket: "b".to_owned(), via: Via::EventBridge, prefix: None };
         for (is_bridged, says) in [
             (true, "unknown  notification of b: all objects go to EventBridge; what its rule takes is not looked into"),
-            (false, "problem  notification of b: EventBridge is told of nothing"),
+            (false, "problem  notification of b: the bucket sends no events to EventBridge"),
         ] {
             assert_eq!(lines(&judge(&path, &Notifications { rules: Vec::new(), is_bridged })), [says]);
         }

@@ -232,7 +232,7 @@ fn judge_retention(queue: &Queue, dead: &Queue) -> Finding {
             format!("{kept} from the first sending, and {} keeps {before}: a letter may be gone at once", queue.name());
         subject.problem(says, "set message_retention_seconds to 1209600, 14 days: run terraform apply")
     } else if dead.retention_seconds < LONGEST_RETENTION {
-        let says = format!("{kept}, and 14 are possible: that is the time to mend the cause");
+        let says = format!("{kept}, and 14 are possible: that is the time there is to fix the cause");
         subject.warning(says, "set message_retention_seconds to 1209600: run terraform apply")
     } else {
         subject.ok(kept)
@@ -315,7 +315,7 @@ mod tests {
             (
                 "345600",
                 "345600",
-                "warning  retention of q: 4 days, and 14 are possible: that is the time to mend the cause",
+                "warning  retention of q: 4 days, and 14 are possible: that is the time there is to fix the cause",
             ),
             (
                 "345600",

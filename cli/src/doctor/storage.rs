@@ -128,7 +128,7 @@ async fn check_writes(storage: &dyn Storage, below: &Location) -> Vec<Finding> {
         Ok(tried) => tried,
         Err(error) => {
             let says = format!("cannot be tried: {}", error_chain(&error));
-            return vec![subject.unknown(says, "allow s3:PutObject to whoever runs this, or say --read-only")];
+            return vec![subject.unknown(says, "allow s3:PutObject to the role that runs this, or use --read-only")];
         }
     };
     let mut findings = vec![judge_writes(&subject, tried.is_heeded)];

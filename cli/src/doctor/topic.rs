@@ -1,4 +1,4 @@
-//! The topic that is told of jobs that are done.
+//! The topic that is notified of jobs that are done.
 
 use super::aws::{Aws, Refusal};
 use super::findings::{Finding, Subject};

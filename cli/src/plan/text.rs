@@ -40,7 +40,7 @@ pub(super) fn text(plan: &Document) -> String {
 fn entry(name: &str, decided: Decided<impl Display>) -> String {
     let Decided { value, by } = decided;
     let by = match by {
-        By::Setting => "told by a setting",
+        By::Setting => "by a setting",
         By::Content => "found",
     };
     format!("  {name:<12} {value} ({by})")

@@ -169,7 +169,7 @@ fn text(report: &ReplayReport) -> String {
         ),
         (
             load,
-            "rejected by the worker: rows that do not fit the table are kept as JSON, and are no records of the source",
+            "rejected by the worker: rows that do not fit the table are kept as JSON; they are not records of the source",
             "sluice undo the job, then ingest its file with --again, and with SQL, a schema or a table that such rows fit",
         ),
     ] {

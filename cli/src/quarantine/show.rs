@@ -74,7 +74,7 @@ struct Example {
     /// Object that it is kept in.
     object: String,
     reason: String,
-    /// Its start; what is no printable character is escaped.
+    /// Its start; what is not a printable character is escaped.
     raw: String,
 }
 

@@ -61,7 +61,7 @@ fn a_quote_that_is_never_closed() {
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
     error: [place]/x.csv, byte 12: the file ends inside a quoted field of the record that begins here
-    hint: the file was cut off, or a quote is missing; have it written again, or mend the quote
+    hint: the file was cut off, or a quote is missing; have it written again, or fix the quote
     ");
 }
 
@@ -74,7 +74,7 @@ fn a_record_that_is_too_long() {
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
     error: [place]/x.csv, byte 12: the record that begins here is longer than MAX_RECORD_MB=1
-    hint: mend the quote if one is never closed; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again
+    hint: close the quote if one is open; if the record is meant to be that long, run with a higher MAX_RECORD_MB and --again
     ");
 }
 
@@ -180,7 +180,7 @@ fn a_file_with_too_many_bad_records_leaves_the_table_as_it_was() {
     assert_eq!(status, 4);
     insta::assert_snapshot!(text, @r#"
     error: [place]/x.csv: 1 of the first 3 records were rejected, MAX_BAD_RECORDS=0 allows no more; record 2, byte 12: 1 fields where 2 are expected
-    hint: `sluice quarantine show` tells more of them; with a higher MAX_BAD_RECORDS it goes on from here
+    hint: `sluice quarantine show` shows more of them; with a higher MAX_BAD_RECORDS it continues from here
     "#);
     assert!(place.area().join("quarantine/split-00000-000.parquet").exists(), "what was rejected can be looked into");
     place.ingest(&place.path("x.csv"), &["--max-bad-records", "1"]);
@@ -189,7 +189,7 @@ fn a_file_with_too_many_bad_records_leaves_the_table_as_it_was() {
     assert_eq!(ran.status, 4);
     insta::assert_snapshot!(ran.stderr, @r"
     error: 1 of 3 records were rejected, more than MAX_BAD_RECORDS allows; all others are there
-    hint: `sluice quarantine show` tells why, of each reason with examples
+    hint: `sluice quarantine show` shows the reasons, each with examples
     ");
 }
 
@@ -202,7 +202,7 @@ fn a_file_of_which_no_record_is_accepted() {
     assert_eq!(status, 4);
     insta::assert_snapshot!(text, @r"
     error: [place]/x.csv: all 2 records were rejected; record 1, byte 8, column 'id': '1x' is not an integer of 64 bits; record 2, byte 13, column 'id': '2x' is not an integer of 64 bits
-    hint: `sluice quarantine show x.csv --table [place]/t` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all may be rejected
+    hint: `sluice quarantine show x.csv --table [place]/t` shows more of them; ingest the file with other options, or with --max-bad-records 100% if all may be rejected
     ");
     let shown = place.run(&["quarantine", "show", "x.csv", "--table", "t"]);
     assert!(shown.stdout.contains("2 records rejected"), "{shown:?}");
@@ -220,7 +220,7 @@ fn a_file_of_which_the_table_takes_no_row() {
     assert_eq!((ran.status, ran.stdout.contains("quarantined  2")), (4, true), "{ran:?}");
     insta::assert_snapshot!(ran.stderr, @r"
     error: all 2 records were rejected: the table takes none of these rows
-    hint: `sluice quarantine show x.csv --table [place]/t` tells more of them; ingest the file with what is to be read in another way, or with --max-bad-records 100% if all may be rejected
+    hint: `sluice quarantine show x.csv --table [place]/t` shows more of them; ingest the file with other options, or with --max-bad-records 100% if all may be rejected
     ");
     let told = place.run(&["ingest", "x.csv", "--table", "t", "--max-bad-records", "100%"]);
     assert_eq!(told.status, 0, "{told:?}");
@@ -251,12 +251,12 @@ fn settings_that_cannot_be_used() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(ran.stderr, @r"
             error: no table is given
-            hint: say --table TABLE_URI, or set TABLE_URI
+            hint: set --table TABLE_URI, or the variable TABLE_URI
             ");
         }
     }
     let ran = place.run(&["status", "x.csv"]);
-    assert_eq!((ran.status, ran.stderr.contains("; or say --work-dir DIR")), (2, true), "{ran:?}");
+    assert_eq!((ran.status, ran.stderr.contains("; or set --work-dir DIR")), (2, true), "{ran:?}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn several_files_at_once(deployment: &Deployment) -> Rows {
     keys.into_iter().zip(counts()).map(|(key, count)| (key.to_owned(), (1..=count).collect())).collect()
 }
 
-/// A worker is killed while it has a chunk in hand; the chunk comes to another one.
+/// A worker is killed while it has a chunk in progress; the chunk comes to another one.
 fn a_worker_dies(deployment: &Deployment) -> Rows {
     let mut rows = Rows::new();
     for attempt in 1..=20 {
@@ -123,7 +123,7 @@ fn a_worker_dies(deployment: &Deployment) -> Rows {
     panic!("each worker was done before it could be killed")
 }
 
-/// Sends a message that is no chunk task, and the task for a chunk that is missing; gives the chunk.
+/// Sends a message that is not a chunk task, and the task for a chunk that is missing; gives the chunk.
 fn poisoned_messages(deployment: &Deployment) -> Vec<u8> {
     deployment.send(&deployment.chunks, "no chunk task".to_owned());
     deployment.send_chunk_task(&deployment.late_chunk());
@@ -162,7 +162,7 @@ fn a_drop_is_told_of_again(deployment: &Deployment) {
 /// Messages that nobody can work on end as dead letters; when the cause is gone, they are sent back and worked on.
 fn dead_letters_are_replayed(deployment: &Deployment, late: &[u8]) -> Rows {
     deployment.until("the dead letters", || deployment.messages(deployment.dead.queue()).0 == 2);
-    let refused = deployment.emulator.log().matches("the message is no chunk task").count();
+    let refused = deployment.emulator.log().matches("the message is not a chunk task").count();
     assert_eq!(refused, deployment.max_receives(), "a message is given up after so many receives");
     deployment.put(&deployment.late_chunk(), late.to_vec());
     let loaded = || deployment.emulator.log().matches(r#""chunk loaded""#).count();

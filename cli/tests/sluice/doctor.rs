@@ -150,12 +150,12 @@ fn functions_break(patient: &mut Patient) {
 fn the_notification_breaks(patient: &mut Patient) {
     patient.notify("example-drops", to_queue("sluice-events", &[Event::S3ObjectCreatedPut]));
     insta::assert_snapshot!(patient.news(), @r"
-    problem  notification of example-drops: sluice-events is not told of s3:ObjectCreated:CompleteMultipartUpload: large files come in parts, and are left alone
+    problem  notification of example-drops: sluice-events is not notified of s3:ObjectCreated:CompleteMultipartUpload: large files come in parts, and are left alone
              hint: notify of s3:ObjectCreated:*
     ");
     patient.notify(CHUNKS, to_queue("sluice-events", &[Event::S3ObjectCreated]));
     insta::assert_snapshot!(patient.news(), @r"
-    problem  loop of s3://sluice-chunks-000000000000-eu-central-1/sluice/: sluice-events is told of all objects: what is written to the chunks is split again
+    problem  loop of s3://sluice-chunks-000000000000-eu-central-1/sluice/: sluice-events is notified of all objects: what is written to the chunks is split again
              hint: keep source_prefix apart from chunk_prefix and table_uri, or give each a bucket
     ");
     patient.notify("example-drops", NotificationConfiguration::builder().build());
@@ -222,7 +222,7 @@ fn functions_vanish(patient: &mut Patient) {
     patient.set_variables("sluice-splitter", |all| drop(all.insert("CHUNK_SIZE_MB".to_owned(), "ten".to_owned())));
     insta::assert_snapshot!(patient.news(), @r"
     problem  environment of sluice-splitter: CHUNK_SIZE_MB='ten' cannot be used: it must be a whole number from 1 to 5120
-             hint: mend the variable and run terraform apply
+             hint: fix the variable and run terraform apply
     problem  permissions of sluice-splitter: denied on arn:aws:s3:::other/t/_delta_log/*: s3:GetObject
              hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
     problem  permissions of sluice-splitter: denied on arn:aws:s3:::other, prefix t/_delta_log/*: s3:ListBucket
@@ -233,14 +233,14 @@ fn functions_vanish(patient: &mut Patient) {
     patient.runtime.block_on(patient.lambda.delete_function().function_name("sluice-splitter").send()).unwrap();
     insta::assert_snapshot!(patient.news(), @r"
     problem  state of sluice-splitter: there is no such function
-             hint: run terraform apply, or say its name with --splitter or --worker
+             hint: run terraform apply, or name it with --splitter or --worker
     ");
     patient.runtime.block_on(patient.lambda.delete_function().function_name("sluice-worker").send()).unwrap();
     let ran = patient.doctor(&[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
     insta::assert_snapshot!(ran.stderr, @r"
     error: cannot look into the functions sluice-splitter and sluice-worker: ResourceNotFoundException: Function not found: arn:aws:lambda:eu-central-1:000000000000:function:sluice-splitter
-    hint: say --name as Terraform's name, or --splitter and --worker; AWS_REGION has to be theirs
+    hint: set --name to the name in Terraform, or --splitter and --worker; AWS_REGION must be their region
     ");
 }
 
@@ -251,7 +251,7 @@ fn doctor_follows_a_topic() {
     assert_eq!(patient.doctor(&["--source", "s3://example-drops/in/"]).stdout, "32 checks passed\n");
     let elsewhere = patient.doctor(&["--source", "s3://example-drops/out/"]).stdout;
     insta::assert_snapshot!(elsewhere, @r"
-    problem  notification of example-drops: sluice-events is told of objects under in/ that end in .csv and objects under in/ that end in .csv.gz, not of what is under out/
+    problem  notification of example-drops: sluice-events is notified of objects under in/ that end in .csv and objects under in/ that end in .csv.gz, not of what is under out/
              hint: set source_prefix to where files are dropped
     problem  permissions of sluice-splitter: denied on arn:aws:s3:::example-drops/out/*: s3:GetObject
              hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
@@ -273,7 +273,7 @@ fn doctor_follows_a_topic() {
     let rules = NotificationConfiguration::builder().topic_configurations(rule.build().unwrap()).build();
     patient.notify("example-drops", rules);
     insta::assert_snapshot!(patient.news(), @r"
-    problem  notification of example-drops: sluice-events is not told of s3:ObjectCreated:Put
+    problem  notification of example-drops: sluice-events is not notified of s3:ObjectCreated:Put
              hint: notify of s3:ObjectCreated:*
     problem  permissions of sluice-splitter: denied on arn:aws:s3:::example-drops/*: s3:GetObject
              hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
@@ -285,7 +285,7 @@ fn doctor_follows_a_topic() {
     problem  policy of topic sluice-events: there is no such topic
              hint: run terraform apply, which makes it
     unknown  notification of sluice-events: no policy names the bucket
-             hint: say where files are dropped: --source s3://bucket/prefix
+             hint: name the place where files are dropped: --source s3://bucket/prefix
     ");
 }
 

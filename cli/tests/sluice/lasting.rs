@@ -1,4 +1,4 @@
-//! What time does not mend ends in seconds, with one cause and one hint.
+//! What time does not fix ends in seconds, with one cause and one hint.
 
 use std::time::{Duration, Instant};
 

@@ -19,7 +19,7 @@ fn age(folder: &Path) {
 
 #[test]
 fn vacuum_beside_a_suspended_load() {
-    // As it is, written anew, and as a whole file.
+    // As it is, written again, and as a whole file.
     for more in [&[][..], &["--sql", "select id + 0 as id from chunk"], &["--commit-mode", "file"]] {
         let place = Place::new();
         let source = place.write("x.csv", "id\n1\n2\n");

@@ -1,4 +1,4 @@
-//! A topic is told of each job that is done.
+//! A topic is notified of each job that is done.
 
 use std::collections::HashMap;
 use std::time::Duration;

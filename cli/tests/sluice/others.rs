@@ -113,7 +113,7 @@ fn what_others_took_out_is_told_and_can_be_loaded_again() {
             assert!(said.contains(text), "{told:?}");
         }
         // What was deleted is to stay so.
-        assert_eq!(told.stderr.contains("say --again"), expected == 3, "{told:?}");
+        assert_eq!(told.stderr.contains("use --again"), expected == 3, "{told:?}");
         let status = place.run(&["status", "x.csv", "--table", "t"]);
         assert!(status.stdout.contains(numbers), "{status:?}");
         let again = place.ingest(&place.path("x.csv"), &["--again"]);

@@ -23,7 +23,7 @@ fn what_is_found_in_a_csv() {
       encoding     UTF-8 (found)
       dialect      confidence 0.29
       delimiter    ; (found)
-      quote        " (told by a setting)
+      quote        " (by a setting)
       escape       none (found)
       comment      none (found)
       record end   line ends (found)

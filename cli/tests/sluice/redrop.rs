@@ -84,7 +84,7 @@ fn nothing_takes_the_place_of_rows_without_a_row() {
     assert_eq!((refused.status, refused.stderr.contains("all 2 records were rejected")), (4, true), "{refused:?}");
     let refused = place.run(&[&args[..], &["--max-bad-records", "100%"]].concat());
     assert_eq!((refused.status, refused.stderr.contains("all of its records were rejected")), (3, true), "{refused:?}");
-    assert!(refused.stderr.contains("hint: `sluice quarantine show` tells why"), "{refused:?}");
+    assert!(refused.stderr.contains("hint: `sluice quarantine show` shows why"), "{refused:?}");
     assert_eq!(ids(&place), [1]);
 }
 

@@ -97,7 +97,7 @@ fn every_record_comes_in_once() {
     }
 }
 
-/// A file with three records that are no numbers, and one that has a field too many.
+/// A file with three records that are not numbers, and one that has a field too many.
 const FILE: &[u8] = b"id,n\n1,a\nx,b\n2,c,d\ny,e\nz,f\n";
 
 #[test]

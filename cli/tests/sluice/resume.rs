@@ -100,7 +100,7 @@ fn a_job_of_which_nothing_is_in_the_table_is_begun_anew_with_other_options() {
     let ran = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "a:text", "--json"]);
     assert_eq!((ran.status, &ran.json()["rows"]["committed"]), (0, &2.into()), "{ran:?}");
     assert_eq!(ran.json()["job_id"].as_str(), Some(job.as_str()), "it is the same job");
-    assert!(ran.stderr.contains("it is begun anew with what is given now"), "{ran:?}");
+    assert!(ran.stderr.contains("it starts again with the options given now"), "{ran:?}");
     assert_eq!(place.ingest(&source, &[])["already_done"], true);
     let verified = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
     assert_eq!(verified.status, 0, "{verified:?}");
@@ -167,7 +167,7 @@ fn a_table_that_was_lost_is_loaded_again() {
         place.ingest(&source, &["--work-dir", "work", "--commit-mode", commit]);
         std::fs::remove_dir_all(place.path("t")).unwrap();
         let ran = place.run(&["ingest", "x.csv", "--table", "t", "--work-dir", "work", "--json"]);
-        assert!(ran.stderr.contains("it was made anew, or its log was lost"), "{ran:?}");
+        assert!(ran.stderr.contains("it was recreated, or its log was lost"), "{ran:?}");
         assert_eq!((&ran.json()["already_done"], &ran.json()["rows"]["committed"]), (&false.into(), &2.into()));
         assert_eq!(place.rows().num_rows(), 2);
         // The chunks are gone with the table, and made again.

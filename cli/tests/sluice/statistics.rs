@@ -74,7 +74,7 @@ fn parquet() -> Place {
     place
 }
 
-/// Writes the table `t` by the Python package, which has statistics of decimals rounded, and leaves out what is no number.
+/// Writes the table `t` by the Python package, which has statistics of decimals rounded, and leaves out what is not a number.
 const BY_OTHERS: &str = "
 import deltalake, pyarrow.parquet as pq
 import pyarrow as pa

@@ -68,7 +68,7 @@ async fn keep_hidden(queue: Arc<dyn Queue>, receipts: Receipts, visibility: Dura
         // And not for longer than that, so that a queue that hangs does not hold up the others.
         let extended = tokio::time::timeout(LONGEST.min(visibility / 3), extensions).await.unwrap_or_default();
         for error in extended.into_iter().filter_map(Result::err) {
-            tracing::warn!(reason = error_chain(&error), "a message in hand may be received by others too");
+            tracing::warn!(reason = error_chain(&error), "a message in progress may be received by others too");
         }
         drop(held);
         tokio::time::sleep(visibility / 3).await;

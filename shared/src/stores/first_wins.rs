@@ -54,7 +54,7 @@ where
     P: Future<Output = Result<bool, E>>,
 {
     let [one, two] = names;
-    // That the first put lost is no fault: the client may have repeated it.
+    // That the first put lost is not a fault: the client may have repeated it.
     put(one.clone()).await?;
     if put(one.clone()).await? {
         return Ok(false);

@@ -24,7 +24,7 @@ pub(crate) struct Encoded {
     pub(crate) block_start: u64,
     /// The last place before that at which reading can resume.
     pub(crate) resume_point: Option<Arc<ResumePoint>>,
-    /// What a digest of the source takes of it, block by block; nothing of what is no text.
+    /// What a digest of the source takes of it, block by block; nothing of what is not text.
     pub(crate) content: Vec<String>,
     /// Records in it.
     pub(crate) records: u64,

@@ -31,7 +31,7 @@ pub(crate) struct InvalidValues {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InvalidValue {
     pub(crate) column: u32,
-    /// Where its text is among those that are shown; none for one that is no text.
+    /// Where its text is among those that are shown; none for one that is not text.
     pub(crate) text: Option<Span>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn reason(shown: Option<&str>, column: &Column) -> String {
         ColumnType::Int64 => "not an integer of 64 bits".to_owned(),
         ColumnType::Float64 => "not a number that double precision holds without loss".to_owned(),
         ColumnType::Decimal { precision, scale } => {
-            format!("not a number of at most {precision} digits, {scale} of them behind the point")
+            format!("not a number of at most {precision} digits, {scale} of them after the point")
         }
         ColumnType::Date32 => format!("not a date as {date}"),
         ColumnType::Timestamp => format!("not a timestamp as {date} HH:MM:SS"),

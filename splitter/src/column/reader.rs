@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text that is no value as it stands: without the blanks around it, it may be one, or mean null. Else it is noted.
+    /// A text that is not a value as it stands: without the blanks around it, it may be one, or mean null. Else it is noted.
     #[cold]
     fn read_unpadded<'c, V>(
         self,

@@ -53,7 +53,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
     let names: Result<Vec<String>, _> = found.names.into_iter().map(String::from_utf8).collect();
     let names = names.map_err(|_| {
         let hint = "set ENCODING to what the file is written in";
-        BadInput::at_byte(at, 0, "the header holds bytes that are no text in the file's encoding", hint)
+        BadInput::at_byte(at, 0, "the header holds bytes that are not text in the file's encoding", hint)
     })?;
     let (confidence, preamble_lines, header_rows) = (found.confidence, found.preamble_lines, found.header_rows);
     let layout = Layout { confidence, preamble_lines, header_rows };
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn names_that_are_no_text() {
-        let text = "s3://b/k.csv, byte 0: the header holds bytes that are no text in the file's encoding";
+        let text = "s3://b/k.csv, byte 0: the header holds bytes that are not text in the file's encoding";
         assert_eq!(header(b"\xe9t\xe9,b\n").unwrap_err(), text);
     }
 }

@@ -112,7 +112,7 @@ pub(crate) struct Found {
     pub(crate) is_rewritten: bool,
 }
 
-/// The records of a text, with their places. Blank lines and comments are no records.
+/// The records of a text, with their places. Blank lines and comments are not records.
 ///
 /// A field whose quotes, if it has any, stand around it and nowhere within is taken where it stands. Records that have other
 /// quotes are left to the `csv` crate, which also says what is to become of them where quotes are misused.
@@ -321,7 +321,7 @@ fn closing_quote(text: &[u8], marks: &mut StructuralScanner<'_>, quote: u8) -> O
     }
 }
 
-/// A text after one line end more, which is no record.
+/// A text after one line end more, which is not a record.
 ///
 /// Where the `csv` crate begins to read it drops a byte order mark. That is one at the start of a file alone, and goes with the header;
 /// anywhere else it is text, as it is in records that are not left to the crate.

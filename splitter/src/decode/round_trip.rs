@@ -185,7 +185,7 @@ proptest! {
         let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
         let found = rows.column(1);
         for (row, (_, value)) in taken.enumerate() {
-            // Blanks around a value are no part of it, unless it is a text.
+            // Blanks around a value are not part of it, unless it is a text.
             let value = if column.column_type == ColumnType::Utf8 { value } else { value.trim_matches([' ', '\t']) };
             if found.is_valid(row) {
                 prop_assert!(prints_as(value, found, row, &column, point), "'{}' is {:?} as {:?}", value, found, column);

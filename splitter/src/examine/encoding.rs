@@ -82,7 +82,7 @@ pub(crate) fn refuse_controls(at: &Location, head: &[u8], encoding: &'static Enc
         return Ok(());
     }
     let reason =
-        format!("byte 0x{byte:02x} is no character of {}, which the text seems to be written in", encoding.name());
+        format!("byte 0x{byte:02x} is not a character of {}, in which the text seems to be written", encoding.name());
     let hint = "set ENCODING to what the file is written in; CP437 and CP850 cannot be read, so have such a file written in UTF-8";
     Err(BadInput::at_byte(at, u64::try_from(place).unwrap_or_default(), reason, hint).into())
 }
@@ -200,7 +200,7 @@ mod tests {
             |head: &[u8]| refuse_controls(&at, head, detect(head, &[]).encoding).map_err(|bad| bad.to_string());
         assert_eq!(
             refused(b"Nr;Name\n1;M\x81ller\n2;J\x84ger\n").unwrap_err(),
-            "s3://b/k.csv, byte 11: byte 0x81 is no character of windows-1252, which the text seems to be written in"
+            "s3://b/k.csv, byte 11: byte 0x81 is not a character of windows-1252, in which the text seems to be written"
         );
         assert_eq!(refused("id,ort\n1,M\u{fc}nchen\n".as_bytes()), Ok(()));
         assert_eq!(refused(b"id,ort\n1,M\xfcnchen\n2,K\xf6ln\n"), Ok(()));

@@ -1,4 +1,4 @@
-//! Files that are no tables, recognised by what they hold, and refused by name.
+//! Files that are not tables, recognised by what they hold, and refused by name.
 
 use shared::{Compression, Location};
 

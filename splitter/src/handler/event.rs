@@ -69,16 +69,16 @@ pub enum Skip {
 #[non_exhaustive]
 pub enum EventError {
     /// Not JSON.
-    #[error("the message is no JSON")]
+    #[error("the message is not JSON")]
     NotJson(#[source] serde_json::Error),
     /// JSON of another kind.
     #[error(
-        "the message is no news of an object: neither an event of S3, directly or through SNS or EventBridge, nor \
+        "the message is not an object-created event: neither an event of S3, directly or through SNS or EventBridge, nor \
          an object with s3_bucket and s3_object_key"
     )]
     Unknown,
     /// SNS asks for something that only a person can do.
-    #[error("the message is from SNS, of the type {0}; only notifications are news of an object")]
+    #[error("the message is from SNS, of the type {0}; only notifications name objects")]
     SnsType(String),
     /// It was sent to the wrong queue.
     #[error("the message is a chunk task, which belongs in the queue of the worker")]
@@ -86,7 +86,7 @@ pub enum EventError {
     /// A field is absent or not of its type.
     #[error("the event has no usable {0}")]
     Field(&'static str),
-    /// The key's bytes are no text.
+    /// The key's bytes are not text.
     #[error("the key '{0}' is not UTF-8 once it is decoded")]
     Key(String),
     /// A record of a batch has no id.

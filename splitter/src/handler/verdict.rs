@@ -21,7 +21,7 @@ pub(super) fn reason(error: &SplitError) -> String {
 }
 
 /// The answer to a message whose object could not be split: the one place that separates what may pass from what a
-/// person has to look at. `announced` says that S3 itself named the object, so that its absence is no mistake.
+/// person has to look at. `announced` says that S3 itself named the object, so that its absence is not a mistake.
 pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
     let retry = |after| Verdict::Retry { reason: reason(error), after, most_receives: None };
     match error {

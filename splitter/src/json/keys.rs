@@ -43,7 +43,7 @@ impl Keys {
         self.evidence.get_mut(place)
     }
 
-    /// The keys and values in a piece of text; lines that are no objects have no say.
+    /// The keys and values in a piece of text; lines that are not objects have no say.
     pub(crate) fn observe(text: &[u8], null_words: &[String], ends_open: bool) -> Self {
         let mut keys = Self::default();
         let mut unescaped = Vec::new();

@@ -60,7 +60,7 @@ fn objects_become_rows() {
         ("{\"a\":1,\"b\":\"x\"}\n{\"b\":\"y\",\"a\":2}\n", "", "a:int64 b:text\n1 | x\n2 | y"),
         ("{\"a\":1}\r\n\n  \n{\"a\":null}\r\n{}", "", "a:int64\n1\n∅\n∅"),
         ("{\"a\":1}\n{\"b\":2}\n", "", "a:int64 b:int64\n1 | ∅\n∅ | 2"),
-        // Quotes tell numbers from names; an empty string is no null.
+        // Quotes tell numbers from names; an empty string is not a null.
         ("{\"a\":\"1\"}\n{\"a\":\"\"}\n", "", "a:text\n1\n"),
         ("{\"a\":1}\n{\"a\":\"1\"}\n", "", "a:text\n1\n1"),
         // Numbers are kept as they stand where no number holds them.

@@ -67,7 +67,7 @@ fn is_headed_alike(one: &Format, other: &Format) -> bool {
     }
 }
 
-/// The digest of a source, read by a policy; none for one that is no text.
+/// The digest of a source, read by a policy; none for one that is not text.
 async fn content_of(
     context: &SplitContext,
     source: &SourceObject,

@@ -21,7 +21,7 @@ const PIECE_BYTES: i64 = 16 << 20;
 /// Most rows of such a piece: the footer does not say how large rows are once decoded.
 const MOST_ROWS: usize = 64 << 10;
 
-/// Most bytes that they may take once decoded, as far as dictionaries show. It decides the bytes of chunks, so it is no part of the memory.
+/// Most bytes that they may take once decoded, as far as dictionaries show. It decides the bytes of chunks, so it is not a part of the memory.
 const MOST_DECODED: u64 = 192 << 20;
 
 /// Cuts row groups of a source.

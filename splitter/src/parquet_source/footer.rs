@@ -228,7 +228,7 @@ fn levels(mut schema: Compact<'_>, elements: u64) -> Option<usize> {
         }
         if children > 0 {
             open.push(children);
-            // The root is no group of a column.
+            // The root is not a group of a column.
             deepest = deepest.max(open.len() - 1);
         }
         while open.last() == Some(&0) {

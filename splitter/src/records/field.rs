@@ -92,7 +92,7 @@ impl<'a> Field<'a> {
 pub(crate) struct Digits(u64);
 
 impl Digits {
-    /// The number; `None` where a byte is no digit.
+    /// The number; `None` where a byte is not a digit.
     #[inline]
     pub(crate) fn number(self) -> Option<u64> {
         let beyond_nine = self.0.wrapping_add(ONES_IN_HALF * (0x7f - 9)) | self.0;
@@ -155,7 +155,7 @@ impl Word {
         Self { bits, length: self.length.saturating_sub(1) }
     }
 
-    /// The number that it is in digits; `None` where a byte is no digit, or there is none.
+    /// The number that it is in digits; `None` where a byte is not a digit, or there is none.
     #[inline]
     pub(crate) fn number(self) -> Option<u64> {
         // Most numbers are of few digits, with which there is half as much to do.

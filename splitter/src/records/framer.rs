@@ -15,7 +15,7 @@ pub(crate) struct Block {
     pub(crate) start: u64,
     /// Its text.
     pub(crate) text: Bytes,
-    /// Set when its text is no run of whole records, but what is kept of one whose end was not found.
+    /// Set when its text is not a run of whole records, but what is kept of one whose end was not found.
     pub(crate) unterminated: Option<Unterminated>,
 }
 

@@ -24,7 +24,7 @@ impl Rows {
         Self { taken: Vec::new(), records: 0, rejects: Rejects::of(&block.text, block.start) }
     }
 
-    /// Those of blocks that are no runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
+    /// Those of blocks that are not runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
     /// which is rejected.
     pub(crate) fn unterminated(blocks: &[Block], dialect: &Dialect, max_record_bytes: usize) -> Self {
         let text = match blocks {
@@ -82,8 +82,7 @@ pub(crate) fn unterminated_reason(unterminated: Unterminated, max_record_bytes: 
 }
 
 /// How the reason ends for which a record was rejected whose end was not found.
-const UNTERMINATED_REASON: &str =
-    "; kept is its first line, of that 1 MiB at most, and the next record begins behind this line";
+const UNTERMINATED_REASON: &str = "; its first line is kept, up to 1 MiB, and the next record begins after this line";
 
 /// Whether this is the reason for which a record was rejected whose end was not found.
 pub(crate) fn is_unterminated(reason: &str) -> bool {

@@ -43,7 +43,7 @@ pub(super) enum Replayable {
 }
 
 impl ReplayFilter {
-    /// For records that were rejected by one policy and are to be read by another; none where these are no text.
+    /// For records that were rejected by one policy and are to be read by another; none where these are not text.
     pub(super) fn new(rejected_by: &Policy, read_by: &Policy) -> Option<Self> {
         let dialect = format(read_by)?.dialect().clone();
         let max_record_bytes = usize::try_from(read_by.max_record_bytes).unwrap_or(usize::MAX);

@@ -35,7 +35,7 @@ const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\r', '\t', 
 pub(crate) fn column_names<S: AsRef<str>>(source_names: &[S], style: ColumnNames, table: &[String]) -> Vec<String> {
     let of_table = names_of_table(source_names, style, table);
     let mut taken: HashSet<String> = of_table.iter().flatten().map(|name| name.to_lowercase()).collect();
-    // The number that comes next for a name that is taken, so that a thousand columns of one name are no million tries.
+    // The number that comes next for a name that is taken, so that a thousand columns of one name do not take a million tries.
     let mut next: HashMap<String, u32> = HashMap::new();
     let name = |(index, (source_name, of_table)): (usize, (&S, Option<&String>))| {
         if let Some(name) = of_table {

@@ -142,7 +142,7 @@ impl Evidence {
             self.fractions.observe(text, notation.point);
         }
         let mut kind = None;
-        // An empty string is no date, and null where dates are given.
+        // An empty string is not a date, and null where dates are given.
         if !text.is_empty() {
             self.formats.retain(|format| {
                 let read = Moment::read(text, *format).map(Moment::kind);

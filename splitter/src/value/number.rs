@@ -267,7 +267,7 @@ impl<'a> Parts<'a> {
         (is_number && exponent.is_none() == rest.is_empty()).then_some(Self { sign, whole, fraction, exponent })
     }
 
-    /// Whether the number is written as numbers are printed, and so is no name.
+    /// Whether the number is written as numbers are printed, and so is not a name.
     fn are_plain(&self, notation: Notation) -> bool {
         let has_fraction = self.fraction.is_some();
         self.sign != Some(b'+')

@@ -63,7 +63,7 @@ async fn a_quote_that_is_never_closed_costs_its_line() {
     let objects = drop_file(text).await;
     let manifest = split_by(&objects, &[]).await.unwrap().manifest;
     assert_eq!((manifest.records, manifest.quarantined), (4, 1));
-    insta::assert_snapshot!(rejects(&objects).join("\n"), @r#"2 at 12: 2,"b: the file ends inside a quoted field of the record that begins here; kept is its first line, of that 1 MiB at most, and the next record begins behind this line"#);
+    insta::assert_snapshot!(rejects(&objects).join("\n"), @r#"2 at 12: 2,"b: the file ends inside a quoted field of the record that begins here; its first line is kept, up to 1 MiB, and the next record begins after this line"#);
     // Not so for those who want none of it.
     let error = split_by(&drop_file(text).await, &[("BAD_RECORDS", "fail")]).await.unwrap_err();
     insta::assert_snapshot!(error, @"s3://b/source.csv, byte 12: the file ends inside a quoted field of the record that begins here");
@@ -76,7 +76,7 @@ async fn a_record_that_is_too_long_costs_its_line() {
     let objects = drop_file(&text).await;
     let manifest = split_by(&objects, &settings).await.unwrap().manifest;
     assert_eq!((manifest.records, manifest.quarantined), (6002, 1));
-    insta::assert_snapshot!(rejects(&objects).join("\n"), @r#"2 at 12: 2,"b: the record that begins here is longer than MAX_RECORD_MB=1; kept is its first line, of that 1 MiB at most, and the next record begins behind this line"#);
+    insta::assert_snapshot!(rejects(&objects).join("\n"), @r#"2 at 12: 2,"b: the record that begins here is longer than MAX_RECORD_MB=1; its first line is kept, up to 1 MiB, and the next record begins after this line"#);
     let settings = [settings.as_slice(), &[("BAD_RECORDS", "fail")]].concat();
     let error = split_by(&drop_file(&text).await, &settings).await.unwrap_err();
     insta::assert_snapshot!(error, @"s3://b/source.csv, byte 12: the record that begins here is longer than MAX_RECORD_MB=1");

@@ -409,5 +409,5 @@ async fn a_poller_gets_the_verdict() {
     let Verdict::Reject { reason, .. } = handle_message(&world.context, &message("{}")).await else {
         panic!("no reject")
     };
-    assert!(reason.starts_with("the message is no news of an object"), "{reason}");
+    assert!(reason.starts_with("the message is not an object-created event"), "{reason}");
 }

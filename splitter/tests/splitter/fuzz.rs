@@ -1,7 +1,7 @@
 //! Fuzz targets: what must hold of any bytes. Each is a plain function of bytes, so that another driver can call it too.
 //!
 //! Here they are given files of the corpus, and mutations of them that a seed decides. `SLUICE_FUZZ=600` tries for so many
-//! seconds a target instead of a moment; what fails is kept below `target/tmp`, and belongs in `tests/corpus` once it is mended.
+//! seconds a target instead of a moment; what fails is kept below `target/tmp`, and belongs in `tests/corpus` once it is fixed.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

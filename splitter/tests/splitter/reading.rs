@@ -72,7 +72,7 @@ const READ: &[(&[u8], &str)] = &[
 const REFUSED: &[(&[u8], &str)] = &[
     (
         b"Nr;Name\n1;M\x81ller\n2;J\x84ger\n",
-        "s3://b/source, byte 11: byte 0x81 is no character of windows-1252, which the text seems to be written in",
+        "s3://b/source, byte 11: byte 0x81 is not a character of windows-1252, in which the text seems to be written",
     ),
     (b"id,v\n1,a\0\n22,b\n3,c\0\n", "s3://b/source, byte 8: a NUL byte, so this is neither CSV nor Parquet"),
     (

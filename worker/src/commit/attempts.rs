@@ -317,7 +317,7 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// Puts the next version. An attempt that another writer was faster than is no error.
+    /// Puts the next version. An attempt that another writer was faster than is not an error.
     async fn put(&mut self, outgoing: Outgoing, offered: Vec<Offered>) -> Result<(), LoadError> {
         self.is_first = false;
         self.context.progress.commit_attempts.add(1);

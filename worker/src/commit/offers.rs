@@ -123,7 +123,7 @@ pub(crate) async fn look(store: &ObjectStoreRef) -> Seen {
 }
 
 /// The offer of one commit under way, and its sight of others'. That a store does not take or show offers costs time and
-/// nothing else, so it is no error.
+/// nothing else, so it is not an error.
 #[derive(Debug)]
 pub(crate) struct Offers {
     at: Path,
@@ -262,6 +262,6 @@ async fn is_there(snapshot: &TableSnapshot, files: &[DataFile]) -> bool {
 
 async fn delete(store: &ObjectStoreRef, at: &Path) {
     if let Err(error) = store.delete(at).await {
-        tracing::debug!(%at, %error, "an offer is left behind");
+        tracing::debug!(%at, %error, "an offer was not removed");
     }
 }

@@ -61,7 +61,7 @@ impl TableHandle {
         Ok(snapshot)
     }
 
-    /// Has the next look open the table anew.
+    /// Has the next look open the table again.
     pub(crate) fn forget(&self) {
         *locked(&self.last) = None;
     }

@@ -22,7 +22,7 @@ use crate::delta::hint;
 /// Entries that are read at once.
 const AT_ONCE: usize = 16;
 
-/// Transactions that a process may have seen come before it reads the log anew, back to a later checkpoint.
+/// Transactions that a process may have seen come before it reads the log again, back to a later checkpoint.
 const MOST_NEW: usize = 100_000;
 
 /// What was read of a table's log. Clones go on by themselves, and share what is known of transactions.
@@ -204,7 +204,7 @@ impl TxnLog {
     }
 
     /// Reads what came since the last look; the more came, the more at once, or in a crowd this would never catch up. The
-    /// latest entry that is known is read again, for a table may be deleted, or made anew, at any time.
+    /// latest entry that is known is read again, for a table may be deleted, or made again, at any time.
     pub(crate) async fn catch_up(&mut self) -> DeltaResult<Landed> {
         let mut versions = 0;
         let (mut from, mut at_once) = (self.version, 2);
@@ -266,7 +266,7 @@ impl TxnLog {
     /// when the log does not tell any more, since a checkpoint came.
     pub(crate) async fn version_with(&self, app_id: &str, files: &[DataFile]) -> DeltaResult<Option<u64>> {
         let at = locked(&self.transactions).get(app_id).and_then(|noted| noted.at);
-        let at = at.ok_or_else(|| DeltaTableError::generic("the transaction is behind a checkpoint"))?;
+        let at = at.ok_or_else(|| DeltaTableError::generic("the transaction is before a checkpoint"))?;
         let entry = self.store.read_commit_entry(at).await?.ok_or(DeltaTableError::InvalidVersion(at))?;
         let names_ours = get_actions(at, &entry)?.iter().any(|action| match action {
             Action::Add(add) => files.iter().any(|file| file.path == add.path),
@@ -361,6 +361,6 @@ mod tests {
         let (table, _) = table().await;
         let log = TxnLog::read(table.log_store(), 0).await.unwrap();
         let error = log.version_with("a", &[]).await.unwrap_err();
-        assert!(error.to_string().contains("behind a checkpoint"), "{error}");
+        assert!(error.to_string().contains("before a checkpoint"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct TableSnapshot {
 }
 
 impl TableSnapshot {
-    /// Opens a table at its latest version. That there is none is no error.
+    /// Opens a table at its latest version. That there is none is not an error.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
         let mut snapshot = Self { table: Table::open(uri, store).await?, log: None };
         snapshot.read_log().await?;
@@ -86,7 +86,7 @@ impl TableSnapshot {
     }
 
     /// Goes to the latest version, and gives how many came; a table that changed, or that is another one by now, is opened
-    /// anew.
+    /// again.
     pub(crate) async fn catch_up(&mut self, store: &TableStore) -> Result<u64, LoadError> {
         let uri = self.table.uri().clone();
         let Some(log) = &mut self.log else {
@@ -101,7 +101,7 @@ impl TableSnapshot {
         Ok(landed.versions)
     }
 
-    /// Opens the table anew, and gives how many versions came.
+    /// Opens the table again, and gives how many versions came.
     pub(crate) async fn reopen(&mut self, store: &TableStore) -> Result<u64, LoadError> {
         let before = self.version();
         *self = Self::open(self.table.uri(), store).await?;

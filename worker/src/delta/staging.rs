@@ -51,7 +51,7 @@ impl StagingNote {
     /// Takes the note back.
     pub(crate) async fn withdraw(self, table: &Table) {
         if let Err(error) = table.object_store().delete(&self.at).await {
-            tracing::debug!(at = %self.at, %error, "a note of data files is left behind");
+            tracing::debug!(at = %self.at, %error, "a note of data files was not removed");
         }
     }
 }

@@ -47,7 +47,7 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// Opens a table at its latest version. That there is none is no error; that it cannot be read is one.
+    /// Opens a table at its latest version. That there is none is not an error; that it cannot be read is one.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
         let failed = |error| LoadError::table(uri, "open", error);
         let mut objects = store.object_store.clone();

@@ -61,7 +61,7 @@ pub(crate) async fn complete(
         info.in_commit_timestamp = Some(before.map_or_else(now, |before| now().max(before.saturating_add(1))));
     }
     if row_ids {
-        // Nothing here writes rows anew that keep their numbers.
+        // Nothing here writes rows again that keep their numbers.
         info.info.insert("tags".to_owned(), json!({ "delta.rowTracking.preserved": "true" }));
     }
     let (operation, app_metadata) = (data.operation.clone(), data.app_metadata.clone());

@@ -95,7 +95,7 @@ pub(crate) struct DataFiles<'a> {
     write_schema: &'a WriteSchema,
     room: Room,
     is_partitioned: bool,
-    /// Those with values that are no number, in the files that are open.
+    /// Those with values that are not numbers, in the files that are open.
     not_numbers: NotNumbers,
     partitions: Partitions,
     /// Rows that are in no file yet, and their bytes.
@@ -299,7 +299,7 @@ fn split_off_small(rows: &Rows, mut parts: Vec<partitions::Part>) -> (Vec<partit
     (parts, small)
 }
 
-/// Encodes rows of a table. Of columns with values that are no number their row groups have no bounds.
+/// Encodes rows of a table. Of columns with values that are not numbers their row groups have no bounds.
 fn encoder(table: &Table, partitions: &Partitions, not_numbers: &NotNumbers) -> Result<Encoder, LoadError> {
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
     for path in not_numbers.paths() {

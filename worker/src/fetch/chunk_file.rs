@@ -206,7 +206,7 @@ impl ChunkFile {
     }
 
     /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
-    /// reads it to its end has a verified chunk. Each call reads the chunk anew.
+    /// reads it to its end has a verified chunk. Each call reads the chunk again.
     pub(crate) fn batches(self: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let file = Arc::clone(self);

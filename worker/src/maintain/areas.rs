@@ -173,7 +173,7 @@ fn is_document(at: &Location) -> bool {
 fn place(prefix: &Location, at: &Location) -> Option<(String, String)> {
     let (prefix, at) = (prefix.to_string(), at.to_string());
     let (job, name) = at.strip_prefix(&prefix)?.trim_start_matches('/').split_once('/')?;
-    // What begins with an underscore is no job's.
+    // What begins with an underscore is not a job's.
     (!job.starts_with('_')).then(|| (job.to_owned(), name.to_owned()))
 }
 

@@ -166,7 +166,7 @@ async fn examine(
             .as_ref()
             .is_none_or(|log| value_of(&log.min_values, &leaf.path).or(value_of(&log.max_values, &leaf.path)).is_some())
     };
-    // Only the values themselves tell whether there is one that is no number.
+    // Only the values themselves tell whether there is one that is not a number.
     let floats = leaves.iter().filter(|leaf| matches!(leaf.kind, PrimitiveType::Float | PrimitiveType::Double));
     let floats = floats.filter(|leaf| has_bound(leaf)).filter_map(|leaf| footer.leaf(&leaf.path)).collect();
     let not_numbers = find_not_numbers(store, at, read.clone(), floats).await?;

@@ -54,7 +54,7 @@ const ENCODINGS: [Encoding; 8] = [
     Encoding::DELTA_BYTE_ARRAY,
 ];
 
-/// A chunk as a data file that nobody sees yet, with what the table becomes by it; none when its rows are to be written anew.
+/// A chunk as a data file that nobody sees yet, with what the table becomes by it; none when its rows are to be rewritten.
 pub(crate) async fn copy_chunk(
     context: &LoadContext,
     table: &Table,
@@ -67,14 +67,14 @@ pub(crate) async fn copy_chunk(
     let properties = table.state().map(DeltaTableState::table_config);
     let obstacle = obstacle(&context.settings, properties, chunk, file, &write_schema, &sources);
     let (None, Some(checksum)) = (obstacle, file.checksum()) else {
-        tracing::debug!(chunk = %chunk.at, obstacle, "rows are written anew");
+        tracing::debug!(chunk = %chunk.at, obstacle, "rows are written again");
         return Ok(None);
     };
     let internal =
         |error: &dyn std::error::Error| LoadError::Bug { what: chunk.at.to_string(), reason: error.to_string() };
     let footer = Footer::new(file.footer());
     let columns: Vec<&StructField> = write_schema.fields().iter().collect();
-    // The splitter gives no bounds to parts of a chunk that have a value which is no number.
+    // The splitter gives no bounds to parts of a chunk that have a value which is not a number.
     let stats = statistics(&footer, file.rows(), &columns, &indexed(table), &NotNumbers::default());
     let stats = stats.map_err(|error| internal(&error))?;
     let held = file.size().min(PIECE_BYTES * PIECES);

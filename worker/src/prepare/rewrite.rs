@@ -1,4 +1,4 @@
-//! Chunks whose rows are written to data files anew, as SQL or the table wants them.
+//! Chunks whose rows are written to data files again, as SQL or the table wants them.
 
 use std::sync::Arc;
 

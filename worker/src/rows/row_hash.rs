@@ -22,7 +22,7 @@ const HIGH: RapidSecrets = RapidSecrets::seed(2);
 /// What column names are hashed with.
 const NAMES: RapidSecrets = RapidSecrets::seed(3);
 
-/// Bit pattern that stands for all that are no number, since text, as partition values are, does not tell them apart.
+/// Bit pattern that stands for all NaN, since text, as partition values are, does not tell them apart.
 const NOT_A_NUMBER: u64 = 0x7ff8 << 48;
 
 /// The hash of rows with the columns of a table, of which some may be missing. Of the columns that it is partitioned by, an
@@ -47,7 +47,7 @@ pub(crate) fn row_hash(rows: &RecordBatch, partition_by: &[String]) -> Result<Ro
     Ok(all)
 }
 
-/// Which values are empty texts; none where they are no texts.
+/// Which values are empty texts; none where they are not texts.
 fn empty(values: &ArrayRef) -> Result<Option<Vec<bool>>, ArrowError> {
     if kind(values.data_type()) != b's' {
         return Ok(None);

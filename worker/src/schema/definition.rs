@@ -72,7 +72,7 @@ pub(crate) async fn additions(state: &DeltaTableState, new: &[StructField]) -> R
     Ok(actions)
 }
 
-/// Whether a table can be what a schema says: as it is, with more columns, or made anew.
+/// Whether a table can be what a schema says: as it is, with more columns, or made again.
 pub(crate) async fn check(state: Option<&DeltaTableState>, write_schema: &WriteSchema) -> Result<(), Refusal> {
     let Some(state) = state else { return first_entry(write_schema).await.map(|_| ()) };
     let now = state.schema();

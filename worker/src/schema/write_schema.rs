@@ -26,7 +26,7 @@ use mapping::Mapping;
 use names::Names;
 use types::{arrow_schema, check_name, check_types, new_field};
 
-/// The columns of a table, as it is or as it will be once the chunks in hand are in it.
+/// The columns of a table, as it is or as it will be once the chunks in progress are in it.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteSchema {
     fields: Vec<StructField>,

@@ -112,9 +112,9 @@ impl JobFiles {
     /// Compares with the rows of each chunk that has any.
     fn compare(&self, expected: &BTreeMap<String, u64>) -> Result<(), String> {
         const GONE: &str =
-            "its first commit is no longer in the log, so the log alone does not tell whether its files are all there";
+            "its first commit is no longer in the log, so the log alone does not show whether all its files are there";
         if expected.is_empty() {
-            return Err(format!("{GONE}, and there are no receipts of its chunks, which would"));
+            return Err(format!("{GONE}, and there are no receipts of its chunks, which would show it"));
         }
         if self.rows.keys().any(|chunk| is_merged(chunk)) {
             let (was, rows) = (expected.values().sum(), self.rows.values().copied().fold(Some(0), sum));

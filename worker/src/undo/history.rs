@@ -24,7 +24,7 @@ pub(crate) struct History {
     pub(crate) removed: HashMap<String, Removal>,
     /// Files of the job that were merged into others of its files, by path.
     pub(crate) merged: HashSet<String>,
-    /// Files that versions added which arranged rows anew, by version.
+    /// Files of versions that rewrote rows, by version.
     rearranged: BTreeMap<u64, Vec<String>>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
@@ -73,7 +73,7 @@ const REPLACING: [&str; 6] = [
 pub(crate) enum FileState<'a> {
     /// It is in the table.
     There,
-    /// Its rows are in files that others arranged anew.
+    /// Its rows are in files that others rewrote.
     Moved,
     /// It was taken out.
     TakenOut(&'a Removal),
@@ -81,12 +81,12 @@ pub(crate) enum FileState<'a> {
     Untold,
 }
 
-/// What became of files, each version looked at once: one of many files may have been arranged anew many times.
+/// What became of files, each version looked at once: one of many files may have been rewritten many times.
 #[derive(Debug)]
 pub(crate) struct FileStates<'a, F> {
     history: &'a History,
     is_active: F,
-    /// What became of all that a version arranged anew, by version.
+    /// What became of all rows that a version rewrote, by version.
     of_heirs: BTreeMap<u64, FileState<'a>>,
 }
 
@@ -103,7 +103,7 @@ impl<'a, F: Fn(&str) -> bool> FileStates<'a, F> {
         }
     }
 
-    /// What became of the rows of a version that arranged them anew in `heirs`, once that is known of all later versions.
+    /// What became of the rows that a version rewrote into `heirs`, once that is known of all later versions.
     fn together(&self, version: u64, heirs: &[String]) -> FileState<'a> {
         let (mut last, mut is_untold) = (None, false);
         for heir in heirs {

@@ -38,7 +38,7 @@ pub(super) fn deleted(differing: &[DifferingChunk], stored: &ByChunk) -> Option<
     } else if differing.iter().all(is_certain) {
         "even with them, the files do not hold the rows that were committed"
     } else {
-        "whether the others are those that were committed cannot be told, since the chunks are gone that they could be compared with"
+        "the others cannot be checked, since the chunks to compare them with are gone"
     };
     Some(format!("{deleted} of its rows are deleted since, by deletion vectors; {others}"))
 }

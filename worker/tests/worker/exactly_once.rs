@@ -186,7 +186,7 @@ async fn two_cuts_of_a_job_do_not_mix_in_one_commit() {
     assert_eq!(world.files_on_disk(), 1);
 }
 
-/// A process lives on while its table is deleted, and made anew with a longer log than the one that it knows.
+/// A process lives on while its table is deleted, and made again with a longer log than the one that it knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_takes_the_place_of_another_is_seen_for_what_it_is() {
     let world = world().await;

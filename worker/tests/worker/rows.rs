@@ -378,7 +378,7 @@ async fn a_file_that_someone_else_put_there() {
     world.load_done(&[message(&body), message(&body)]).await;
     world.load_done(&[message(&body)]).await;
     assert_eq!(world.rows().await, expected(0..250));
-    // Written anew it is another file.
+    // Written again it is another file.
     std::fs::write(&at, encode(&numbered(250..300))).unwrap();
     world.load_done(&[message(&body)]).await;
     assert_eq!(world.rows().await, expected(0..300));

@@ -170,7 +170,7 @@ async fn the_chunk_stays_and_a_redelivery_adds_nothing() {
     assert_eq!((world.rows().await, world.files_on_disk()), (expected(0..10), 1));
 }
 
-/// Of two attempts one wrote rows anew and died, and the other tells what it would have done: the rows tell.
+/// Of two attempts one wrote rows again and died, and the other tells what it would have done: the rows tell.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_of_another_attempt_are_no_false_alarm() {
     let mut world = World::new(Load { data_files: DataFileMode::Rewritten, ..Load::default() }).await;
@@ -201,7 +201,7 @@ async fn a_file_with_other_bytes_is_told() {
     assert_eq!(world.verified().await, (Finding::Differs, 20, 1));
 }
 
-/// Merged files are no chunks any more, so their rows are compared, with those of the chunks.
+/// Merged files are not chunks any more, so their rows are compared, with those of the chunks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merged_files_are_verified_by_the_chunks() {
     let world = world().await;

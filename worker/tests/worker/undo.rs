@@ -38,7 +38,7 @@ impl World {
         }
     }
 
-    /// Two jobs of two chunks each, all in one commit; the first is the one in hand.
+    /// Two jobs of two chunks each, all in one commit; the first is the one in progress.
     async fn with_two_jobs() -> Self {
         let mut world = world().await;
         let mut tasks = vec![world.chunk(0, &numbered(0..10)).await, world.chunk(1, &numbered(10..20)).await];

@@ -34,8 +34,9 @@ fn judge_state(function: &Function) -> Finding {
             format!("it is {}{reason}", state.to_lowercase()),
             "run this again once it was called, or updated",
         ),
-        _ => subject
-            .problem(format!("it is {}{reason}", state.to_lowercase()), "mend the reason and run terraform apply"),
+        _ => {
+            subject.problem(format!("it is {}{reason}", state.to_lowercase()), "fix the reason and run terraform apply")
+        }
     }
 }
 
@@ -59,7 +60,7 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
     let subject = Subject::new("environment", &function.name);
     let settings = match function.settings() {
         Ok(settings) => settings,
-        Err(error) => return vec![subject.problem(error.to_string(), "mend the variable and run terraform apply")],
+        Err(error) => return vec![subject.problem(error.to_string(), "fix the variable and run terraform apply")],
     };
     let mut findings = Vec::new();
     let mut need = |variable: &str, is_there: bool, input: &str| {

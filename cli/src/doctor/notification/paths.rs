@@ -67,7 +67,7 @@ pub(super) async fn find(
             path.prefix = Some(source.key().to_owned());
         }
     } else if paths.is_empty() && !senders.is_empty() {
-        let hint = "say where files are dropped: --source s3://bucket/prefix";
+        let hint = "name the place where files are dropped: --source s3://bucket/prefix";
         findings.push(Subject::new("notification", queue.name()).unknown("no policy names the bucket", hint));
     }
     paths

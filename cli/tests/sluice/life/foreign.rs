@@ -56,7 +56,7 @@ impl World {
         self.others_write(&json!({"do": "overwrite", "table": "t", "numbers": new}), of_others(&new).collect())
     }
 
-    /// Others write files anew, and change no row.
+    /// Others write files again, and change no row.
     pub(super) fn others_rewrite(&mut self) -> Result<(), Finding> {
         let rows = self.model.rows.clone();
         let request = match self.dice.below(3) {

@@ -10,7 +10,7 @@ fn partitioned(place: &Place, file: &str, table: &str, more: &[&str]) -> Ran {
     place.run(&[&["ingest", file, "--table", table, "--partition-by", "p", "--json"], more].concat())
 }
 
-/// What is told of rejected rows: column and reason.
+/// What is said of rejected rows: column and reason.
 fn reasons(place: &Place, table: &str, report: &Value) -> Vec<(String, String)> {
     let job = report["job_id"].as_str().unwrap();
     let rejected = read(&place.path(&format!("{table}/_sluice/{job}/quarantine/load-00000.parquet")));
@@ -58,7 +58,7 @@ deltalake.write_deltalake('theirs', pa.table({'id': [1], 'p': pa.array([b'a'])})
     assert_eq!(found, json!([[["1", "000102030405060708090a0b0c0d0e0f"]], [["1", "6162"]]]));
 }
 
-/// Texts, of which some are no name of a folder.
+/// Texts, of which some cannot be the name of a folder.
 const TEXTS: &str = r"
 texts = ['', 'a', '__HIVE_DEFAULT_PARTITION__', None, 'é' * 42, 'é' * 43, 'x' * 253, 'x' * 254, 'null', 'a b/%20', 'a\n']
 pq.write_table(pa.table({'id': range(len(texts)), 'p': texts}), 'x.parquet')

@@ -29,7 +29,7 @@ pub(crate) enum Role {
     Worker,
 }
 
-/// A process that is started anew whenever it dies.
+/// A process that is started again whenever it dies.
 pub(crate) async fn lives(world: Arc<World>, role: Role, number: u64) {
     for life in 1.. {
         let is_timeless = matches!(role, Role::Splitter) && world.scenario.has_parquet();

@@ -121,7 +121,7 @@ impl Ledger {
         let (index, bytes, checksum) = entry;
         match self.chunks.get(&(job.clone(), index)) {
             Some((length, sum)) if *length == bytes && sum == checksum => Ok(()),
-            other => Err(format!("chunk {index} of {job} is told of, and what is stored is {other:?}")),
+            other => Err(format!("chunk {index} of {job} is announced, and what is stored is {other:?}")),
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Scenario {
     pub(crate) fair_from: u64,
     /// Whether everything is delivered once more when all is done.
     pub(crate) delivers_again: bool,
-    /// Whether workers keep hidden what they have in hand.
+    /// Whether workers keep hidden what they have in progress.
     pub(crate) holds: bool,
     /// Whether splitters are functions, or else long-polling processes.
     pub(crate) functions: bool,

@@ -13,7 +13,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use super::plain::append_decimal;
 
-/// Statistics of values, none of which is null. They are what the `parquet` crate finds, too; but where a value is no number,
+/// Statistics of values, none of which is null. They are what the `parquet` crate finds, too; but where a value is not a number,
 /// none is the least or the greatest, since to many readers that one is greater than all numbers.
 pub(super) fn of(values: &ArrayRef, nulls: usize, described: &ColumnDescPtr) -> Result<Statistics, ParquetError> {
     let nulls = u64::try_from(nulls)?;

@@ -24,7 +24,7 @@ impl Outline {
         (outline, outline.hash())
     }
 
-    /// The same of a text that is no word.
+    /// The same of a text that is not a word.
     pub(super) fn of_long(text: Field<'_>) -> (Self, usize) {
         let end = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let bits = [end(text.bytes().first_chunk()), end(text.bytes().last_chunk())];

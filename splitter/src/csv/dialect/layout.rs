@@ -76,7 +76,7 @@ fn begin(rows: &[Row], width: usize) -> (usize, Vote) {
     }
 }
 
-/// The first row that is no preamble: one with as many cells as most, and more than one of them filled.
+/// The first row that is not a preamble: one with as many cells as most, and more than one of them filled.
 fn first_of_width(rows: &[Row], width: usize) -> usize {
     let is_full = |row: &Row| row.fields.len() == width && (width < 3 || row.filled() > 1);
     let looked_over = rows.get(..PREAMBLE_ROWS.min(rows.len())).unwrap_or_default();

@@ -196,7 +196,7 @@ fn theirs(text: &[u8], dialect: &Dialect) -> Vec<(usize, Vec<Vec<u8>>)> {
     both
 }
 
-/// Whether a text ends within quotes: then a line more is no record more.
+/// Whether a text ends within quotes: then a line more is not a record more.
 fn ends_in_quotes(text: &[u8], dialect: &Dialect) -> bool {
     let line_end = end_byte(dialect);
     let more = [text, &[line_end, b'x', line_end]].concat();

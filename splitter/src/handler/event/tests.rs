@@ -108,9 +108,9 @@ fn what_is_not_a_created_object_is_told_apart() {
         (bridge("Object Created"), "error: the event has no usable detail.bucket.name"),
         (
             unconfirmed,
-            "error: the message is from SNS, of the type SubscriptionConfirmation; only notifications are news of an object",
+            "error: the message is from SNS, of the type SubscriptionConfirmation; only notifications name objects",
         ),
-        (foreign_sns, "error: the message is no JSON"),
+        (foreign_sns, "error: the message is not JSON"),
         (two, "error: the key '%FF' is not UTF-8 once it is decoded"),
         (r#"{"Records":[]}"#.to_owned(), ""),
         (r#"{"s3_bucket":"b","s3_object_key":7}"#.to_owned(), "error: the event has no usable s3_object_key"),
@@ -122,8 +122,8 @@ fn what_is_not_a_created_object_is_told_apart() {
             r#"{"version":1,"s3_bucket":"b","s3_object_key":"x","chunk":{"index":0}}"#.to_owned(),
             "error: the message is a chunk task, which belongs in the queue of the worker",
         ),
-        (String::new(), "error: the message is no JSON"),
-        ("{".to_owned(), "error: the message is no JSON"),
+        (String::new(), "error: the message is not JSON"),
+        ("{".to_owned(), "error: the message is not JSON"),
     ] {
         assert_eq!(read(&body), expected, "{body}");
     }
@@ -144,7 +144,7 @@ fn a_batch_is_its_messages() {
         told,
         [
             ("059f36b4-87a3-44ab-83d2-661975130001", 1, DROP.to_owned()),
-            ("059f36b4-87a3-44ab-83d2-661975130002", 2, "error: the message is no JSON".to_owned()),
+            ("059f36b4-87a3-44ab-83d2-661975130002", 2, "error: the message is not JSON".to_owned()),
         ]
     );
 }

@@ -14,7 +14,7 @@ pub(super) struct Fractions {
     is_padded: bool,
     /// Whether there is a number without a fraction.
     has_whole: bool,
-    /// Whether a number shows that points are no separators of thousands: `0.125`, `1234.125`, `1500`.
+    /// Whether a number shows that points are not separators of thousands: `0.125`, `1234.125`, `1500`.
     has_points: bool,
 }
 

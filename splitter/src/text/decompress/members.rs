@@ -120,7 +120,7 @@ impl Members {
                 padding += 1;
             }
             if !padding.is_multiple_of(4) {
-                return Err(damaged("the zeros behind a stream are no multiple of four"));
+                return Err(damaged("the number of zeros after a stream is not a multiple of four"));
             }
         }
         self.any = true;

@@ -75,8 +75,8 @@ fn broken_files_of_xz() {
     bad-0-nonempty_index: the xz data are damaged near byte 16 of the file: invalid index record unpadded size
     bad-0cat-alone: the xz data are damaged near byte 38 of the file: invalid XZ magic bytes
     bad-0cat-header_magic: the xz data are damaged near byte 38 of the file: invalid XZ magic bytes
-    bad-0catpad-empty: the xz data are damaged near byte 0 of the file: the zeros behind a stream are no multiple of four
-    bad-0pad-empty: the xz data are damaged near byte 0 of the file: the zeros behind a stream are no multiple of four
+    bad-0catpad-empty: the xz data are damaged near byte 0 of the file: the number of zeros after a stream is not a multiple of four
+    bad-0pad-empty: the xz data are damaged near byte 0 of the file: the number of zeros after a stream is not a multiple of four
     bad-1-block_header-1: the xz data are damaged near byte 20 of the file: invalid XZ block header CRC32 position
     bad-1-block_header-2: the xz data are damaged near byte 20 of the file: XZ block header too short for compressed size
     bad-1-block_header-3: the xz data are damaged near byte 24 of the file: XZ block header CRC32 mismatch

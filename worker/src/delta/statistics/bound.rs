@@ -51,7 +51,7 @@ impl Proven {
         Self { value, is_exact: true }
     }
 
-    /// Whether a bound of the log, as JSON, excludes a value of the file for certain, or is no value of the column.
+    /// Whether a bound of the log, as JSON, excludes a value of the file for certain, or is not a value of the column.
     pub(crate) fn contradicts(&self, side: Side, json: &str) -> bool {
         let Some(ordering) = self.value.compare(json) else { return true };
         // How the log's stands to the file's.
@@ -108,7 +108,7 @@ impl Bound {
         cut.compare(json) == Some(Ordering::Equal)
     }
 
-    /// How a value of the log stands to this one; none when it is no value of the column.
+    /// How a value of the log stands to this one; none when it is not a value of the column.
     fn compare(&self, json: &str) -> Option<Ordering> {
         let text = || serde_json::from_str::<String>(json).ok();
         match self {
@@ -127,7 +127,7 @@ impl Bound {
     }
 }
 
-/// How a number of JSON stands to `unscaled / 10^scale`, to the last digit; none when it is no number, or has too many digits.
+/// How a number of JSON stands to `unscaled / 10^scale`, to the last digit; none when it is not a number, or has too many digits.
 fn compare_number(json: &str, unscaled: i128, scale: i32) -> Option<Ordering> {
     let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

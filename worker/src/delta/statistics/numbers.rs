@@ -1,4 +1,4 @@
-//! Values of floats that are no number. Bounds in Parquet leave them out, while most readers have them after all numbers.
+//! Values of floats that are not numbers. Bounds in Parquet leave them out, while most readers have them after all numbers.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
-/// Columns that hold values which are no number, by their paths.
+/// Columns that hold values which are not numbers, by their paths.
 #[derive(Debug, Default)]
 pub(crate) struct NotNumbers(HashSet<Vec<String>>);
 
@@ -55,7 +55,7 @@ impl NotNumbers {
     }
 }
 
-/// Reads columns of a file, by their places there, to find values that are no number.
+/// Reads columns of a file, by their places there, to find values that are not numbers.
 #[expect(deprecated, reason = "parquet leaves the replacement of this reader to its users")]
 pub(crate) async fn find_not_numbers(
     store: &ObjectStoreRef,

@@ -260,7 +260,7 @@ impl OpenFile {
         let footer = Footer::new(&footer);
         let columns: Vec<&StructField> = target.columns.iter().collect();
         let rows = footer.rows().unwrap_or_default();
-        // What has values that are no number has no bounds in the footer.
+        // What has values that are not numbers has no bounds in the footer.
         let stats = statistics(&footer, rows, &columns, &target.indexed, &NotNumbers::default());
         Ok(DataFile {
             path: self.path.to_string(),

@@ -59,7 +59,7 @@ pub(super) async fn bins(
         let bytes = u64::try_from(view.size()).unwrap_or_default();
         #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
         let add = view.add_action();
-        // What a merged file carries in place of the chunk that it is made of. Once rows are deleted, what is left is no job's.
+        // What a merged file carries in place of the chunk that it is made of. Once rows are deleted, what is left is not a job's.
         let tag = chunk_of(&add).filter(|_| add.deletion_vector.is_none()).and_then(merged);
         let is_foreign = tag.is_none() && asked.compact == Compaction::WithinJobs;
         if bytes >= target / SMALL || view.modification_time() > old || is_foreign {

@@ -1,4 +1,4 @@
-//! The rows of a file, written anew in the columns of its table.
+//! The rows of a file, written again in the columns of its table.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::fetch::data_file::StoredFile;
 use crate::rows::conform::carry::carry;
 use crate::schema::write_schema::WriteSchema;
 
-/// A file whose rows are written anew.
+/// A file whose rows are written again.
 pub(super) struct Source<'a> {
     pub(super) small: &'a SmallFile,
     pub(super) stored: StoredFile,
 }
 
-/// Writes the rows of a file anew; gives whether that can be done without a change of any value.
+/// Writes the rows of a file again; gives whether that can be done without a change of any value.
 pub(super) async fn rewrite(
     head: &TableSnapshot,
     write_schema: &WriteSchema,
