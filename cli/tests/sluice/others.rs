@@ -147,6 +147,29 @@ fn what_a_log_that_begins_later_than_a_job_tells() {
 }
 
 #[test]
+fn rows_that_came_after_an_overwrite_are_not_those_of_a_job_before_it() {
+    let overwrite = "t.optimize.compact(); deltalake.write_deltalake('t', pa.table({'id': [7, 8]}), mode='overwrite')";
+    for (since, status) in [
+        ("t.delete('id = 7')", 3),
+        ("t.delete('id = 7'); t.optimize.compact()", 3),
+        ("t.update(predicate='id = 7', updates={'id': '9'}); t.delete('id = 9')", 3),
+        // These may bring rows back, or leave open whose they are.
+        ("t.restore(1); t.delete('id = 1')", 0),
+    ] {
+        let place = Place::new();
+        place.write("x.csv", "id\n1\n2\n");
+        place.ingest(&place.path("x.csv"), &[]);
+        place.write("y.csv", "id\n3\n");
+        place.ingest(&place.path("y.csv"), &[]);
+        let since = since.replace("; ", "\nt = deltalake.DeltaTable('t')\n");
+        python(&place, &format!("{overwrite}\nt = deltalake.DeltaTable('t')\n{since}"));
+        let again = ingest(&place, "x.csv", &[]);
+        assert_eq!(again.status, status, "{since}: {again:?}");
+        assert_eq!(again.stderr.contains("(WRITE, "), status == 3, "{since}: {again:?}");
+    }
+}
+
+#[test]
 fn what_others_rewrote_is_told() {
     let place = Place::new();
     place.write("x.csv", "id\n1\n2\n3\n");

@@ -58,6 +58,30 @@ fn undo_without_a_work_area() {
     assert_eq!(place.rows().num_rows(), 2);
 }
 
+/// An undo that was killed after its commit left no note. It is repeated after a checkpoint came that no hint names, with the commit in
+/// the log or cleaned up.
+#[test]
+fn undo_that_was_killed_after_its_commit_is_repeated() {
+    for (cleaned, version) in [(0, json!(3)), (1, json!(3)), (2, json!(3)), (3, json!(3)), (4, json!(null))] {
+        let place = Place::new();
+        place.ingest(&place.write("x.csv", "id\n1\n2\n"), &[]);
+        place.ingest(&place.write("y.csv", "id\n3\n"), &[]);
+        let job = undo(&place, "x.csv", &["--json"]).json()["job_id"].as_str().unwrap().to_owned();
+        std::fs::remove_file(place.path(&format!("t/_sluice/{job}/undone.json"))).unwrap();
+        place.ingest(&place.write("z.csv", "id\n4\n"), &[]);
+        run_python(&place.path(""), "import deltalake; deltalake.DeltaTable('t').create_checkpoint()");
+        std::fs::remove_file(place.path("t/_delta_log/_last_checkpoint")).unwrap();
+        for old in 0..cleaned {
+            std::fs::remove_file(place.path(&format!("t/_delta_log/{old:020}.json"))).unwrap();
+        }
+        let again = undo(&place, &job, &["--json"]);
+        assert_eq!(again.status, 0, "{cleaned}: {again:?}");
+        let report = again.json();
+        assert_eq!((&report["already_undone"], &report["table_version"]), (&json!(true), &version), "{cleaned}");
+        assert_eq!(place.rows().num_rows(), 2, "{cleaned}");
+    }
+}
+
 #[test]
 fn undo_asks_which_load_is_meant() {
     let place = Place::new();

@@ -262,17 +262,32 @@ impl TxnLog {
         Err(TransactionError::LogStoreError { source: msg.clone().into(), msg })
     }
 
-    /// The version that has this transaction, if its entry names one of these files, or if there are none to name; an error
-    /// when the log does not tell any more, since a checkpoint came.
+    /// The version that has this transaction, if its entry names one of these files, or if there are none to name. When that entry
+    /// is no longer in the log, this is an error where files are named, for nothing tells any more whose the transaction is.
     pub(crate) async fn version_with(&self, app_id: &str, files: &[DataFile]) -> DeltaResult<Option<u64>> {
-        let at = locked(&self.transactions).get(app_id).and_then(|noted| noted.at);
-        let at = at.ok_or_else(|| DeltaTableError::generic("the transaction is before a checkpoint"))?;
-        let entry = self.store.read_commit_entry(at).await?.ok_or(DeltaTableError::InvalidVersion(at))?;
-        let names_ours = get_actions(at, &entry)?.iter().any(|action| match action {
+        let Some((at, actions)) = self.entry_with(app_id).await? else {
+            let is_unclear = || DeltaTableError::generic("the entry with the transaction is no longer in the log");
+            return if files.is_empty() { Ok(None) } else { Err(is_unclear()) };
+        };
+        let names_ours = actions.iter().any(|action| match action {
             Action::Add(add) => files.iter().any(|file| file.path == add.path),
             _ => false,
         });
         Ok((files.is_empty() || names_ours).then_some(at))
+    }
+
+    /// The last entry with a transaction, and its version; none when the log does not reach back to it.
+    async fn entry_with(&self, app_id: &str) -> DeltaResult<Option<(u64, Vec<Action>)>> {
+        // Where the transaction was read from a checkpoint, or by the kernel, entries may still have it.
+        let noted = locked(&self.transactions).get(app_id).and_then(|noted| noted.at);
+        for version in (0..=noted.unwrap_or(self.version)).rev() {
+            let Some(entry) = self.store.read_commit_entry(version).await? else { break };
+            let actions = get_actions(version, &entry)?;
+            if actions.iter().any(|action| matches!(action, Action::Txn(txn) if txn.app_id == app_id)) {
+                return Ok(Some((version, actions)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -360,7 +375,8 @@ mod tests {
     async fn files_are_nobodys_when_the_log_does_not_tell() {
         let (table, _) = table().await;
         let log = TxnLog::read(table.log_store(), 0).await.unwrap();
-        let error = log.version_with("a", &[]).await.unwrap_err();
-        assert!(error.to_string().contains("before a checkpoint"), "{error}");
+        let error = log.version_with("a", &[DataFile::default()]).await.unwrap_err();
+        assert!(error.to_string().contains("no longer in the log"), "{error}");
+        assert_eq!(log.version_with("a", &[]).await.unwrap(), None);
     }
 }

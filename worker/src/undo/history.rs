@@ -28,13 +28,24 @@ pub(crate) struct History {
     rearranged: BTreeMap<u64, Vec<String>>,
     /// A version that adds files of several jobs and does not say which are whose.
     pub(crate) mixed: Option<u64>,
-    /// Files that versions added, by path, and whether they may hold rows that were in the table before: those of appends and
-    /// overwrites do not.
-    holds_older: HashMap<String, bool>,
+    /// Where the rows of files that versions added come from, by version.
+    origins: BTreeMap<u64, Origin>,
+    /// Files that versions added, by path, and whether they may hold rows of the job.
+    may_hold: HashMap<String, bool>,
     /// The last version by which others put rows in the place of all that was in the table.
     pub(crate) overwrite: Option<Removal>,
     /// Whether the job's first commit is still there, and with it all that came after.
     pub(crate) is_whole: bool,
+}
+
+/// Where the rows of files that a version added may come from.
+#[derive(Debug)]
+struct Origin {
+    added: Vec<String>,
+    /// Files whose rows it may have written back: those that it removed, but for an overwrite, which writes none back.
+    rewritten: Vec<String>,
+    /// Whether it added files that had been in the table before, as RESTORE and corrections of statistics do.
+    readded: bool,
 }
 
 /// A version that removed a file.
@@ -134,7 +145,19 @@ impl History {
                 break;
             }
         }
+        history.trace();
         Ok(history)
+    }
+
+    /// Follows rows from file to file, the first version first. Of a file that came before the log begins nothing is known.
+    fn trace(&mut self) {
+        for origin in std::mem::take(&mut self.origins).into_values() {
+            let holds = origin.rewritten.iter().any(|path| self.may_hold_rows(path));
+            for path in origin.added {
+                let holds = holds || (origin.readded && self.may_hold_rows(&path));
+                self.may_hold.insert(path, holds);
+            }
+        }
     }
 
     /// What became of files, where `is_active` says of each whether it is in the table.
@@ -150,7 +173,7 @@ impl History {
 
     /// Whether a file may hold rows of the job, others' files included.
     pub(crate) fn may_hold_rows(&self, path: &str) -> bool {
-        self.added.contains_key(path) || self.holds_older.get(path).copied().unwrap_or(!self.is_whole)
+        self.added.contains_key(path) || self.may_hold.get(path).copied().unwrap_or(!self.is_whole)
     }
 
     fn take(&mut self, version: u64, entry: &Bytes, job: &JobId) -> DeltaResult<()> {
@@ -184,12 +207,13 @@ impl History {
             let arranged = adds.iter().filter(|add| !add.data_change).map(|add| add.path.clone()).collect();
             self.rearranged.insert(version, arranged);
         }
-        // What RESTORE brings back was in the table before.
-        let has_overwritten = has_replaced && operation != RESTORE && !removes.is_empty();
-        let holds_older = !has_overwritten && (!removes.is_empty() || operation == RESTORE);
-        for add in &adds {
-            self.holds_older.entry(add.path.clone()).or_insert(holds_older);
-        }
+        let restored = operation == RESTORE;
+        let has_overwritten = has_replaced && !restored && !removes.is_empty();
+        let rewritten =
+            if has_replaced { Vec::new() } else { removes.iter().map(|remove| remove.path.clone()).collect() };
+        let added = adds.iter().map(|add| add.path.clone()).collect();
+        let readded = restored || removes.is_empty() && adds.iter().all(|add| !add.data_change);
+        self.origins.insert(version, Origin { added, rewritten, readded });
         let rewrote = !adds.is_empty() && !has_replaced;
         let removal = Removal { version, operation, rearranged: false, rewrote, replaced: has_replaced, time, by };
         if has_overwritten && !has_chunks && !has_others {
@@ -249,6 +273,44 @@ mod tests {
             replaced: false,
             time: None,
             by: None,
+        }
+    }
+
+    #[test]
+    fn rows_are_followed_from_file_to_file() {
+        let add = |path: &str, new: bool| {
+            format!(
+                r#"{{"add":{{"path":"{path}","partitionValues":{{}},"size":1,"modificationTime":1,"dataChange":{new}}}}}"#
+            )
+        };
+        let remove = |path: &str, gone: bool| format!(r#"{{"remove":{{"path":"{path}","dataChange":{gone}}}}}"#);
+        let by =
+            |operation: &str| format!(r#"{{"commitInfo":{{"operation":"{operation}","operationParameters":{{}}}}}}"#);
+        let txn = |id: &str| format!(r#"{{"txn":{{"appId":"sluice/{id}","version":1}}}}"#);
+        let versions = [
+            vec![by("WRITE"), add("other", true)],
+            vec![by("WRITE"), txn("j/0"), txn("j"), add("a", true)],
+            vec![by("OPTIMIZE"), remove("a", false), remove("other", false), add("b", false)],
+            vec![by("COMPUTE STATISTICS"), add("b", false)],
+            vec![by("DELETE"), remove("b", true), add("c", true)],
+            vec![by("WRITE"), remove("c", true), add("d", true)],
+            vec![by("UPDATE"), remove("d", true), add("e", true)],
+            vec![by("WRITE"), add("f", true)],
+            vec![by("OPTIMIZE"), remove("e", false), remove("f", false), add("g", false)],
+            vec![by("RESTORE"), remove("g", true), add("c", true)],
+        ];
+        let job = JobId::from("j".to_owned());
+        // From the last version back: all of them, or those that are still in the log.
+        for (first, expected) in [(1, "abc"), (2, "abcother"), (5, "abcother"), (6, "abcdegother")] {
+            let mut history = History::default();
+            for (version, lines) in versions.iter().enumerate().skip(first).rev() {
+                let entry = Bytes::from(lines.join("\n"));
+                history.take(u64::try_from(version).unwrap(), &entry, &job).unwrap();
+            }
+            history.trace();
+            let may =
+                ["a", "b", "c", "d", "e", "f", "g", "other"].into_iter().filter(|path| history.may_hold_rows(path));
+            assert_eq!(may.collect::<String>(), expected, "from version {first}");
         }
     }
 

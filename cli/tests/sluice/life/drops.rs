@@ -190,6 +190,12 @@ impl World {
         Ok(())
     }
 
+    /// Whether a run says that it is not known how many rows of its job there are, as the log does not reach back.
+    fn leaves_rows_open(&self, ran: &Ran) -> bool {
+        let begins_later = !self.place.path("t/_delta_log/00000000000000000000.json").exists();
+        begins_later && ran.json()["holding"].get("rows").is_some_and(serde_json::Value::is_null)
+    }
+
     /// The same command once more, for a file that was perhaps touched.
     pub(super) fn same_again(&mut self, place: usize) -> Result<(), Finding> {
         let slot = self.model.slots[place].clone();
@@ -210,7 +216,8 @@ impl World {
         match (touched, state) {
             (Touched::No, State::Loaded) => expect_status(&ran, &[0]),
             (Touched::No, State::Undone) => expect_status(&ran, &[3]),
-            (Touched::TakenOut, _) if is_gone && ran.status == 0 => {
+            // Without the versions that show it, it cannot be known; then this is said.
+            (Touched::TakenOut, _) if is_gone && ran.status == 0 && !self.leaves_rows_open(&ran) => {
                 Err(format!("its rows are gone, but: {}", ran.stdout))
             }
             _ => Ok(()),
