@@ -139,7 +139,11 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
         let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
         return Err(BadInput::whole(at, reason, hint).into());
     }
-    if let (true, Some(key)) = (sample.is_whole, detect::rows_within(text)) {
+    let is_named_so = [".ndjson", ".jsonl"].iter().any(|end| at.name().contains(end));
+    if !is_named_so
+        && sample.is_whole
+        && let Some(key) = detect::rows_within(text)
+    {
         let reason = format!("this is one JSON object, whose rows are in '{key}'");
         let hint = "write each row to a line of its own, as jq -c '.KEY[]' does; if the object is one record, set FORMAT=ndjson";
         return Err(BadInput::whole(at, reason, hint).into());

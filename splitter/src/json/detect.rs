@@ -32,17 +32,48 @@ pub(crate) fn broken_line(head: &[u8]) -> Option<(usize, String)> {
     Some((number + 1, format!("{}, at '{shown}'", parse_error(&error))))
 }
 
+/// Keys that services write beside rows: how many there are, where the next are, and whether all went well.
+const BESIDE_ROWS: [&str; 26] = [
+    "@odata.context",
+    "@odata.count",
+    "@odata.nextLink",
+    "count",
+    "cursor",
+    "errors",
+    "has_more",
+    "hasMore",
+    "limit",
+    "links",
+    "meta",
+    "next",
+    "next_page",
+    "nextPageToken",
+    "object",
+    "offset",
+    "page",
+    "pages",
+    "per_page",
+    "previous",
+    "size",
+    "status",
+    "success",
+    "total",
+    "total_count",
+    "url",
+];
+
 /// The key of the rows of a document such as `{"data": [{...}, {...}]}`, if the text is one object in one line: the only key, or one
-/// that services give to rows.
+/// that services give to rows, beside keys that they give to all else. Any other object may be a record with a list.
 pub(crate) fn rows_within(text: &[u8]) -> Option<String> {
     const USUAL: [&str; 7] = ["data", "records", "results", "items", "rows", "value", "hits"];
     let mut lines = lines(text);
     let (Some((_, line)), None) = (lines.next(), lines.next()) else { return None };
     let Object(pairs) = Object::parse(line).ok()?;
     let is_rows = |value: &str| value.strip_prefix('[').is_some_and(|rows| rows.trim_start().starts_with('{'));
-    let is_only = pairs.len() == 1;
-    let rows = pairs.iter().find(|(key, value)| is_rows(value.get()) && (is_only || USUAL.contains(&key.as_ref())));
-    rows.map(|(key, _)| key.to_string())
+    let is_usual = |key: &str| pairs.len() == 1 || USUAL.contains(&key);
+    let (rows, _) = pairs.iter().find(|(key, value)| is_rows(value.get()) && is_usual(key))?;
+    let mut others = pairs.iter().filter(|(key, _)| key != rows);
+    others.all(|(key, _)| BESIDE_ROWS.contains(&key.as_ref())).then(|| rows.to_string())
 }
 
 /// Whether a text is JSON in another shape: one array of objects, or an object over several lines.

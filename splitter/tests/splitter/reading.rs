@@ -21,6 +21,20 @@ const READ: &[(&[u8], &str)] = &[
     ),
     (b"i,t\n1,a\rb\n2,c\n", "i:int64 t:text\n1 | a\rb\n2 | c"),
     (b"i,t\r1,a\r2,\"b\nc\"\r", "i:int64 t:text\n1 | a\n2 | b\nc"),
+    // One record with a list is no document of rows.
+    (
+        b"{\"order_id\":1,\"customer\":\"x\",\"items\":[{\"sku\":\"a\"}]}",
+        "order_id:int64 customer:text items:text\n1 | x | [{\"sku\":\"a\"}]",
+    ),
+    // One column of texts with blanks at the same places.
+    (
+        b"note\n0001  paid\n0002  sent\n0003  lost\n0004  kept\n0005  paid\n",
+        "note:text\n0001  paid\n0002  sent\n0003  lost\n0004  kept\n0005  paid",
+    ),
+    (
+        b"note\n\"Q0:  a  A0:  b\"\n\"Q1:  c  A1:  d\"\n\"Q2:  e  A2:  f\"\n\"Q3:  g  A3:  h\"\n",
+        "note:text\nQ0:  a  A0:  b\nQ1:  c  A1:  d\nQ2:  e  A2:  f\nQ3:  g  A3:  h",
+    ),
     // Headers, and what is none.
     (
         b"s,t,h\nk,unavailable,unknown\nk,21.5,48\nk,21.6,47\nk,21.7,46\n",
@@ -82,7 +96,7 @@ const REFUSED: &[(&[u8], &str)] = &[
     (b"{\"data\": [{\"a\": 1}, {\"a\": 2}]}\n", "s3://b/source: this is one JSON object, whose rows are in 'data'"),
     (b"{\"page\":1,\"items\":[ {\"a\": 1}]}", "s3://b/source: this is one JSON object, whose rows are in 'items'"),
     (
-        b"ID      NAME       AMOUNT\r\n00001   Ann         12.50\r\n00002   Bob Smith    3.10\r\n",
+        b"ID      NAME       AMOUNT\r\n00001   Ann         12.50\r\n00002   Bob Smith    3.10\r\n00003   Eve          0.10\r\n00004   Jo          99.99\r\n",
         "s3://b/source: columns of a fixed width: blanks in all lines end before byte 8, 19 of a line",
     ),
 ];
