@@ -83,7 +83,8 @@ const AFTER_INGEST_HELP: &str = "\
 A table that does not exist is created.
 
 A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job
-was undone, or when others restored the table to an earlier version or overwrote it. Then, --again loads the file as another job.";
+was undone, when an option contradicts how it was loaded, or when others restored the table to an earlier version or overwrote it.
+Then, --again loads the file as another job.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_INGEST_HELP)]

@@ -13,9 +13,10 @@ use crate::holding::held;
 use crate::known::{self, Pinned};
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
-use crate::pinned::{Contradiction, contradiction, forget};
+use crate::pinned::{Contradiction, contradiction};
 use crate::pipeline::{Load, Pipeline};
 use crate::stop;
+use crate::undo::refuse_replayed;
 use crate::usage::peak_rss_bytes;
 
 /// What came of a job that went down the pipeline.
@@ -73,13 +74,16 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let (known, pinned) =
         known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
     pipeline.split.known = known;
-    if let Some(pinned) = pinned {
-        heed(args, &pipeline, &pinned).await?;
-    }
+    let is_new = match &pinned {
+        Some(pinned) => heed(args, &mut pipeline, pinned).await?,
+        None => true,
+    };
     pipeline.split.known.dropped_as = args::link(&args.source);
     pipeline.set_gate();
-    check_sql(&pipeline, &source).await?;
-    let show = format!("sluice quarantine show {} --table {}", args.source, pipeline.table);
+    if is_new {
+        check_sql(&pipeline, &source).await?;
+    }
+    let show = show_command(args, &pipeline);
     let ran = pipeline.run(&Load::Source(source)).await;
     let (outcome, receipt) = ran.map_err(|error| match error {
         CliError::Split(SplitError::TooManyBad(bad)) if bad.limit.is_none() => {
@@ -87,11 +91,11 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
         }
         error => error,
     })?;
-    if outcome.job.load.sql != pipeline.split.settings.load.sql {
-        tracing::warn!(
-            job = %outcome.job.job_id,
-            "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
-        );
+    // A file that was touched, or moved, may turn out to be the job of another one.
+    if outcome.was_loaded_before()
+        && let Some(found) = contradiction(|variable| args.gives(variable), &pipeline.split.settings, &outcome.job)
+    {
+        return Err(CliError::Contradicts { job_id: outcome.job.job_id, found });
     }
     let holding = pipeline.holding(&outcome, &receipt).await?;
     let report = Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed());
@@ -105,22 +109,35 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     }
 }
 
-/// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused, without any the job is
-/// begun again.
-async fn heed(args: &IngestArgs, pipeline: &Pipeline, pinned: &Pinned) -> Done {
+/// The command that shows what was rejected.
+fn show_command(args: &IngestArgs, pipeline: &Pipeline) -> String {
+    let area = args.work_dir.as_ref().map(|dir| format!(" --work-dir {dir}")).unwrap_or_default();
+    format!("sluice quarantine show {} --table {}{area}", args.source, pipeline.table)
+}
+
+/// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused; without any, the next
+/// generation is begun in its place. Gives whether it is.
+///
+/// A process may still work on the old generation. Its first commit would find the seal that the new one's left, and the other way
+/// round, so only one of them comes into the table.
+async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Result<bool, CliError> {
     let storage = pipeline.split.storage.as_ref();
     let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
     let Some(found) = contradiction(|variable| args.gives(variable), &pipeline.split.settings, &job) else {
-        return Ok(());
+        return Ok(false);
     };
     match pinned.seal {
         // Of that, there is something else to tell.
-        Some(Seal::UNDONE) => Ok(()),
+        Some(Seal::UNDONE) => Ok(false),
         Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found }),
         None => {
             let Contradiction { option, given, .. } = found;
             tracing::warn!(job = %job.job_id, option, given, "nothing of the job is in the table: it starts again with the options given now");
-            forget(storage, &pinned.area).await.map_err(CliError::WorkArea)
+            refuse_replayed(&pipeline.load, &pipeline.split.work_prefix, &pipeline.table, &job.job_id).await?;
+            let known = &mut pipeline.split.known;
+            (known.generation, known.is_again) = (job.generation + 1, true);
+            known.instead_of = [job.instead_of, vec![job.job_id]].concat();
+            Ok(true)
         }
     }
 }

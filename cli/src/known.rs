@@ -172,9 +172,11 @@ pub(crate) async fn look(
             refuse_what_is_left(storage, ledger.as_ref(), one, table).await?;
         }
     }
-    if !is_under_way(storage, ledger.as_ref(), last, table).await? {
-        known.generation += 1;
+    if is_under_way(storage, ledger.as_ref(), last, table).await? {
+        let pinned = Pinned { area: last.area.clone(), seal: last.seal };
+        return Ok((known, Some(pinned)));
     }
+    known.generation += 1;
     Ok((known, None))
 }
 

@@ -2,7 +2,7 @@
 //! do not.
 
 use serde::Serialize;
-use shared::{Format, FormatChoice, Job, Location, Setting, Settings, Storage, StorageError, Variable, WorkArea};
+use shared::{Column, ColumnType, DateFormat, Format, FormatChoice, Job, Setting, Settings, TypedColumn, Variable};
 
 /// An option that says something else than the job was pinned with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,18 +93,29 @@ fn of_text(settings: &Settings, job: &Job) -> Compared {
     compared
 }
 
-/// Types of columns, each by itself.
+/// Types of columns, each by itself, with the format of dates.
 fn of_schema(settings: &Settings, job: &Job) -> Compared {
     let columns = match &job.policy.format {
         Format::Csv(csv) => &csv.columns,
         Format::Ndjson(json) => &json.columns,
         Format::Parquet { .. } => return Vec::new(),
     };
-    let compared = settings.read.schema.iter().filter_map(|told| {
-        let is_meant = |name: &str| name.eq_ignore_ascii_case(&told.name);
-        let column = columns.iter().find(|column| is_meant(&column.name) || is_meant(&column.source_name))?;
-        let of = |column_type| format!("{}:{column_type}", told.name);
-        Some(("SCHEMA", of(told.column_type), of(column.column_type)))
+    let schema = &settings.read.schema;
+    // As the reader finds them; a name in other letters was never read, and is another one than the job has.
+    let is_named = |told: &TypedColumn, column: &Column| told.name == column.name || told.name == column.source_name;
+    let is_alike = |told: &TypedColumn, column: &Column| {
+        [&column.name, &column.source_name].iter().any(|name| name.eq_ignore_ascii_case(&told.name))
+    };
+    let compared = columns.iter().filter_map(|column| {
+        let named = schema.iter().find(|told| is_named(told, column));
+        let told = named.or_else(|| schema.iter().find(|told| is_alike(told, column)))?;
+        let of = |column_type: ColumnType, format: DateFormat| {
+            let format = if column_type.has_dates() { format!("({format})") } else { String::new() };
+            format!("{}:{column_type}{format}", told.name)
+        };
+        let (given, pinned) = (told.column_type, column.column_type);
+        let told_format = told.date_format.unwrap_or(column.date_format);
+        Some(("SCHEMA", of(given, told_format), of(pinned, column.date_format)))
     });
     compared.collect()
 }
@@ -121,18 +132,4 @@ fn list(items: &[String]) -> String {
 fn word(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Removes the documents of a job from its work area, so that it starts again. `job.json` goes last: without it, the other documents
-/// would be taken for those of the next job. A process that still works on the old job cannot commit after the new one did, since the
-/// seal differs.
-pub(crate) async fn forget(storage: &dyn Storage, area: &WorkArea) -> Result<(), StorageError> {
-    let pinned = area.job();
-    let left = storage.list(area.root()).await?.into_iter().map(|listed| listed.location);
-    let mut left: Vec<Location> = left.filter(|at| *at != pinned).collect();
-    left.push(pinned);
-    for at in left {
-        storage.delete(&at).await?;
-    }
-    Ok(())
 }

@@ -218,7 +218,7 @@ fn text(status: &Status) -> String {
         State::Loading if status.failure.is_some() => "split, not loaded: the last run failed",
         State::Loading => "split, being loaded",
         State::Done => "done",
-        State::Undone if is_replaced => "replaced by a later drop",
+        State::Undone if is_replaced => "replaced by a later job",
         State::Undone => "undone",
     };
     let Status { chunks, rows, .. } = status;

@@ -28,8 +28,8 @@ pub(crate) async fn run(args: &UndoArgs, output: Output) -> Done {
     Ok(())
 }
 
-/// A job is not taken out from under its replays: to load its file again would then double what they brought in.
-async fn refuse_replayed(
+/// A job is neither taken out from under its replays nor begun again beside them: to load its file again would then double what they brought in.
+pub(crate) async fn refuse_replayed(
     context: &LoadContext,
     prefix: &Location,
     table: &Location,

@@ -8,7 +8,7 @@ use crate::job::{Job, JobId, hex};
 use crate::location::Location;
 use crate::policy::OnReplace;
 use crate::storage::{PutMode, Storage, StorageError, get_json, put_json};
-use crate::undone::Undone;
+use crate::undone::{Removed, Undone};
 use crate::work_area::WorkArea;
 
 /// Name of the prefix of work areas that lies in the table itself.
@@ -140,18 +140,25 @@ impl Drops {
     }
 }
 
-/// Notes in the work areas of the drops before a job, whose place it has taken, that their rows are no longer in the table. Where none is
-/// left, nothing is made.
+/// Notes in the work areas of the drops before a job, whose place it has taken, that their rows are no longer in the table, and in those of
+/// earlier generations that it was begun in place of, that none ever will be. Where no work area is left, nothing is made.
 pub(crate) async fn note_replaced(storage: &dyn Storage, area: &WorkArea, job: &Job) -> Result<(), StorageError> {
     let (Some(table), Some(prefix)) = (&job.table, area.root().parent()) else { return Ok(()) };
     let mut unnoted = Vec::new();
     for (drops, number) in Drops::replaced_by(&prefix, job) {
         take_unnoted(storage, &prefix, &drops, number, job, &mut unnoted).await?;
     }
+    for former in &job.instead_of {
+        let area = WorkArea::new(&prefix, former);
+        if storage.exists(&area.job()).await? {
+            unnoted.push((area, former.clone()));
+        }
+    }
     // Replays before what they replay: where that is noted, so are they.
     for (area, job_id) in unnoted.into_iter().rev() {
         let (table, replaced_by) = (table.clone(), Some(job.job_id.clone()));
-        let undone = Undone { version: 1, job_id, table, table_version: None, removed: None, replaced_by };
+        let removed = job.instead_of.contains(&job_id).then_some(Removed { rows: Some(0), ..Removed::default() });
+        let undone = Undone { version: 1, job_id, table, table_version: None, removed, replaced_by };
         match put_json(storage, &area.undone(), &undone, PutMode::IfAbsent).await {
             Ok(()) | Err(StorageError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error),

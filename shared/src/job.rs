@@ -140,6 +140,10 @@ pub struct Job {
     /// It comes into no table that holds one of them in another cut, or from which one was taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay_of: Vec<SealedJob>,
+    /// Earlier generations that it was begun in place of, as nothing of them was in the table. With its first commit the table says that
+    /// they are undone; it comes into no table that holds one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<JobId>,
     /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
     #[serde(default)]
     pub is_noticed: bool,
@@ -220,6 +224,7 @@ impl Job {
             drop,
             drop_of_target: None,
             replay_of,
+            instead_of: Vec::new(),
             is_noticed,
             seal,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{Location, Progress, Queue, Seal, Settings, Storage, Topic};
+use shared::{JobId, Location, Progress, Queue, Seal, Settings, Storage, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::examination::Gate;
@@ -65,8 +65,10 @@ pub struct Known {
     pub named_for: Option<Location>,
     /// Generation of the job that is to be loaded, unless there is a later one; 0 for whichever is there.
     pub generation: u32,
-    /// Whether that generation was asked for though an earlier one was loaded.
+    /// Whether that generation is wanted beside or in place of an earlier one.
     pub is_again: bool,
+    /// Earlier generations in place of which it is begun.
+    pub instead_of: Vec<JobId>,
     /// The path of a link by which the source was dropped.
     pub dropped_as: Option<Location>,
     /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.

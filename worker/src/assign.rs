@@ -81,6 +81,7 @@ async fn assign_chunk(
             identity,
             replaced: replaced(job, &area),
             replay_of: job.replay_of.clone(),
+            instead_of: job.instead_of.clone(),
             area,
             seal: job.seal,
             former_seal: job.former_seal(),

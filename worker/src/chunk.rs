@@ -1,6 +1,6 @@
 //! A chunk on its way into its table.
 
-use shared::{BadRecords, ChunkIdentity, CommitMode, Drops, Location, ObjectStat, Seal, SealedJob, WorkArea};
+use shared::{BadRecords, ChunkIdentity, CommitMode, Drops, JobId, Location, ObjectStat, Seal, SealedJob, WorkArea};
 
 use crate::delta::app_ids::job_app_id;
 use crate::delta::commit_info::LoadedFrom;
@@ -49,6 +49,8 @@ pub(crate) struct Origin {
     pub(crate) replaced: Option<Replaced>,
     /// The jobs whose rejected records these are, where it is a replay.
     pub(crate) replay_of: Vec<SealedJob>,
+    /// Earlier generations that the job was begun in place of.
+    pub(crate) instead_of: Vec<JobId>,
 }
 
 /// Earlier drops of a source: those before a number.
@@ -69,6 +71,16 @@ impl Origin {
     /// Application id of the transaction that says by which policy the job was cut.
     pub(crate) fn seal_id(&self) -> String {
         job_app_id(&self.identity.job_id)
+    }
+
+    /// The same of the earlier generations that the job was begun in place of.
+    pub(crate) fn superseded_seal_ids(&self) -> impl Iterator<Item = String> {
+        self.instead_of.iter().map(job_app_id)
+    }
+
+    /// Whether what the table says of other jobs decides on its chunks, too.
+    pub(crate) fn leans_on_others(&self) -> bool {
+        !self.replay_of.is_empty() || !self.instead_of.is_empty()
     }
 
     /// The same of the jobs whose rejected records these are.

@@ -175,6 +175,16 @@ pub enum LoadError {
         /// The table.
         table: Location,
     },
+    /// An earlier generation, of which nothing was in the table when this one was begun in its place, came into it since.
+    #[error("job {former}, in place of which job {job} was begun, is in table {table} now")]
+    Overtaken {
+        /// The job.
+        job: JobId,
+        /// The earlier generation.
+        former: JobId,
+        /// The table.
+        table: Location,
+    },
     /// The job was undone, and stays so.
     #[error("job {job} was undone in table {table}")]
     Undone {

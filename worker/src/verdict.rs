@@ -59,6 +59,9 @@ impl LoadError {
                 "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
                  out what is there with `sluice undo` and then ingest with --again"
             }
+            Self::Overtaken { .. } => {
+                "another process still loaded it: keep its rows, or take them out with `sluice undo` and then ingest with --again"
+            }
             Self::Undone { .. } => "it stays undone; to load the file again, ingest it with --again",
             Self::BadRow { .. } => {
                 "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
@@ -179,6 +182,7 @@ impl LoadError {
             | Self::UnknownAction { .. }
             | Self::NotExclusive { .. }
             | Self::Sealed { .. }
+            | Self::Overtaken { .. }
             | Self::Undone { .. }
             | Self::Unknown { .. }
             | Self::NoSuchTable { .. }

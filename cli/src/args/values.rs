@@ -86,7 +86,9 @@ pub(crate) fn location(text: &str) -> Result<Location, CliError> {
 /// The absolute path of a link, if that is what the user named.
 pub(crate) fn link(text: &str) -> Option<Location> {
     let path = std::path::Path::new(text.strip_prefix("file://").unwrap_or(text));
-    if text.starts_with("s3") && text.contains("://") || !path.is_symlink() {
+    // Links to what a process has open, as `/dev/stdin`, are another file each time.
+    let is_of_process = ["/dev", "/proc"].iter().any(|root| path.starts_with(root));
+    if text.starts_with("s3") && text.contains("://") || is_of_process || !path.is_symlink() {
         return None;
     }
     let absolute = std::path::absolute(path).ok()?;

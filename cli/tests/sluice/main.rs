@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod begun_again;
 mod bounds;
 mod checkpoints;
 mod columns;

@@ -39,7 +39,7 @@ fn a_later_drop_takes_the_place_of_earlier_ones() {
     assert_eq!((again["already_done"].as_bool(), again["job_id"] == second["job_id"]), (Some(true), true));
 
     let status = place.run(&["status", &first, "--table", "t"]);
-    assert!(status.stdout.contains(&format!("{first}: replaced by a later drop\n")), "{status:?}");
+    assert!(status.stdout.contains(&format!("{first}: replaced by a later job\n")), "{status:?}");
     assert!(status.stdout.contains(&format!("replaced by  {}", second["job_id"].as_str().unwrap())), "{status:?}");
     let version = log(&place).len();
     assert!(log(&place)[version - 1].contains("\"numRemovedFiles\":1"));

@@ -89,26 +89,6 @@ fn an_option_that_contradicts_a_job_in_the_table_is_an_error() {
 }
 
 #[test]
-fn a_job_of_which_nothing_is_in_the_table_is_begun_anew_with_other_options() {
-    let place = Place::new();
-    let source = place.write("x.csv", "id;a\n1;x\n2;y\n");
-    let wrong = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "a:int64", "--csv-delimiter", ";"]);
-    assert_eq!(wrong.status, 4, "{wrong:?}");
-    let job = place.area().file_name().unwrap().to_str().unwrap().to_owned();
-    let same = place.run(&["ingest", "x.csv", "--table", "t"]);
-    assert_eq!(same.status, 4, "without an option it is what it was: {same:?}");
-    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--schema", "a:text", "--json"]);
-    assert_eq!((ran.status, &ran.json()["rows"]["committed"]), (0, &2.into()), "{ran:?}");
-    assert_eq!(ran.json()["job_id"].as_str(), Some(job.as_str()), "it is the same job");
-    assert!(ran.stderr.contains("it starts again with the options given now"), "{ran:?}");
-    assert_eq!(place.ingest(&source, &[])["already_done"], true);
-    let verified = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
-    assert_eq!(verified.status, 0, "{verified:?}");
-    let shown = place.run(&["quarantine", "show", "x.csv", "--table", "t"]);
-    assert!(shown.stdout.contains("0 records rejected"), "what the first reading rejected is gone: {shown:?}");
-}
-
-#[test]
 fn again_loads_again() {
     let place = Place::new();
     let source = place.write("x.csv", "id\n1\n2\n");

@@ -5,14 +5,15 @@
 //! is none. An attempt that ended otherwise than with success is followed by a new look, never by a guess. See `design.md`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter;
 use std::time::{Duration, Instant};
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::{Action, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use shared::{Backoff, JobId};
+use shared::{Backoff, JobId, Seal};
 
-use crate::chunk::Replaced;
+use crate::chunk::{Origin, Replaced};
 use crate::commit::lost::are_lost;
 use crate::commit::names::new_names;
 use crate::commit::offers::{self, Offered, Offers, Seen};
@@ -356,18 +357,20 @@ impl<'a> Commit<'a> {
     /// What others offer, and what goes into the same version so.
     async fn offered(&self, seen: Seen) -> Vec<Offered> {
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
-        let seals = self.seals.clone().into_iter().chain(own.map(|origin| (origin.seal_id(), origin.seal.0)));
+        let own = own.flat_map(new_seals);
+        let seals = self.seals.clone().into_iter().chain(own);
         self.offers.of_others(seen, &self.snapshot, &self.open, seals.collect()).await
     }
 
-    /// One transaction a chunk, and the seal of each job that the table does not know yet.
+    /// One transaction a chunk, and the seal of each job that the table does not know yet: a broken one of jobs that others were
+    /// begun in place of.
     fn new_transactions(&self, offered: &[Offered]) -> Vec<Transaction> {
         let now = crate::delta::log::now();
         let new = |id: &String, version| Transaction::new_with_last_update(id, version, Some(now));
         let ids = self.open.iter().map(|chunk| &chunk.chunk.app_id).chain(offered.iter().map(|chunk| &chunk.app_id));
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let seals: BTreeMap<String, i64> = own
-            .map(|origin| (origin.seal_id(), origin.seal.0))
+            .flat_map(new_seals)
             .filter(|(id, _)| !self.seals.contains_key(id))
             .chain(offered.iter().filter_map(|chunk| chunk.seal.clone()))
             .collect();
@@ -380,4 +383,10 @@ impl<'a> Commit<'a> {
             self.snapshot.table().delete_files(&chunk.files).await;
         }
     }
+}
+
+/// The seals that the table has once chunks of a job are in it.
+fn new_seals(origin: &Origin) -> impl Iterator<Item = (String, i64)> {
+    let superseded = origin.superseded_seal_ids().map(|id| (id, Seal::UNDONE.0));
+    iter::once((origin.seal_id(), origin.seal.0)).chain(superseded)
 }

@@ -15,6 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::chunk::Origin;
 use crate::commit::prepared::Prepared;
 use crate::delta::commit_info::LoadedFrom;
 use crate::delta::data_file::{DataFile, DataFileV1};
@@ -136,8 +137,13 @@ impl Offers {
         Self { at: Path::from(format!("{FOLDER}/{}.json", uuid::Uuid::new_v4())), made: false }
     }
 
-    /// Offers chunks, in place of what was offered before; gives whether they are. From now on their data files may be anyone's.
+    /// Offers chunks, in place of what was offered before; gives whether they are. From now on their data files may be anyone's. Chunks
+    /// on which the table's word about other jobs decides are not offered: an offer does not say so.
     pub(crate) async fn make(&mut self, store: &ObjectStoreRef, chunks: &[Prepared]) -> bool {
+        let leans = |chunk: &Prepared| chunk.chunk.origin.as_ref().is_some_and(Origin::leans_on_others);
+        if chunks.iter().any(leans) {
+            return false;
+        }
         self.made = true;
         let made = async {
             let offer = Offer { version: 2, chunks: chunks.iter().map(Offered::new).collect::<DeltaResult<_>>()? };

@@ -43,8 +43,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const MOST_BYTES: u64 = 24 << 20;
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// Memory is parted so that four loads find room in the default. Half of what a part is reserved for is rows, the other half is what the
-/// allocator adds.
+/// Memory is parted so that four loads find room in the default. Half of what a part is reserved for is rows, up to [`MOST_BYTES`]; the
+/// other half is what the allocator adds.
 const PART_OF_MEMORY: u64 = 14;
 const ROWS_PART_OF_MEMORY: u64 = 2 * PART_OF_MEMORY;
 
