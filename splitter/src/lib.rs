@@ -15,6 +15,8 @@ mod column;
 mod context;
 mod csv;
 mod decode;
+#[cfg(test)]
+mod dice;
 mod error;
 mod examination;
 mod examine;

@@ -3,6 +3,7 @@
 //! Inference and decoding ask the same functions, so what one found the other can read. Where a type was given rather
 //! than inferred, the functions whose names begin with `lenient` are asked: these take what is plainly meant, too.
 
+mod double;
 pub(crate) mod moment;
 pub(crate) mod number;
 

@@ -5,7 +5,10 @@ use crate::records::span::Span;
 /// The longest text that is a word.
 pub(crate) const WORD_BYTES: usize = 16;
 
-/// Half of its bytes.
+/// Bytes that the longest numbers have, nearly all of them.
+pub(crate) const WINDOW_BYTES: usize = 32;
+
+/// Half of a word.
 const HALF_BYTES: usize = 8;
 
 /// A one in each byte.
@@ -13,7 +16,7 @@ const ONES: u128 = u128::MAX / 0xff;
 const ONES_IN_HALF: u64 = u64::MAX / 0xff;
 
 /// All bits of the first so many bytes.
-const FIRST: [u128; WORD_BYTES + 1] = {
+pub(crate) const FIRST: [u128; WORD_BYTES + 1] = {
     let mut first = [0; WORD_BYTES + 1];
     let mut bytes = 1;
     while bytes <= WORD_BYTES {
@@ -82,8 +85,19 @@ impl<'a> Field<'a> {
     pub(crate) fn word(self) -> Option<Word> {
         let mask = FIRST.get(self.length)?;
         // Sixteen bytes are read whatever the length is, since a branch for each length would be guessed wrong too often.
-        let bits = self.text.first_chunk().map_or_else(|| padded(self.text), |bytes| u128::from_le_bytes(*bytes));
+        let bits = u128::from_le_bytes(self.text.first_chunk().copied().unwrap_or_else(|| padded(self.text)));
         Some(Word { bits: bits & mask, length: self.length })
+    }
+
+    /// Its first bytes and those after it, if so many are left in the text.
+    #[inline]
+    pub(crate) fn window(self) -> Option<&'a [u8; WINDOW_BYTES]> {
+        self.text.first_chunk()
+    }
+
+    /// The same where fewer are left, with zeros in place of the others.
+    pub(crate) fn padded_window(self) -> [u8; WINDOW_BYTES] {
+        padded(self.text)
     }
 }
 
@@ -111,12 +125,12 @@ impl Digits {
     }
 }
 
-/// The first bytes of a text that has fewer than sixteen.
+/// The bytes of a text that has fewer, and zeros.
 #[cold]
-fn padded(text: &[u8]) -> u128 {
-    let mut bytes = [0; WORD_BYTES];
+pub(crate) fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
     bytes.iter_mut().zip(text).for_each(|(padded, byte)| *padded = *byte);
-    u128::from_le_bytes(bytes)
+    bytes
 }
 
 /// A text of at most sixteen bytes.
@@ -199,7 +213,7 @@ fn place_in(half: u64, byte: u8) -> Option<usize> {
 /// The number of eight digits, the first in the lowest byte: neighbours are joined to pairs, these to fours, and these to
 /// the whole, each time all at once.
 #[inline]
-fn eight_digits(digits: u64) -> u64 {
+pub(crate) fn eight_digits(digits: u64) -> u64 {
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     (fours * 10_000 + (fours >> 32)) & 0xffff_ffff

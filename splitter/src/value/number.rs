@@ -6,6 +6,7 @@
 use shared::DECIMAL_DIGITS;
 
 use crate::records::field::{Digits, Field, Word};
+use crate::value::double::Printed;
 
 /// How numbers are written in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +87,19 @@ fn short_float(text: Field<'_>, point: u8) -> Option<f64> {
 
 /// One of any length.
 fn any_float64(text: Field<'_>, notation: Notation) -> Option<f64> {
-    Plain::of_any(text, notation.point).and_then(Plain::float).or_else(|| {
-        let text = text.bytes();
-        let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
-        parts.float(text).filter(|value| parts.are_those_of(*value) || parts.comes_back(text, notation.point, *value))
-    })
+    if let Some(value) = Plain::of_any(text, notation.point).and_then(Plain::float) {
+        return Some(value);
+    }
+    match Printed::of(text, notation.point).and_then(Printed::nearest) {
+        Some(nearest) => nearest.comes_back.then_some(nearest.value),
+        None => printed_float64(text.bytes(), notation),
+    }
+}
+
+/// Any one, slowly: the number is printed and compared.
+fn printed_float64(text: &[u8], notation: Notation) -> Option<f64> {
+    let parts = Parts::of(text, notation.point).filter(|parts| parts.are_plain(notation))?;
+    parts.float(text).filter(|value| parts.are_those_of(*value) || parts.comes_back(text, notation.point, *value))
 }
 
 /// A decimal number, in units of its last place.
@@ -150,16 +159,25 @@ pub(crate) struct Nearest {
 #[inline]
 pub(crate) fn lenient_float64(text: Field<'_>, point: u8) -> Option<Nearest> {
     let exact = |value| Nearest { value, is_shortened: false };
-    Plain::of(text, point).and_then(Plain::float).map(exact).or_else(|| {
-        let text = text.bytes();
-        match Parts::of(text, point) {
-            Some(parts) => {
-                let value = parts.float(text)?;
-                Some(Nearest { value, is_shortened: !shared::prints_back(text, point, value) })
-            }
-            None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()).map(exact),
+    if let Some(value) = Plain::of(text, point).and_then(Plain::float) {
+        return Some(exact(value));
+    }
+    match Printed::of(text, point).and_then(Printed::nearest) {
+        Some(nearest) => Some(Nearest { value: nearest.value, is_shortened: !nearest.comes_back }),
+        None => printed_lenient_float64(text.bytes(), point),
+    }
+}
+
+/// Any one, slowly: the number is printed and compared.
+fn printed_lenient_float64(text: &[u8], point: u8) -> Option<Nearest> {
+    let exact = |value| Nearest { value, is_shortened: false };
+    match Parts::of(text, point) {
+        Some(parts) => {
+            let value = parts.float(text)?;
+            Some(Nearest { value, is_shortened: !shared::prints_back(text, point, value) })
         }
-    })
+        None => std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_finite()).map(exact),
+    }
 }
 
 /// A decimal number, however it is written, that has no more places than the type; in units of its last place.

@@ -1,3 +1,5 @@
+mod doubles;
+
 use proptest::prelude::*;
 
 use super::*;
