@@ -3,6 +3,8 @@
 pub(crate) mod detect;
 pub(crate) mod keys;
 mod object;
+mod record;
+mod scan;
 
 use std::collections::HashMap;
 
@@ -14,6 +16,7 @@ use crate::column::decode_some;
 use crate::column::invalid_values::InvalidValues;
 use crate::column::reader::{Nulls, Reader};
 use crate::json::object::{Kind, NOTATION, Object, append, lines};
+use crate::json::record::{Found, RecordReader, Source};
 use crate::records::field::Field;
 use crate::records::format::LINES;
 use crate::records::framer::Block;
@@ -25,8 +28,9 @@ use crate::records::span::Span;
 #[derive(Debug)]
 pub(crate) struct Objects<'a> {
     json: &'a NdjsonPolicy,
-    /// Values one after the other, record by record: strings without quotes, all else as it stands.
-    text: Vec<u8>,
+    records: &'a [u8],
+    /// Values that are not in the text of the records as they are, or of records that were read by [`Object`].
+    copied: Vec<u8>,
     /// By column, the values that it has, in the order of the rows. Nothing is kept of keys that a record does not have.
     values: Vec<Vec<Value>>,
     found: Rows,
@@ -37,7 +41,8 @@ pub(crate) struct Objects<'a> {
 struct Value {
     row: u32,
     kind: Kind,
-    /// Where it is in the text.
+    source: Source,
+    /// Where it is there: a string without its quotes, all else as it stands.
     span: Span,
 }
 
@@ -49,24 +54,36 @@ struct KeyIndex<'a> {
 
 impl<'a> Objects<'a> {
     /// Reads a block.
-    pub(crate) fn read(block: &Block, json: &'a NdjsonPolicy, max_record_bytes: usize) -> Self {
+    pub(crate) fn read(block: &'a Block, json: &'a NdjsonPolicy, max_record_bytes: usize) -> Self {
+        let is_utf8 = std::str::from_utf8(&block.text).is_ok();
+        Self::read_by(is_utf8.then(|| RecordReader::new(column_keys(json))), block, json, max_record_bytes)
+    }
+
+    /// The same; a reader, if there is one, reads what it can.
+    fn read_by(
+        mut reader: Option<RecordReader<'_>>,
+        block: &'a Block,
+        json: &'a NdjsonPolicy,
+        max_record_bytes: usize,
+    ) -> Self {
         let found = match block.unterminated {
             None => Rows::of(block),
             Some(_) => Rows::unterminated(std::slice::from_ref(block), &LINES, max_record_bytes),
         };
-        let text = Vec::with_capacity(block.text.len());
-        let mut objects = Self { json, text, values: vec![Vec::new(); json.columns.len()], found };
+        let values = vec![Vec::new(); json.columns.len()];
+        let mut objects = Self { json, records: &block.text, copied: Vec::new(), values, found };
         if block.unterminated.is_some() {
             return objects;
         }
-        let by_key =
-            json.columns.iter().enumerate().map(|(place, column)| (column.source_name.as_str(), place)).collect();
+        let by_key = column_keys(json).enumerate().map(|(place, key)| (key, place)).collect();
         let mut index = KeyIndex { by_key, last: vec![0; json.columns.len()] };
         for (start, line) in lines(&block.text) {
             objects.found.records += 1;
             let row = Row::new(objects.found.records, start, start + line.len());
             let taken = if line.len() > max_record_bytes {
                 Err((None, format!("the record has {} bytes, more than MAX_RECORD_MB allows", line.len())))
+            } else if reader.as_mut().is_some_and(|reader| objects.take(reader, (start, start + line.len()))) {
+                Ok(())
             } else {
                 objects.add(line, &mut index)
             };
@@ -76,6 +93,21 @@ impl<'a> Objects<'a> {
             }
         }
         objects
+    }
+
+    /// Takes the values of the record between two places, if the reader reads it.
+    fn take(&mut self, reader: &mut RecordReader<'_>, record: (usize, usize)) -> bool {
+        let (copied, row) = (self.copied.len(), self.row());
+        let Some(values) = reader.read(self.records, record, &mut self.copied) else {
+            self.copied.truncate(copied);
+            return false;
+        };
+        for Found { column, kind, source, span } in values.iter().copied() {
+            if let Some(of_column) = self.values.get_mut(column) {
+                of_column.push(Value { row, kind, source, span });
+            }
+        }
+        true
     }
 
     /// Takes the values of one record; of one that is rejected none.
@@ -98,16 +130,19 @@ impl<'a> Objects<'a> {
         }
         // Of several faults the one in the first column is reported.
         values.sort_unstable_by_key(|(place, _)| *place);
-        let (texts, row) = (self.text.len(), u32::try_from(self.found.taken.len()).unwrap_or(u32::MAX));
+        let (copied, row) = (self.copied.len(), self.row());
         for (number, (place, value)) in values.iter().enumerate() {
-            let start = self.text.len();
-            let kind = append(value, &mut self.text);
+            let start = self.copied.len();
+            let kind = append(value, &mut self.copied);
             let Some(of_column) = self.values.get_mut(*place) else { continue };
             match kind {
                 Ok(Kind::Null) => {}
-                Ok(kind) => of_column.push(Value { row, kind, span: Span::new(start, self.text.len()) }),
+                Ok(kind) => {
+                    let span = Span::new(start, self.copied.len());
+                    of_column.push(Value { row, kind, source: Source::Copied, span });
+                }
                 Err(reason) => {
-                    self.text.truncate(texts);
+                    self.copied.truncate(copied);
                     for (place, _) in values.iter().take(number) {
                         self.values.get_mut(*place).and_then(|of_column| of_column.pop_if(|last| last.row == row));
                     }
@@ -118,19 +153,26 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
+    /// The number of the next row.
+    fn row(&self) -> u32 {
+        u32::try_from(self.found.taken.len()).unwrap_or(u32::MAX)
+    }
+
     /// The columns, and what was found. What a column was made of is let go before the next one is.
     pub(crate) fn decode(self, invalid: &mut InvalidValues) -> (Rows, Vec<Values>) {
-        let Self { json, text, values, found } = self;
+        let Self { json, records, copied, values, found } = self;
+        let bytes = records.len() + copied.len();
         let decode = |((index, column), values): ((usize, &'a Column), Vec<Value>)| {
             let given: Vec<u32> = values.iter().map(|value| value.row).collect();
             let cell = |number: usize| {
                 let value = values.get(number);
                 value.map_or(Cell::Null, |value| {
-                    cell(value.kind, Field::at(&text, value.span), column, &json.null_words)
+                    let field = Field::at(value.source.of(records, &copied), value.span);
+                    cell(value.kind, field, column, &json.null_words)
                 })
             };
             let reader = Reader { column, notation: NOTATION, nulls: Nulls::NONE };
-            decode_some((index, column), reader, (given, found.taken.len()), text.len(), cell, invalid)
+            decode_some((index, column), reader, (given, found.taken.len()), bytes, cell, invalid)
         };
         let columns = json.columns.iter().enumerate().zip(values).map(decode).collect();
         (found, columns)
@@ -141,6 +183,11 @@ impl<'a> Objects<'a> {
     pub(crate) fn rows(&self) -> usize {
         self.found.taken.len()
     }
+}
+
+/// The key of each column.
+fn column_keys(json: &NdjsonPolicy) -> impl Iterator<Item = &str> + Clone {
+    json.columns.iter().map(|column| column.source_name.as_str())
 }
 
 /// What a value is in a column. Where the type was inferred, quotes distinguish names from numbers.

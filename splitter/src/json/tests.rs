@@ -1,3 +1,5 @@
+mod records;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use shared::{BadRecords, ColumnNames, Settings};
@@ -173,7 +175,7 @@ proptest! {
             let columns: Vec<Vec<Option<String>>> = objects.values.iter().map(|values| {
                 let mut column = vec![None; rows];
                 for value in values {
-                    let text = value.span.of(&objects.text).to_vec();
+                    let text = value.span.of(value.source.of(objects.records, &objects.copied)).to_vec();
                     column[usize::try_from(value.row).unwrap()] = Some(String::from_utf8(text).unwrap());
                 }
                 column
