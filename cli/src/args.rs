@@ -116,7 +116,11 @@ pub(crate) struct PlanArgs {
     given: Given<Plan>,
 }
 
-const AFTER_PLAN_HELP: &str = "The types of the columns of --table, if it exists, win over those that are detected.";
+const AFTER_PLAN_HELP: &str = "\
+The types of the columns of --table, if it exists, win over those that are detected.
+
+With -v, each column has what its values say: how many there are, and the first one that each other type does not take. \
+With --sql, what SQL makes of the first rows is shown, too.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, WorkArea, try_get_json};
 use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
-use worker::{LoadContext, LoadError, TableStore};
+use worker::{LoadContext, LoadError, Refusal, TableStore};
+
+use crate::error::CliError;
 
 /// What may help where nothing better is known.
 const HINT: &str =
@@ -26,6 +28,12 @@ impl TableGate {
     pub(crate) fn new(split: &SplitContext, table: Location) -> Self {
         let load = LoadContext::new(split.storage.clone(), split.settings.clone(), TableStore::from_env());
         Self { load, table, work_prefix: split.work_prefix.clone(), known: split.known.clone() }
+    }
+
+    /// Tells of SQL that cannot be run on the chunks of a source.
+    pub(crate) async fn check_sql(&self, sql: &str, found: &Examination) -> Result<(), CliError> {
+        let checked = worker::check_sql_for_table(&self.load, &self.table, sql, &found.schema).await;
+        checked.map_err(CliError::Table)?.map_or(Ok(()), |reason| Err(CliError::Sql(reason)))
     }
 
     /// The drops whose rows are to go when those of this source come, with the replays of what they rejected.
@@ -97,9 +105,21 @@ impl Gate for TableGate {
             }
             refusal => refusal,
         };
-        let Some(refusal) = refusal else { return self.warn_of_same(found).await };
-        let reason = format!("it does not fit table {table}: {}", refusal.reason);
-        let (at, hint) = (found.source.uri.clone(), refusal.hint.unwrap_or(HINT));
-        Err(BadInput { at, byte: None, record: None, column: None, reason, hint }.into())
+        match refusal {
+            Some(refusal) => Err(refused(found, &format!("it does not fit table {table}"), refusal)),
+            None => self.warn_of_same(found).await,
+        }
     }
+}
+
+/// Refuses a source of which no new table can be made.
+pub(crate) fn refuse_new(found: &Examination, refusal: Option<Refusal>) -> Result<(), CliError> {
+    let refused = refusal.map(|refusal| CliError::Split(refused(found, "no table can be made of it", refusal)));
+    refused.map_or(Ok(()), Err)
+}
+
+fn refused(found: &Examination, what: &str, refusal: Refusal) -> SplitError {
+    let reason = format!("{what}: {}", refusal.reason);
+    let (at, hint) = (found.source.uri.clone(), refusal.hint.unwrap_or(HINT));
+    BadInput { at, byte: None, record: None, column: None, reason, hint }.into()
 }

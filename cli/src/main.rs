@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, output: Output) -> Done {
     match &args.command {
         Command::Ingest(args) => ingest::run(args, output).await,
-        Command::Plan(args) => plan::run(args, output).await,
+        Command::Plan(asked) => plan::run(asked, args.verbose > 0, output).await,
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,

@@ -10,19 +10,23 @@ use shared::{
     TextPolicy,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
+use worker::SqlTrial;
 
 use crate::args::{self, PlanArgs};
 use crate::error::{CliError, Done};
-use crate::gate::TableGate;
+use crate::gate::{TableGate, refuse_new};
 use crate::output::Output;
 use crate::stop;
 use document::{
     ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SampleDocument,
-    TextDocument,
+    SqlColumnDocument, SqlDocument, TextDocument,
 };
 
+/// Rows that SQL made which are shown at most.
+const SHOWN: usize = 10;
+
 /// Runs the command.
-pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
+pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done {
     let settings = args.settings()?;
     let source = args::location(&args.source)?;
     let threads = splitter::threads(&settings, args::cores());
@@ -42,13 +46,42 @@ pub(crate) async fn run(args: &PlanArgs, output: Output) -> Done {
         stop: stop::on_signal(),
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
-    if let Some(table) = context.settings.table.clone() {
-        let gate = TableGate::new(&context, table);
-        gate.admit(&plan.examination).await.map_err(CliError::Split)?;
-    }
-    let document = document(plan, &context.settings);
-    output.result(&document, &text::text(&document))?;
+    let sql = check(&context, &plan).await?;
+    let document = Document { sql, ..document(plan, &context.settings) };
+    output.result(&document, &text::text(&document, verbose))?;
     Ok(())
+}
+
+/// What `ingest` would refuse before it splits; and what SQL makes of the first rows.
+async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument>, CliError> {
+    let found = &plan.examination;
+    let (sql, partition_by) = (context.settings.load.sql.as_deref(), &context.settings.load.partition_by);
+    if found.is_empty {
+        return Ok(None);
+    }
+    let tried = sql.map(|sql| worker::try_sql(sql, &found.schema, &plan.sample, SHOWN).map_err(CliError::Sql));
+    let tried = tried.transpose()?;
+    if let Some(table) = context.settings.table.clone() {
+        let gate = TableGate::new(context, table);
+        if let Some(sql) = sql {
+            gate.check_sql(sql, found).await?;
+        }
+        gate.admit(found).await.map_err(CliError::Split)?;
+    } else {
+        if let Some(sql) = sql {
+            worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
+        }
+        if !partition_by.is_empty() {
+            refuse_new(found, worker::check_new_columns(&found.schema, sql, partition_by).await)?;
+        }
+    }
+    Ok(tried.map(sql_document))
+}
+
+fn sql_document(tried: SqlTrial) -> SqlDocument {
+    let SqlTrial { columns, read, made, rows } = tried;
+    let column = |(name, column_type)| SqlColumnDocument { name, column_type };
+    SqlDocument { columns: columns.into_iter().map(column).collect(), read, made, rows }
 }
 
 fn document(plan: Plan, settings: &Settings) -> Document {
@@ -86,6 +119,7 @@ fn document(plan: Plan, settings: &Settings) -> Document {
             first_rejected: plan.first_rejected,
             rows: plan.rows,
         },
+        sql: None,
         expected: ExpectedDocument { is_estimate, chunks, rows, bytes, chunk_bytes: found.policy.chunk_bytes },
     }
 }

@@ -7,6 +7,7 @@
 mod arrow_metadata;
 mod aws;
 mod backoff;
+mod cells;
 pub mod checksum;
 mod chunk_task;
 mod column;
@@ -49,6 +50,7 @@ mod work_area;
 pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
 pub use aws::{aws_error_message, aws_settings};
 pub use backoff::{Backoff, BackoffSettings};
+pub use cells::{cells, type_name};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, TypeOrigin, TypedColumn};
 pub use completion::{Completion, CompletionError};

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
-use shared::{Compression, Format, Location, SourceObject, TextPolicy};
+use shared::{Compression, Format, Location, Settings, SourceObject, TextPolicy, cells};
 
 use crate::blocks::{blocks, text_source};
 use crate::chunk::assemble::payload_bytes;
@@ -35,6 +34,9 @@ const STORED_BYTES: u64 = 4 << 20;
 /// Rows that are shown.
 const ROWS: usize = 10;
 
+/// Rows that SQL is tried on: it may drop the first ones.
+const SQL_ROWS: usize = 1000;
+
 /// What would become of a source.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -46,6 +48,8 @@ pub struct Plan {
     pub parquet_columns: Vec<ParquetColumn>,
     /// The first ten rows at most, as text; none for null.
     pub rows: Vec<Vec<Option<String>>>,
+    /// The first rows with the columns of the chunks: as many as are shown, or a thousand for SQL to be tried on.
+    pub sample: Vec<RecordBatch>,
     /// Records at the start of the source that were decoded.
     pub records: u64,
     /// How many of them would be rejected.
@@ -117,7 +121,9 @@ pub async fn plan(context: &SplitContext, uri: &Location) -> Result<Plan, SplitE
 /// What came of the blocks that were tried.
 #[derive(Debug, Default)]
 struct Trial {
-    rows: Vec<Vec<Option<String>>>,
+    /// Rows that are to be kept.
+    wanted: usize,
+    sample: Vec<RecordBatch>,
     first_rejected: Option<String>,
     text_bytes: u64,
     records: u64,
@@ -135,9 +141,10 @@ async fn of_text(context: &SplitContext, format: RecordFormat, examination: Exam
         text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start())
     };
     let expected = tried.expected(all, policy.chunk_bytes, !is_whole);
-    let Trial { rows, first_rejected, records, rejected, .. } = tried;
+    let Trial { sample, first_rejected, records, rejected, .. } = tried;
+    let rows = shown(&sample).map_err(|error| SplitError::internal(&source.uri, error))?;
     let (row_groups, parquet_columns) = (None, Vec::new());
-    Ok(Plan { examination, row_groups, parquet_columns, rows, records, rejected, first_rejected, expected })
+    Ok(Plan { examination, row_groups, parquet_columns, rows, sample, records, rejected, first_rejected, expected })
 }
 
 /// What comes of the first blocks, and whether these are all.
@@ -149,7 +156,7 @@ async fn try_out(
     let Examination { source, policy, .. } = examination;
     let start = Start { from: format.data_start(), resume_point: None };
     let mut blocks = pin!(blocks(context, source, policy, format, start, &Arc::default()));
-    let mut tried = Trial::default();
+    let mut tried = Trial { wanted: wanted(&context.settings), ..Trial::default() };
     while tried.text_bytes < TEXT_BYTES {
         let Some((block, _)) = blocks.try_next().await? else { return Ok((tried, true)) };
         let (format, policy, at) = (format.clone(), policy.clone(), source.uri.clone());
@@ -174,14 +181,14 @@ impl Trial {
         let rows_schema = schema(format.columns());
         let schema = ChunkSchema::of(&rows_schema);
         let schema = Arc::new(schema.map_err(|error| SplitError::internal(at, error))?);
-        if self.rows.len() < ROWS {
+        let missing = self.wanted - self.sample.iter().map(RecordBatch::num_rows).sum::<usize>();
+        if missing > 0 {
             let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
             let rows = decoded.and_then(|decoded| {
-                let rows = decoded.rows.rows.min(ROWS);
+                let rows = decoded.rows.rows.min(missing);
                 decoded.rows.slice(0, rows).to_arrow(rows_schema)
             });
-            let shown = rows.and_then(|rows| shown(&rows, ROWS - self.rows.len()));
-            self.rows.extend(shown.map_err(|error| SplitError::internal(at, error))?);
+            self.sample.push(rows.map_err(|error| SplitError::internal(at, error))?);
         }
         let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
         if let (None, Some(first)) = (&self.first_rejected, rejects.iter().next()) {
@@ -204,6 +211,11 @@ impl Trial {
         let (rows, bytes) = (whole(self.records - self.rejected), whole(self.bytes));
         Expected { is_estimate, chunks, rows, bytes }
     }
+}
+
+/// Rows that are kept of the sample.
+fn wanted(settings: &Settings) -> usize {
+    if settings.load.sql.is_some() { SQL_ROWS } else { ROWS }
 }
 
 /// A part of `of`, as a part of `by`.
@@ -239,12 +251,13 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
     let (rows, sizes) = (parquet.rows(), parquet.row_group_bytes());
     let columns = parquet.column_names().into_iter().zip(parquet.columns());
     let at = &examination.source.uri;
-    let first = tokio::task::spawn_blocking(move || parquet.first_rows(ROWS)).await;
-    let first = first.map_err(|error| reader_error(at, error))??;
-    let mut shown_rows = Vec::new();
-    for batch in &first {
-        shown_rows.extend(shown(batch, ROWS).map_err(|error| SplitError::internal(at, error))?);
-    }
+    let wanted = wanted(&context.settings);
+    let first = tokio::task::spawn_blocking(move || parquet.first_rows(wanted)).await;
+    let first = first.map_err(|error| reader_error(at, error))??.into_iter();
+    let renamed = |rows: RecordBatch| RecordBatch::try_new(Arc::clone(&examination.schema), rows.columns().to_vec());
+    let sample = first.map(renamed).collect::<Result<Vec<_>, ArrowError>>();
+    let sample = sample.map_err(|error| SplitError::internal(at, error))?;
+    let shown_rows = shown(&sample).map_err(|error| SplitError::internal(at, error))?;
     let names = match &examination.policy.format {
         Format::Parquet { column_names, .. } => column_names.clone(),
         _ => Vec::new(),
@@ -262,6 +275,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
         row_groups: Some(u64::try_from(sizes.len()).unwrap_or(u64::MAX)),
         parquet_columns,
         rows: shown_rows,
+        sample,
         records: 0,
         rejected: 0,
         first_rejected: None,
@@ -284,19 +298,13 @@ fn chunks_of(sizes: &[u64], chunk_bytes: u64) -> u64 {
     chunks
 }
 
-/// The first rows, cell by cell.
-fn shown(rows: &RecordBatch, most: usize) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
-    let options = FormatOptions::default();
-    let columns: Result<Vec<_>, ArrowError> =
-        rows.columns().iter().map(|column| Ok((column, ArrayFormatter::try_new(column, &options)?))).collect();
-    let columns = columns?;
-    let cell = |row| {
-        columns
-            .iter()
-            .map(move |(column, cells)| (!column.is_null(row)).then(|| cells.value(row).to_string()))
-            .collect()
-    };
-    Ok((0..rows.num_rows().min(most)).map(cell).collect())
+/// The first rows of a sample as text.
+fn shown(sample: &[RecordBatch]) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
+    let mut rows = Vec::new();
+    for batch in sample {
+        rows.extend(cells(batch, ROWS - rows.len())?);
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

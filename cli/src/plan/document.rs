@@ -22,6 +22,9 @@ pub(super) struct Document {
     pub(super) table: Option<String>,
     pub(super) columns: Vec<ColumnDocument>,
     pub(super) sample: SampleDocument,
+    /// What SQL makes of the first rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sql: Option<SqlDocument>,
     pub(super) expected: ExpectedDocument,
 }
 
@@ -114,4 +117,23 @@ pub(super) struct ExpectedDocument {
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) chunk_bytes: u64,
+}
+
+/// What SQL makes of the first rows.
+#[derive(Debug, Serialize)]
+pub(super) struct SqlDocument {
+    pub(super) columns: Vec<SqlColumnDocument>,
+    /// Rows that it was tried on.
+    pub(super) read: usize,
+    /// Rows that came of them.
+    pub(super) made: usize,
+    /// The first of these, as text; null for null.
+    pub(super) rows: Vec<Vec<Option<String>>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SqlColumnDocument {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) column_type: String,
 }

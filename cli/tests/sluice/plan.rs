@@ -32,14 +32,11 @@ fn what_is_found_in_a_csv() {
       header rows  1 (found)
       records from byte 31
     columns
-      id     text (3 values, 0 nulls)
-               '00x' is no decimal, float64, int64
-               '1' is no boolean, date, timestamp, timestamp_utc
-      name   text (3 values, 0 nulls)
-               'Ann' is no boolean, date, decimal, float64, int64, timestamp, timestamp_utc
-      day    date as DD.MM.YYYY (3 values, 0 nulls)
-               '01.02.2024' is no boolean, decimal, float64, int64, timestamp, timestamp_utc
-      price  decimal(8,2), as SCHEMA declares it (2 values, 1 null)
+      name   type                   nulls  example
+      id     text                   0      1
+      name   text                   0      Ann
+      day    date (DD.MM.YYYY)      0      01.02.2024
+      price  decimal(8,2) (SCHEMA)  1      1,50
     first rows
       id   name  day         price
       1    Ann   2024-02-01  1.50
@@ -49,6 +46,97 @@ fn what_is_found_in_a_csv() {
     expected: 1 chunk of at most 100.0 MiB, 3 rows, 150 bytes in all
     "#);
     assert_eq!(entries(&place), ["orders.csv"], "nothing is written");
+}
+
+#[test]
+fn the_evidence_is_shown_on_request() {
+    let place = Place::new();
+    place.write("orders.csv", format!("{ORDERS}5;{};14.02.2024;1000,00\n", "long ".repeat(10)));
+    let ran = place.run(&["plan", "orders.csv", "--column-names", "snake", "-v"]);
+    let columns = ran.stdout.split_once("columns\n").unwrap().1.split_once("first rows").unwrap().0;
+    insta::assert_snapshot!(format!("columns\n{columns}"), @r"
+    columns
+      name   type               nulls  example
+      id     text               0      1
+          4 values, 0 nulls
+          '00x' is no decimal, float64, int64
+          '1' is no boolean, date, timestamp, timestamp_utc
+      name   text               0      Ann
+          4 values, 0 nulls
+          'Ann' is no boolean, date, decimal, float64, int64, timestamp, timestamp_utc
+      day    date (DD.MM.YYYY)  0      01.02.2024
+          4 values, 0 nulls
+          '01.02.2024' is no boolean, decimal, float64, int64, timestamp, timestamp_utc
+      price  float64            1      1,50
+          3 values, 1 null
+          '1,50' is no boolean, date, int64, timestamp, timestamp_utc
+    ");
+    place.write("x.csv", "Unit Price,day\n1,01/02/2024\n");
+    let ran = place.run(&["plan", "x.csv"]);
+    let columns = ran.stdout.split_once("columns\n").unwrap().1.split_once("first rows").unwrap().0;
+    insta::assert_snapshot!(format!("columns\n{columns}"), @r"
+    columns
+      name        type   nulls  example     in the source
+      unit_price  int64  0      1           Unit Price
+      day         text   0      01/02/2024
+          dates are DD/MM/YYYY or MM/DD/YYYY: SCHEMA tells
+    ");
+}
+
+#[test]
+fn what_sql_makes_of_the_first_rows() {
+    let place = Place::new();
+    place.write("orders.csv", ORDERS);
+    let plan = |sql: &str, more: &[&str]| place.run(&[&["plan", "orders.csv", "--sql", sql], more].concat());
+    let ran = plan("select upper(name) as who, price * 2 as twice, day from chunk where price is not null", &[]);
+    let after = ran.stdout.split_once("after SQL").unwrap().1.split_once("expected").unwrap().0;
+    insta::assert_snapshot!(format!("after SQL{after}"), @r"
+    after SQL: 2 rows of the first 3 rows
+      name   type
+      who    text
+      twice  float64
+      day    date
+    first rows after SQL
+      who  twice  day
+      ANN  3.0    2024-02-01
+      CY   24.0   2024-02-13
+    ");
+    let ran = plan("select unnest(make_array(id, id)) as id from chunk", &["--json"]);
+    let sql = &ran.json()["sql"];
+    assert_eq!(sql["columns"], serde_json::json!([{"name": "id", "type": "text"}]));
+    assert_eq!((&sql["read"], &sql["made"]), (&3.into(), &6.into()));
+    assert_eq!(sql["rows"], serde_json::json!([["1"], ["1"], ["2"], ["2"], ["00x"], ["00x"]]));
+    let many: String = (0..2000).map(|id| format!("{id}\n")).collect();
+    place.write("orders.csv", format!("id\n{many}"));
+    let sql = plan("select id from chunk where id > 900", &["--json"]).json()["sql"].clone();
+    assert_eq!((&sql["read"], &sql["made"], sql["rows"].as_array().unwrap().len()), (&1000.into(), &99.into(), 10));
+    assert_eq!(sql["rows"][0][0], "901");
+    place.write("orders.csv", "id\n");
+    assert_eq!(plan("select nothing from chunk", &[]).status, 0, "nothing is known of the columns of nothing");
+}
+
+#[test]
+fn sql_and_partitions_that_cannot_be_are_refused_as_by_ingest() {
+    let place = Place::new();
+    place.write("x.csv", "id,Extra Col\n1,2\n");
+    let by = "hint: PARTITION_BY, or --partition-by, takes names of columns of the table";
+    for (options, status, said) in [
+        (&["--sql", "select nothing from chunk"][..], 2, "error: the SQL cannot be run: "),
+        (&["--sql", "select id, id as \"ID\" from chunk"], 2, "columns 'id' and 'ID' have one name"),
+        (&["--partition-by", "day"], 3, "it lacks the partition column 'day'; the columns are id, extra_col\n"),
+        (&["--partition-by", "day"], 3, by),
+        (
+            &["--partition-by", "id", "--sql", "select [id] as id, id as i from chunk"],
+            3,
+            "partitioned by 'id', which is a",
+        ),
+    ] {
+        for (command, table) in [("plan", &["--table", "t"][..]), ("plan", &[]), ("ingest", &["--table", "t"])] {
+            let ran = place.run(&[&[command, "x.csv"], options, table].concat());
+            assert_eq!((ran.status, ran.stderr.contains(said)), (status, true), "{command} {said} {ran:?}");
+            assert!(!place.path("t").exists(), "nothing is split");
+        }
+    }
 }
 
 #[test]
@@ -70,8 +158,9 @@ fn json_lines_and_parquet() {
       compression  none (found)
       encoding     UTF-8 (found)
     columns
-      a  text
-      b  text
+      name  type  example
+      a     text  1
+      b     text  x
     first rows
       a    b
       1    x
@@ -87,8 +176,9 @@ fn json_lines_and_parquet() {
       format       parquet (found)
       row groups   1
     columns
-      a  Int64
-      b  Utf8
+      name  type   example
+      a     Int64  1
+      b     Utf8   x
     first rows
       a  b
       1  x
@@ -104,7 +194,7 @@ fn types_of_the_table_win() {
     place.ingest(&first, &[]);
     place.write("second.csv", "id,code\n2,007\n");
     let ran = place.run(&["plan", "second.csv", "--table", "t"]);
-    assert!(ran.stdout.contains("  code  text, as the table has it (1 value, 0 nulls)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("  code  text (table)   0      007"), "{}", ran.stdout);
 }
 
 #[test]

@@ -107,8 +107,8 @@ const READ: &[&str] = &["ingest", "plan", "split", "tune"];
 /// Commands that read a source, and the one that reads rejected records in another way.
 const READ_OR_REPLAY: &[&str] = &["ingest", "plan", "split", "tune", "quarantine replay"];
 const LOAD: &[&str] = &["ingest"];
-const LOAD_OR_TUNE: &[&str] = &["ingest", "tune"];
-const TRANSFORM: &[&str] = &["ingest", "tune", "quarantine replay"];
+const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
+const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
 /// Commands that look into a table.
 const TABLE: &[&str] = &["ingest", "plan", "status", "undo", "maintain", "quarantine show", "quarantine replay"];
 
@@ -165,7 +165,7 @@ pub const VARIABLES: &[Variable] = &[
         .option("sql", "SQL", TRANSFORM),
     row("PARTITION_BY", "", ANY, BOTH,
         "columns that partition a new table, separated by commas")
-        .option("partition-by", "A,B", LOAD_OR_TUNE),
+        .option("partition-by", "A,B", LOAD_PLAN_OR_TUNE),
     row("COMMIT_MODE", "chunk", word(CommitMode::WORDS), SPLITTER,
         "what one commit adds: `chunk`, chunks as they come, or `file`, all chunks of a file, so that readers see all of it or nothing; a job keeps the mode that it was first seen with")
         .option("commit-mode", "WHAT", LOAD),

@@ -56,12 +56,23 @@ pub async fn check_columns(
     };
     let state = snapshot.as_ref().and_then(TableSnapshot::state);
     let write_schema = write_schema_of(table, state, partition_by)?;
-    let checked = async {
-        let (write_schema, _) = write_schema.accommodate(&columns)?;
-        Checks::of(&write_schema)?;
-        definition::check(state, &write_schema).await
+    Ok(fits(&write_schema, state, &columns).await.err())
+}
+
+/// Why no table can be made of these columns, or of what SQL makes of them, that is partitioned so; none when it can. SQL that
+/// cannot be run is told of elsewhere.
+pub async fn check_new_columns(columns: &SchemaRef, sql: Option<&str>, partition_by: &[String]) -> Option<Refusal> {
+    let columns = match sql.map(|sql| Query::new(sql, columns)) {
+        Some(query) => query.ok()?.schema().clone(),
+        None => columns.clone(),
     };
-    Ok(checked.await.err())
+    fits(&WriteSchema::new(partition_by), None, &columns).await.err()
+}
+
+async fn fits(write_schema: &WriteSchema, state: Option<&DeltaTableState>, columns: &Schema) -> Result<(), Refusal> {
+    let (write_schema, _) = write_schema.accommodate(columns)?;
+    Checks::of(&write_schema)?;
+    definition::check(state, &write_schema).await
 }
 
 /// Why rows of these jobs cannot be taken out of a table in the commit of another one; none when they can, or when there are none.

@@ -207,8 +207,8 @@ impl WriteSchema {
     fn partitioning(&self, fields: &[StructField], sources: &Sources) -> Result<Vec<String>, Refusal> {
         let (mut columns, places) = (Vec::new(), Names::of(fields));
         for name in &self.partition_by {
-            let place = places.find(name);
-            let field = place
+            let like = || if self.exists { None } else { names::single_like(name, fields) };
+            let field = (places.find(name).or_else(like))
                 .filter(|place| sources.get(*place).is_some_and(Option::is_some))
                 .and_then(|place| fields.get(place));
             columns.push(field.ok_or_else(|| lacks_partition_column(name, fields))?);
@@ -298,18 +298,18 @@ fn check_lacking(fields: &[StructField], sources: &Sources) -> Result<(), String
     })
 }
 
-/// The refusal of rows without a column that the table is to be partitioned by; of one that has another name by now, with that name.
+/// The refusal of rows without a column that the table is to be partitioned by.
 fn lacks_partition_column(name: &str, fields: &[StructField]) -> Refusal {
-    let bare = |name: &str| name.to_lowercase().replace(|character: char| !character.is_alphanumeric(), "");
-    let lacking = format!("it lacks the partition column '{name}'");
-    match fields.iter().find(|field| bare(field.name()) == bare(name)) {
-        Some(like) => Refusal {
-            reason: format!("{lacking}; the source's column of that name is '{}' in the table", like.name()),
-            hint: Some(
-                "PARTITION_BY, or --partition-by, takes the names that columns have in the table; `sluice plan` shows them",
-            ),
-        },
-        None => lacking.into(),
+    /// Most names that are shown.
+    const SHOWN: usize = 20;
+    let mut there: Vec<&str> = fields.iter().take(SHOWN).map(|field| field.name().as_str()).collect();
+    let more = fields.len().saturating_sub(SHOWN).to_string() + " more";
+    if fields.len() > SHOWN {
+        there.push(&more);
+    }
+    Refusal {
+        reason: format!("it lacks the partition column '{name}'; the columns are {}", there.join(", ")),
+        hint: Some("PARTITION_BY, or --partition-by, takes names of columns of the table; `sluice plan` shows them"),
     }
 }
 

@@ -166,7 +166,7 @@ async fn a_new_table_is_partitioned() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partition_columns_that_cannot_be() {
     for (partition_by, word) in [
-        (&["nothing"][..], "it lacks the partition column 'nothing'"),
+        (&["nothing"][..], "it lacks the partition column 'nothing'; the columns are id, name"),
         (&["id", "name"][..], "a table needs a column besides"),
     ] {
         let world = World::new(Load { partition_by, ..Load::default() }).await;

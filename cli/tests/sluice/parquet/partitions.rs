@@ -178,16 +178,20 @@ fn columns_whose_names_no_folder_can_have_are_refused_before_the_split() {
 }
 
 #[test]
-fn names_of_the_source_are_told_from_those_of_the_table() {
+fn a_table_is_partitioned_by_a_name_of_the_source() {
     let place = Place::new();
-    place.write("x.csv", "id,Extra Col\n1,2\n");
+    place.write("x.csv", "id,Extra Col,extra-col\n1,2,3\n");
     let ran = place.run(&["ingest", "x.csv", "--table", "t", "--partition-by", "Extra Col"]);
-    assert_eq!(ran.status, 3, "{ran:?}");
-    let said = "it lacks the partition column 'Extra Col'; the source's column of that name is 'extra_col' in the table\n\
-                hint: PARTITION_BY, or --partition-by, takes the names that columns have in the table";
+    assert_eq!(ran.status, 3, "two columns can be meant: {ran:?}");
+    let said = "it lacks the partition column 'Extra Col'; the columns are id, extra_col, extra-col\n\
+                hint: PARTITION_BY, or --partition-by, takes names of columns of the table; `sluice plan` shows them";
     assert!(ran.stderr.contains(said), "{ran:?}");
-    let ran = place.run(&["ingest", "x.csv", "--table", "t", "--partition-by", "extra_col"]);
+    place.write("x.csv", "id,Extra Col\n1,2\n");
+    let by = ["ingest", "x.csv", "--table", "t", "--partition-by", "Extra Col"];
+    let ran = place.run(&by);
     assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(place.path("t/extra_col=2").exists());
+    assert!(place.run(&by).stdout.contains("already done"));
 }
 
 #[test]

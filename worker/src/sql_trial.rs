@@ -1,0 +1,37 @@
+//! What SQL makes of the first rows of a source, before there is a chunk.
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use shared::{cells, type_name};
+
+use crate::sql::{Query, text_of};
+
+/// What SQL makes of some rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlTrial {
+    /// Columns that come out: each with the name of its type, as `SCHEMA` has it or else Arrow.
+    pub columns: Vec<(String, String)>,
+    /// Rows that it was tried on.
+    pub read: usize,
+    /// Rows that came of them.
+    pub made: usize,
+    /// The first of these, cell by cell; none for null.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// Runs SQL on rows of a source with these columns, and shows so many of the rows that come out at most. The error says why it
+/// cannot be run, on these columns or on these values.
+pub fn try_sql(sql: &str, columns: &SchemaRef, rows: &[RecordBatch], shown: usize) -> Result<SqlTrial, String> {
+    let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
+    let named = query.schema().fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
+    let mut trial = SqlTrial { columns: named.collect(), read: 0, made: 0, rows: Vec::new() };
+    for batch in rows {
+        trial.read += batch.num_rows();
+        for made in query.run(batch).map_err(|error| text_of(&error))? {
+            trial.made += made.num_rows();
+            let cells = cells(&made, shown - trial.rows.len()).map_err(|error| error.to_string())?;
+            trial.rows.extend(cells);
+        }
+    }
+    Ok(trial)
+}
