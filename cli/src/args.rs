@@ -82,6 +82,9 @@ pub(crate) enum Command {
 const AFTER_INGEST_HELP: &str = "\
 A table that does not exist is created.
 
+What comes through a pipe is written to the work area first, which takes as much disk, and is deleted once its job is done. The same
+bytes are the same job. A producer that fails looks like one that ends: say set -o pipefail.
+
 A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job
 was undone, when an option contradicts how it was loaded, or when others restored the table to an earlier version or overwrote it.
 Then, --again loads the file as another job.";
@@ -89,7 +92,7 @@ Then, --again loads the file as another job.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_INGEST_HELP)]
 pub(crate) struct IngestArgs {
-    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
+    /// The file: a path, s3://bucket/key, or - for standard input; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
     /// Loads that run at once [default: one a core, 4 at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

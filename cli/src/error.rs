@@ -25,6 +25,28 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    #[error("cannot read what comes through the pipe {pipe}")]
+    Pipe {
+        pipe: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot keep what comes through the pipe in {at}")]
+    Spool {
+        at: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("what comes through a pipe is kept in the work area first, and {prefix} is no local folder")]
+    NoSpool { prefix: String },
+    #[error(
+        "what comes through a pipe has no name by which it could take the place of earlier drops (ON_REPLACE=replace)"
+    )]
+    PipeReplaces,
+    #[error("standard input is a terminal")]
+    Terminal,
+    #[error("stopped on request before the pipe was at its end; nothing is kept of it")]
+    SpoolStopped,
     #[error("no table is given")]
     NoTable,
     #[error("neither a table nor a work area is given")]
@@ -173,6 +195,9 @@ impl CliError {
             | Self::Location(_)
             | Self::NoTable
             | Self::NoTableOrArea
+            | Self::NoSpool { .. }
+            | Self::PipeReplaces
+            | Self::Terminal
             | Self::SqlFile { .. }
             | Self::Sql(_)
             | Self::Context(_)
@@ -185,6 +210,7 @@ impl CliError {
             | Self::Stopped { .. }
             | Self::ReplayStopped { .. }
             | Self::ListStopped
+            | Self::SpoolStopped
             | Self::TuneStopped => 130,
             Self::Stage { code, .. } => *code,
             Self::TooManyBad { .. }
@@ -193,6 +219,7 @@ impl CliError {
             | Self::Split(SplitError::TooManyBad(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
             Self::Chunks { bad_input: true, .. }
+            | Self::Pipe { .. }
             | Self::NoJob { .. }
             | Self::NoRows { .. }
             | Self::BoundForNoTable { .. }
@@ -224,6 +251,7 @@ impl CliError {
             ) => 3,
             // No catch-all: a new error has to choose.
             Self::Output { .. }
+            | Self::Spool { .. }
             | Self::Split(_)
             | Self::Table(_)
             | Self::Completion(_)

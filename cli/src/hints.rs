@@ -73,7 +73,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
             "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir; those \
              of sluice ingest are below their table: set --table",
         ),
-        _ => hint_on_lost_rows(error).or_else(|| hint_on_replay(error)),
+        _ => hint_on_lost_rows(error).or_else(|| hint_on_pipe(error)).or_else(|| hint_on_replay(error)),
     }
 }
 
@@ -93,6 +93,22 @@ fn hint_on_lost_rows(error: &CliError) -> Option<&'static str> {
         CliError::AreaLost { .. } => {
             Some("run the same command without --again first: it finishes the job, or says why it cannot")
         }
+        _ => None,
+    }
+}
+
+/// What may help with sources that come through a pipe.
+fn hint_on_pipe(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::Spool { .. } => Some(
+            "it needs room for the whole source: make some, or say --work-dir DIR for a folder on a larger disk; then run the command again",
+        ),
+        CliError::NoSpool { .. } => Some(
+            "say --work-dir DIR for a local folder; or store the file first (`aws s3 cp - s3://BUCKET/KEY`), and ingest it from there",
+        ),
+        CliError::PipeReplaces => Some("write it to a file that has the same name each time, and ingest that"),
+        CliError::Terminal => Some("pipe a file into it (`zcat FILE.gz | sluice ingest - ...`), or name the file"),
+        CliError::SpoolStopped => Some("run the same command again"),
         _ => None,
     }
 }

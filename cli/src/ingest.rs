@@ -15,6 +15,7 @@ use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
 use crate::pinned::{Contradiction, contradiction};
 use crate::pipeline::{Load, Pipeline};
+use crate::spool::{Spooled, spool};
 use crate::stop;
 use crate::undo::refuse_replayed;
 use crate::usage::peak_rss_bytes;
@@ -66,11 +67,29 @@ struct CommitReport {
 pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let started = Instant::now();
     let settings = args.settings()?;
-    let limit = settings.read.max_bad_records;
     let table = settings.table.clone().ok_or(CliError::NoTable)?;
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
-    let source = args::location(&args.source)?;
-    let mut pipeline = Pipeline::set_up(settings, table, work_prefix, args.workers(), stop::on_signal());
+    let stop = stop::on_signal();
+    let spooled = spool(&args.source, &settings, &work_prefix, &stop).await?;
+    let pipeline = Pipeline::set_up(settings, table.clone(), work_prefix, args.workers(), stop);
+    let done = run_through(args, pipeline, spooled.as_ref(), started, output).await;
+    if let Some(spooled) = spooled {
+        spooled.leave(&done, &table);
+    }
+    done
+}
+
+/// Takes the source that is given, or what came through a pipe, down the pipeline.
+async fn run_through(
+    args: &IngestArgs,
+    mut pipeline: Pipeline,
+    spooled: Option<&Spooled>,
+    started: Instant,
+    output: Output,
+) -> Done {
+    let limit = pipeline.split.settings.read.max_bad_records;
+    let source = spooled.map_or_else(|| args::location(&args.source), |spooled| Ok(spooled.at.clone()))?;
+    let named = spooled.map_or_else(|| args.source.clone(), |spooled| spooled.at.to_string());
     let (known, pinned) =
         known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
     pipeline.split.known = known;
@@ -78,12 +97,12 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
         Some(pinned) => heed(args, &mut pipeline, pinned).await?,
         None => true,
     };
-    pipeline.split.known.dropped_as = args::link(&args.source);
+    pipeline.split.known.dropped_as = if spooled.is_none() { args::link(&args.source) } else { None };
     pipeline.set_gate();
     if is_new {
         check_sql(&pipeline, &source).await?;
     }
-    let show = show_command(args, &pipeline);
+    let show = show_command(args, &named, &pipeline);
     let ran = pipeline.run(&Load::Source(source)).await;
     let (outcome, receipt) = ran.map_err(|error| match error {
         CliError::Split(SplitError::TooManyBad(bad)) if bad.limit.is_none() => {
@@ -110,9 +129,9 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
 }
 
 /// The command that shows what was rejected.
-fn show_command(args: &IngestArgs, pipeline: &Pipeline) -> String {
+fn show_command(args: &IngestArgs, source: &str, pipeline: &Pipeline) -> String {
     let area = args.work_dir.as_ref().map(|dir| format!(" --work-dir {dir}")).unwrap_or_default();
-    format!("sluice quarantine show {} --table {}{area}", args.source, pipeline.table)
+    format!("sluice quarantine show {source} --table {}{area}", pipeline.table)
 }
 
 /// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused; without any, the next

@@ -22,6 +22,7 @@ mod progress;
 mod quarantine;
 mod settings;
 mod split;
+mod spool;
 mod status;
 mod stop;
 mod tune;

@@ -193,7 +193,7 @@ impl SplitError {
             ),
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
             Self::Source(StorageError::Malformed { .. }) => Some(
-                "name one file: a directory is not taken as a whole, and what comes through a pipe has to be written to a file first",
+                "name one file: a directory is not taken as a whole, and what comes through a pipe is taken by `sluice ingest` alone",
             ),
             Self::Source(StorageError::Changed { .. }) => {
                 Some("the file was written to while it was read; run the same command again once it is complete")

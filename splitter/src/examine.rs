@@ -2,6 +2,7 @@
 
 mod encoding;
 mod sample;
+mod tar;
 mod unsupported;
 
 use std::sync::Arc;
@@ -135,8 +136,11 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
             let hint = "NaN and Infinity are not JSON: have them written as null; with FORMAT=ndjson such lines are rejected, and the others loaded";
             return Err(BadInput::whole(at, format!("line {number} is {fault}"), hint).into());
         }
-        let reason = "this is JSON, but not one object a line";
-        let hint = "write each object to a line of its own, as jq -c does; if it is CSV all the same, set FORMAT=csv";
+        let (reason, hint) = if detect::is_array(text) {
+            ("this is one JSON array of objects, not one object a line", ARRAY_HINT)
+        } else {
+            ("this is JSON, but not one object a line", OBJECTS_HINT)
+        };
         return Err(BadInput::whole(at, reason, hint).into());
     }
     let is_named_so = [".ndjson", ".jsonl"].iter().any(|end| at.name().contains(end));
@@ -145,11 +149,14 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
         && let Some(key) = detect::rows_within(text)
     {
         let reason = format!("this is one JSON object, whose rows are in '{key}'");
-        let hint = "write each row to a line of its own, as jq -c '.KEY[]' does; if the object is one record, set FORMAT=ndjson";
+        let hint = "write each row to a line of its own, with that key: `jq -c '.KEY[]' FILE | sluice ingest - ...`; if the object is one record, set FORMAT=ndjson";
         return Err(BadInput::whole(at, reason, hint).into());
     }
     Ok(detect::is_ndjson(text, sample.is_whole))
 }
+
+const ARRAY_HINT: &str = "write each object to a line of its own: `jq -c '.[]' FILE | sluice ingest - ...`; if it is CSV all the same, set FORMAT=csv";
+const OBJECTS_HINT: &str = "write each object to a line of its own: `jq -c . FILE | sluice ingest - ...`, with '.KEY[]' in place of the point if the rows are in a key; if it is CSV all the same, set FORMAT=csv";
 
 /// Refuses a text in which blanks part the columns: each line would be one value.
 fn refuse_fixed_width(at: &Location, sample: &Sample) -> Result<(), SplitError> {

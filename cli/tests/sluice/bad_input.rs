@@ -1,7 +1,5 @@
 //! What is said of sources and settings that cannot be used.
 
-use std::process::{Command, Stdio};
-
 use crate::support::{Place, fixture};
 
 /// Status and stderr of an ingest.
@@ -30,27 +28,8 @@ fn a_directory() {
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
     error: cannot read the source: [place]/dir.csv is not a valid file: it is a directory
-    hint: name one file: a directory is not taken as a whole, and what comes through a pipe has to be written to a file first
+    hint: name one file: a directory is not taken as a whole, and what comes through a pipe is taken by `sluice ingest` alone
     ");
-}
-
-#[test]
-fn a_pipe_is_refused_and_a_redirected_file_is_not() {
-    let place = Place::new();
-    place.write("x.csv", "id\n1\n2\n");
-    assert!(Command::new("mkfifo").arg(place.path("fifo")).status().unwrap().success());
-    let (status, text) = refused(&place, &["fifo"]);
-    assert_eq!(status, 3);
-    insta::assert_snapshot!(text, @r"
-    error: cannot read the source: [place]/fifo is not a valid file: it is a pipe or a device
-    hint: name one file: a directory is not taken as a whole, and what comes through a pipe has to be written to a file first
-    ");
-    let ingest = |stdin: Stdio| place.command(&["ingest", "-", "--table", "t"]).stdin(stdin).output().unwrap();
-    let piped = ingest(Stdio::piped());
-    assert_eq!(piped.status.code(), Some(3), "{piped:?}");
-    assert!(String::from_utf8_lossy(&piped.stderr).contains("it is a pipe"), "{piped:?}");
-    let redirected = ingest(std::fs::File::open(place.path("x.csv")).unwrap().into());
-    assert!(String::from_utf8_lossy(&redirected.stdout).contains("committed    2"), "{redirected:?}");
 }
 
 #[test]

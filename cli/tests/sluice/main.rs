@@ -32,6 +32,7 @@ mod moved;
 mod notices;
 mod others;
 mod parquet;
+mod pipe;
 mod plan;
 mod quarantine;
 mod queues;

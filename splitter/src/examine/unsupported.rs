@@ -3,6 +3,7 @@
 use shared::{Compression, Location};
 
 use crate::error::{BadInput, SplitError};
+use crate::examine::tar;
 
 /// Formats by their first bytes that are sometimes dropped in place of a table.
 const OTHER_FORMATS: &[(&[u8], &str, &str)] = &[
@@ -22,6 +23,8 @@ const OTHER_FORMATS: &[(&[u8], &str, &str)] = &[
 ];
 
 const UNPACK: &str = "unpack it, and drop each file by itself";
+const UNPACK_TAR: &str =
+    "unpack it, and drop each file by itself; or load one of them: `tar -xOf ARCHIVE NAME | sluice ingest - ...`";
 const NOT_A_TABLE: &str = "Sluice takes CSV and Parquet";
 
 /// Refuses bytes, the first of a source once it is decompressed, that are known to be no text.
@@ -42,11 +45,11 @@ pub(crate) fn refuse(at: &Location, head: &[u8], compression: Compression) -> Re
     if let Some((_, what, hint)) = OTHER_FORMATS.iter().find(|(first, ..)| head.starts_with(first)) {
         return bad(what, hint);
     }
-    // The one mark of a tar archive, in its first header.
-    if head.get(257..).is_some_and(|rest| rest.starts_with(b"ustar")) {
-        return bad("a tar archive", UNPACK);
+    match tar::members(head) {
+        Some(names) if names.is_empty() => bad("a tar archive", UNPACK_TAR),
+        Some(names) => bad(&format!("a tar archive of {}", names.join(", ")), UNPACK_TAR),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses text with a NUL byte near its start, which text has none of.
@@ -64,13 +67,18 @@ mod tests {
     #[test]
     fn what_is_no_table_is_named() {
         let at = "s3://b/k.csv".parse().unwrap();
-        let tar = [&[b'x'; 257][..], b"ustar\0"].concat();
+        let mut tar = [0; 512];
+        for (place, bytes) in [(0, &b"a.csv"[..]), (124, b"00000000005 "), (148, b"        ")] {
+            tar[place..place + bytes.len()].copy_from_slice(bytes);
+        }
+        let sum: u32 = tar.iter().map(|byte| u32::from(*byte)).sum();
+        tar[148..154].copy_from_slice(format!("{sum:06o}").as_bytes());
         for (head, compression, text) in [
             (&b"\x89PNG\r\n"[..], Compression::None, "s3://b/k.csv, byte 0: this is a PNG image, not CSV or Parquet"),
             (
                 &tar,
                 Compression::Gzip,
-                "s3://b/k.csv, byte 0: this is, once decompressed, a tar archive, not CSV or Parquet",
+                "s3://b/k.csv, byte 0: this is, once decompressed, a tar archive of a.csv, not CSV or Parquet",
             ),
             (
                 b"\x1f\x8b\x08",

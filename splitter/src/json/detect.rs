@@ -76,6 +76,11 @@ pub(crate) fn rows_within(text: &[u8]) -> Option<String> {
     others.all(|(key, _)| BESIDE_ROWS.contains(&key.as_ref())).then(|| rows.to_string())
 }
 
+/// Whether a text begins as a JSON array.
+pub(crate) fn is_array(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"[")
+}
+
 /// Whether a text is JSON in another shape: one array of objects, or an object over several lines.
 pub(crate) fn is_other_json(head: &[u8]) -> bool {
     let opens = |text: &[u8], first: u8| text.strip_prefix(&[first]).map(<[u8]>::trim_ascii_start).map(<[u8]>::to_vec);

@@ -274,7 +274,7 @@ fn archives_that_hold_no_one_file() {
         (zip(&[]), "s3://b/k: the zip archive holds no file"),
         (
             zip(&[("a.csv", b"a\n", true), ("b/", b"", true), ("b/c.csv", b"c\n", true)]),
-            "s3://b/k: the zip archive holds 2 files",
+            "s3://b/k: the zip archive holds 2 files: a.csv, b/c.csv",
         ),
         (
             zip(&[("[Content_Types].xml", b"", true), ("xl/workbook.xml", b"", true)]),

@@ -115,7 +115,7 @@ async fn what_cannot_be_settled_is_told_of() {
             "s3://b/source, column 'd': dates such as '01/02/2013' may be DD/MM/YYYY or MM/DD/YYYY",
         ),
         ("a,b\n1,2\n", &[("SCHEMA", "c:int64")], "s3://b/source: SCHEMA has a column 'c', the source has a, b"),
-        ("[{\"a\":1},\n{\"a\":2}]\n", &[], "s3://b/source: this is JSON, but not one object a line"),
+        ("[{\"a\":1},\n{\"a\":2}]\n", &[], "s3://b/source: this is one JSON array of objects, not one object a line"),
         (
             "{\"id\":1,\"v\":NaN}\n{\"id\":2,\"v\":1.5}\n",
             &[],

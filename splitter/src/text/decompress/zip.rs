@@ -37,7 +37,7 @@ const TAIL_BYTES: u64 = 20 + 22 + 65_535;
 const DIRECTORY_BYTES: u64 = 1 << 20;
 
 const MEND: &str = "have the archive written again, or decompress it first";
-const ONE_FILE: &str = "Sluice takes archives of one file; unpack it, and drop each file by itself";
+const ONE_FILE: &str = "Sluice takes archives of one file: unpack it, and drop each file by itself; or load one of them: `unzip -p ARCHIVE NAME | sluice ingest - ...`";
 const OFFICE: &str = "save the sheet as CSV";
 
 /// Finds the one file of an archive.
@@ -62,12 +62,13 @@ pub(super) async fn the_file(storage: &dyn Storage, source: &SourceObject) -> Re
     if entries.iter().any(|entry| entry.name == b"[Content_Types].xml") {
         return Err(bad("this is an Excel workbook or another Office document, not CSV or Parquet".to_owned(), OFFICE));
     }
-    let mut files = entries.into_iter().filter(|entry| !entry.name.ends_with(b"/"));
-    let (file, others) = (files.next(), files.count());
-    let Some(file) = file else { return Err(bad("the zip archive holds no file".to_owned(), ONE_FILE)) };
-    if others > 0 {
-        return Err(bad(format!("the zip archive holds {} files", others + 1), ONE_FILE));
+    let files: Vec<Entry> = entries.into_iter().filter(|entry| !entry.name.ends_with(b"/")).collect();
+    if files.len() > 1 {
+        return Err(bad(format!("the zip archive holds {} files: {}", files.len(), names(&files)), ONE_FILE));
     }
+    let Some(file) = files.into_iter().next() else {
+        return Err(bad("the zip archive holds no file".to_owned(), "drop the file itself"));
+    };
     if file.is_encrypted {
         return Err(bad("the file in the zip archive is encrypted".to_owned(), "decrypt it first"));
     }
@@ -84,6 +85,17 @@ pub(super) async fn the_file(storage: &dyn Storage, source: &SourceObject) -> Re
     let start = data_start(&header).and_then(|length| file.header.checked_add(length)).ok_or_else(cut_off)?;
     let data_end = start.checked_add(file.stored_length).filter(|end| *end <= source.size).ok_or_else(cut_off)?;
     Ok(ZipFile { data: start..data_end, is_deflated, crc32: file.crc32, length: file.length })
+}
+
+/// The names of the first files, in UTF-8 as far as they are.
+fn names(files: &[Entry]) -> String {
+    /// Most that are named.
+    const NAMED: usize = 3;
+    let mut names: Vec<_> = files.iter().take(NAMED).map(|file| String::from_utf8_lossy(&file.name)).collect();
+    if files.len() > NAMED {
+        names.push("…".into());
+    }
+    names.join(", ")
 }
 
 /// What the end record says of the directory.
