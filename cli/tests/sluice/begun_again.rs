@@ -65,7 +65,7 @@ fn what_a_replay_brought_in_does_not_come_twice() {
 /// One process is suspended before it has something in the table; the other begins the next generation.
 #[test]
 fn of_two_processes_with_other_options_only_one_loads() {
-    const RECORDS: u64 = 40_000;
+    const RECORDS: u64 = 20_000;
     let first = ["ingest", "numbered.csv", "--table", "t", "--chunk-size-mb", "1", "--workers", "1"];
     let second = ["ingest", "numbered.csv", "--table", "t", "--chunk-size-mb", "1", "--bad-records", "null"];
     for at in [
