@@ -113,10 +113,9 @@ pub(crate) enum CliError {
     Incomplete { job_id: String, missing: usize },
     #[error("{quarantined} of {read} records were rejected, more than MAX_BAD_RECORDS allows; all others are there")]
     TooManyBad { quarantined: u64, read: u64 },
+    /// By the splitter, or by the table: then the result is printed.
     #[error("{said}")]
-    AllRejected { said: String, show: String },
-    #[error("all {read} records were rejected: the table takes none of these rows")]
-    NoneTaken { read: u64, show: String },
+    AllRejected { said: String, show: String, is_printed: bool },
     #[error("stopped on request; {committed} of the chunks are in the table")]
     Stopped { committed: u64 },
     #[error("sluice stopped on a bug of its own: {0}")]
@@ -183,7 +182,10 @@ impl CliError {
     pub(crate) fn has_result(&self) -> bool {
         matches!(
             self,
-            Self::TooManyBad { .. } | Self::NoneTaken { .. } | Self::Unhealthy { .. } | Self::Unproven { .. }
+            Self::TooManyBad { .. }
+                | Self::AllRejected { is_printed: true, .. }
+                | Self::Unhealthy { .. }
+                | Self::Unproven { .. }
         )
     }
 
@@ -215,8 +217,7 @@ impl CliError {
             Self::Stage { code, .. } => *code,
             Self::TooManyBad { .. }
             | Self::AllRejected { .. }
-            | Self::NoneTaken { .. }
-            | Self::Split(SplitError::TooManyBad(_)) => 4,
+            | Self::Split(SplitError::TooManyBad(_) | SplitError::AllRejected(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
             Self::Chunks { bad_input: true, .. }
             | Self::Pipe { .. }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Infer, Job, Location, Receipt, Rows, Seal, get_json};
+use shared::{BadRecordLimit, Infer, Job, Location, Reading, Receipt, Rows, Seal, Warning, get_json};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
@@ -15,6 +15,7 @@ use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
 use crate::pinned::{Contradiction, contradiction};
 use crate::pipeline::{Load, Pipeline};
+use crate::reading;
 use crate::spool::{Spooled, spool};
 use crate::stop;
 use crate::undo::refuse_replayed;
@@ -36,6 +37,11 @@ pub(crate) struct Report {
     /// What the table has of a job that was done before, where others have rewritten some of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     holding: Option<Holding>,
+    /// How the source was read; none of a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reading: Option<Reading>,
+    /// What was guessed of it, and a person should confirm.
+    warnings: Vec<Warning>,
     seconds: f64,
     /// Most resident memory of the process; none where the system does not tell.
     peak_rss_bytes: Option<u64>,
@@ -105,8 +111,8 @@ async fn run_through(
     let show = show_command(args, &named, &pipeline);
     let ran = pipeline.run(&Load::Source(source)).await;
     let (outcome, receipt) = ran.map_err(|error| match error {
-        CliError::Split(SplitError::TooManyBad(bad)) if bad.limit.is_none() => {
-            CliError::AllRejected { said: bad.to_string(), show: show.clone() }
+        CliError::Split(SplitError::AllRejected(all)) => {
+            CliError::AllRejected { said: all.to_string(), show: show.clone(), is_printed: false }
         }
         error => error,
     })?;
@@ -122,7 +128,8 @@ async fn run_through(
     report.judge(limit)?;
     match report.rows {
         Rows { read, quarantined, .. } if limit.is_none() && read > 0 && quarantined == read => {
-            Err(CliError::NoneTaken { read, show })
+            let said = format!("all {read} records were rejected: the table takes none of these rows");
+            Err(CliError::AllRejected { said, show, is_printed: true })
         }
         _ => Ok(()),
     }
@@ -187,6 +194,8 @@ impl Report {
         let progress = pipeline.split.progress.snapshot();
         let chunk =
             |chunk: &shared::ChunkEntry| ChunkReport { index: chunk.index, rows: chunk.rows, bytes: chunk.bytes };
+        let mut reading = Reading::of(&outcome.job, outcome.manifest.lines.clone());
+        let warnings = reading.as_mut().map(|reading| std::mem::take(&mut reading.warnings)).unwrap_or_default();
         let quarantine = (receipt.rows.quarantined > 0).then(|| outcome.area.quarantine().to_string());
         Self {
             job_id: outcome.job.job_id.to_string(),
@@ -202,6 +211,8 @@ impl Report {
             },
             quarantine,
             holding: holding.filter(|holding| !holding.is_all(receipt.rows.committed)),
+            reading,
+            warnings,
             seconds: elapsed.as_secs_f64(),
             peak_rss_bytes: peak_rss_bytes(),
         }
@@ -216,23 +227,21 @@ impl Report {
             (false, _) => format!("{}: done", self.job_id),
         };
         let bytes = chunks.iter().map(|chunk| chunk.bytes).sum();
-        let mut lines = vec![
-            head,
-            format!("  source       {}", self.source),
-            format!("  table        {}{version}", self.table.uri),
-            format!("  read         {}", grouped(rows.read)),
-            format!("  committed    {}", grouped(rows.committed)),
-            format!("  filtered     {}", grouped(rows.filtered)),
-            format!("  quarantined  {}", grouped(rows.quarantined)),
-            format!(
-                "  chunks       {} ({})",
-                grouped(u64::try_from(chunks.len()).unwrap_or_default()),
-                mebibytes(bytes)
-            ),
-        ];
+        let mut lines = vec![head, format!("  source       {}", self.source)];
+        lines.extend(self.reading.iter().flat_map(reading::of_source));
+        lines.push(format!("  table        {}{version}", self.table.uri));
+        // What became of the table is told by the run that did it.
+        let made = self.reading.iter().filter(|_| !self.already_done && rows.read > 0);
+        lines.extend(made.flat_map(reading::of_table));
+        lines.push(format!("  read         {}", grouped(rows.read)));
+        lines.push(format!("  committed    {}", grouped(rows.committed)));
+        lines.push(format!("  filtered     {}", grouped(rows.filtered)));
         if rows.added > 0 {
-            lines.insert(6, format!("  added        {} (by SQL)", grouped(rows.added)));
+            lines.push(format!("  added        {} (by SQL)", grouped(rows.added)));
         }
+        lines.push(format!("  quarantined  {}", grouped(rows.quarantined)));
+        let count = u64::try_from(chunks.len()).unwrap_or_default();
+        lines.push(format!("  chunks       {} ({})", grouped(count), mebibytes(bytes)));
         if let Some(holding) = &self.holding {
             lines.push(format!("  since then   {}", held(holding, rows.committed)));
         }

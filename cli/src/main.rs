@@ -20,6 +20,7 @@ mod plan;
 mod poll;
 mod progress;
 mod quarantine;
+mod reading;
 mod settings;
 mod split;
 mod spool;
@@ -72,7 +73,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args, output: Output) -> Done {
     match &args.command {
-        Command::Ingest(args) => ingest::run(args, output).await,
+        Command::Ingest(args) => Box::pin(ingest::run(args, output)).await,
         Command::Plan(asked) => plan::run(asked, args.verbose > 0, output).await,
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,

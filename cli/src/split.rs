@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::{Progress, Stores};
+use shared::{Progress, Reading, Stores};
 use splitter::SplitContext;
 
 use crate::args::{self, SplitArgs};
@@ -11,6 +11,7 @@ use crate::known;
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
 use crate::progress::ProgressLine;
+use crate::reading;
 use crate::stop;
 
 /// Runs the command.
@@ -49,6 +50,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
         let head = if outcome.was_split_before { "was split already" } else { "is split" };
         let chunks = counted(u64::try_from(manifest.chunks.len()).unwrap_or_default(), "chunk");
         let mut lines = vec![format!("{} {head}: {chunks} in {}", outcome.job.job_id, outcome.area.root())];
+        lines.extend(Reading::of(&outcome.job, manifest.lines.clone()).iter().flat_map(reading::of_source));
         lines.extend(manifest.chunks.iter().map(|chunk| {
             format!("  {:05}  {:>12} rows  {:>11}", chunk.index, grouped(chunk.rows), mebibytes(chunk.bytes))
         }));

@@ -6,6 +6,7 @@ use crate::drops::note_replaced;
 use crate::job::Job;
 use crate::manifest::Manifest;
 use crate::notice::{Notice, NoticeError, Topic};
+use crate::reading::Reading;
 use crate::receipt::{ChunkReceipt, Receipt, Rows};
 use crate::row_hash::RowHash;
 use crate::storage::{PutMode, Storage, StorageError, get_json, put_json, try_get_json};
@@ -117,6 +118,7 @@ impl Completion<'_> {
                 source: text.into(),
             });
         }
+        let reading = Reading::of(&job, manifest.lines);
         Ok(Some(Receipt {
             version: 1,
             job_id: manifest.job_id,
@@ -128,6 +130,7 @@ impl Completion<'_> {
             table_version,
             writer: uuid::Uuid::new_v4().to_string(),
             is_noticed: job.is_noticed || self.topic.is_some(),
+            reading,
         }))
     }
 

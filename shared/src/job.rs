@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::examined::Examined;
 use crate::location::Location;
 use crate::policy::{LoadPolicy, Policy};
 use crate::source_object::SourceObject;
@@ -130,6 +131,9 @@ pub struct Job {
     pub policy: Policy,
     /// How it is put into the table.
     pub load: LoadPolicy,
+    /// What was found out about the source beside the policy; none of replays, and of jobs from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examined: Option<Examined>,
     /// Number among the drops of its source for its table, from 1; see [`Drops`](crate::Drops). None when it has no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<u32>,
@@ -221,6 +225,7 @@ impl Job {
             dropped_as,
             policy,
             load,
+            examined: None,
             drop,
             drop_of_target: None,
             replay_of,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk_task::{ChunkIdentity, ChunkTask};
 use crate::job::JobId;
+use crate::lines::Lines;
 use crate::receipt::is_zero;
 use crate::resume_point::ResumePoint;
 use crate::work_area::WorkArea;
@@ -70,6 +71,9 @@ pub struct Checkpoint {
     /// Digest of the text before that block, block by block; none for what is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Lines before that block; none for what is no text, and where an attempt before did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Lines>,
 }
 
 /// What was split; its existence says that all of it was.
@@ -93,4 +97,7 @@ pub struct Manifest {
     /// Digest of the text of the source after its header, block by block; none for what is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Lines of the source; none for what is no text, and where an attempt did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Lines>,
 }

@@ -21,7 +21,7 @@ pub struct Notice {
     pub job_id: JobId,
     /// One line for people, ASCII as SNS wants it.
     pub subject: String,
-    /// JSON: the receipt, and `"kind": "sluice.completion"`.
+    /// JSON: the receipt without the reading, for a message has not room for all columns, and `"kind": "sluice.completion"`.
     pub body: String,
 }
 
@@ -37,6 +37,7 @@ impl Notice {
         let Receipt { job_id, rows, .. } = receipt;
         let subject = format!("Sluice: {} rows loaded, {} rejected, job {job_id}", rows.committed, rows.quarantined);
         let subject = subject.chars().filter(char::is_ascii).take(SUBJECT_CHARACTERS).collect();
+        let receipt = &Receipt { reading: None, ..receipt.clone() };
         let body = serde_json::json!(Body { kind: "sluice.completion", receipt }).to_string();
         Self { job_id: job_id.clone(), subject, body }
     }
@@ -128,6 +129,7 @@ mod tests {
             table_version: Some(3),
             writer: "w".to_owned(),
             is_noticed: true,
+            reading: None,
         };
         let notice = Notice::of(&receipt);
         insta::assert_snapshot!(notice.subject, @"Sluice: 10 rows loaded, 1 rejected, job orders-0123456789abcdef");

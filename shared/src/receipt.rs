@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
 use crate::location::Location;
+use crate::reading::Reading;
 use crate::row_hash::RowHash;
 
 /// What became of one chunk; written after its commit.
@@ -68,7 +69,7 @@ impl std::ops::AddAssign for Rows {
 }
 
 /// Proof that a whole job is in its table; written once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Version of this document, 1.
     pub version: u32,
@@ -93,6 +94,9 @@ pub struct Receipt {
     /// Whether a notice of it is sent: whether there was a topic when it was written.
     #[serde(default)]
     pub is_noticed: bool,
+    /// How the source was read; none of replays, and in receipts from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
 }
 
 #[cfg(test)]

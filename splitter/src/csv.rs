@@ -3,5 +3,6 @@
 pub(crate) mod dialect;
 pub(crate) mod fields;
 pub(crate) mod fixed_width;
+pub(crate) mod head_lines;
 pub(crate) mod header;
 pub(crate) mod record;

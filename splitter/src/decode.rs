@@ -1,7 +1,7 @@
 //! Blocks of text become typed columns; what does not fit is rejected, with its place and the reason.
 
 use arrow::error::ArrowError;
-use shared::BadRecords;
+use shared::{BadRecords, Lines};
 
 use crate::column;
 use crate::column::batch::Batch;
@@ -25,6 +25,8 @@ pub(crate) struct Decoded {
     pub(crate) rejects: Rejects,
     /// Values of the rows that lost digits.
     pub(crate) shortened: u64,
+    /// Lines of the records, and those between them.
+    pub(crate) lines: Lines,
 }
 
 /// Decodes a block.
@@ -45,7 +47,7 @@ pub(crate) fn decode(
         }
         RecordFormat::Ndjson(json) => Objects::read(block, json, max_record_bytes).decode(&mut invalid),
     };
-    let Rows { taken: read, records, mut rejects } = read;
+    let Rows { taken: read, records, mut rejects, lines } = read;
     let mut rows = Batch { columns, rows: read.len() };
     let shortened = invalid.shortened();
     if !invalid.noted.is_empty() {
@@ -62,7 +64,7 @@ pub(crate) fn decode(
         // So that they hold the block's text no longer.
         rejects = Rejects::default();
     }
-    Ok(Decoded { rows, records, rejects, shortened })
+    Ok(Decoded { rows, records, rejects, shortened, lines })
 }
 
 #[cfg(test)]

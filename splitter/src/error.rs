@@ -15,6 +15,9 @@ pub enum SplitError {
     /// More of its records were rejected than `MAX_BAD_RECORDS` allows; with a higher limit the job goes on.
     #[error(transparent)]
     TooManyBad(Box<TooManyBad>),
+    /// All of its records were rejected, and `MAX_BAD_RECORDS` does not say that they may be.
+    #[error(transparent)]
+    AllRejected(Box<AllRejected>),
     /// The source could not be read.
     #[error("cannot read the source")]
     Source(#[source] StorageError),
@@ -131,8 +134,8 @@ pub struct TooManyBad {
     pub rejected: u64,
     /// Records that were read.
     pub read: u64,
-    /// How many may be rejected; none where nobody said, so that not all may be.
-    pub limit: Option<BadRecordLimit>,
+    /// How many may be rejected.
+    pub limit: BadRecordLimit,
     /// What is wrong with the first ones that this attempt saw.
     pub first: Vec<String>,
     /// Chunks that were announced before.
@@ -141,22 +144,47 @@ pub struct TooManyBad {
 
 impl fmt::Display for TooManyBad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, rejected, read, limit, .. } = self;
-        match limit {
-            Some(limit) => write!(
-                f,
-                "{at}: {rejected} of the first {read} records were rejected, MAX_BAD_RECORDS={limit} allows no more"
-            )?,
-            None => write!(f, "{at}: all {read} records were rejected")?,
-        }
-        if self.chunks > 0 {
-            write!(f, "; {} chunks were announced before", self.chunks)?;
-        }
-        self.first.iter().try_for_each(|first| write!(f, "; {first}"))
+        let Self { at, rejected, read, limit, first, chunks } = self;
+        write!(
+            f,
+            "{at}: {rejected} of the first {read} records were rejected, MAX_BAD_RECORDS={limit} allows no more"
+        )?;
+        write_rejected(f, first, *chunks)
     }
 }
 
 impl std::error::Error for TooManyBad {}
+
+/// A source of which no record was accepted.
+#[derive(Debug)]
+pub struct AllRejected {
+    /// The source.
+    pub at: Location,
+    /// Records that were read, and rejected; they are kept.
+    pub read: u64,
+    /// What is wrong with the first ones that this attempt saw.
+    pub first: Vec<String>,
+    /// Chunks that were announced before.
+    pub chunks: usize,
+}
+
+impl fmt::Display for AllRejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, read, first, chunks } = self;
+        write!(f, "{at}: all {read} records were rejected")?;
+        write_rejected(f, first, *chunks)
+    }
+}
+
+impl std::error::Error for AllRejected {}
+
+/// Ends a message with what was announced before, and the first reasons.
+fn write_rejected(f: &mut fmt::Formatter<'_>, first: &[String], chunks: usize) -> fmt::Result {
+    if chunks > 0 {
+        write!(f, "; {chunks} chunks were announced before")?;
+    }
+    first.iter().try_for_each(|first| write!(f, "; {first}"))
+}
 
 impl From<BadInput> for SplitError {
     fn from(bad: BadInput) -> Self {
@@ -185,7 +213,7 @@ impl SplitError {
     fn constant_hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
-            Self::TooManyBad(bad) if bad.limit.is_none() => Some(
+            Self::AllRejected(_) => Some(
                 "`sluice quarantine show` shows more of them; read the file with other options, or set MAX_BAD_RECORDS=100% if all may be rejected",
             ),
             Self::TooManyBad(_) => Some(

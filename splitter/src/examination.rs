@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use shared::{Policy, SourceObject};
+use shared::{Examined, Policy, SourceObject};
 
 use crate::csv::header::Layout;
 use crate::error::SplitError;
@@ -25,6 +25,8 @@ pub struct Examination {
     pub evidence: Vec<Evidence>,
     /// What was found around the table of a CSV.
     pub layout: Option<Layout>,
+    /// What is told of it, beside the policy.
+    pub examined: Examined,
 }
 
 /// Looks at what was found out about a new source, and may refuse it, before anything is pinned or written.

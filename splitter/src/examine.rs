@@ -1,5 +1,6 @@
 //! How a source is written: found out from its first bytes, from samples, or from all of it.
 
+mod doubts;
 mod encoding;
 mod sample;
 mod tar;
@@ -7,11 +8,12 @@ mod unsupported;
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Column, CsvPolicy, Format, FormatChoice, Infer, Location, NdjsonPolicy, Policy, Setting, Settings,
-    SourceObject, TextPolicy,
+    BadRecords, Column, CsvPolicy, Examined, Format, FormatChoice, Infer, Lines, Location, NdjsonPolicy, Policy,
+    Setting, Settings, SourceObject, TableFit, TextPolicy,
 };
 
 use crate::blocks::blocks;
@@ -72,9 +74,11 @@ pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject
         let table = table_columns(context).await?;
         let names = column_names(&names, settings.read.column_names, &table.names);
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
+        let types = schema.fields().iter().map(|field| field.data_type().to_string()).collect();
+        let examined = Examined { types, table: table_fit(context, &schema, &table), ..Examined::default() };
         policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
         let (source, evidence) = (source.clone(), Vec::new());
-        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None });
+        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None, examined });
     }
     let examined = examine_text(context, source, policy, head).await;
     if matches!(examined, Err(SplitError::BadInput(_))) && ends_as_parquet(context, source).await? {
@@ -94,19 +98,37 @@ async fn examine_text(
     let settings = &context.settings;
     let (text, sample) = sample::read(context, source, head).await?;
     policy.text = text;
-    let (format, columns, data_start, evidence, layout) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
-        let (json, evidence) = ndjson(context, source, &policy, &sample).await?;
+    let table = table_columns(context).await?;
+    let (format, columns, data_start, evidence, found) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
+        let (json, evidence) = ndjson(context, source, &policy, &sample, &table).await?;
         let (columns, data_start) = (columns_schema(&json.columns), json.data_start);
         (Format::Ndjson(json), columns, data_start, evidence, None)
     } else {
-        let (csv, evidence, layout) = csv(context, source, &policy, &sample).await?;
+        let (csv, evidence, layout, head) = csv(context, source, &policy, &sample, &table).await?;
         let (columns, data_start) = (columns_schema(&csv.columns), csv.data_start);
-        (Format::Csv(csv), columns, data_start, evidence, Some(layout))
+        (Format::Csv(csv), columns, data_start, evidence, Some((layout, head)))
     };
     policy.format = format;
     let data = sample.head.get(usize::try_from(data_start).unwrap_or(usize::MAX)..).unwrap_or_default();
     let is_empty = sample.is_whole && data.trim_ascii().is_empty();
-    Ok(Examination { source: source.clone(), policy, schema: columns, is_empty, evidence, layout })
+    let (layout, head) = found.unzip();
+    let examined = Examined {
+        confidence: layout.map(|layout| layout.confidence),
+        header_rows: layout.map(|layout| layout.header_rows),
+        null_words_in: doubts::null_words_in(&policy.format, &evidence),
+        table: table_fit(context, &columns, &table),
+        warnings: doubts::warnings(settings, &policy, sample.guess, layout.as_ref().zip(head.as_ref()), &evidence),
+        head: Some(head.unwrap_or_default()),
+        types: Vec::new(),
+    };
+    Ok(Examination { source: source.clone(), policy, schema: columns, is_empty, evidence, layout, examined })
+}
+
+/// How the columns of a source meet those of the table; none where there is no table, or SQL stands before it.
+fn table_fit(context: &SplitContext, columns: &SchemaRef, table: &TableColumns) -> Option<TableFit> {
+    let is_direct = context.table.is_some() && context.settings.load.sql.is_none();
+    let names = columns.fields().iter().map(|field| field.name().as_str());
+    is_direct.then(|| TableFit::of(names, &table.names))
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.
@@ -174,14 +196,14 @@ async fn csv(
     source: &SourceObject,
     policy: &Policy,
     sample: &Sample,
-) -> Result<(CsvPolicy, Vec<Evidence>, Layout), SplitError> {
+    table: &TableColumns,
+) -> Result<(CsvPolicy, Vec<Evidence>, Layout, Lines), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
     check_columns(&source.uri, header.names.len())?;
     if header.names.len() == 1 && settings.read.csv.delimiter == Setting::Auto {
         refuse_fixed_width(&source.uri, sample)?;
     }
-    let table = table_columns(context).await?;
     let names = column_names(&header.names, settings.read.column_names, &table.names);
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
@@ -209,7 +231,7 @@ async fn csv(
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
     schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.typed)?;
-    Ok((csv, evidence, header.layout))
+    Ok((csv, evidence, header.layout, header.head))
 }
 
 async fn ndjson(
@@ -217,6 +239,7 @@ async fn ndjson(
     source: &SourceObject,
     policy: &Policy,
     sample: &Sample,
+    table: &TableColumns,
 ) -> Result<(NdjsonPolicy, Vec<Evidence>), SplitError> {
     let settings = &context.settings;
     let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
@@ -236,7 +259,6 @@ async fn ndjson(
         }
     };
     // A key that was declared may come late, or never.
-    let table = table_columns(context).await?;
     let seen = keys.columns(settings.read.column_names, &table.names);
     for declared in
         settings.read.schema.iter().filter(|declared| !seen.iter().any(|column| schema::names(declared, column)))

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use serde_json::Value;
-use shared::{Message, Progress, Queue, Requeue, Settings, SqsQueue, Stores, Verdict, batch_answer, error_chain};
+use shared::{
+    Lines, Manifest, Message, Progress, Queue, Requeue, Settings, SqsQueue, Stores, Verdict, batch_answer, error_chain,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Known, SplitContext};
@@ -231,10 +233,10 @@ async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
 enum Ending {
     /// All its chunks are announced.
     Split {
-        /// Number of chunks.
-        chunks: usize,
         /// Whether none of this was left to be done.
         before: bool,
+        /// What was split.
+        manifest: Box<Manifest>,
     },
     /// It was written to after the event; that has an event of its own.
     Superseded,
@@ -262,13 +264,13 @@ async fn split_object(context: &HandlerContext, object: &DroppedObject) -> Resul
         }
     }
     let outcome = split(&context.split, &at).await?;
-    Ok(Ending::Split { chunks: outcome.manifest.chunks.len(), before: outcome.was_split_before })
+    Ok(Ending::Split { before: outcome.was_split_before, manifest: Box::new(outcome.manifest) })
 }
 
 /// Whether there are chunks now that were not announced before.
 fn has_advanced(result: &Result<Ending, SplitError>) -> bool {
     match result {
-        Ok(Ending::Split { chunks, before }) => *chunks > 0 && !before,
+        Ok(Ending::Split { before, manifest }) => !manifest.chunks.is_empty() && !before,
         Err(SplitError::Stopped { advanced, .. }) => *advanced > 0,
         _ => false,
     }
@@ -278,8 +280,22 @@ fn has_advanced(result: &Result<Ending, SplitError>) -> bool {
 fn log_result(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitError>) -> Verdict {
     let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
     let error = match result {
-        Ok(Ending::Split { chunks, before }) => {
-            tracing::info!(message_id, bucket, key, chunks, before, "split");
+        Ok(Ending::Split { before, manifest }) => {
+            let Manifest { records, quarantined, chunks, lines, .. } = manifest.as_ref();
+            let (chunks, skipped_lines) = (chunks.len(), lines.as_ref().map(Lines::skipped));
+            let lines = lines.as_ref().map(|lines| lines.total);
+            tracing::info!(
+                message_id,
+                bucket,
+                key,
+                chunks,
+                before,
+                records,
+                quarantined,
+                lines,
+                skipped_lines,
+                "split"
+            );
             return Verdict::Done;
         }
         Ok(Ending::Superseded) => {

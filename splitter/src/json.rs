@@ -15,8 +15,9 @@ use crate::column::cell::Cell;
 use crate::column::decode_some;
 use crate::column::invalid_values::InvalidValues;
 use crate::column::reader::{Nulls, Reader};
-use crate::json::object::{Kind, NOTATION, Object, append, lines};
+use crate::json::object::{Kind, NOTATION, Object, all_lines, append, is_blank};
 use crate::json::record::{Found, RecordReader, Source};
+use crate::records::block_lines::BlockLines;
 use crate::records::field::Field;
 use crate::records::format::LINES;
 use crate::records::framer::Block;
@@ -77,7 +78,13 @@ impl<'a> Objects<'a> {
         }
         let by_key = column_keys(json).enumerate().map(|(place, key)| (key, place)).collect();
         let mut index = KeyIndex { by_key, last: vec![0; json.columns.len()] };
-        for (start, line) in lines(&block.text) {
+        let mut seen = BlockLines::default();
+        for (start, line) in all_lines(&block.text) {
+            if is_blank(line) {
+                seen.skip_blank(start, start + line.len());
+                continue;
+            }
+            seen.add_record(1);
             objects.found.records += 1;
             let row = Row::new(objects.found.records, start, start + line.len());
             let taken = if line.len() > max_record_bytes {
@@ -92,6 +99,7 @@ impl<'a> Objects<'a> {
                 Err(fault) => objects.found.rejects.push(row.record(), row.place(block, &LINES), fault),
             }
         }
+        objects.found.lines = seen.of_block(&block.text, block.start);
         objects
     }
 

@@ -39,7 +39,7 @@ mod value;
 
 pub use crate::csv::header::Layout;
 pub use context::{Known, SplitContext};
-pub use error::{BadInput, SplitError, TooManyBad};
+pub use error::{AllRejected, BadInput, SplitError, TooManyBad};
 pub use examination::{Examination, Gate};
 pub use examine::examine;
 pub use handler::event::{DroppedObject, EventError, Notification, Payload, Skip};

@@ -70,7 +70,8 @@ pub(crate) async fn open(
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
     let dropped_as = dropped_as.map(Location::to_string);
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
-    let job = Job { drop, drop_of_target, dropped_as, is_noticed, instead_of, ..job };
+    let examined = Some(found.examined);
+    let job = Job { drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ..job };
     let job = match context.known.seal {
         Some(seal) if generation == context.known.generation => sealed_as(job, seal),
         _ => job,

@@ -111,6 +111,9 @@ pub struct Expected {
 /// ```
 pub async fn plan(context: &SplitContext, uri: &Location) -> Result<Plan, SplitError> {
     let examination = examine(context, uri).await?;
+    for warning in &examination.examined.warnings {
+        tracing::warn!(source = %examination.source.uri, "{warning}");
+    }
     match &examination.policy.format {
         Format::Csv(csv) => of_text(context, csv.into(), examination).await,
         Format::Ndjson(json) => of_text(context, json.into(), examination).await,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use shared::{
-    BadRecordLimit, Checkpoint, ChunkEntry, Job, Manifest, OnReplace, PutMode, QuarantineEntry, ResumePoint, WorkArea,
-    put_json,
+    BadRecordLimit, Checkpoint, ChunkEntry, Job, Lines, Manifest, OnReplace, PutMode, QuarantineEntry, ResumePoint,
+    WorkArea, put_json,
 };
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ use crate::chunk::assemble::ChunkWriter;
 use crate::chunk::row_group::Encoded;
 use crate::chunk::row_group::RowGroup;
 use crate::context::SplitContext;
-use crate::error::{BadInput, SplitError, TooManyBad};
+use crate::error::{AllRejected, BadInput, SplitError, TooManyBad};
 use crate::publish::announce::{announce, announce_end};
 use crate::publish::quarantine::Quarantine;
 use crate::records::content::Content;
@@ -76,11 +76,30 @@ struct SourcePosition {
     /// Values that lost digits, before the current block, and in it.
     shortened_before: u64,
     shortened: u64,
+    /// Lines before the current block, those before the first record included, and those in it; none where they are not known.
+    lines_before: Option<Lines>,
+    lines: Lines,
     /// The last place before it at which reading can resume.
     resume_point: Option<Arc<ResumePoint>>,
     /// Digests of the text before the current block, and with it.
     content_before: Content,
     content: Content,
+}
+
+impl SourcePosition {
+    /// Lines so far; none where those of an attempt before are not known.
+    fn all_lines(&self) -> Option<Lines> {
+        let mut lines = self.lines_before.clone()?;
+        lines.append(&self.lines);
+        Some(lines)
+    }
+}
+
+/// Lines before the block of a checkpoint, or before the first record; none of what is no text, of jobs that were first seen, and of
+/// checkpoints that were written, before lines were counted.
+fn lines_before(job: &Job, checkpoint: &Checkpoint) -> Option<Lines> {
+    let head = job.examined.as_ref()?.head.as_ref()?;
+    if checkpoint.chunks.is_empty() { Some(head.clone()) } else { checkpoint.lines.clone() }
 }
 
 impl<'a> Publisher<'a> {
@@ -92,6 +111,7 @@ impl<'a> Publisher<'a> {
             shortened_before: checkpoint.shortened_before,
             resume_point: checkpoint.resume_point.clone().map(Arc::new),
             content_before: Content::resume(checkpoint.content.as_ref()),
+            lines_before: lines_before(job, checkpoint),
             ..SourcePosition::default()
         };
         let progress = &context.progress;
@@ -141,6 +161,7 @@ impl<'a> Publisher<'a> {
             let shortened_before = self.position.shortened_before + self.position.shortened;
             let (block_start, resume_point) = (encoded.block_start, encoded.resume_point.clone());
             let content_before = std::mem::take(&mut self.position.content);
+            let lines_before = self.position.all_lines();
             let position = SourcePosition {
                 block_start,
                 records_before,
@@ -148,10 +169,11 @@ impl<'a> Publisher<'a> {
                 resume_point,
                 ..SourcePosition::default()
             };
-            self.position = SourcePosition { content_before, ..position };
+            self.position = SourcePosition { lines_before, content_before, ..position };
             self.to_skip = 0;
         }
-        let Encoded { records, row_groups, rejects, shortened, content, .. } = encoded;
+        let Encoded { records, row_groups, rejects, shortened, content, lines, .. } = encoded;
+        self.position.lines.append(&lines);
         let before = &self.position.content_before;
         let with = |content: Option<Content>, block: &String| Some(content.as_ref().unwrap_or(before).with(block));
         self.position.content = content.iter().fold(None, with).unwrap_or_default();
@@ -170,27 +192,24 @@ impl<'a> Publisher<'a> {
         self.add_rejects(rejects.take().unwrap_or_default(), records_before).await?;
         match self.context.settings.read.max_bad_records {
             Some(limit) if limit.is_hopeless(self.rejected.count, self.records()) => {
-                Err(self.too_many_bad(Some(limit)).await?)
+                Err(self.given_up(Some(limit)).await?)
             }
             _ => Ok(()),
         }
     }
 
-    /// Why the source is given up. What was rejected until now is stored, to be looked into; an attempt with a higher limit
-    /// stores the same again.
-    async fn too_many_bad(&mut self, limit: Option<BadRecordLimit>) -> Result<SplitError, SplitError> {
+    /// Why the source is given up: by the limit, or since all of its records were rejected. What was rejected until now is stored, to be
+    /// looked into; an attempt with a higher limit stores the same again.
+    async fn given_up(&mut self, limit: Option<BadRecordLimit>) -> Result<SplitError, SplitError> {
         self.settle().await?;
         let (storage, index) = (self.context.storage.as_ref(), self.index());
         self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
-        let bad = TooManyBad {
-            at: self.job.source.uri.clone(),
-            rejected: self.rejected.count,
-            read: self.records(),
-            limit,
-            first: self.rejected.first.clone(),
-            chunks: self.chunks.len(),
-        };
-        Ok(SplitError::TooManyBad(Box::new(bad)))
+        let (at, first, chunks) = (self.job.source.uri.clone(), self.rejected.first.clone(), self.chunks.len());
+        let (rejected, read) = (self.rejected.count, self.records());
+        Ok(match limit {
+            Some(limit) => SplitError::TooManyBad(Box::new(TooManyBad { at, rejected, read, limit, first, chunks })),
+            None => SplitError::AllRejected(Box::new(AllRejected { at, read, first, chunks })),
+        })
     }
 
     async fn add_rejects(&mut self, rejects: Rejects, records_before: u64) -> Result<(), SplitError> {
@@ -290,6 +309,7 @@ impl<'a> Publisher<'a> {
             chunks: self.chunks.clone(),
             quarantine: self.quarantined.clone(),
             content: Some(self.position.content_before.text()).filter(|content| !content.is_empty()),
+            lines: self.position.lines_before.clone(),
         }
     }
 
@@ -300,7 +320,7 @@ impl<'a> Publisher<'a> {
         // What a replay rejects again is expected.
         let are_all = limit.is_none() && self.job.replay_of.is_empty() && rejected > 0 && rejected == read;
         if are_all || limit.is_some_and(|limit| limit.is_exceeded(rejected, read)) {
-            let why = self.too_many_bad(limit).await.unwrap_or_else(|why| why);
+            let why = self.given_up(limit).await.unwrap_or_else(|why| why);
             return Err(self.abandon(why).await);
         }
         if let Err(why) = self.end_chunk(true).await {
@@ -330,6 +350,7 @@ impl<'a> Publisher<'a> {
             records: self.records(),
             quarantined: self.quarantined.iter().map(|entry| entry.records).sum(),
             shortened: self.position.shortened_before + self.position.shortened,
+            lines: self.position.all_lines(),
             chunks: self.chunks,
             quarantine: self.quarantined,
             content: Some(self.position.content.text()).filter(|content| !content.is_empty()),

@@ -1,5 +1,6 @@
 //! Records of a text: where they end, where fields are, and which are rejected.
 
+pub(crate) mod block_lines;
 pub(crate) mod content;
 pub(crate) mod field;
 pub(crate) mod format;

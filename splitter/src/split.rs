@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, Completion, EncodePool, Format, Job, Location, Manifest, Policy, Receipt, ResumePoint, SourceObject,
-    WorkArea, get_json, keep_freed_memory, try_get_json,
+    Checkpoint, Completion, EncodePool, Encoding, Format, Job, Location, Manifest, Policy, Reading, Receipt,
+    ResumePoint, SourceObject, WorkArea, get_json, keep_freed_memory, try_get_json,
 };
 
 use crate::blocks::FoundBlock;
@@ -102,6 +102,7 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
 /// Splits a job that is pinned in its work area, and announces its chunks. As safe as [`split`].
 pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> Result<SplitOutcome, SplitError> {
     let storage = context.storage.as_ref();
+    tell(&job);
     let manifest: Option<Manifest> =
         try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;
     let was_split_before = manifest.is_some();
@@ -137,6 +138,31 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
         announce_end(context, &job, &area, &manifest).await?;
     }
     Ok(SplitOutcome { job, area, manifest, was_split_before, receipt })
+}
+
+/// Logs how the source is read, and what of that was guessed: each attempt, since each may be the one that is looked at.
+fn tell(job: &Job) {
+    let Some(reading) = Reading::of(job, None) else { return };
+    let (compression, encoding) = (reading.compression, reading.encoding.as_ref().map(Encoding::name));
+    let (added, lacking) = reading.table.as_ref().map_or((0, 0), |table| (table.added.len(), table.lacking.len()));
+    let drop = reading.drop.map(|drop| drop.number);
+    tracing::info!(
+        job = %job.job_id,
+        source = %job.source.uri,
+        format = reading.format,
+        ?compression,
+        encoding,
+        dialect = ?reading.dialect,
+        header_rows = reading.header_rows,
+        columns = reading.columns.len(),
+        added,
+        lacking,
+        drop,
+        "reading"
+    );
+    for warning in &reading.warnings {
+        tracing::warn!(source = %job.source.uri, "{warning}");
+    }
 }
 
 async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea, room: &Room) -> Result<Manifest, SplitError> {
@@ -256,7 +282,7 @@ fn contiguous(blocks: Vec<FoundBlock>) -> Vec<FoundRun> {
 /// Rejects lines that were given up one after the other: a file may have millions of them, so they are one block.
 fn encode_unterminated(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encoded {
     let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-    let Rows { records, rejects, .. } = Rows::unterminated(lines, format.dialect(), most);
+    let Rows { records, rejects, lines: counted, .. } = Rows::unterminated(lines, format.dialect(), most);
     Encoded {
         block_start: lines.first().map_or(0, |line| line.start),
         resume_point: None,
@@ -264,6 +290,7 @@ fn encode_unterminated(lines: &[Block], format: &RecordFormat, policy: &Policy) 
         records,
         rejects,
         shortened: 0,
+        lines: counted,
         row_groups: Vec::new(),
     }
 }
@@ -290,6 +317,6 @@ pub(crate) fn encode_block(
         }
     })?;
     let (block_start, content) = (block.start, vec![content::of_block(block)]);
-    let Decoded { records, rejects, shortened, .. } = decoded;
-    Ok(Encoded { block_start, resume_point: None, content, records, rejects, shortened, row_groups })
+    let Decoded { records, rejects, shortened, lines, .. } = decoded;
+    Ok(Encoded { block_start, resume_point: None, content, records, rejects, shortened, lines, row_groups })
 }

@@ -116,7 +116,7 @@ fn standard_input_is_no_link() {
     for source in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
         let place = Place::new();
         for (name, rows) in [("a.csv", 1), ("b.csv", 2)] {
-            let file = std::fs::File::open(place.write(name, &format!("id\n{rows}\n"))).unwrap();
+            let file = std::fs::File::open(place.write(name, format!("id\n{rows}\n"))).unwrap();
             let mut command = place.command(&["ingest", source, "--table", "t", "--on-replace", "replace"]);
             let ran = place.ended(command.stdin(file).output().unwrap());
             assert_eq!(ran.status, 0, "{source}: {ran:?}");

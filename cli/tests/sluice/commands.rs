@@ -17,6 +17,7 @@ fn a_summary_for_people() {
     insta::assert_snapshot!(text, @r"
     [job]: done
       source       [place]/x.csv
+      read as      csv, utf-8, delimiter ',', 1 header row
       table        [place]/t (version 1)
       read         3
       committed    1
@@ -51,8 +52,32 @@ fn the_document_of_ingest() {
         "table": {"uri": "[place]/t", "version": 1},
         "commits": {"attempts": 1, "conflicts": 0, "wait_ms": 0},
         "quarantine": null,
+        "reading": {
+            "format": "csv",
+            "compression": "none",
+            "encoding": "UTF-8",
+            "dialect": {"delimiter": ",", "quote": "\""},
+            "confidence": object["reading"]["confidence"],
+            "header_rows": 1,
+            "lines": {
+                "total": 3,
+                "of_records": 2,
+                "skipped": [{"kind": "header", "lines": 1, "first": {"line": 1, "byte_offset": 0, "text": "id,name"}}],
+            },
+            "columns": [
+                {"name": "id", "type": "int64", "origin": "inferred"},
+                {"name": "name", "type": "text", "origin": "inferred"},
+            ],
+            "table": {"is_new": true},
+            "drop": {"number": 1, "earlier_rows": "kept"},
+        },
+        "warnings": [],
     });
     assert_eq!(report, expected);
+    let receipt: Value = serde_json::from_slice(&std::fs::read(place.area().join("receipt.json")).unwrap()).unwrap();
+    assert_eq!(receipt["reading"], expected["reading"]);
+    let again = place.ingest(&source, &[]);
+    assert_eq!((&again["already_done"], &again["reading"]), (&json!(true), &expected["reading"]));
 }
 
 #[test]

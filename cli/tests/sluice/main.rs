@@ -48,6 +48,7 @@ mod statistics;
 mod structure;
 mod support;
 mod tables;
+mod told;
 mod tune;
 mod types;
 mod undo;

@@ -47,6 +47,7 @@ impl Done {
             chunks,
             quarantine: vec![],
             content: None,
+            lines: None,
         };
         put_json(&storage, &area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
         for index in 0..2 {

@@ -8,7 +8,7 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_s
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use parquet::schema::types::SchemaDescPtr;
-use shared::ResumePoint;
+use shared::{Lines, ResumePoint};
 use tokio::sync::mpsc;
 
 use crate::error::SplitError;
@@ -32,6 +32,8 @@ pub(crate) struct Encoded {
     pub(crate) rejects: Rejects,
     /// Values of the others that lost digits.
     pub(crate) shortened: u64,
+    /// Lines of the records, and those between them; none of what is no text.
+    pub(crate) lines: Lines,
     /// The rest.
     pub(crate) row_groups: Vec<RowGroup>,
 }
@@ -46,6 +48,7 @@ impl Encoded {
             records: u64::try_from(rows).unwrap_or_default(),
             rejects: Rejects::default(),
             shortened: 0,
+            lines: Lines::default(),
             row_groups,
         }
     }

@@ -7,9 +7,10 @@ mod score;
 
 use shared::{CsvSettings, Dialect, Setting};
 
+use crate::csv::head_lines::HeaderRow;
 use crate::records::record_ends::{after_line_ends, byte, may_end};
 use kind::Kind;
-use layout::layout;
+use layout::{has_units, layout};
 use rows::{Row, rows};
 use score::{Candidate, best};
 
@@ -25,8 +26,12 @@ pub(crate) struct Found {
     pub(crate) confidence: f64,
     /// Lines before the table that are left out, blank ones among them: what `CSV_SKIP_LINES` would have to say more.
     pub(crate) preamble_lines: usize,
-    /// Rows of the header.
-    pub(crate) header_rows: usize,
+    /// Rows of the header, by their places.
+    pub(crate) header: Vec<HeaderRow>,
+    /// Whether nothing but the order of rows shows that the header is one.
+    pub(crate) is_header_doubtful: bool,
+    /// Whether a first line says what the delimiter is.
+    pub(crate) is_declared: bool,
     /// Name of each column, as it stands in the text; empty where there is none.
     pub(crate) names: Vec<Vec<u8>>,
     /// Where the first record begins.
@@ -83,11 +88,23 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
         dialect,
         confidence,
         preamble_lines,
-        header_rows: layout.header,
+        header: header_rows(rows.get(layout.preamble..header_end).unwrap_or_default(), skipped),
+        is_header_doubtful: layout.is_doubtful,
+        is_declared: declared.is_some(),
         names: layout.names,
         data_start: skipped + start,
         is_open,
     }
+}
+
+/// The rows of a header, `skipped` bytes further on in the text than they say.
+fn header_rows(rows: &[Row], skipped: usize) -> Vec<HeaderRow> {
+    let row = |(number, row): (usize, &Row)| HeaderRow {
+        place: skipped + row.start..skipped + row.end,
+        // The first has the names, in brackets too.
+        has_units: number > 0 && has_units(row, row.fields.len()),
+    };
+    rows.iter().enumerate().map(row).collect()
 }
 
 /// The delimiter that the first line of a file for Excel declares, as `sep=;`, and the place after that line; none where settings

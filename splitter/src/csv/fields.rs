@@ -72,7 +72,8 @@ impl<'a> Fields<'a> {
     }
 
     /// What was found so far.
-    pub(crate) fn into_rows(self) -> Rows {
+    pub(crate) fn into_rows(mut self) -> Rows {
+        self.found.lines.append(&self.records.lines(self.block.start));
         self.found
     }
 }

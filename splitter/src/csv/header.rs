@@ -1,8 +1,9 @@
 //! The head of a CSV source: byte order mark, dialect and header.
 
-use shared::{CsvSettings, Dialect, Location};
+use shared::{CsvSettings, Dialect, Lines, Location};
 
 use crate::csv::dialect;
+use crate::csv::head_lines::{HeaderRow, head_lines};
 use crate::error::{BadInput, SplitError};
 
 /// How a source is written, its header, and where the records after it begin.
@@ -16,6 +17,8 @@ pub(crate) struct Header {
     pub(crate) data_start: u64,
     /// What was found around it.
     pub(crate) layout: Layout,
+    /// Lines before the first record.
+    pub(crate) head: Lines,
 }
 
 /// How sure the dialect of a CSV is, and what stands before its records.
@@ -27,6 +30,10 @@ pub struct Layout {
     pub preamble_lines: usize,
     /// Rows of the header.
     pub header_rows: usize,
+    /// Whether neither values nor names show that the header is one.
+    pub is_header_doubtful: bool,
+    /// Whether a first line `sep=;`, one of the lines before the table, says what the delimiter is.
+    pub is_declared: bool,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -41,7 +48,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         dialect = ?found.dialect,
         confidence = found.confidence,
         preamble = found.preamble_lines,
-        header = found.header_rows,
+        header = found.header.len(),
         "dialect"
     );
     if found.is_open {
@@ -55,9 +62,16 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         let hint = "set ENCODING to what the file is written in";
         BadInput::at_byte(at, 0, "the header holds bytes that are not text in the file's encoding", hint)
     })?;
-    let (confidence, preamble_lines, header_rows) = (found.confidence, found.preamble_lines, found.header_rows);
-    let layout = Layout { confidence, preamble_lines, header_rows };
-    Ok(Header { dialect: found.dialect, names, data_start, layout })
+    let header: Vec<HeaderRow> = found.header.into_iter().map(|row| row.moved(mark)).collect();
+    let head = head_lines(head, mark, mark + found.data_start, &header, &found.dialect);
+    let layout = Layout {
+        confidence: found.confidence,
+        preamble_lines: found.preamble_lines,
+        header_rows: header.len(),
+        is_header_doubtful: found.is_header_doubtful,
+        is_declared: found.is_declared,
+    };
+    Ok(Header { dialect: found.dialect, names, data_start, layout, head })
 }
 
 /// The first bytes of a source without the mark that it is written in UTF-8.

@@ -4,9 +4,10 @@ pub(crate) mod escapes;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use shared::{CsvPolicy, Dialect};
+use shared::{CsvPolicy, Dialect, Lines};
 
-use crate::records::record_ends::{after_line_ends, before_returns, byte, end_at, end_byte};
+use crate::records::block_lines::BlockLines;
+use crate::records::record_ends::{before_returns, byte, end_at, end_byte};
 use crate::records::span::Span;
 use crate::records::structural::{Positions, STRIDE, StructuralScanner};
 
@@ -126,6 +127,8 @@ pub(crate) struct Records<'a> {
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
+    /// Lines before that.
+    lines: BlockLines,
     marks: StructuralScanner<'a>,
     spans: Spans,
     reader: csv::Reader<AfterLineEnd<'a>>,
@@ -154,6 +157,7 @@ impl<'a> Records<'a> {
             quote,
             width: None,
             place: 0,
+            lines: BlockLines::default(),
             marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
             reader: builder.from_reader(AfterLineEnd { text, line_end: end, position: 0 }),
@@ -180,17 +184,20 @@ impl<'a> Records<'a> {
     /// Finds the next record, and appends where its fields are; `None` at the end.
     #[inline]
     pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
-        let start = self.after_comments();
+        let start = self.after_skipped();
         if start >= self.text.len() {
             return None;
         }
         let before = spans.len();
         let taken = if self.dialect.escape.is_none() { self.take(start, spans) } else { None };
-        let end = if let Some(end) = taken {
+        let end = if let Some((end, line_ends)) = taken {
+            self.lines.add_record(line_ends + 1);
             end
         } else {
             spans.truncate(before);
-            self.rewrite(start, spans)?
+            let end = self.rewrite(start, spans)?;
+            self.lines.add_record(lines_of(self.text.get(start..end).unwrap_or_default(), self.dialect));
+            end
         };
         self.place = end;
         let last = spans.len().saturating_sub(1);
@@ -209,27 +216,40 @@ impl<'a> Records<'a> {
         is_rewritten.then(|| self.rewritten.as_slice())
     }
 
-    /// Where the next record begins. The reader's own comments end at `\n` alone, which not every text has.
-    fn after_comments(&self) -> usize {
-        let mut start = after_line_ends(self.text, self.place, self.dialect);
+    /// Skips blank lines and comments, and gives where the next record begins. The reader's own comments end at `\n` alone, which not
+    /// every text has.
+    fn after_skipped(&mut self) -> usize {
         let comment = self.dialect.comment.map(byte);
-        while comment.is_some() && self.text.get(start).copied() == comment {
-            let comment = self.text.get(start..).unwrap_or_default();
-            let length = comment.iter().position(|byte| self.dialect.ends_record(*byte)).unwrap_or(comment.len());
-            start = after_line_ends(self.text, start + length, self.dialect);
+        loop {
+            let start = self.place;
+            if let Some(end) = end_at(self.text, start, self.dialect).filter(|end| *end > start) {
+                self.lines.skip_blank(start, end);
+                self.place = end;
+            } else if comment.is_some() && self.text.get(start).copied() == comment {
+                let rest = self.text.get(start..).unwrap_or_default();
+                let end = memchr::memchr(end_byte(self.dialect), rest).map_or(rest.len(), |end| end + 1);
+                self.lines.skip_comment(start, start + end);
+                self.place = start + end;
+            } else {
+                return start;
+            }
         }
-        start
     }
 
-    /// Takes the fields of the record that begins at `start` where they stand, and returns where it ends; `None` where they do
-    /// not stand as they are.
+    /// The lines of what was read so far, as those of a block that begins at a byte offset.
+    pub(crate) fn lines(&self, block_start: u64) -> Lines {
+        self.lines.of_block(self.text, block_start)
+    }
+
+    /// Takes the fields of the record that begins at `start` where they stand, and returns where it ends, and how many line ends stand
+    /// within its quotes; `None` where the fields do not stand as they are.
     #[inline]
-    fn take(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
+    fn take(&mut self, start: usize, spans: &mut Spans) -> Option<(usize, usize)> {
         let text = self.text;
         // A copy can be kept in registers.
         let mut marks = self.marks.clone();
         marks.skip_to(start);
-        let mut field = start;
+        let (mut field, mut line_ends) = (start, 0);
         let end = loop {
             field = spans.push_delimited(field, marks.delimiters());
             let Some(mark) = marks.other() else {
@@ -246,7 +266,7 @@ impl<'a> Records<'a> {
             if mark != field {
                 continue;
             }
-            let Some(closing) = closing_quote(text, &mut marks, quote) else { break None };
+            let Some(closing) = closing_quote(text, &mut marks, quote, &mut line_ends) else { break None };
             spans.push(Span::new(field + 1, closing));
             field = closing + 2;
             if text.get(closing + 1) == Some(&self.delimiter) {
@@ -257,7 +277,7 @@ impl<'a> Records<'a> {
             }
         };
         self.marks = marks;
-        end
+        end.map(|end| (end, line_ends))
     }
 
     /// Has the `csv` crate write the fields of the record that begins at `start` one after the other; where it ends.
@@ -299,6 +319,12 @@ impl<'a> Records<'a> {
     }
 }
 
+/// How many lines a record has.
+fn lines_of(record: &[u8], dialect: &Dialect) -> usize {
+    let line_end = end_byte(dialect);
+    memchr::memchr_iter(line_end, record).count() + usize::from(record.last() != Some(&line_end))
+}
+
 /// What the `csv` crate is to read a dialect by.
 fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
     let mut builder = csv::ReaderBuilder::new();
@@ -309,13 +335,13 @@ fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
     builder
 }
 
-/// Where the next quote is.
+/// Where the next quote is. Counts line ends before it.
 #[inline]
-fn closing_quote(text: &[u8], marks: &mut StructuralScanner<'_>, quote: u8) -> Option<usize> {
+fn closing_quote(text: &[u8], marks: &mut StructuralScanner<'_>, quote: u8, line_ends: &mut usize) -> Option<usize> {
     loop {
         match marks.other() {
             Some(mark) if text.get(mark) == Some(&quote) => return Some(mark),
-            Some(_) => {}
+            Some(_) => *line_ends += 1,
             None => marks.advance()?,
         }
     }

@@ -13,13 +13,26 @@ use words::Words;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Detected {
     pub(crate) encoding: &'static Encoding,
-    /// Whether the text has too little beyond ASCII to be sure.
-    pub(crate) is_doubtful: bool,
+    /// How it was guessed; none where the text itself says what it is written in.
+    pub(crate) guess: Option<Guess>,
+}
+
+/// By what an encoding was guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// By letters that make sense in it.
+    Letters,
+    /// By letters that are too few to be sure.
+    FewLetters,
 }
 
 impl Detected {
     fn sure(encoding: &'static Encoding) -> Self {
-        Self { encoding, is_doubtful: false }
+        Self { encoding, guess: None }
+    }
+
+    fn by(guess: Guess, encoding: &'static Encoding) -> Self {
+        Self { encoding, guess: Some(guess) }
     }
 }
 
@@ -49,13 +62,13 @@ pub(crate) fn detect(head: &[u8], spread: &[&[u8]]) -> Detected {
     detector.feed(&[], true);
     let encoding = detector.guess(None, Utf8Detection::Deny);
     if encoding == WINDOWS_1252 {
-        return Detected::sure(encoding);
+        return Detected::by(Guess::Letters, encoding);
     }
     let words = lines().fold(Words::default(), Words::with);
     match (words.tell(encoding), words.can_be_windows_1252()) {
-        (true, _) => Detected::sure(encoding),
-        (false, true) => Detected { encoding: WINDOWS_1252, is_doubtful: true },
-        (false, false) => Detected { encoding, is_doubtful: true },
+        (true, _) => Detected::by(Guess::Letters, encoding),
+        (false, true) => Detected::by(Guess::FewLetters, WINDOWS_1252),
+        (false, false) => Detected::by(Guess::FewLetters, encoding),
     }
 }
 
@@ -210,10 +223,15 @@ mod tests {
 
     #[test]
     fn doubt_is_told() {
-        let is_doubtful = |head: &[u8]| detect(head, &[]).is_doubtful;
-        assert!(is_doubtful(b"ID,CIUDAD\n1,LOGRO\xd1O\n2,M\xc1LAGA\n"));
-        assert!(!is_doubtful("id,ort\n1,M\u{fc}nchen\n".as_bytes()));
-        assert!(!is_doubtful(b"id,ort\n1,M\xfcnchen\n2,K\xf6ln\n3,Gie\xdfen\n"));
+        let guess = |head: &[u8]| detect(head, &[]).guess;
+        for (head, expected) in [
+            (&b"ID,CIUDAD\n1,LOGRO\xd1O\n2,M\xc1LAGA\n"[..], Some(Guess::FewLetters)),
+            (b"id,ort\n1,M\xfcnchen\n2,K\xf6ln\n3,Gie\xdfen\n", Some(Guess::Letters)),
+            ("id,ort\n1,M\u{fc}nchen\n".as_bytes(), None),
+            (b"\xff\xfei\0d\0", None),
+        ] {
+            assert_eq!(guess(head), expected, "{head:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use shared::{Compression, Encoding, SourceObject, TextPolicy};
 use crate::blocks::text_source;
 use crate::context::SplitContext;
 use crate::error::SplitError;
-use crate::examine::encoding::{Detected, detect, refuse_controls};
+use crate::examine::encoding::{Detected, Guess, detect, refuse_controls};
 use crate::examine::unsupported;
 use crate::text::Start;
 use crate::text::decompress;
@@ -34,6 +34,8 @@ pub(crate) struct Sample {
     pub(crate) is_whole: bool,
     /// Pieces from further on.
     pub(crate) spread: Vec<SpreadSample>,
+    /// By what its encoding was guessed, if it was.
+    pub(crate) guess: Option<Guess>,
 }
 
 /// A piece from the middle of the text. It may begin anywhere, within quotes too.
@@ -62,26 +64,22 @@ pub(crate) async fn read(
     };
     unsupported::refuse(&source.uri, &head, compression)?;
     let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
-    let encoding = match &settings.read.encoding {
-        Some(encoding) => encoding.clone(),
+    let (encoding, guess) = match &settings.read.encoding {
+        Some(encoding) => (encoding.clone(), None),
         None => detected(source, &head, &pieces)?,
     };
     let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);
     let spread = spread.into_iter().map(|sample| SpreadSample { text: in_utf_8(sample.text), ..sample }).collect();
     let head = in_utf_8(head);
     unsupported::refuse_nul_bytes(&source.uri, &head)?;
-    Ok((TextPolicy { compression, encoding }, Sample { head, is_whole, spread }))
+    Ok((TextPolicy { compression, encoding }, Sample { head, is_whole, spread, guess }))
 }
 
-/// The encoding of a text, by its samples. Doubt is logged, since a wrong one makes other letters.
-fn detected(source: &SourceObject, head: &[u8], pieces: &[&[u8]]) -> Result<Encoding, SplitError> {
-    let Detected { encoding, is_doubtful } = detect(head, pieces);
+/// The encoding of a text, by its samples, and by what it was guessed, if it was.
+fn detected(source: &SourceObject, head: &[u8], pieces: &[&[u8]]) -> Result<(Encoding, Option<Guess>), SplitError> {
+    let Detected { encoding, guess } = detect(head, pieces);
     refuse_controls(&source.uri, head, encoding)?;
-    let name = encoding.name();
-    if is_doubtful {
-        tracing::warn!(source = %source.uri, "the encoding is taken to be {name}, by few letters; set ENCODING to be sure");
-    }
-    Ok(Encoding::for_label(name).unwrap_or_else(Encoding::utf_8))
+    Ok((Encoding::for_label(encoding.name()).unwrap_or_else(Encoding::utf_8), guess))
 }
 
 /// A sample in UTF-8; a character that it begins or ends within is lost with the line that it stands in.

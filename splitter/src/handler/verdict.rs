@@ -29,6 +29,7 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
         SplitError::Source(StorageError::NotFound { .. })
         | SplitError::BadInput(_)
         | SplitError::TooManyBad(_)
+        | SplitError::AllRejected(_)
         | SplitError::OtherEncoder { .. }
         | SplitError::Memory { .. }
         | SplitError::WorkArea(StorageError::Malformed { .. } | StorageError::NotExclusive { .. })

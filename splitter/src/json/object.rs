@@ -86,8 +86,17 @@ pub(super) fn parse_error(error: &serde_json::Error) -> String {
 
 /// Lines that are not blank, each with its place and without its line end.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    all_lines(text).filter(|(_, line)| !is_blank(line))
+}
+
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty()
+}
+
+/// All lines, each with its place and without its line end.
+pub(super) fn all_lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut place = 0;
-    let all = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let rest = text.get(place..).filter(|rest| !rest.is_empty())?;
         let length = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
         let start = place;
@@ -95,6 +104,5 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         let line = rest.get(..length)?;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         Some((start, line.strip_suffix(b"\r").unwrap_or(line)))
-    });
-    all.filter(|(_, line)| !line.trim_ascii().is_empty())
+    })
 }

@@ -1,6 +1,6 @@
 //! Records of a block that were found, and where they stand.
 
-use shared::Dialect;
+use shared::{Dialect, Lines};
 
 use crate::records::framer::{Block, Unterminated};
 use crate::records::record_ends::without_line_end;
@@ -16,12 +16,14 @@ pub(crate) struct Rows {
     pub(crate) records: u64,
     /// Those that are rejected.
     pub(crate) rejects: Rejects,
+    /// Lines of the records, and those between them.
+    pub(crate) lines: Lines,
 }
 
 impl Rows {
     /// None yet, of a block.
     pub(crate) fn of(block: &Block) -> Self {
-        Self { taken: Vec::new(), records: 0, rejects: Rejects::of(&block.text, block.start) }
+        Self { rejects: Rejects::of(&block.text, block.start), ..Self::default() }
     }
 
     /// Those of blocks that are not runs of whole records, and follow each other: of each, what is kept of one whose end was not found,
@@ -36,6 +38,8 @@ impl Rows {
         for block in blocks {
             let end = start + block.text.len();
             rows.records += 1;
+            // However much of its line is kept.
+            rows.lines.add_records(1);
             if let Some(unterminated) = block.unterminated {
                 let place = Row::new(rows.records, start, end).place(&whole, dialect);
                 rows.rejects.push(rows.records, place, (None, unterminated_reason(unterminated, max_record_bytes)));

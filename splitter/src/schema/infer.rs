@@ -109,6 +109,11 @@ impl Evidence {
         self.values > 0 && (self.is_possible(FLOAT64) || self.is_possible(DECIMAL)) && self.fractions.are_doubtful()
     }
 
+    /// Whether words were taken for null.
+    pub(crate) fn has_null_words(&self) -> bool {
+        self.has_ambiguous_word || self.has_null_word
+    }
+
     /// Notes that all other records have no value.
     pub(crate) fn count_records(&mut self, records: u64) {
         self.nulls = records.saturating_sub(self.values);

@@ -4,11 +4,13 @@
 
 mod compressed;
 mod dialects;
+mod doubts;
 mod events;
 mod fuzz;
 mod golden;
 mod limit;
 mod limits;
+mod lines;
 mod memory;
 mod one_file;
 mod pollock;

@@ -188,7 +188,8 @@ fn split_in_all_ways(source: impl Into<Bytes>, whole: How, deaths: &[u64]) -> (S
     // At any parallelism the bytes are the same.
     for threads in [2, 8] {
         let out = threads.to_string();
-        run(&out, How { threads, ..whole }).unwrap();
+        let manifest = run(&out, How { threads, ..whole }).unwrap().manifest;
+        assert_eq!(manifest.lines, outcome.manifest.lines, "{threads} threads");
         assert_eq!(product(&objects, &out), product_of_one, "{threads} threads");
     }
     // After any number of deaths, and with another chunk size at each attempt, they are the same too.
@@ -200,15 +201,18 @@ fn split_in_all_ways(source: impl Into<Bytes>, whole: How, deaths: &[u64]) -> (S
     let resumed = run("dead", next()).unwrap();
     assert_eq!(product(&objects, "dead"), product_of_one, "after deaths");
     assert_eq!(
-        (&resumed.manifest.chunks, resumed.manifest.records),
-        (&outcome.manifest.chunks, outcome.manifest.records)
+        (&resumed.manifest.chunks, resumed.manifest.records, &resumed.manifest.lines),
+        (&outcome.manifest.chunks, outcome.manifest.records, &outcome.manifest.lines)
     );
     (outcome, product_of_one)
 }
 
 fn check(records: &[(String, bool)], chunk_bytes: u64, deaths: &[u64]) {
     let whole = How { chunk_bytes, max_record_bytes: 16 << 20, threads: 1, calls: u64::MAX };
-    let (outcome, product_of_one) = split_in_all_ways(source_text(records), whole, deaths);
+    let text = source_text(records);
+    let line_count = u64::try_from(text.matches('\n').count()).unwrap();
+    let (outcome, product_of_one) = split_in_all_ways(text, whole, deaths);
+    assert_eq!(outcome.manifest.lines.as_ref().map(|lines| lines.total), Some(line_count));
 
     // No chunk is over the limit, and together they are the source.
     let mut found = Vec::new();
@@ -284,6 +288,8 @@ proptest! {
     ) {
         let whole = How { chunk_bytes: 4_000, max_record_bytes, threads: 1, calls: u64::MAX };
         let (outcome, product) = split_in_all_ways(format!("id,note\n{}\n", records.join("\n")), whole, &deaths);
+        let line_count = u64::try_from(records.len()).unwrap() + 1;
+        prop_assert_eq!(outcome.manifest.lines.as_ref().map(|lines| lines.total), Some(line_count));
         // Nothing is dropped: what is not in a chunk is rejected.
         let chunks = product.iter().filter(|(name, _)| name.starts_with("chunks/"));
         let taken: usize = chunks.flat_map(|(_, chunk)| rows(chunk.clone())).map(|batch| batch.num_rows()).sum();

@@ -116,6 +116,7 @@ impl World {
             chunks,
             quarantine: vec![],
             content: None,
+            lines: None,
         };
         put_json(self.context.storage.as_ref(), &self.area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
     }

@@ -25,6 +25,8 @@ pub(super) struct Layout {
     pub(super) preamble: usize,
     /// Rows of the header.
     pub(super) header: usize,
+    /// Whether neither the values of the rows nor the words of the header show that it is one.
+    pub(super) is_doubtful: bool,
     /// Name of each column, joined from the rows of the header; empty where there is none.
     pub(super) names: Vec<Vec<u8>>,
     /// Whether records end with a delimiter that nothing follows.
@@ -53,10 +55,13 @@ pub(super) fn layout(rows: &[Row], width: usize, settings: &CsvSettings) -> Layo
         Setting::Auto => header_rows(table, width),
     };
     let (header_rows, records) = table.split_at_checked(header).unwrap_or_default();
+    let is_doubtful = vote == Vote::Unknown
+        && settings.header == Setting::Auto
+        && header_rows.first().is_some_and(|row| !has_usual_name(row));
     let names = joined(header_rows);
     let trailing_delimiter = has_trailing_delimiter(&names, records);
     let names = fitted(names, header, width, records, trailing_delimiter);
-    Layout { preamble, header, names, trailing_delimiter }
+    Layout { preamble, header, is_doubtful, names, trailing_delimiter }
 }
 
 /// The first row of the table, and what it is.
@@ -193,11 +198,6 @@ fn header_rows(table: &[Row], width: usize) -> usize {
         let mut cells = row.fields.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
         cells.any(|(column, cell)| others().any(|other| other.fields.get(column) == Some(cell)))
     };
-    let has_units = |row: &Row| {
-        let filled = || row.fields.iter().map(<[u8]>::trim_ascii).filter(|cell| !cell.is_empty());
-        let is_unit = |cell: &[u8]| matches!(cell, [b'[', .., b']'] | [b'(', .., b')']);
-        row.fields.len() == width && filled().count() > 0 && filled().all(is_unit)
-    };
     let has_names = |row: &Row| {
         let mut cells: Vec<&[u8]> = row.fields.iter().filter(|cell| !cell.is_empty()).collect();
         let filled = cells.len();
@@ -210,7 +210,38 @@ fn header_rows(table: &[Row], width: usize) -> usize {
     };
     let is_named = |row: &Row| has_names(first) && has_names(row) && !comes_again(row);
     let more = table.iter().take(HEADER_ROWS).skip(1);
-    1 + more.take_while(|row| row.fields == first.fields || has_units(row) || is_named(row)).count()
+    1 + more.take_while(|row| row.fields == first.fields || has_units(row, width) || is_named(row)).count()
+}
+
+/// Whether a row has units in brackets, in all cells that are filled.
+pub(super) fn has_units(row: &Row, width: usize) -> bool {
+    let filled = || row.fields.iter().map(<[u8]>::trim_ascii).filter(|cell| !cell.is_empty());
+    let is_unit = |cell: &[u8]| matches!(cell, [b'[', .., b']'] | [b'(', .., b')']);
+    row.fields.len() == width && filled().count() > 0 && filled().all(is_unit)
+}
+
+/// Words that are names of columns in many files, and values in few.
+const USUAL_NAMES: &str = "id name names date time timestamp datetime code key type kind status state value values description \
+    title label category class group country city region address street zip postcode email phone url \
+    user username customer product sku price amount quantity qty total count number no nr year month day \
+    note notes comment comments text message source target currency unit lat lon latitude longitude \
+    height width size weight first last firstname lastname surname gender age position role level \
+    language version file path column field rank index";
+
+/// Whether one of a row's cells is such a word, or has it as a part (`customer_id`, `Order ID`), or is written as `createdAt`.
+fn has_usual_name(row: &Row) -> bool {
+    row.fields.iter().any(|cell| {
+        let Ok(cell) = std::str::from_utf8(cell) else { return false };
+        let lower = cell.trim().to_lowercase();
+        let mut words = lower.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| USUAL_NAMES.split(' ').any(|name| name == word)) || is_camel(cell.trim())
+    })
+}
+
+/// Whether a word is several, each after the first with an upper-case letter: `createdAt`. Names of columns are, words of a text are not.
+fn is_camel(cell: &str) -> bool {
+    let is_word = cell.chars().all(char::is_alphanumeric) && cell.starts_with(char::is_lowercase);
+    is_word && cell.contains(char::is_uppercase)
 }
 
 /// The names of header rows, column by column, joined by spaces.

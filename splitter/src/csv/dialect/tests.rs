@@ -24,7 +24,7 @@ fn in_short(found: &Found) -> String {
     add("decimal", *decimal != usual.decimal, Some(*decimal));
     add("trailing", *trailing_delimiter, Some('1'));
     let names: Vec<_> = found.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    format!("{short} [{}] {}+{}", names.join("|"), found.preamble_lines, found.header_rows)
+    format!("{short} [{}] {}+{}", names.join("|"), found.preamble_lines, found.header.len())
 }
 
 fn check(cases: &[(&str, &str)]) {
