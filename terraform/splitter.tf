@@ -185,6 +185,15 @@ resource "aws_iam_role_policy" "splitter" {
         Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.events.arn
       }],
+      # A contract may lie in any bucket.
+      [
+        for uri in compact([lookup(var.settings, "CONTRACT_URI", "")]) : {
+          Sid      = "ReadContract"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"
+        } if startswith(uri, "s3://")
+      ],
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

@@ -1,6 +1,7 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod contract;
 mod given;
 mod quarantine;
 mod tune;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+pub(crate) use contract::{ContractArgs, ContractCheckArgs, ContractCommand};
 use given::{Given, Ingest, Plan, Split};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Say how a file would be read, and what would become of it; write nothing
     Plan(PlanArgs),
+    /// Hold a file against the contract of its feed
+    Contract(ContractArgs),
     /// Split and load samples of a file in chunks of several sizes, and recommend one
     Tune(TuneArgs),
     /// One stage of that, in a process of its own
@@ -115,6 +119,12 @@ pub(crate) struct IngestArgs {
 pub(crate) struct PlanArgs {
     /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
     pub(crate) source: String,
+    /// Write how the file is read to a file of TOML, a path or s3://bucket/key: the contract of its feed, for --contract
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<String>,
+    /// Let --save overwrite a file that exists
+    #[arg(long, requires = "save")]
+    pub(crate) force: bool,
     #[command(flatten)]
     given: Given<Plan>,
 }
@@ -123,7 +133,10 @@ const AFTER_PLAN_HELP: &str = "\
 The types of the columns of --table, if it exists, win over those that are detected.
 
 With -v, each column has what its values say: how many there are, and the first one that each other type does not take. \
-With --sql, what SQL makes of the first rows is shown, too.";
+With --sql, what SQL makes of the first rows is shown, too.
+
+With --save orders.toml the reading becomes a contract: `sluice ingest SOURCE --contract orders.toml` reads the next files by it, \
+detects nothing, and refuses or sets aside what deviates.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shared::{CompletionError, JobId, LocationError, QueueError, SettingsError, StorageError};
+use shared::{CompletionError, JobId, Location, LocationError, QueueError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
@@ -49,6 +49,16 @@ pub(crate) enum CliError {
     SpoolStopped,
     #[error("no table is given")]
     NoTable,
+    #[error("no contract is given")]
+    NoContract,
+    #[error("{at} exists, and is not overwritten")]
+    ContractExists { at: Location },
+    #[error("cannot write the contract")]
+    ContractWrite(#[source] StorageError),
+    #[error("no contract is written to {at}: under it, {what} would be read otherwise")]
+    NotSaved { at: Location, what: String },
+    #[error("the contract would not let {} load as it is: {reason}", .at)]
+    Held { at: Location, reason: String, status: u8 },
     #[error("neither a table nor a work area is given")]
     NoTableOrArea,
     #[error("cannot read the SQL file {file}")]
@@ -182,7 +192,8 @@ impl CliError {
     pub(crate) fn has_result(&self) -> bool {
         matches!(
             self,
-            Self::TooManyBad { .. }
+            Self::Held { .. }
+                | Self::TooManyBad { .. }
                 | Self::AllRejected { is_printed: true, .. }
                 | Self::Unhealthy { .. }
                 | Self::Unproven { .. }
@@ -200,6 +211,9 @@ impl CliError {
             | Self::NoSpool { .. }
             | Self::PipeReplaces
             | Self::Terminal
+            | Self::NoContract
+            | Self::ContractExists { .. }
+            | Self::Split(SplitError::Contract(_) | SplitError::ContractStore(StorageError::NotFound { .. }))
             | Self::SqlFile { .. }
             | Self::Sql(_)
             | Self::Context(_)
@@ -214,7 +228,7 @@ impl CliError {
             | Self::ListStopped
             | Self::SpoolStopped
             | Self::TuneStopped => 130,
-            Self::Stage { code, .. } => *code,
+            Self::Stage { code, .. } | Self::Held { status: code, .. } => *code,
             Self::TooManyBad { .. }
             | Self::AllRejected { .. }
             | Self::Split(SplitError::TooManyBad(_) | SplitError::AllRejected(_)) => 4,
@@ -257,6 +271,8 @@ impl CliError {
             | Self::Table(_)
             | Self::Completion(_)
             | Self::WorkArea(_)
+            | Self::ContractWrite(_)
+            | Self::NotSaved { .. }
             | Self::Chunks { bad_input: false, .. }
             | Self::TableLost { .. }
             | Self::AreaLost { .. }

@@ -27,6 +27,11 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
 /// What may help with jobs.
 fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
     match error {
+        CliError::NoContract => {
+            Some("set --contract FILE, or the variable CONTRACT_URI; `sluice plan SOURCE --save FILE` writes one")
+        }
+        CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
+        CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
         CliError::NoTable => Some("set --table TABLE_URI, or the variable TABLE_URI"),
         CliError::NoTableOrArea => {
             Some("set --table TABLE_URI or TABLE_URI, for the work area below it; or set --work-dir DIR")

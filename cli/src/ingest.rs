@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Infer, Job, Location, Reading, Receipt, Rows, Seal, Warning, get_json};
+use shared::{BadRecordLimit, Infer, Job, Location, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
 use crate::args::{self, IngestArgs, work_prefix};
+use crate::contract::settled;
 use crate::error::{CliError, Done};
 use crate::holding::held;
 use crate::known::{self, Pinned};
@@ -72,7 +73,7 @@ struct CommitReport {
 /// Runs the command.
 pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let started = Instant::now();
-    let settings = args.settings()?;
+    let settings = settled(args.settings()?).await?;
     let table = settings.table.clone().ok_or(CliError::NoTable)?;
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let stop = stop::on_signal();
@@ -118,7 +119,8 @@ async fn run_through(
     })?;
     // A file that was touched, or moved, may turn out to be the job of another one.
     if outcome.was_loaded_before()
-        && let Some(found) = contradiction(|variable| args.gives(variable), &pipeline.split.settings, &outcome.job)
+        && let Some(found) =
+            contradiction(|name| gives(args, &pipeline.split.settings, name), &pipeline.split.settings, &outcome.job)
     {
         return Err(CliError::Contradicts { job_id: outcome.job.job_id, found });
     }
@@ -149,7 +151,8 @@ fn show_command(args: &IngestArgs, source: &str, pipeline: &Pipeline) -> String 
 async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Result<bool, CliError> {
     let storage = pipeline.split.storage.as_ref();
     let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
-    let Some(found) = contradiction(|variable| args.gives(variable), &pipeline.split.settings, &job) else {
+    let is_given = |variable: &str| gives(args, &pipeline.split.settings, variable);
+    let Some(found) = contradiction(is_given, &pipeline.split.settings, &job) else {
         return Ok(false);
     };
     match pinned.seal {
@@ -166,6 +169,12 @@ async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Re
             Ok(true)
         }
     }
+}
+
+/// Whether a setting is given by an option, or by the contract.
+fn gives(args: &IngestArgs, settings: &Settings, variable: &str) -> bool {
+    let contract = settings.read.contract.as_ref();
+    args.gives(variable) || contract.is_some_and(|contract| variable == "SCHEMA" || contract.get(variable).is_some())
 }
 
 /// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding

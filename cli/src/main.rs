@@ -1,6 +1,7 @@
 //! `sluice`: the whole line on one machine, and the operator's tool.
 
 mod args;
+mod contract;
 mod dlq;
 mod doctor;
 mod error;
@@ -39,7 +40,9 @@ use futures::FutureExt;
 use shared::{LogFormat, init_logs};
 use tracing::Level;
 
-use crate::args::{Args, Command, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand};
+use crate::args::{
+    Args, Command, ContractArgs, ContractCommand, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand,
+};
 use crate::error::{CliError, Done};
 use crate::output::Output;
 
@@ -75,6 +78,9 @@ async fn run(args: &Args, output: Output) -> Done {
     match &args.command {
         Command::Ingest(args) => Box::pin(ingest::run(args, output)).await,
         Command::Plan(asked) => plan::run(asked, args.verbose > 0, output).await,
+        Command::Contract(ContractArgs { command: ContractCommand::Check(args) }) => {
+            contract::check(args, output).await
+        }
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,

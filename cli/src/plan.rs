@@ -13,6 +13,8 @@ use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
 use worker::SqlTrial;
 
 use crate::args::{self, PlanArgs};
+use crate::contract::save::save;
+use crate::contract::settled;
 use crate::error::{CliError, Done};
 use crate::gate::{TableGate, refuse_new};
 use crate::output::Output;
@@ -27,7 +29,7 @@ const SHOWN: usize = 10;
 
 /// Runs the command.
 pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done {
-    let settings = args.settings()?;
+    let settings = settled(args.settings()?).await?;
     let source = args::location(&args.source)?;
     let threads = splitter::threads(&settings, args::cores());
     let context = SplitContext {
@@ -47,7 +49,12 @@ pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done 
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
     let sql = check(&context, &plan).await?;
-    let document = Document { sql, ..document(plan, &context.settings) };
+    let saved = args.save.as_deref().map(args::location).transpose()?;
+    if let Some(at) = &saved {
+        save(&context, &plan, at, args.force).await?;
+    }
+    let saved = saved.map(|at| at.to_string());
+    let document = Document { sql, saved, ..document(plan, &context.settings) };
     output.result(&document, &text::text(&document, verbose))?;
     Ok(())
 }
@@ -120,6 +127,7 @@ fn document(plan: Plan, settings: &Settings) -> Document {
             rows: plan.rows,
         },
         sql: None,
+        saved: None,
         expected: ExpectedDocument { is_estimate, chunks, rows, bytes, chunk_bytes: found.policy.chunk_bytes },
     }
 }

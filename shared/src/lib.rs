@@ -13,6 +13,7 @@ mod chunk_task;
 mod column;
 pub mod compact;
 mod completion;
+mod contract;
 mod dialect;
 mod digits;
 mod drops;
@@ -57,6 +58,11 @@ pub use cells::{cells, type_name};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
 pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, TypeOrigin, TypedColumn};
 pub use completion::{Completion, CompletionError};
+pub use contract::notes::Notes;
+pub use contract::terms::{
+    Contract, ContractColumn, ContractError, ContractType, Match, MissingColumns, NewColumns, Policies, RESCUED,
+    ReadKey, TypeChanges,
+};
 pub use dialect::{CsvSettings, Dialect, Setting};
 pub use digits::{float_prints_back, prints_back};
 pub use drops::Drops;
@@ -71,8 +77,8 @@ pub use memory::{Memory, MemoryShare, MemoryTooSmall};
 pub use notice::{Notice, NoticeError, SnsTopic, Topic};
 pub use pages::{guarded, undecodable};
 pub use policy::{
-    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, Format, FormatChoice, Infer, LoadPolicy,
-    NdjsonPolicy, OnReplace, Policy,
+    BadRecords, ColumnNames, CommitMode, CsvPolicy, DataFileMode, FieldMap, Format, FormatChoice, Infer, LoadPolicy,
+    NdjsonPolicy, OnReplace, OtherKeys, Policy, RescuedField,
 };
 pub use progress::{Progress, ProgressSnapshot};
 pub use queue::{Message, Queue, QueueError, ReceiptHandle};

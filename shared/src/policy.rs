@@ -2,6 +2,8 @@
 //!
 //! The seal of a job is a digest of its policies: see `Seal`. A new field needs a default that is left out of the JSON.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
@@ -98,21 +100,76 @@ pub enum Format {
 }
 
 /// Dialect, columns and null words of a CSV source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvPolicy {
     /// How its text is written.
     #[serde(flatten)]
     pub dialect: Dialect,
     /// Byte offset in the text of the first record, after byte order mark, lines before the table, and header.
     pub data_start: u64,
-    /// Columns in the order of the file.
+    /// Columns in the order of the chunks, which is that of the file unless `fields` says otherwise.
     pub columns: Vec<Column>,
     /// Words that mean null, beside the empty field.
     pub null_words: Vec<String>,
+    /// Which field each column is read from; none where records have one field a column, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<FieldMap>,
+}
+
+/// Which fields of a record a contract takes, and where they go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldMap {
+    /// Fields of a record.
+    pub count: usize,
+    /// The field of each column, from 0; none for a column that the file does not have, which is null.
+    pub of_columns: Vec<Option<usize>>,
+    /// Fields that go into the last column together, as one JSON object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rescued: Vec<RescuedField>,
+}
+
+/// A field that has no column of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescuedField {
+    /// Its key in the object.
+    pub name: String,
+    /// Its place in a record, from 0.
+    pub field: usize,
+}
+
+impl CsvPolicy {
+    /// Fields that a record must have.
+    pub fn width(&self) -> usize {
+        self.fields.as_ref().map_or(self.columns.len(), |fields| fields.count)
+    }
+
+    /// The field of a column, both from 0; none for a column that no field has.
+    pub fn field_of(&self, column: usize) -> Option<usize> {
+        self.fields.as_ref().map_or(Some(column), |fields| fields.of_columns.get(column).copied().flatten())
+    }
+
+    /// Fields that go into the last column together.
+    pub fn rescued(&self) -> &[RescuedField] {
+        self.fields.as_ref().map_or(&[], |fields| &fields.rescued)
+    }
+}
+
+/// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
+impl fmt::Debug for CsvPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dialect, data_start, columns, null_words, fields } = self;
+        let mut shown = f.debug_struct("CsvPolicy");
+        shown.field("dialect", dialect).field("data_start", data_start).field("columns", columns);
+        shown.field("null_words", null_words);
+        if let Some(fields) = fields {
+            shown.field("fields", fields);
+        }
+        shown.finish()
+    }
 }
 
 /// Columns and null words of an NDJSON source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NdjsonPolicy {
     /// Byte offset of the first record, after the byte order mark.
     pub data_start: u64,
@@ -120,6 +177,44 @@ pub struct NdjsonPolicy {
     pub columns: Vec<Column>,
     /// Strings that mean null, beside `null` itself.
     pub null_words: Vec<String>,
+    /// What becomes of a key that no column has.
+    #[serde(default, skip_serializing_if = "OtherKeys::is_default")]
+    pub other_keys: OtherKeys,
+}
+
+/// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
+impl fmt::Debug for NdjsonPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data_start, columns, null_words, other_keys } = self;
+        let mut shown = f.debug_struct("NdjsonPolicy");
+        shown.field("data_start", data_start).field("columns", columns).field("null_words", null_words);
+        if !other_keys.is_default() {
+            shown.field("other_keys", other_keys);
+        }
+        shown.finish()
+    }
+}
+
+/// What becomes of a key of an NDJSON record that no column has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherKeys {
+    /// The record is rejected: the key came after the sample, so nothing is known of it.
+    #[default]
+    Reject,
+    /// The record is rejected: the contract does not have the key.
+    RejectByContract,
+    /// The key is left out.
+    Ignore,
+    /// It goes into the last column with the others, as one JSON object.
+    Rescue,
+}
+
+impl OtherKeys {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What becomes of a record that cannot be taken as it is: `BAD_RECORDS`.

@@ -3,11 +3,13 @@
 mod groups;
 mod limit;
 mod reader;
+mod under_contract;
 mod variables;
 
 use std::sync::Arc;
 
 use crate::backoff::BackoffSettings;
+use crate::contract::terms::{Contract, ContractError};
 use crate::location::Location;
 use crate::memory::Memory;
 use crate::notice::{SnsTopic, Topic};
@@ -74,6 +76,12 @@ impl Settings {
     pub fn with_chunk_bytes(mut self, chunk_bytes: u64) -> Self {
         self.read.chunk_bytes = chunk_bytes;
         self
+    }
+
+    /// The same, read by a contract. The error names what the contract cannot say, or what contradicts a variable that is given.
+    pub fn under(self, contract: Contract) -> Result<Self, ContractError> {
+        let read = under_contract::read_under(contract, self.read)?;
+        Ok(Self { read, ..self })
     }
 
     /// Settings from the environment.
@@ -161,6 +169,7 @@ mod tests {
             ("COMPLETION_TOPIC_ARN", "done"),
             ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
             ("TABLE_URI", "gs://b/t"),
+            ("CONTRACT_URI", "gs://b/t"),
             ("ROUTES_URI", "s3://b/routes"),
         ] {
             let error = with(name, value).unwrap_err();

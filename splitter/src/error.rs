@@ -3,7 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use shared::{BadRecordLimit, CompletionError, JobId, Location, MemoryTooSmall, NoticeError, QueueError, StorageError};
+use shared::{
+    BadRecordLimit, CompletionError, ContractError, JobId, Location, MemoryTooSmall, NoticeError, QueueError,
+    StorageError,
+};
+
+use crate::contract::difference::Deviation;
 
 /// Why a source could not be split; variants are named for what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +17,15 @@ pub enum SplitError {
     /// The source is not what it should be; the same bytes will never do.
     #[error(transparent)]
     BadInput(Box<BadInput>),
+    /// The source deviates from its contract in a way that the contract refuses.
+    #[error(transparent)]
+    Deviates(Box<Deviation>),
+    /// The contract cannot be used.
+    #[error(transparent)]
+    Contract(Box<ContractError>),
+    /// The contract could not be read.
+    #[error("cannot read the contract")]
+    ContractStore(#[source] StorageError),
     /// More of its records were rejected than `MAX_BAD_RECORDS` allows; with a higher limit the job goes on.
     #[error(transparent)]
     TooManyBad(Box<TooManyBad>),
@@ -192,6 +206,18 @@ impl From<BadInput> for SplitError {
     }
 }
 
+impl From<Deviation> for SplitError {
+    fn from(deviation: Deviation) -> Self {
+        Self::Deviates(Box::new(deviation))
+    }
+}
+
+impl From<ContractError> for SplitError {
+    fn from(error: ContractError) -> Self {
+        Self::Contract(Box::new(error))
+    }
+}
+
 impl From<CompletionError> for SplitError {
     fn from(error: CompletionError) -> Self {
         match error {
@@ -213,6 +239,16 @@ impl SplitError {
     fn constant_hint(&self) -> Option<&'static str> {
         match self {
             Self::BadInput(bad) => Some(bad.hint),
+            Self::Deviates(_) => Some(
+                "if the feed changed for good, change the contract; its new_columns and missing_columns say what else becomes of such columns; `sluice contract check` shows all",
+            ),
+            Self::Contract(error) => Some(error.hint),
+            Self::ContractStore(StorageError::NotFound { .. }) => {
+                Some("CONTRACT_URI, or --contract, names the file; `sluice plan SOURCE --save FILE` writes one")
+            }
+            Self::ContractStore(StorageError::Denied { .. }) => {
+                Some("the user or role that runs this needs s3:GetObject on the contract")
+            }
             Self::AllRejected(_) => Some(
                 "`sluice quarantine show` shows more of them; read the file with other options, or set MAX_BAD_RECORDS=100% if all may be rejected",
             ),
@@ -242,6 +278,7 @@ impl SplitError {
         matches!(
             self,
             Self::BadInput(_)
+                | Self::Deviates(_)
                 | Self::Source(
                     StorageError::NotFound { .. } | StorageError::Denied { .. } | StorageError::Malformed { .. }
                 )

@@ -6,6 +6,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use shared::{Examined, Policy, SourceObject};
 
+use crate::contract::difference::Difference;
 use crate::csv::header::Layout;
 use crate::error::SplitError;
 use crate::schema::infer::Evidence;
@@ -27,6 +28,8 @@ pub struct Examination {
     pub layout: Option<Layout>,
     /// What is told of it, beside the policy.
     pub examined: Examined,
+    /// How it differs from its contract, where it has one: in ways that are not refused.
+    pub differences: Vec<Difference>,
 }
 
 /// Looks at what was found out about a new source, and may refuse it, before anything is pinned or written.

@@ -1,5 +1,6 @@
 //! How a source is written: found out from its first bytes, from samples, or from all of it.
 
+mod by_contract;
 mod doubts;
 mod encoding;
 mod sample;
@@ -12,19 +13,22 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
-    BadRecords, Column, CsvPolicy, Examined, Format, FormatChoice, Infer, Lines, Location, NdjsonPolicy, Policy,
-    Setting, Settings, SourceObject, TableFit, TextPolicy,
+    BadRecords, Column, CsvPolicy, Examined, Format, FormatChoice, Infer, Lines, Location, NdjsonPolicy, OtherKeys,
+    Policy, Setting, Settings, SourceObject, TableFit, TextPolicy,
 };
 
 use crate::blocks::blocks;
 use crate::chunk::encode::ENCODER;
 use crate::column::types::schema as columns_schema;
 use crate::context::SplitContext;
+use crate::contract::difference::Difference;
+use crate::contract::under_contract;
 use crate::csv::fixed_width;
 use crate::csv::header;
 use crate::csv::header::Layout;
 use crate::error::{BadInput, SplitError};
 use crate::examination::Examination;
+use crate::examine::by_contract::Held;
 use crate::examine::sample::{HEAD_BYTES, Sample};
 use crate::json::detect;
 use crate::json::keys::Keys;
@@ -52,6 +56,8 @@ pub async fn examine(context: &SplitContext, uri: &Location) -> Result<Examinati
 }
 
 pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject) -> Result<Examination, SplitError> {
+    let settings = under_contract(context.storage.as_ref(), context.settings.clone()).await?;
+    let context = &SplitContext { settings, ..context.clone() };
     let settings = &context.settings;
     let mut policy = Policy {
         encoder: ENCODER,
@@ -72,13 +78,19 @@ pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject
         }
         let names = parquet.column_names();
         let table = table_columns(context).await?;
-        let names = column_names(&names, settings.read.column_names, &table.names);
+        let (names, differences) = match Held::new(&source.uri, settings) {
+            Some(held) => {
+                let columns: Vec<(String, String)> = names.into_iter().zip(parquet.columns()).collect();
+                held.parquet(&columns, &table.names)?
+            }
+            None => (column_names(&names, settings.read.column_names, &table.names), Vec::new()),
+        };
         let (schema, is_empty) = (parquet.schema(&names), parquet.rows() == 0);
         let types = schema.fields().iter().map(|field| field.data_type().to_string()).collect();
         let examined = Examined { types, table: table_fit(context, &schema, &table), ..Examined::default() };
         policy.format = Format::Parquet { column_names: names, int96_instants: parquet.int96_instants };
         let (source, evidence) = (source.clone(), Vec::new());
-        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None, examined });
+        return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None, examined, differences });
     }
     let examined = examine_text(context, source, policy, head).await;
     if matches!(examined, Err(SplitError::BadInput(_))) && ends_as_parquet(context, source).await? {
@@ -99,16 +111,18 @@ async fn examine_text(
     let (text, sample) = sample::read(context, source, head).await?;
     policy.text = text;
     let table = table_columns(context).await?;
-    let (format, columns, data_start, evidence, found) = if is_ndjson(&source.uri, &sample, settings.read.format)? {
-        let (json, evidence) = ndjson(context, source, &policy, &sample, &table).await?;
-        let (columns, data_start) = (columns_schema(&json.columns), json.data_start);
-        (Format::Ndjson(json), columns, data_start, evidence, None)
-    } else {
-        let (csv, evidence, layout, head) = csv(context, source, &policy, &sample, &table).await?;
-        let (columns, data_start) = (columns_schema(&csv.columns), csv.data_start);
-        (Format::Csv(csv), columns, data_start, evidence, Some((layout, head)))
-    };
+    let (format, columns, data_start, evidence, found, differences) =
+        if is_ndjson(&source.uri, &sample, settings.read.format)? {
+            let (json, evidence, differences) = ndjson(context, source, &policy, &sample, &table).await?;
+            let (columns, data_start) = (columns_schema(&json.columns), json.data_start);
+            (Format::Ndjson(json), columns, data_start, evidence, None, differences)
+        } else {
+            let (csv, evidence, found, differences) = csv(context, source, &policy, &sample, &table).await?;
+            let (columns, data_start) = (columns_schema(&csv.columns), csv.data_start);
+            (Format::Csv(csv), columns, data_start, evidence, Some(found), differences)
+        };
     policy.format = format;
+    by_contract::check_values(context, source, &policy).await?;
     let data = sample.head.get(usize::try_from(data_start).unwrap_or(usize::MAX)..).unwrap_or_default();
     let is_empty = sample.is_whole && data.trim_ascii().is_empty();
     let (layout, head) = found.unzip();
@@ -121,7 +135,16 @@ async fn examine_text(
         head: Some(head.unwrap_or_default()),
         types: Vec::new(),
     };
-    Ok(Examination { source: source.clone(), policy, schema: columns, is_empty, evidence, layout, examined })
+    Ok(Examination {
+        source: source.clone(),
+        policy,
+        schema: columns,
+        is_empty,
+        evidence,
+        layout,
+        examined,
+        differences,
+    })
 }
 
 /// How the columns of a source meet those of the table; none where there is no table, or SQL stands before it.
@@ -197,10 +220,15 @@ async fn csv(
     policy: &Policy,
     sample: &Sample,
     table: &TableColumns,
-) -> Result<(CsvPolicy, Vec<Evidence>, Layout, Lines), SplitError> {
+) -> Result<(CsvPolicy, Vec<Evidence>, (Layout, Lines), Vec<Difference>), SplitError> {
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
     check_columns(&source.uri, header.names.len())?;
+    if let Some(held) = Held::new(&source.uri, settings) {
+        let (csv, differences) = held.csv(&header, (&sample.head, sample.is_whole), &table.names)?;
+        let evidence = vec![Evidence::of_text(); csv.columns.len()];
+        return Ok((csv, evidence, (header.layout, header.head), differences));
+    }
     if header.names.len() == 1 && settings.read.csv.delimiter == Setting::Auto {
         refuse_fixed_width(&source.uri, sample)?;
     }
@@ -211,6 +239,7 @@ async fn csv(
         data_start: header.data_start,
         columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
         null_words: settings.read.null_words.clone().unwrap_or_else(default_words),
+        fields: None,
     };
     let mut evidence = match infer(settings) {
         Infer::None => vec![Evidence::of_text(); csv.columns.len()],
@@ -231,7 +260,7 @@ async fn csv(
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
     schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.typed)?;
-    Ok((csv, evidence, header.layout, header.head))
+    Ok((csv, evidence, (header.layout, header.head), Vec::new()))
 }
 
 async fn ndjson(
@@ -240,12 +269,12 @@ async fn ndjson(
     policy: &Policy,
     sample: &Sample,
     table: &TableColumns,
-) -> Result<(NdjsonPolicy, Vec<Evidence>), SplitError> {
+) -> Result<(NdjsonPolicy, Vec<Evidence>, Vec<Difference>), SplitError> {
     let settings = &context.settings;
     let data_start = sample.head.len() - header::without_byte_order_mark(&sample.head).len();
     let data_start = u64::try_from(data_start).unwrap_or_default();
     let null_words = settings.read.null_words.clone().unwrap_or_default();
-    let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words };
+    let mut json = NdjsonPolicy { data_start, columns: Vec::new(), null_words, other_keys: OtherKeys::default() };
     let mut keys = match infer(settings) {
         Infer::None | Infer::Sample => {
             let null_words = json.null_words.clone();
@@ -258,6 +287,11 @@ async fn ndjson(
             from_all(context, source, policy, (&json).into(), observe, Keys::merge).await?
         }
     };
+    if let Some(held) = Held::new(&source.uri, settings) {
+        let (json, differences) = held.ndjson(json, &keys, sample.head.trim_ascii().is_empty(), &table.names)?;
+        let evidence = vec![Evidence::of_text(); json.columns.len()];
+        return Ok((json, evidence, differences));
+    }
     // A key that was declared may come late, or never.
     let seen = keys.columns(settings.read.column_names, &table.names);
     for declared in
@@ -275,7 +309,7 @@ async fn ndjson(
         return Err(BadInput::whole(&source.uri, "no object with a key was found", hint).into());
     }
     schema::settle(&source.uri, &mut json.columns, &evidence, settings, &table.typed)?;
-    Ok((json, evidence))
+    Ok((json, evidence, Vec::new()))
 }
 
 /// How column types are found: so that no later record is a surprise where types are to be as wide as the values need.

@@ -8,7 +8,7 @@ mod scan;
 
 use std::collections::HashMap;
 
-use shared::{Column, ColumnType, NdjsonPolicy};
+use shared::{Column, ColumnType, NdjsonPolicy, OtherKeys};
 
 use crate::column::batch::Values;
 use crate::column::cell::Cell;
@@ -21,6 +21,7 @@ use crate::records::block_lines::BlockLines;
 use crate::records::field::Field;
 use crate::records::format::LINES;
 use crate::records::framer::Block;
+use crate::records::object::append_json;
 use crate::records::rejects::Fault;
 use crate::records::rows::{Row, Rows};
 use crate::records::span::Span;
@@ -36,6 +37,11 @@ pub(crate) struct Objects<'a> {
     values: Vec<Vec<Value>>,
     found: Rows,
 }
+
+/// Why a record is rejected that has a key of no column.
+const NOT_IN_SAMPLE: &str = "a key that no record of the sample has; name it in SCHEMA, or find types with INFER=full";
+const NOT_IN_CONTRACT: &str =
+    "a key that the contract does not have; add it there, or say what becomes of it by new_columns";
 
 /// A value that is not `null`.
 #[derive(Clone, Copy, Debug)]
@@ -122,10 +128,16 @@ impl<'a> Objects<'a> {
     fn add(&mut self, line: &[u8], index: &mut KeyIndex<'_>) -> Result<(), Fault> {
         let object = Object::parse(line).map_err(|reason| (None, reason))?;
         let mut values = Vec::with_capacity(object.0.len());
+        let mut rescued = Vec::new();
         for (number, (key, value)) in object.0.into_iter().enumerate() {
             let Some(place) = index.by_key.get(key.as_ref()).copied() else {
-                let reason = "a key that no record of the sample has; name it in SCHEMA, or find types with INFER=full";
-                return Err((Some(key.into_owned()), reason.to_owned()));
+                match self.json.other_keys {
+                    OtherKeys::Ignore => {}
+                    OtherKeys::Rescue => append_json(&mut rescued, &key, value.get()),
+                    OtherKeys::Reject => return Err((Some(key.into_owned()), NOT_IN_SAMPLE.to_owned())),
+                    OtherKeys::RejectByContract => return Err((Some(key.into_owned()), NOT_IN_CONTRACT.to_owned())),
+                }
+                continue;
             };
             let last = index.last.get_mut(place).map(|last| std::mem::replace(last, self.found.records));
             if last == Some(self.found.records) {
@@ -157,6 +169,13 @@ impl<'a> Objects<'a> {
                     return Err((None, reason));
                 }
             }
+        }
+        if let (false, Some(of_column)) = (rescued.is_empty(), self.values.last_mut()) {
+            let start = self.copied.len();
+            self.copied.extend_from_slice(&rescued);
+            self.copied.push(b'}');
+            let span = Span::new(start, self.copied.len());
+            of_column.push(Value { row, kind: Kind::Quoted, source: Source::Copied, span });
         }
         Ok(())
     }
@@ -193,9 +212,10 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// The key of each column.
+/// The key of each column. The last one, if other keys are collected in it, has no key of its own.
 fn column_keys(json: &NdjsonPolicy) -> impl Iterator<Item = &str> + Clone {
-    json.columns.iter().map(|column| column.source_name.as_str())
+    let unkeyed = usize::from(json.other_keys == OtherKeys::Rescue);
+    json.columns.iter().take(json.columns.len().saturating_sub(unkeyed)).map(|column| column.source_name.as_str())
 }
 
 /// What a value is in a column. Where the type was inferred, quotes distinguish names from numbers.

@@ -13,6 +13,7 @@ mod blocks;
 mod chunk;
 mod column;
 mod context;
+mod contract;
 mod csv;
 mod decode;
 #[cfg(test)]
@@ -39,6 +40,8 @@ mod value;
 
 pub use crate::csv::header::Layout;
 pub use context::{Known, SplitContext};
+pub use contract::difference::{Deviation, Difference, DifferenceKind, DifferenceOutcome};
+pub use contract::under_contract;
 pub use error::{AllRejected, BadInput, SplitError, TooManyBad};
 pub use examination::{Examination, Gate};
 pub use examine::examine;
@@ -46,7 +49,7 @@ pub use handler::event::{DroppedObject, EventError, Notification, Payload, Skip}
 pub use handler::{
     ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within, splitting, threads,
 };
-pub use plan::{Expected, ParquetColumn, Plan, plan};
+pub use plan::{Expected, Misfit, ParquetColumn, Plan, plan};
 pub use replay::changes::Changes;
 pub use replay::rejected::rejected;
 pub use replay::{DryRun, LeftOut, Replay};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
+use serde::Serialize;
 use shared::{Compression, Format, Location, Settings, SourceObject, TextPolicy, cells};
 
 use crate::blocks::{blocks, text_source};
@@ -56,8 +57,21 @@ pub struct Plan {
     pub rejected: u64,
     /// Why the first of these would be.
     pub first_rejected: Option<String>,
+    /// All of these, by column, the most frequent first.
+    pub misfits: Vec<Misfit>,
     /// What would be made of it.
     pub expected: Expected,
+}
+
+/// Records that would be rejected for one column, or for none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Misfit {
+    /// The column.
+    pub column: Option<String>,
+    /// How many they are.
+    pub count: u64,
+    /// Why the first of them would be.
+    pub first: String,
 }
 
 /// A top-level column of a Parquet source.
@@ -128,6 +142,7 @@ struct Trial {
     wanted: usize,
     sample: Vec<RecordBatch>,
     first_rejected: Option<String>,
+    misfits: Vec<Misfit>,
     text_bytes: u64,
     records: u64,
     rejected: u64,
@@ -144,10 +159,21 @@ async fn of_text(context: &SplitContext, format: RecordFormat, examination: Exam
         text_bytes(context, source, &policy.text).await?.saturating_sub(format.data_start())
     };
     let expected = tried.expected(all, policy.chunk_bytes, !is_whole);
-    let Trial { sample, first_rejected, records, rejected, .. } = tried;
+    let Trial { sample, first_rejected, records, rejected, mut misfits, .. } = tried;
+    misfits.sort_by_key(|misfit| std::cmp::Reverse(misfit.count));
     let rows = shown(&sample).map_err(|error| SplitError::internal(&source.uri, error))?;
-    let (row_groups, parquet_columns) = (None, Vec::new());
-    Ok(Plan { examination, row_groups, parquet_columns, rows, sample, records, rejected, first_rejected, expected })
+    Ok(Plan {
+        examination,
+        row_groups: None,
+        parquet_columns: Vec::new(),
+        rows,
+        sample,
+        records,
+        rejected,
+        first_rejected,
+        misfits,
+        expected,
+    })
 }
 
 /// What comes of the first blocks, and whether these are all.
@@ -196,6 +222,15 @@ impl Trial {
         let Encoded { records, rejects, row_groups, .. } = encode_block(block, format, policy, &schema, at)?;
         if let (None, Some(first)) = (&self.first_rejected, rejects.iter().next()) {
             self.first_rejected = Some(first.describe(self.records));
+        }
+        for reject in rejects.iter() {
+            match self.misfits.iter_mut().find(|misfit| misfit.column == reject.column) {
+                Some(misfit) => misfit.count += 1,
+                None => {
+                    let first = reject.describe(self.records);
+                    self.misfits.push(Misfit { column: reject.column, count: 1, first });
+                }
+            }
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         self.text_bytes += count(block.text.len());
@@ -282,6 +317,7 @@ async fn of_parquet(context: &SplitContext, examination: Examination) -> Result<
         records: 0,
         rejected: 0,
         first_rejected: None,
+        misfits: Vec::new(),
         expected,
     })
 }

@@ -5,6 +5,7 @@ pub(crate) mod content;
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod framer;
+pub(crate) mod object;
 pub(crate) mod record_ends;
 pub(crate) mod rejects;
 pub(crate) mod rows;

@@ -39,6 +39,8 @@ commands! {
     Ingest = "ingest";
     /// `sluice plan`.
     Plan = "plan";
+    /// `sluice contract check`.
+    ContractCheck = "contract check";
     /// `sluice split`.
     Split = "split";
     /// `sluice tune`.

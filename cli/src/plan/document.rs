@@ -25,6 +25,9 @@ pub(super) struct Document {
     /// What SQL makes of the first rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sql: Option<SqlDocument>,
+    /// Where the contract was written that says all this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) saved: Option<String>,
     pub(super) expected: ExpectedDocument,
 }
 

@@ -36,6 +36,11 @@ pub(super) fn text(plan: &Document, verbose: bool) -> String {
     }
     lines.extend(plan.sql.iter().flat_map(sql));
     lines.push(expected(&plan.expected));
+    lines.extend(
+        plan.saved
+            .as_ref()
+            .map(|at| format!("saved: {at} is the contract that says this; ingest by it with --contract")),
+    );
     lines.join("\n")
 }
 

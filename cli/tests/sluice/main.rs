@@ -14,6 +14,7 @@ mod bounds;
 mod checkpoints;
 mod columns;
 mod commands;
+mod contract;
 mod deployed;
 mod dlq;
 mod doctor;

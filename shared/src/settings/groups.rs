@@ -1,7 +1,11 @@
 //! Settings, by what they are about.
 
+use std::sync::Arc;
+
 use crate::column::TypedColumn;
+use crate::contract::terms::Contract;
 use crate::dialect::CsvSettings;
+use crate::location::Location;
 use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 use crate::text_policy::{Compression, Encoding};
 
@@ -42,6 +46,12 @@ pub struct ReadSettings {
     pub max_bad_records: Option<BadRecordLimit>,
     /// `MAX_RECORD_MB`, in bytes.
     pub max_record_bytes: u64,
+    /// `CONTRACT_URI`.
+    pub contract_uri: Option<Location>,
+    /// The contract that lies there, once it is read: what it says is in the fields above.
+    pub contract: Option<Arc<Contract>>,
+    /// The variables that a contract may speak of, as far as they were given.
+    pub given: Vec<(&'static str, String)>,
 }
 
 /// How chunks are put into tables.

@@ -10,7 +10,7 @@ use crate::text_policy::Encoding;
 
 use super::groups::{AwsSettings, LoadSettings, ReadSettings};
 use super::limit::BadRecordLimit;
-use super::variables::{Kind, Variable};
+use super::variables::{CONTRACT_KEYS, Kind, REPLACED_BY_CONTRACT, Variable};
 
 /// A variable whose value cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -102,6 +102,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             bad_records: self.word("BAD_RECORDS")?,
             max_bad_records: self.optional("MAX_BAD_RECORDS", bad_limit)?,
             max_record_bytes: mib(self.number("MAX_RECORD_MB")?),
+            contract_uri: self.optional("CONTRACT_URI", |text| text.parse().ok())?,
+            contract: None,
+            given: self.given(),
         })
     }
 
@@ -122,6 +125,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             source_queue_url: self.text("SOURCE_QUEUE_URL"),
             completion_topic_arn: self.optional("COMPLETION_TOPIC_ARN", topic_arn)?,
         })
+    }
+
+    /// What is given of the variables that a contract may speak of.
+    fn given(&self) -> Vec<(&'static str, String)> {
+        let names = CONTRACT_KEYS.iter().chain(REPLACED_BY_CONTRACT);
+        names.filter_map(|name| Some((*name, self.text(name)?))).collect()
     }
 
     fn schema(&self) -> Result<Vec<TypedColumn>, SettingsError> {

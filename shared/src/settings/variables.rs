@@ -104,13 +104,36 @@ const BOTH: &[Function] = &[Function::Splitter, Function::Worker];
 
 /// Commands that read a source.
 const READ: &[&str] = &["ingest", "plan", "split", "tune"];
+/// Commands that read a source by a contract.
+const CONTRACT: &[&str] = &["ingest", "plan", "split", "tune", "contract check"];
 /// Commands that read a source, and the one that reads rejected records in another way.
 const READ_OR_REPLAY: &[&str] = &["ingest", "plan", "split", "tune", "quarantine replay"];
 const LOAD: &[&str] = &["ingest"];
 const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
 const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
 /// Commands that look into a table.
-const TABLE: &[&str] = &["ingest", "plan", "status", "undo", "maintain", "quarantine show", "quarantine replay"];
+const TABLE: &[&str] =
+    &["ingest", "plan", "contract check", "status", "undo", "maintain", "quarantine show", "quarantine replay"];
+
+/// Settings that the table `[read]` of a contract has, in small letters.
+pub(super) const CONTRACT_KEYS: &[&str] = &[
+    "FORMAT",
+    "COMPRESSION",
+    "ENCODING",
+    "CSV_DELIMITER",
+    "CSV_QUOTE",
+    "CSV_ESCAPE",
+    "CSV_COMMENT",
+    "CSV_TERMINATOR",
+    "CSV_HEADER",
+    "CSV_SKIP_LINES",
+    "CSV_DECIMAL",
+    "NULL_WORDS",
+    "COLUMN_NAMES",
+    "MAX_RECORD_MB",
+];
+/// Settings for which a contract has other words.
+pub(super) const REPLACED_BY_CONTRACT: &[&str] = &["SCHEMA", "INFER", "BAD_RECORDS"];
 
 /// Values of a setting without a check of its own.
 const ANY: Kind = text(r"(?s).+", "text");
@@ -175,6 +198,9 @@ pub const VARIABLES: &[Variable] = &[
     row("ON_REPLACE", "append", word(OnReplace::WORDS), SPLITTER,
         "rows of earlier drops under the same key: `append` keeps them, `replace` removes them in the commit that adds the new ones, and so implies `COMMIT_MODE=file`")
         .option("on-replace", "HOW", LOAD),
+    row("CONTRACT_URI", "", text(r"\S.*", "s3://bucket/key or a path"), SPLITTER,
+        "contract of the feed, a TOML file, by which sources are read: `s3://bucket/key` or a path; nothing is detected, and what deviates from it is refused or quarantined")
+        .option("contract", "FILE", CONTRACT),
     row("FORMAT", "auto", word(FormatChoice::WORDS), SPLITTER,
         "format of sources: `csv`, `ndjson` (one JSON object a line), `parquet`, or `auto` to detect it from the content")
         .option("format", "FORMAT", READ),

@@ -6,9 +6,11 @@ use crate::column::cell::{Cell, Cells, ColumnRef, FIRST_ROWS};
 use crate::csv::record::{Found, Records, Spans};
 use crate::records::field::Field;
 use crate::records::framer::Block;
+use crate::records::object::append_member;
 use crate::records::record_ends::{byte, end_at};
 use crate::records::rows::Row;
 use crate::records::rows::Rows;
+use crate::records::span::Span;
 
 /// The fields of the records of a block that have the right number of them, some records at a time.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Fields<'a> {
     spans: Spans,
     /// Those that do not stand in the block as they are.
     rewritten: Vec<u8>,
+    /// Where, counted as the others, the fields without a column of their own are as one object, record by record.
+    rescued: Vec<Span>,
     found: Rows,
 }
 
@@ -30,6 +34,9 @@ const USUAL_BYTES: usize = 8;
 /// Times as many records as were found that are expected at most.
 const MOST_EXPECTED: usize = 64;
 
+/// Bytes of fields without a column of their own after which the records so far are passed on.
+const MOST_RESCUED: usize = 64 << 20;
+
 impl<'a> Fields<'a> {
     /// The fields of a block.
     pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
@@ -38,13 +45,13 @@ impl<'a> Fields<'a> {
             Some(_) => Rows::unterminated(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
         };
         let records = Records::new(if block.unterminated.is_none() { &block.text } else { &[] }, csv);
-        let spans = Spans::with_room((FIRST_ROWS * csv.columns.len()).min(block.text.len() / USUAL_BYTES));
-        Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), found }
+        let spans = Spans::with_room((FIRST_ROWS * csv.width()).min(block.text.len() / USUAL_BYTES));
+        Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), rescued: Vec::new(), found }
     }
 
     /// Reads the next record; whether there was one.
     fn read_record(&mut self) -> bool {
-        let (width, first) = (self.csv.columns.len(), self.spans.len());
+        let (width, first) = (self.csv.width(), self.spans.len());
         let Some(Found { start, end, is_rewritten }) = self.records.find(&mut self.spans) else { return false };
         self.found.records += 1;
         let row = Row::new(self.found.records, start, end);
@@ -63,12 +70,36 @@ impl<'a> Fields<'a> {
                 self.rewritten.extend_from_slice(rewritten);
                 self.spans.all_mut().iter_mut().skip(first).for_each(|span| *span = span.moved(place));
             }
+            if !self.csv.rescued().is_empty() {
+                self.rescue(first);
+            }
             self.found.taken.push(row);
             return true;
         };
         self.spans.truncate(first);
         self.found.rejects.push(row.record(), row.place(self.block, &self.csv.dialect), (None, reason));
         true
+    }
+
+    /// Writes down the fields without a column of their own of a record whose fields begin at `first`.
+    fn rescue(&mut self, first: usize) {
+        let mut object = Vec::new();
+        for rescued in self.csv.rescued() {
+            let Some(span) = self.spans.all().get(first + rescued.field) else { continue };
+            append_member(&mut object, &rescued.name, self.text_at(*span));
+        }
+        let place = self.block.text.len() + self.rewritten.len();
+        self.rescued.push(Span::new(place, place + object.len() + 1));
+        self.rewritten.extend_from_slice(&object);
+        self.rewritten.push(b'}');
+    }
+
+    /// The bytes of a field.
+    fn text_at(&self, span: Span) -> &[u8] {
+        match span.start().checked_sub(self.block.text.len()) {
+            None => span.of(&self.block.text),
+            Some(_) => span.moved_back(self.block.text.len()).of(&self.rewritten),
+        }
     }
 
     /// What was found so far.
@@ -82,9 +113,11 @@ impl Cells for Fields<'_> {
     fn advance(&mut self, most: usize) -> usize {
         self.spans.truncate(0);
         self.rewritten.clear();
+        self.rescued.clear();
         let before = self.found.taken.len();
         self.found.taken.reserve(self.expected().saturating_sub(before));
-        while self.found.taken.len() - before < most && self.read_record() {}
+        let has_room = |fields: &Self| fields.rescued.is_empty() || fields.rewritten.len() < MOST_RESCUED;
+        while self.found.taken.len() - before < most && has_room(self) && self.read_record() {}
         self.found.taken.len() - before
     }
 
@@ -103,8 +136,12 @@ impl Cells for Fields<'_> {
 
     #[inline]
     fn column<'s>(&'s self, (column, _): ColumnRef<'s>) -> impl Fn(usize) -> Cell<'s> + Copy {
-        let (text, rewritten, width) = (&*self.block.text, &*self.rewritten, self.csv.columns.len());
-        let spans = self.spans.all().get(column..).unwrap_or_default();
+        let (text, rewritten) = (&*self.block.text, &*self.rewritten);
+        let (spans, width) = match self.csv.field_of(column) {
+            Some(field) => (self.spans.all().get(field..).unwrap_or_default(), self.csv.width()),
+            None if column + 1 == self.csv.columns.len() => (self.rescued.as_slice(), 1),
+            None => (&[][..], 1),
+        };
         move |row| {
             let Some(span) = spans.get(row * width) else { return Cell::Null };
             Cell::Text(if span.start() < text.len() {

@@ -141,7 +141,7 @@ const AHEAD_BYTES: usize = 8 << 10;
 impl<'a> Records<'a> {
     /// The records of a source whose columns are known.
     pub(crate) fn new(text: &'a [u8], csv: &'a CsvPolicy) -> Self {
-        let width = Some(csv.columns.len()).filter(|_| csv.dialect.trailing_delimiter);
+        let width = Some(csv.width()).filter(|_| csv.dialect.trailing_delimiter);
         Self { width, ..Self::of_dialect(text, &csv.dialect) }
     }
 

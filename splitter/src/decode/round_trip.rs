@@ -160,6 +160,7 @@ fn policy(point: char) -> CsvPolicy {
         data_start: 0,
         columns,
         null_words: NULLS[1..].iter().map(|word| (*word).to_owned()).collect(),
+        fields: None,
     }
 }
 

@@ -12,7 +12,13 @@ use crate::column::types::schema;
 #[test]
 fn text_is_utf_8_value_by_value() {
     let column = Column::of_text("a".to_owned(), "a".to_owned());
-    let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+    let csv = CsvPolicy {
+        dialect: Dialect::default(),
+        data_start: 0,
+        columns: vec![column],
+        null_words: Vec::new(),
+        fields: None,
+    };
     for (text, expected, rejected) in [
         (&b"a\n\"\"\n\xc3\xa9\n"[..], vec![Some("a"), None, Some("\u{e9}")], 0),
         (b"a\n\xc3\n\xa9\nb\n", vec![Some("a"), Some("b")], 2),
@@ -30,7 +36,13 @@ fn text_is_utf_8_value_by_value() {
 #[test]
 fn a_dictionary_that_grows_in_vain_is_given_up() {
     let column = Column { column_type: ColumnType::Int64, ..Column::of_text("a".to_owned(), "a".to_owned()) };
-    let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+    let csv = CsvPolicy {
+        dialect: Dialect::default(),
+        data_start: 0,
+        columns: vec![column],
+        null_words: Vec::new(),
+        fields: None,
+    };
     // Rows of one number, different ones, and rows of the one again, with which the dictionary would pay at the end.
     let cases = [
         (3_000, 40_000, 40_000, true),
@@ -53,7 +65,13 @@ fn a_dictionary_that_grows_in_vain_is_given_up() {
 #[test]
 fn room_is_made_for_no_more_than_a_block_may_hold() {
     let column = Column::of_text("a".to_owned(), "a".to_owned());
-    let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column], null_words: Vec::new() };
+    let csv = CsvPolicy {
+        dialect: Dialect::default(),
+        data_start: 0,
+        columns: vec![column],
+        null_words: Vec::new(),
+        fields: None,
+    };
     let block = Block { start: 0, text: ["1\n".repeat(3000), "x".repeat(1 << 20)].concat().into(), unterminated: None };
     let mut fields = Fields::new(&block, &csv, 1 << 20);
     assert_eq!(fields.advance(2048), 2048);
@@ -76,7 +94,7 @@ proptest! {
         let mut column = Column::of_text("a".to_owned(), "a".to_owned());
         column.column_type = column_type.parse().unwrap();
         column.null_words = column.column_type != ColumnType::Utf8;
-        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column; 3], null_words: vec!["NA".to_owned()] };
+        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column; 3], null_words: vec!["NA".to_owned()], fields: None };
         let line = |(row, pick): (usize, &proptest::sample::Index)| {
             let text = |one_in: usize| if row % one_in == 0 { pick.get(&texts).clone() } else { row.to_string() };
             let line = format!("{},{},{}\n", text(1), text(4), text(9));

@@ -9,6 +9,7 @@ use shared::{Compression, Encoding, SourceObject, TextPolicy};
 use crate::blocks::text_source;
 use crate::context::SplitContext;
 use crate::error::SplitError;
+use crate::examine::by_contract::Held;
 use crate::examine::encoding::{Detected, Guess, detect, refuse_controls};
 use crate::examine::unsupported;
 use crate::text::Start;
@@ -54,6 +55,9 @@ pub(crate) async fn read(
     head: Bytes,
 ) -> Result<(TextPolicy, Sample), SplitError> {
     let settings = &context.settings;
+    if let Some(held) = Held::new(&source.uri, settings) {
+        held.check_stored(&head)?;
+    }
     let compression = settings.read.compression.unwrap_or_else(|| decompress::recognise(&head));
     let (head, is_whole, spread) = if compression == Compression::None {
         let is_whole = u64::try_from(head.len()).ok() == Some(source.size);
@@ -65,7 +69,12 @@ pub(crate) async fn read(
     unsupported::refuse(&source.uri, &head, compression)?;
     let pieces: Vec<&[u8]> = spread.iter().map(|sample| sample.text.as_ref()).collect();
     let (encoding, guess) = match &settings.read.encoding {
-        Some(encoding) => (encoding.clone(), None),
+        Some(encoding) => {
+            if let Some(held) = Held::new(&source.uri, settings) {
+                held.check_encoding(&head, &pieces, encoding)?;
+            }
+            (encoding.clone(), None)
+        }
         None => detected(source, &head, &pieces)?,
     };
     let in_utf_8 = |bytes| to_utf_8(bytes, &encoding);

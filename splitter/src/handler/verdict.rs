@@ -28,6 +28,8 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
         SplitError::Source(StorageError::NotFound { .. }) if announced => Verdict::Done,
         SplitError::Source(StorageError::NotFound { .. })
         | SplitError::BadInput(_)
+        | SplitError::Deviates(_)
+        | SplitError::Contract(_)
         | SplitError::TooManyBad(_)
         | SplitError::AllRejected(_)
         | SplitError::OtherEncoder { .. }
@@ -37,6 +39,7 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
             Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
         }
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
+        SplitError::ContractStore(_) => retry(RETRY_DENIED_AFTER),
         SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })
@@ -65,6 +68,7 @@ mod tests {
     use shared::Location;
 
     use super::*;
+    use crate::contract::difference::Deviation;
     use crate::error::BadInput;
 
     #[test]
@@ -91,6 +95,8 @@ mod tests {
             (SplitError::Stopped { chunks: 2, advanced: 1 }, "retry 0"),
             (SplitError::internal(&at, "?"), "retry 10"),
             (BadInput::whole(&at, "no CSV", "").into(), "reject"),
+            (SplitError::ContractStore(not_found()), "retry 60"),
+            (Deviation { at: at.clone(), contract: at.clone(), differences: Vec::new() }.into(), "reject"),
         ] {
             let told = match verdict(&error, true) {
                 Verdict::Done => "done".to_owned(),

@@ -69,6 +69,16 @@ impl Keys {
         keys
     }
 
+    /// The keys, in the order of their first appearance.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Objects that were seen.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Adds what a later piece of text has.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.records += other.records;

@@ -24,7 +24,7 @@ fn policy(text: &[u8], told: &str) -> NdjsonPolicy {
     let mut columns = keys.columns(ColumnNames::Lower, &[]);
     let at = "s3://b/k".parse().unwrap();
     crate::schema::settle(&at, &mut columns, &keys.into_evidence(), &settings, &[]).unwrap();
-    NdjsonPolicy { data_start: 0, columns, null_words: Vec::new() }
+    NdjsonPolicy { data_start: 0, columns, null_words: Vec::new(), other_keys: OtherKeys::default() }
 }
 
 /// Rows and rejects of blocks, as text.

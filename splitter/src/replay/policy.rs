@@ -1,7 +1,7 @@
 //! How records are read the next time: as the last time, but for what is to change.
 
 use shared::{
-    Column, ColumnNames, ColumnType, CsvPolicy, Dialect, Format, Location, NdjsonPolicy, Policy, TextPolicy,
+    Column, ColumnNames, ColumnType, CsvPolicy, Dialect, Format, Location, NdjsonPolicy, OtherKeys, Policy, TextPolicy,
     TypeOrigin, TypedColumn,
 };
 
@@ -43,7 +43,8 @@ fn changed_csv(at: &Location, csv: &CsvPolicy, changes: &Changes) -> Result<CsvP
     let null_words_set = csv.null_words != NULL_WORDS || hold_in_text(&columns);
     retype(&mut columns, changes, null_words_set);
     let null_words = changes.null_words.clone().unwrap_or_else(|| csv.null_words.clone());
-    Ok(CsvPolicy { dialect: changed_dialect(at, &csv.dialect, changes)?, data_start: 0, columns, null_words })
+    let (dialect, fields) = (changed_dialect(at, &csv.dialect, changes)?, csv.fields.clone());
+    Ok(CsvPolicy { dialect, data_start: 0, columns, null_words, fields })
 }
 
 fn changed_dialect(at: &Location, dialect: &Dialect, changes: &Changes) -> Result<Dialect, SplitError> {
@@ -77,13 +78,15 @@ fn changed_ndjson(json: &NdjsonPolicy, changes: &Changes, table: &[String]) -> N
             // As the table has it, or kept as it is declared, but for what Delta refuses; the others have their names already.
             let name =
                 column_names(&all, ColumnNames::Keep, &[taken.as_slice(), table].concat()).pop().unwrap_or_default();
-            columns.push(Column::of_text(declared.name.clone(), name));
+            // The column that other keys are collected in stays the last.
+            let rescues = usize::from(json.other_keys == OtherKeys::Rescue && !columns.is_empty());
+            columns.insert(columns.len() - rescues, Column::of_text(declared.name.clone(), name));
         }
     }
     let null_words_set = !json.null_words.is_empty();
     retype(&mut columns, changes, null_words_set);
     let null_words = changes.null_words.clone().unwrap_or_else(|| json.null_words.clone());
-    NdjsonPolicy { data_start: 0, columns, null_words }
+    NdjsonPolicy { data_start: 0, columns, null_words, other_keys: json.other_keys }
 }
 
 /// Whether null words were set: only then do they hold in text.
@@ -112,7 +115,12 @@ mod tests {
     #[test]
     fn keys_become_columns_once_they_are_declared() {
         let of_text = |key: &str, name: &str| Column::of_text(key.to_owned(), name.to_owned());
-        let json = NdjsonPolicy { data_start: 3, columns: vec![of_text("Id", "id")], null_words: Vec::new() };
+        let json = NdjsonPolicy {
+            data_start: 3,
+            columns: vec![of_text("Id", "id")],
+            null_words: Vec::new(),
+            other_keys: OtherKeys::default(),
+        };
         for (schema, expected) in [
             (&[][..], "id text Inferred true"),
             (&["Id:int64"], "id int64 Declared true"),

@@ -86,6 +86,11 @@ impl Evidence {
         self.nulls
     }
 
+    /// Whether words were taken for null, rather than empty fields alone.
+    pub fn has_null_words(&self) -> bool {
+        self.has_ambiguous_word || self.has_null_word
+    }
+
     /// The first value that was seen.
     pub fn example(&self) -> Option<&str> {
         self.example.as_deref()
@@ -107,11 +112,6 @@ impl Evidence {
     /// Whether the values look like numbers, and may be codes or thousands.
     pub fn has_doubtful_numbers(&self) -> bool {
         self.values > 0 && (self.is_possible(FLOAT64) || self.is_possible(DECIMAL)) && self.fractions.are_doubtful()
-    }
-
-    /// Whether words were taken for null.
-    pub(crate) fn has_null_words(&self) -> bool {
-        self.has_ambiguous_word || self.has_null_word
     }
 
     /// Notes that all other records have no value.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compressed;
+mod contract;
 mod dialects;
 mod doubts;
 mod events;

@@ -13,8 +13,8 @@ use parquet::file::properties::WriterProperties;
 use shared::checksum::Checksum;
 use shared::{
     BadRecords, ChunkEntry, ChunkReceipt, CommitMode, DataFileMode, Format, Job, LoadPolicy, Location, Manifest,
-    Message, NdjsonPolicy, ObjectVersion, Policy, PutMode, Receipt, ReceiptHandle, Settings, SourceObject, Stores,
-    TextPolicy, Verdict, WorkArea, get_json, put_json, try_get_json,
+    Message, NdjsonPolicy, ObjectVersion, OtherKeys, Policy, PutMode, Receipt, ReceiptHandle, Settings, SourceObject,
+    Stores, TextPolicy, Verdict, WorkArea, get_json, put_json, try_get_json,
 };
 use tempfile::TempDir;
 use worker::{LoadContext, TableStore, Tables, load};
@@ -212,7 +212,12 @@ pub(crate) fn job(source: &Location, table: &Location, chunk_bytes: u64, load: &
     let format = if load.of_parquet {
         Format::Parquet { column_names: vec![], int96_instants: false }
     } else {
-        Format::Ndjson(NdjsonPolicy { data_start: 0, columns: vec![], null_words: vec![] })
+        Format::Ndjson(NdjsonPolicy {
+            data_start: 0,
+            columns: vec![],
+            null_words: vec![],
+            other_keys: OtherKeys::default(),
+        })
     };
     let policy = Policy {
         encoder: 0,

@@ -12,7 +12,13 @@ use crate::records::rows::unterminated_reason;
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());
-    CsvPolicy { dialect: dialect.clone(), data_start: 0, columns: vec![column; columns], null_words: Vec::new() }
+    CsvPolicy {
+        dialect: dialect.clone(),
+        data_start: 0,
+        columns: vec![column; columns],
+        null_words: Vec::new(),
+        fields: None,
+    }
 }
 
 /// Fields of the records of a block that are taken, and what was found of them.

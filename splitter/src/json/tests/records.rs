@@ -91,9 +91,9 @@ fn found(objects: &Objects<'_>) -> String {
     let text = |value: &Value| value.span.of(value.source.of(objects.records, &objects.copied)).escape_ascii();
     let value = |value: &Value| format!("{} {:?} {}", value.row, value.kind, text(value));
     let columns: Vec<Vec<String>> = objects.values.iter().map(|values| values.iter().map(value).collect()).collect();
-    let Rows { taken, records, rejects } = &objects.found;
+    let Rows { taken, records, rejects, lines } = &objects.found;
     let rejects: Vec<_> = rejects.iter().map(|reject| (reject.record, reject.byte_offset, reject.reason)).collect();
-    format!("{records} {taken:?}\n{rejects:?}\n{columns:?}")
+    format!("{records} {taken:?}\n{rejects:?}\n{columns:?}\n{lines:?}")
 }
 
 /// `SLUICE_SEEDS=100000` compares so many blocks.
