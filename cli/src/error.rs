@@ -55,8 +55,8 @@ pub(crate) enum CliError {
     ContractExists { at: Location },
     #[error("cannot write the contract")]
     ContractWrite(#[source] StorageError),
-    #[error("no contract is written to {at}: under it, {what} would be read otherwise")]
-    NotSaved { at: Location, what: String },
+    #[error("no contract is written to {at}: {reason}")]
+    NotSaved { at: Location, reason: String },
     #[error("the contract would not let {} load as it is: {reason}", .at)]
     Held { at: Location, reason: String, status: u8 },
     #[error("neither a table nor a work area is given")]

@@ -106,7 +106,7 @@ impl Gate for TableGate {
             refusal => refusal,
         };
         match refusal {
-            Some(refusal) => Err(refused(found, &format!("it does not fit table {table}"), refusal)),
+            Some(refusal) => Err(refused(found, &format!("it does not fit table {table}"), &refusal)),
             None => self.warn_of_same(found).await,
         }
     }
@@ -114,11 +114,11 @@ impl Gate for TableGate {
 
 /// Refuses a source of which no new table can be made.
 pub(crate) fn refuse_new(found: &Examination, refusal: Option<Refusal>) -> Result<(), CliError> {
-    let refused = refusal.map(|refusal| CliError::Split(refused(found, "no table can be made of it", refusal)));
+    let refused = refusal.map(|refusal| CliError::Split(refused(found, "no table can be made of it", &refusal)));
     refused.map_or(Ok(()), Err)
 }
 
-fn refused(found: &Examination, what: &str, refusal: Refusal) -> SplitError {
+fn refused(found: &Examination, what: &str, refusal: &Refusal) -> SplitError {
     let reason = format!("{what}: {}", refusal.reason);
     let (at, hint) = (found.source.uri.clone(), refusal.hint.unwrap_or(HINT));
     BadInput { at, byte: None, record: None, column: None, reason, hint }.into()

@@ -27,11 +27,6 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
 /// What may help with jobs.
 fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
     match error {
-        CliError::NoContract => {
-            Some("set --contract FILE, or the variable CONTRACT_URI; `sluice plan SOURCE --save FILE` writes one")
-        }
-        CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
-        CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
         CliError::NoTable => Some("set --table TABLE_URI, or the variable TABLE_URI"),
         CliError::NoTableOrArea => {
             Some("set --table TABLE_URI or TABLE_URI, for the work area below it; or set --work-dir DIR")
@@ -64,12 +59,6 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
             Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
         }
         CliError::SeveralJobs { .. } => Some("give the name of one of these jobs"),
-        CliError::TuneDir(_) => {
-            Some("samples are written to the directory for temporary files: TMPDIR sets another one")
-        }
-        CliError::SmallSample { .. } => Some(
-            "sizes larger than the sample are predicted from two smaller ones: set a larger --sample-mb or smaller --sizes",
-        ),
         CliError::Panic(_) => {
             Some("no chunk is half in the table; please report it, with the output of the same command with -vv")
         }
@@ -78,7 +67,36 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
             "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir; those \
              of sluice ingest are below their table: set --table",
         ),
-        _ => hint_on_lost_rows(error).or_else(|| hint_on_pipe(error)).or_else(|| hint_on_replay(error)),
+        _ => hint_on_contract(error)
+            .or_else(|| hint_on_tuning(error))
+            .or_else(|| hint_on_lost_rows(error))
+            .or_else(|| hint_on_pipe(error))
+            .or_else(|| hint_on_replay(error)),
+    }
+}
+
+/// What may help with `sluice tune`.
+fn hint_on_tuning(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::TuneDir(_) => {
+            Some("samples are written to the directory for temporary files: TMPDIR sets another one")
+        }
+        CliError::SmallSample { .. } => Some(
+            "sizes larger than the sample are predicted from two smaller ones: set a larger --sample-mb or smaller --sizes",
+        ),
+        _ => None,
+    }
+}
+
+/// What may help with contracts.
+fn hint_on_contract(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::NoContract => {
+            Some("set --contract FILE, or the variable CONTRACT_URI; `sluice plan SOURCE --save FILE` writes one")
+        }
+        CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
+        CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
+        _ => None,
     }
 }
 

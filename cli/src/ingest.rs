@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
     let stop = stop::on_signal();
     let spooled = spool(&args.source, &settings, &work_prefix, &stop).await?;
     let pipeline = Pipeline::set_up(settings, table.clone(), work_prefix, args.workers(), stop);
-    let done = run_through(args, pipeline, spooled.as_ref(), started, output).await;
+    let done = Box::pin(run_through(args, pipeline, spooled.as_ref(), started, output)).await;
     if let Some(spooled) = spooled {
         spooled.leave(&done, &table);
     }

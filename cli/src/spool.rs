@@ -144,16 +144,16 @@ impl Spooled {
 #[derive(Debug)]
 struct Staged {
     file: File,
-    staged: PathBuf,
+    at: PathBuf,
     digest: Sha256,
 }
 
 impl Staged {
     fn create(folder: &Path) -> io::Result<Self> {
         create_folders(folder)?;
-        let staged = folder.join(format!("piped.{}.partial", uuid::Uuid::new_v4().simple()));
-        let file = File::options().write(true).create_new(true).open(&staged)?;
-        Ok(Self { file, staged, digest: Sha256::new() })
+        let at = folder.join(format!("piped.{}.partial", uuid::Uuid::new_v4().simple()));
+        let file = File::options().write(true).create_new(true).open(&at)?;
+        Ok(Self { file, at, digest: Sha256::new() })
     }
 
     fn with(mut self, piece: &[u8]) -> io::Result<Self> {
@@ -167,11 +167,11 @@ impl Staged {
         const NAMED: usize = 16;
         let digest = self.digest.clone().finalize();
         let name = digest.iter().take(NAMED).fold("piped-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
-        let target = self.staged.with_file_name(name);
+        let target = self.at.with_file_name(name);
         // The time of a source is a part of its job's identity, and here the name says all of it.
         self.file.set_modified(SystemTime::UNIX_EPOCH)?;
         self.file.sync_all()?;
-        match fs::hard_link(&self.staged, &target) {
+        match fs::hard_link(&self.at, &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let (there, here) = (fs::metadata(&target)?, self.file.metadata()?);
                 let is_same = there.len() == here.len() && there.modified()? == SystemTime::UNIX_EPOCH;
@@ -188,6 +188,6 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         // The name for the time of writing goes in any case; nothing could be done about an error.
-        drop(fs::remove_file(&self.staged));
+        drop(fs::remove_file(&self.at));
     }
 }

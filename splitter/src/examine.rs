@@ -79,9 +79,9 @@ pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject
         let names = parquet.column_names();
         let table = table_columns(context).await?;
         let (names, differences) = match Held::new(&source.uri, settings) {
-            Some(held) => {
+            Some(contract) => {
                 let columns: Vec<(String, String)> = names.into_iter().zip(parquet.columns()).collect();
-                held.parquet(&columns, &table.names)?
+                contract.parquet(&columns, &table.names)?
             }
             None => (column_names(&names, settings.read.column_names, &table.names), Vec::new()),
         };
@@ -92,7 +92,7 @@ pub(crate) async fn examine_source(context: &SplitContext, source: &SourceObject
         let (source, evidence) = (source.clone(), Vec::new());
         return Ok(Examination { source, policy, schema, is_empty, evidence, layout: None, examined, differences });
     }
-    let examined = examine_text(context, source, policy, head).await;
+    let examined = Box::pin(examine_text(context, source, policy, head)).await;
     if matches!(examined, Err(SplitError::BadInput(_))) && ends_as_parquet(context, source).await? {
         let reason = "this ends as a Parquet file, and does not begin as one: its start is missing";
         return Err(BadInput::whole(&source.uri, reason, "have the file written, or copied, again").into());
@@ -224,8 +224,8 @@ async fn csv(
     let settings = &context.settings;
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
     check_columns(&source.uri, header.names.len())?;
-    if let Some(held) = Held::new(&source.uri, settings) {
-        let (csv, differences) = held.csv(&header, (&sample.head, sample.is_whole), &table.names)?;
+    if let Some(contract) = Held::new(&source.uri, settings) {
+        let (csv, differences) = contract.csv(&header, (&sample.head, sample.is_whole), &table.names)?;
         let evidence = vec![Evidence::of_text(); csv.columns.len()];
         return Ok((csv, evidence, (header.layout, header.head), differences));
     }
@@ -287,8 +287,8 @@ async fn ndjson(
             from_all(context, source, policy, (&json).into(), observe, Keys::merge).await?
         }
     };
-    if let Some(held) = Held::new(&source.uri, settings) {
-        let (json, differences) = held.ndjson(json, &keys, sample.head.trim_ascii().is_empty(), &table.names)?;
+    if let Some(contract) = Held::new(&source.uri, settings) {
+        let (json, differences) = contract.ndjson(json, &keys, sample.head.trim_ascii().is_empty(), &table.names)?;
         let evidence = vec![Evidence::of_text(); json.columns.len()];
         return Ok((json, evidence, differences));
     }

@@ -131,13 +131,16 @@ impl<'a> Objects<'a> {
         let mut rescued = Vec::new();
         for (number, (key, value)) in object.0.into_iter().enumerate() {
             let Some(place) = index.by_key.get(key.as_ref()).copied() else {
-                match self.json.other_keys {
-                    OtherKeys::Ignore => {}
-                    OtherKeys::Rescue => append_json(&mut rescued, &key, value.get()),
-                    OtherKeys::Reject => return Err((Some(key.into_owned()), NOT_IN_SAMPLE.to_owned())),
-                    OtherKeys::RejectByContract => return Err((Some(key.into_owned()), NOT_IN_CONTRACT.to_owned())),
-                }
-                continue;
+                let reason = match self.json.other_keys {
+                    OtherKeys::Ignore => continue,
+                    OtherKeys::Rescue => {
+                        append_json(&mut rescued, &key, value.get());
+                        continue;
+                    }
+                    OtherKeys::Reject => NOT_IN_SAMPLE,
+                    OtherKeys::RejectByContract => NOT_IN_CONTRACT,
+                };
+                return Err((Some(key.into_owned()), reason.to_owned()));
             };
             let last = index.last.get_mut(place).map(|last| std::mem::replace(last, self.found.records));
             if last == Some(self.found.records) {
@@ -170,14 +173,20 @@ impl<'a> Objects<'a> {
                 }
             }
         }
+        self.add_rescued(&rescued);
+        Ok(())
+    }
+
+    /// Takes the keys and values of a record that have no column, as the beginning of an object; nothing where there are none.
+    fn add_rescued(&mut self, rescued: &[u8]) {
+        let row = self.row();
         if let (false, Some(of_column)) = (rescued.is_empty(), self.values.last_mut()) {
             let start = self.copied.len();
-            self.copied.extend_from_slice(&rescued);
+            self.copied.extend_from_slice(rescued);
             self.copied.push(b'}');
             let span = Span::new(start, self.copied.len());
             of_column.push(Value { row, kind: Kind::Quoted, source: Source::Copied, span });
         }
-        Ok(())
     }
 
     /// The number of the next row.

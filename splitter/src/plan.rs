@@ -224,12 +224,11 @@ impl Trial {
             self.first_rejected = Some(first.describe(self.records));
         }
         for reject in rejects.iter() {
-            match self.misfits.iter_mut().find(|misfit| misfit.column == reject.column) {
-                Some(misfit) => misfit.count += 1,
-                None => {
-                    let first = reject.describe(self.records);
-                    self.misfits.push(Misfit { column: reject.column, count: 1, first });
-                }
+            if let Some(misfit) = self.misfits.iter_mut().find(|misfit| misfit.column == reject.column) {
+                misfit.count += 1;
+            } else {
+                let first = reject.describe(self.records);
+                self.misfits.push(Misfit { column: reject.column, count: 1, first });
             }
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

@@ -15,6 +15,9 @@ use crate::numbers::grouped;
 /// Writes how a source is read to `at`, once it is known that the source is read the same way by it.
 pub(crate) async fn save(context: &SplitContext, plan: &Plan, at: &Location, overwrite: bool) -> Done {
     let contract = contract(plan, &context.settings, at);
+    if contract.columns.is_empty() {
+        return Err(CliError::NotSaved { at: at.clone(), reason: "the source has no columns".to_owned() });
+    }
     check(context, plan, contract.clone()).await?;
     let text = contract.text(&notes(plan, &contract));
     let mode = if overwrite { PutMode::Overwrite } else { PutMode::IfAbsent };
@@ -33,7 +36,7 @@ async fn check(context: &SplitContext, plan: &Plan, contract: Contract) -> Done 
     let under = SplitContext { settings, progress: Arc::default(), ..context.clone() };
     let found = splitter::examine(&under, &plan.examination.source.uri).await.map_err(CliError::Split)?;
     match difference(&plan.examination, &found) {
-        Some(what) => Err(CliError::NotSaved { at, what: what.to_owned() }),
+        Some(what) => Err(CliError::NotSaved { at, reason: format!("under it, {what} would be read otherwise") }),
         None => Ok(()),
     }
 }

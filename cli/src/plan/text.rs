@@ -104,7 +104,9 @@ fn columns(plan: &Document, verbose: bool) -> Vec<String> {
         table.push(row(&column.name, &type_of(column), nulls.as_deref(), &example, &other));
     }
     if !has_others {
-        table.iter_mut().for_each(|row| drop(row.pop()));
+        for row in &mut table {
+            row.pop();
+        }
     }
     let mut lines = aligned(&table).into_iter();
     let head = lines.next();

@@ -80,9 +80,10 @@ fn new_columns_have_neither_spaces_nor_points_and_the_next_file_finds_them() {
       format       parquet (found)
       row groups   1
     columns
-      order_id  Int64, 'Order ID' in the source
-      x_y       Int64, 'x.y' in the source
-      x_y_2     Int64, 'x_y' in the source
+      name      type   example  in the source
+      order_id  Int64  7        Order ID
+      x_y       Int64  8        x.y
+      x_y_2     Int64  9        x_y
     first rows
       order_id  x_y  x_y_2
       7         8    9

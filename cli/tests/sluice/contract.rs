@@ -28,7 +28,7 @@ fn shown(batches: &[RecordBatch]) -> Vec<String> {
 fn save(place: &Place, name: &str, text: &[u8], policies: &[(&str, &str)]) {
     place.write(name, text);
     let ran = place.run(&["plan", name, "--save", "c.toml"]);
-    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(ran.status, 0, "{ran:?}");
     let mut contract = std::fs::read_to_string(place.path("c.toml")).unwrap();
     for (key, word) in policies {
         let start = contract.find(&format!("\n{key} = ")).unwrap() + 1;
@@ -95,7 +95,9 @@ fn a_file_is_read_the_same_by_its_contract() {
         let ran = place.run(&["plan", name, "--save", &contract]);
         if ran.status != 0 {
             // Refused by any command, or with a column of null words alone, of which a contract could not say what it is.
-            assert!(ran.status == 3 || ran.stderr.contains("a column would be read otherwise"), "{name}: {ran:?}");
+            let reasons = ["a column would be read otherwise", "the source has no columns"];
+            let is_said = reasons.iter().any(|reason| ran.stderr.contains(reason));
+            assert!(ran.status == 3 || is_said, "{name}: {ran:?}");
             continue;
         }
         saved += 1;
@@ -104,7 +106,7 @@ fn a_file_is_read_the_same_by_its_contract() {
         let args = [name, "--max-bad-records", "100%"];
         let without = chunks(&place, &format!("a{number}"), &args);
         let with = chunks(&place, &format!("b{number}"), &[&args[..], &["--contract", &contract]].concat());
-        let schemas = |chunks: &[RecordBatch]| chunks.first().map(|chunk| chunk.schema());
+        let schemas = |chunks: &[RecordBatch]| chunks.first().map(RecordBatch::schema);
         assert_eq!(schemas(&with), schemas(&without), "{name}");
         assert_eq!(shown(&with), shown(&without), "{name}");
     }

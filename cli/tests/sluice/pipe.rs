@@ -53,7 +53,7 @@ fn the_same_bytes_are_the_same_job_whichever_pipe_they_come_through() {
     let place = Place::new();
     let csv = b"id,a\n1,x\n2,y\n";
     assert_eq!(done(&piped(&place, csv, &["--json"])), (false, 2));
-    assert_eq!(kept(&place), [] as [PathBuf; 0], "what is done is not kept");
+    assert_eq!(kept(&place), Vec::<PathBuf>::new(), "what is done is not kept");
     assert_eq!(done(&piped(&place, csv, &["--json"])), (true, 2));
     assert_eq!(done(&through_fifo(&place, csv)), (true, 2));
     assert_eq!(done(&through_fifo(&place, b"id,a\n3,z\n")), (false, 1));
@@ -71,7 +71,7 @@ fn a_pipe_without_bytes_has_no_records() {
     let ran = piped(&place, b"", &[]);
     assert_eq!((ran.status, ran.stdout.contains("the source has no records, nothing was added")), (0, true), "{ran:?}");
     assert!(!place.path("t/_delta_log").exists());
-    assert_eq!(kept(&place), [] as [PathBuf; 0]);
+    assert_eq!(kept(&place), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_full_disk_is_told_and_keeps_nothing() {
         let said = "error: cannot keep what comes through the pipe in [place]/t/_sluice/_spool: No space left on device (os error 28)\n\
                     hint: it needs room for the whole source";
         assert!(ran.stderr.starts_with(said), "{at} {ran:?}");
-        assert_eq!(kept(&place), [] as [PathBuf; 0], "{at}");
+        assert_eq!(kept(&place), Vec::<PathBuf>::new(), "{at}");
     }
 }
 
@@ -135,7 +135,7 @@ fn a_silent_pipe_can_be_left() {
     drop(stdin);
     assert_eq!(ran.status, 130, "{ran:?}");
     assert!(ran.stderr.contains("error: stopped on request before the pipe was at its end"), "{ran:?}");
-    assert_eq!(kept(&place), [] as [PathBuf; 0], "nothing half-written is left");
+    assert_eq!(kept(&place), Vec::<PathBuf>::new(), "nothing half-written is left");
 }
 
 #[test]

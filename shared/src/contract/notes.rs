@@ -1,5 +1,7 @@
 //! A contract, written with comments for its readers.
 
+use std::fmt::Write;
+
 use crate::contract::terms::{Contract, ContractColumn, Policies, VERSION};
 
 /// What comments say beside what they always say.
@@ -75,7 +77,10 @@ pub(crate) fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            other if is_unseen(other) => quoted.push_str(&format!("\\u{:04X}", u32::from(other))),
+            other if is_unseen(other) => {
+                // Writing to a string cannot fail.
+                let _: std::fmt::Result = write!(quoted, "\\u{:04X}", u32::from(other));
+            }
             other => quoted.push(other),
         }
     }

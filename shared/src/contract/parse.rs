@@ -201,11 +201,12 @@ mod tests {
         Contract::parse(text.as_bytes(), &"s3://b/orders.toml".parse().unwrap()).map_err(|error| error.to_string())
     }
 
-    #[test]
-    fn what_is_wrong_is_named_with_line_and_key() {
-        const START: &str = "version = 1\n[read]\nformat = \"csv\"\n";
-        const COLUMN: &str = "[[columns]]\nname = \"id\"\ntype = \"int64\"\n";
-        for (text, expected) in [
+    const START: &str = "version = 1\n[read]\nformat = \"csv\"\n";
+    const COLUMN: &str = "[[columns]]\nname = \"id\"\ntype = \"int64\"\n";
+
+    /// Contracts that cannot be used, and why.
+    fn broken() -> Vec<(String, &'static str)> {
+        vec![
             ("version = 2\n".to_owned(), "line 1, version: it is 2, and this build of Sluice reads version 1"),
             (
                 format!("{START}{COLUMN}colour = 1\n"),
@@ -229,7 +230,7 @@ mod tests {
             ),
             (
                 format!("{START}{COLUMN}[[columns]]\nname = \"d\"\ntype = \"date(DD)\"\n"),
-                "line 9, type: 'DD' is no date format: one of YYYY-MM-DD, YYYY/MM/DD, DD.MM.YYYY, DD/MM/YYYY, DD-MM-YYYY, MM/DD/YYYY, MM-DD-YYYY, DD-MON-YYYY, YYYYMMDD",
+                "line 9, type: 'DD' is not a date format: one of YYYY-MM-DD, YYYY/MM/DD, DD.MM.YYYY, DD/MM/YYYY, DD-MM-YYYY, MM/DD/YYYY, MM-DD-YYYY, DD-MON-YYYY, YYYYMMDD",
             ),
             (
                 format!("{START}{COLUMN}[[columns]]\nname = \"d\"\ntype = \"number\"\n"),
@@ -250,7 +251,12 @@ mod tests {
             ),
             (format!("{START}format = \"csv\"\n"), "line 4, format: duplicate key"),
             (format!("{START}csv_quote = \"\n"), "line 4, csv_quote: invalid basic string, expected `\"`"),
-        ] {
+        ]
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_line_and_key() {
+        for (text, expected) in broken() {
             let expected = format!("the contract cannot be used: s3://b/orders.toml, {expected}");
             assert_eq!(parsed(&text).unwrap_err(), expected, "{text}");
         }

@@ -309,7 +309,7 @@ mod tests {
             ("NULL_WORDS", "NA", Some("line 5, null_words: it is '-', and NULL_WORDS='NA' says something else")),
             ("SCHEMA", "id:int64", None),
             ("SCHEMA", "Id:int64", None),
-            ("SCHEMA", "id:text", Some("line 8, id: it is int64, and SCHEMA='id:text' says something else")),
+            ("SCHEMA", "id:text", Some("line 9, id: it is int64, and SCHEMA='id:text' says something else")),
             (
                 "SCHEMA",
                 "ID:int64",

@@ -242,6 +242,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn fields_of_a_csv() {
         const RESCUE: &str = "new_columns = \"rescue\"\nmissing_columns = \"null\"";
         for (policies, header, columns, fields, differences) in [
@@ -290,7 +291,7 @@ mod tests {
         ] {
             let names: Vec<String> = header.split(',').map(str::to_owned).collect();
             let found = of_csv(&contract(policies), &names, NAMING);
-            let named: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
+            let given: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
             let mapped = found.fields.map_or_else(
                 || "plain".to_owned(),
                 |map| {
@@ -299,14 +300,14 @@ mod tests {
                         .iter()
                         .map(|field| field.map_or("-".to_owned(), |field| field.to_string()))
                         .collect();
-                    let rescued: String =
-                        map.rescued.iter().map(|field| format!(" {}={}", field.name, field.field)).collect();
-                    format!("{} of {}{rescued}", fields.join(" "), map.count)
+                    let rescued = map.rescued.iter().map(|field| format!("{}={}", field.name, field.field));
+                    let count = format!("{} of {}", fields.join(" "), map.count);
+                    std::iter::once(count).chain(rescued).collect::<Vec<_>>().join(" ")
                 },
             );
             let expected =
                 (columns.to_owned(), fields.to_owned(), differences.iter().map(|one| (*one).to_owned()).collect());
-            assert_eq!((named.join(" "), mapped, shown(&found.differences)), expected, "{policies} {header}");
+            assert_eq!((given.join(" "), mapped, shown(&found.differences)), expected, "{policies} {header}");
         }
     }
 

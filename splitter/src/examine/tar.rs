@@ -11,7 +11,7 @@ const NAMED: usize = 3;
 pub(super) fn members(mut head: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let (mut long_name, mut is_archive) = (None, false);
-    while let Some(header) = head.first_chunk::<BLOCK>().filter(|header| is_header(*header)) {
+    while let Some(header) = head.first_chunk::<BLOCK>().filter(|header| is_header(header)) {
         is_archive = true;
         // One of many GiB is not in octal digits.
         let length = header.get(124..136).and_then(number).unwrap_or(usize::MAX);

@@ -39,8 +39,8 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
             Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
         }
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
-        SplitError::ContractStore(_) => retry(RETRY_DENIED_AFTER),
-        SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
+        SplitError::ContractStore(_)
+        | SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Queue(QueueError::Denied { .. } | QueueError::Missing { .. }) => retry(RETRY_DENIED_AFTER),

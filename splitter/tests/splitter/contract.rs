@@ -7,8 +7,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use shared::testing::MemoryStorage;
 use shared::{
-    Location, Manifest, MemoryQueue, Message, PutMode, Queue, ReceiptHandle, Settings, Storage, Verdict, WorkArea,
-    get_json,
+    Location, Manifest, MemoryQueue, Message, PutMode, ReceiptHandle, Settings, Storage, Verdict, WorkArea, get_json,
 };
 use splitter::{HandlerContext, SplitContext, handle_message};
 
@@ -31,7 +30,7 @@ impl World {
         let storage = Arc::new(MemoryStorage::default());
         let queue = Arc::new(MemoryQueue::new(Duration::from_secs(30), 5));
         let split = SplitContext::new(storage.clone(), at("s3://chunks/work"), Settings::from_lookup(lookup).unwrap());
-        let split = SplitContext { queue: Some(queue as Arc<dyn Queue>), ..split };
+        let split = SplitContext { queue: Some(queue), ..split };
         Self { storage, context: HandlerContext { split, source_queue: None } }
     }
 
@@ -52,7 +51,7 @@ impl World {
 
     /// Objects of work areas.
     fn written(&self) -> Vec<Location> {
-        let all = self.storage.objects().into_iter().map(|(at, _)| at);
+        let all = self.storage.objects().into_keys();
         all.filter(|at| at.key().starts_with("work")).collect()
     }
 }

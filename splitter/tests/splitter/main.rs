@@ -1,6 +1,7 @@
 //! Integration tests of the splitter.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::format_push_string, reason = "texts of tests are short")]
 
 mod compressed;
 mod contract;
