@@ -55,3 +55,4 @@ mod types;
 mod undo;
 mod verify;
 mod work;
+mod written;

@@ -32,6 +32,8 @@ pub(crate) struct Found {
     pub(crate) is_header_doubtful: bool,
     /// Whether a first line says what the delimiter is.
     pub(crate) is_declared: bool,
+    /// The first record in which values stand in single quotes that are taken for a part of them, by its place.
+    pub(crate) single_quoted: Option<usize>,
     /// Name of each column, as it stands in the text; empty where there is none.
     pub(crate) names: Vec<Vec<u8>>,
     /// Where the first record begins.
@@ -84,6 +86,8 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
     let preamble_lines =
         lines(table.get(..table_start).unwrap_or_default(), &dialect) + usize::from(declared.is_some());
     let is_open = rows.is_empty() && !whole;
+    let single_quoted = rows.iter().find(|row| dialect.quote != Some('\'') && has_single_quotes(row));
+    let single_quoted = single_quoted.map(|row| skipped + row.start);
     Found {
         dialect,
         confidence,
@@ -91,6 +95,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
         header: header_rows(rows.get(layout.preamble..header_end).unwrap_or_default(), skipped),
         is_header_doubtful: layout.is_doubtful,
         is_declared: declared.is_some(),
+        single_quoted,
         names: layout.names,
         data_start: skipped + start,
         is_open,
@@ -188,6 +193,13 @@ fn escapes(text: &[u8], candidate: &Candidate) -> bool {
         place += 1;
     }
     evidence
+}
+
+/// Whether a cell of a row begins with a single quote, and that or a later one ends with one: as in `'a,b'`.
+fn has_single_quotes(row: &Row) -> bool {
+    let mut cells = row.fields.iter().skip_while(|cell| !cell.starts_with(b"'"));
+    let begins = cells.next().is_some_and(|cell| cell.len() > 1 && cell.ends_with(b"'"));
+    begins || cells.any(|cell| cell.ends_with(b"'"))
 }
 
 /// A comma where numbers have one before their fraction, and none a point.

@@ -34,6 +34,8 @@ pub struct Layout {
     pub is_header_doubtful: bool,
     /// Whether a first line `sep=;`, one of the lines before the table, says what the delimiter is.
     pub is_declared: bool,
+    /// Whether values stand in single quotes that are taken for a part of them.
+    pub has_single_quotes: bool,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -70,6 +72,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         header_rows: header.len(),
         is_header_doubtful: found.is_header_doubtful,
         is_declared: found.is_declared,
+        has_single_quotes: found.single_quoted.is_some(),
     };
     Ok(Header { dialect: found.dialect, names, data_start, layout, head })
 }

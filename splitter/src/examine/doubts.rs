@@ -81,6 +81,11 @@ fn dialect(settings: &Settings, csv: &CsvPolicy, layout: &Layout) -> Vec<Warning
         };
         warnings.push(Warning::new("delimiter", text, format!("CSV_DELIMITER={shown}")));
     }
+    if told.quote == Setting::Auto && layout.has_single_quotes {
+        let text = "values stand in single quotes, which are taken for a part of them (CSV_QUOTE=' if they are not)";
+        let setting = csv.dialect.quote.map_or_else(|| "none".to_owned(), |quote| quote.to_string());
+        warnings.push(Warning::new("quote", text.to_owned(), format!("CSV_QUOTE={setting}")));
+    }
     if let (Setting::Auto, Some(escape)) = (told.escape, csv.dialect.escape) {
         let text = format!("{escape} within quotes is taken to escape the quote after it");
         warnings.push(Warning::new("escape", text, format!("CSV_ESCAPE={escape}")));

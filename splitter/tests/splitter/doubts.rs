@@ -39,6 +39,10 @@ const GUESSED: &[(&[u8], &str)] = &[
         "escape: \\ within quotes is taken to escape the quote after it; CSV_ESCAPE=\\ says so for good",
     ),
     (
+        b"id,name\n1,\"x, y\"\n2,'O''Brien'\n3,\"z\"\n",
+        "quote: values stand in single quotes, which are taken for a part of them (CSV_QUOTE=' if they are not); CSV_QUOTE=\" says so for good",
+    ),
+    (
         b"Report of May\n\nid,name,n\n1,a,2\n2,b,3\n",
         "preamble: 2 lines are taken to stand before the table, and skipped: 'Report of May'; CSV_SKIP_LINES=2 says so for good",
     ),
