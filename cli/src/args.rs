@@ -259,8 +259,8 @@ pub(crate) struct DoctorArgs {
 
 const DOCTOR_HELP: &str = "\
 It looks at functions, event source mappings, queues, notifications, roles and buckets, with the credentials and the \
-region of whoever runs it, and changes nothing: messages stay where they are. Unless --read-only is given, it writes one \
-empty object, TABLE/_sluice/doctor-..., tries to write it again, and deletes it.
+region of whoever runs it, and changes no message and no table. Unless --read-only is given, it writes two empty objects below \
+TABLE/_sluice/_first-wins, tries to write them again, and deletes them.
 
 Problems come first, then warnings, then what could not be looked into; with -v also what is as it should be. Exit \
 status: 1 when there is a problem, or when neither function can be looked into; 0 otherwise, warnings or not.";

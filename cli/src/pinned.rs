@@ -117,7 +117,11 @@ fn of_schema(settings: &Settings, job: &Job) -> Compared {
         let told_format = told.date_format.unwrap_or(column.date_format);
         Some(("SCHEMA", of(given, told_format), of(pinned, column.date_format)))
     });
-    compared.collect()
+    let unknown =
+        schema.iter().filter(|told| !columns.iter().any(|column| is_named(told, column) || is_alike(told, column)));
+    let unknown = unknown
+        .map(|told| ("SCHEMA", format!("{}:{}", told.name, told.column_type), format!("no column '{}'", told.name)));
+    compared.chain(unknown).collect()
 }
 
 fn none() -> String {

@@ -161,7 +161,7 @@ const KEYS: &[u8] = b"{\"id\":1,\"Day\":\"2024-01-02\"}\n{\"id\":2,\"n\":1.5}\n"
 const NDJSON: &[Case<'_>] = &[
     (&[], b"{\"n\":2.5,\"id\":7}\n", 0, &["id=7 day=- n=2.5"]),
     (&[], b"{\"id\":7,\"size\":\"XL\"}\n", 3, &["column 'size' (a key) is not in the contract"]),
-    (&[("missing_columns", "fail")], b"{\"id\":7,\"n\":1}\n", 3, &["column 'Day' (date) is missing"]),
+    (&[("missing_columns", "fail")], b"{\"id\":7,\"n\":1}\n", 3, &["column 'Day' (date(YYYY-MM-DD)) is missing"]),
     (&[ADD], b"{\"id\":7,\"size\":12}\n", 0, &["id=7 day=- n=- size=12"]),
     (&[IGNORE], b"{\"id\":7,\"size\":12}\n", 0, &["id=7 day=- n=-"]),
     (&[RESCUE], b"{\"id\":7,\"size\":12,\"a\":{\"b\":[1,null]},\"_rescued\":\"\\u00e9\"}\n{\"id\":8}\n", 0, &[
@@ -201,7 +201,7 @@ fn a_column_that_is_added_is_told_of() {
     save(&place, "x.csv", b"id\n1\n", &[ADD]);
     place.write("y.csv", b"id,Size\n1,2\n");
     let ran = place.run(&["ingest", "y.csv", "--table", "t", "--contract", "c.toml"]);
-    assert!(ran.stderr.contains("column 'Size' (field 2) is not in the contract, and is added to the table; to say so for good, add to the contract: [[columns]] name = \"Size\", type = \"text\""), "{ran:?}");
+    assert!(ran.stderr.contains("column 'Size' (field 2) is not in the contract, and is added to the table as text; to say so for good, write the contract again: sluice plan "), "{ran:?}");
 }
 
 /// A Parquet file of these columns.

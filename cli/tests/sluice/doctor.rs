@@ -351,5 +351,5 @@ fn doctor_without_credentials_or_sense() {
         assert_eq!(ran.status, 2, "{ran:?}");
     }
     let help = Place::new().run(&["doctor", "--help"]).stdout;
-    assert!(help.contains("writes one empty object, TABLE/_sluice/doctor-"), "{help}");
+    assert!(help.contains("two empty objects below TABLE/_sluice/_first-wins"), "{help}");
 }

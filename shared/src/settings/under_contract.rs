@@ -319,7 +319,7 @@ mod tests {
             (
                 "INFER",
                 "full",
-                Some("line 8, [[columns]]: it is what says the types, and INFER='full' says something else"),
+                Some("line 9, [[columns]]: it is what says the types, and INFER='full' says something else"),
             ),
             ("BAD_RECORDS", "quarantine", None),
             (

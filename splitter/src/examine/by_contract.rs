@@ -78,6 +78,10 @@ impl<'a> Held<'a> {
     ) -> Result<(CsvPolicy, Vec<Difference>), SplitError> {
         let found = of_csv(self.contract, &header.names, self.naming(table));
         let CsvColumns { columns, fields, matched, differences } = found;
+        if header.names.is_empty() && !head.trim_ascii().is_empty() {
+            // Else a file without the lines that are skipped would be one without records.
+            return Err(self.other_reading("csv_skip_lines", "lines before the header", "no line after them"));
+        }
         let is_one_field = header.names.len() == 1 && self.contract.columns.len() > 1;
         if !header.names.is_empty()
             && (matched == 0 || (is_one_field && self.contract.policies.match_by == Match::Position))
@@ -131,13 +135,12 @@ impl<'a> Held<'a> {
         }
         for difference in differences {
             let (source, contract) = (self.at, &self.contract.at);
-            let Difference { name, outcome, .. } = difference;
-            match outcome {
+            match &difference.outcome {
                 DifferenceOutcome::Added => tracing::warn!(
                     %source,
                     %contract,
-                    "{difference}, and is added to the table; to say so for good, add to the contract: [[columns]] name = {name:?}, \
-                     type = \"text\""
+                    "{difference}, and is added to the table as text; to say so for good, write the contract again: \
+                     sluice plan {source} --contract {contract} --save {contract} --force"
                 ),
                 DifferenceOutcome::Null => tracing::warn!(%source, %contract, "{difference}, and is null"),
                 _ => tracing::info!(%source, %contract, "{difference}"),
