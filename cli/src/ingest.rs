@@ -124,6 +124,12 @@ async fn run_through(
     {
         return Err(CliError::Contradicts { job_id: outcome.job.job_id, found });
     }
+    if outcome.job.load.sql != pipeline.split.settings.load.sql {
+        tracing::warn!(
+            job = %outcome.job.job_id,
+            "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
+        );
+    }
     let holding = pipeline.holding(&outcome, &receipt).await?;
     let report = Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed());
     output.result(&report, &report.text())?;

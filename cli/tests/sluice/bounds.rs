@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use shared::testing::run_python;
@@ -23,16 +24,27 @@ struct Measured {
 fn measure(place: &Place, args: &[&str]) -> Measured {
     let started = Instant::now();
     let mut command = place.command(args);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0);
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let seen = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        peak = peak.max(seen.unwrap_or(0_u64) << 10);
-        std::thread::sleep(Duration::from_millis(3));
-    }
-    let time = started.elapsed();
-    Measured { ran: place.ended(child.wait_with_output().unwrap()), peak, time }
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (status, has_ended) = (format!("/proc/{}/status", child.id()), AtomicBool::new(false));
+    let watch = || {
+        let mut peak = 0;
+        while !has_ended.load(Ordering::Relaxed) {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let seen =
+                text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+            peak = peak.max(seen.unwrap_or(0_u64) << 10);
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        peak
+    };
+    std::thread::scope(|scope| {
+        let watched = scope.spawn(watch);
+        // Its output is read meanwhile: a report that names thousands of columns does not fit into a pipe.
+        let output = child.wait_with_output().unwrap();
+        let time = started.elapsed();
+        has_ended.store(true, Ordering::Relaxed);
+        Measured { ran: place.ended(output), peak: watched.join().unwrap(), time }
+    })
 }
 
 /// `sluice ingest SOURCE --table t --json` and more.

@@ -337,5 +337,5 @@ fn a_table_that_was_moved_gets_what_is_replayed_and_its_old_place_nothing() {
     place.run(&["ingest", "y.csv", "--table", "other"]);
     let args = ["quarantine", "replay", &job, "--table", "other", "--work-dir", "moved/_sluice"];
     let ran = place.run(&[&args, NULL].concat());
-    assert_eq!((ran.status, ran.stderr.contains("is bound for table")), (3, true), "{ran:?}");
+    assert_eq!((ran.status, ran.stderr.contains("belongs to table")), (3, true), "{ran:?}");
 }

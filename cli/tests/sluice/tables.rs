@@ -405,7 +405,7 @@ fn rows_of_an_append_only_table_are_not_replaced() {
     assert_eq!(ingest(&place, "x.csv", &[]).status, 0);
     assert_eq!(count(&place, ALL), 3);
     let undo = place.run(&["undo", "x.csv", "--table", "t"]);
-    assert_eq!((undo.status, undo.stderr.contains("which of these jobs")), (2, true), "{undo:?}");
+    assert_eq!((undo.status, undo.stderr.contains("one of these jobs")), (2, true), "{undo:?}");
     let job = ingest(&place, "x.csv", &[]).json()["job_id"].as_str().unwrap().to_owned();
     let undo = place.run(&["undo", &job, "--table", "t"]);
     assert_eq!((undo.status, undo.stderr.contains("(delta.appendOnly)")), (3, true), "{undo:?}");
