@@ -19,6 +19,7 @@ const SAMPLE_BYTES: usize = 64 << 10;
 
 /// What was found in a text.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a finding of its own")]
 pub(crate) struct Found {
     /// How it is written.
     pub(crate) dialect: Dialect,
@@ -32,8 +33,8 @@ pub(crate) struct Found {
     pub(crate) is_header_doubtful: bool,
     /// Whether a first line says what the delimiter is.
     pub(crate) is_declared: bool,
-    /// The first record in which values stand in single quotes that are taken for a part of them, by its place.
-    pub(crate) single_quoted: Option<usize>,
+    /// Whether values stand in single quotes that are taken for a part of them.
+    pub(crate) has_single_quotes: bool,
     /// Name of each column, as it stands in the text; empty where there is none.
     pub(crate) names: Vec<Vec<u8>>,
     /// Where the first record begins.
@@ -86,16 +87,14 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
     let preamble_lines =
         lines(table.get(..table_start).unwrap_or_default(), &dialect) + usize::from(declared.is_some());
     let is_open = rows.is_empty() && !whole;
-    let single_quoted = rows.iter().find(|row| dialect.quote != Some('\'') && has_single_quotes(row));
-    let single_quoted = single_quoted.map(|row| skipped + row.start);
     Found {
-        dialect,
         confidence,
         preamble_lines,
         header: header_rows(rows.get(layout.preamble..header_end).unwrap_or_default(), skipped),
         is_header_doubtful: layout.is_doubtful,
         is_declared: declared.is_some(),
-        single_quoted,
+        has_single_quotes: rows.iter().any(|row| dialect.quote != Some('\'') && has_single_quotes(row)),
+        dialect,
         names: layout.names,
         data_start: skipped + start,
         is_open,

@@ -72,7 +72,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         header_rows: header.len(),
         is_header_doubtful: found.is_header_doubtful,
         is_declared: found.is_declared,
-        has_single_quotes: found.single_quoted.is_some(),
+        has_single_quotes: found.has_single_quotes,
     };
     Ok(Header { dialect: found.dialect, names, data_start, layout, head })
 }
