@@ -96,7 +96,7 @@ Then, --again loads the file as another job.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_INGEST_HELP)]
 pub(crate) struct IngestArgs {
-    /// The file: a path, s3://bucket/key, or - for standard input; CSV, NDJSON or Parquet, told apart by content
+    /// The file: a path, s3://bucket/key, or - for standard input; CSV, NDJSON or Parquet, detected from its content
     pub(crate) source: String,
     /// Loads that run at once [default: one a core, 4 at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -117,7 +117,7 @@ pub(crate) struct IngestArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_PLAN_HELP)]
 pub(crate) struct PlanArgs {
-    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, detected from its content
     pub(crate) source: String,
     /// Write how the file is read to a file of TOML, a path or s3://bucket/key: the contract of its feed, for --contract
     #[arg(long, value_name = "FILE")]
@@ -140,7 +140,7 @@ detects nothing, and refuses or sets aside what deviates.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SplitArgs {
-    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, detected from its content
     pub(crate) source: String,
     /// Where the job's folder with its chunks is made: a path, or s3://bucket/prefix
     #[arg(long, value_name = "DIR_OR_S3_PREFIX")]

@@ -37,7 +37,7 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
-    #[error("what comes through a pipe is kept in the work area first, and {prefix} is no local folder")]
+    #[error("what comes through a pipe is kept in the work area first, and {prefix} is not a local folder")]
     NoSpool { prefix: String },
     #[error(
         "what comes through a pipe has no name by which it could take the place of earlier drops (ON_REPLACE=replace)"

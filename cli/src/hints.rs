@@ -124,10 +124,10 @@ fn hint_on_lost_rows(error: &CliError) -> Option<&'static str> {
 fn hint_on_pipe(error: &CliError) -> Option<&'static str> {
     match error {
         CliError::Spool { .. } => Some(
-            "it needs room for the whole source: make some, or say --work-dir DIR for a folder on a larger disk; then run the command again",
+            "it needs room for the whole source: make some, or set --work-dir DIR to a folder on a larger disk; then run the command again",
         ),
         CliError::NoSpool { .. } => Some(
-            "say --work-dir DIR for a local folder; or store the file first (`aws s3 cp - s3://BUCKET/KEY`), and ingest it from there",
+            "set --work-dir DIR to a local folder; or store the file first (`aws s3 cp - s3://BUCKET/KEY`), and ingest it from there",
         ),
         CliError::PipeReplaces => Some("write it to a file that has the same name each time, and ingest that"),
         CliError::Terminal => Some("pipe a file into it (`zcat FILE.gz | sluice ingest - ...`), or name the file"),

@@ -13,7 +13,7 @@ use crate::error::CliError;
 #[derive(Debug, clap::Args)]
 #[command(after_help = TUNE_HELP)]
 pub(crate) struct TuneArgs {
-    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, told apart by content
+    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, detected from its content
     pub(crate) source: String,
     /// Chunk sizes to compare, in MiB; that of CHUNK_SIZE_MB is added
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_values_t = [16, 32, 64, 100, 200, 400],

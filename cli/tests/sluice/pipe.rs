@@ -147,7 +147,7 @@ fn pipes_that_cannot_be_taken() {
         (
             &["--work-dir", "s3://b/work"],
             2,
-            "is kept in the work area first, and s3://b/work is no local folder\nhint: say --work-dir DIR",
+            "is kept in the work area first, and s3://b/work is not a local folder\nhint: set --work-dir DIR",
         ),
     ] {
         let ran = piped(&place, csv, more);
