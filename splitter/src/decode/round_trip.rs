@@ -1,5 +1,5 @@
 //! Whatever type is found for a column, each of its values prints as the number, date or text that was read, or its record is
-//! rejected.
+//! rejected. A double is printed with as few digits as tell it from others, or with as many as the text has.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -29,12 +29,14 @@ const DATES: [&str; 9] = [
 ];
 const CLOCK: &str = "[ T][012]?[0-9]:[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,7})?)?";
 const ZONE: &str = " ?(Z|UTC|[-+][01][0-9](:?[0-5][0-9])?)";
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "true|True|TRUE|false|False|FALSE|yes|tRUE",
     "-?(0|[1-9][0-9]{0,19})",
     "[-+]?[0-9]{1,3}",
     "-?(0|[1-9][0-9]{0,6})[.,][0-9]{1,9}",
     "-?[0-9]{1,16}([.,][0-9]{0,18})?",
+    // As many digits as doubles have, and more than the shortest text of some.
+    "[1-9][0-9]{6,7}[.,][0-9]{8,10}",
     "-?[1-9][0-9]{18,40}",
     "[-+]?[0-9]{0,2}[.,]?[0-9]{0,3}([eE][-+]?[0-9]{1,3})?",
     "[a-z0-9 +.é-]{1,6}",
@@ -135,7 +137,11 @@ fn prints_as(text: &str, values: &dyn Array, row: usize, column: &Column, point:
     match column.column_type {
         ColumnType::Boolean => values.as_boolean().value(row).to_string() == text.to_ascii_lowercase(),
         ColumnType::Int64 => values.as_primitive::<Int64Type>().value(row).to_string() == text,
-        ColumnType::Float64 => is_number(format!("{:e}", values.as_primitive::<Float64Type>().value(row))),
+        ColumnType::Float64 => {
+            let value = values.as_primitive::<Float64Type>().value(row);
+            let digits = number(&text.replace(point, ".")).1.len();
+            is_number(format!("{value:e}")) || is_number(format!("{value:.*e}", digits.saturating_sub(1)))
+        }
         ColumnType::Decimal { .. } => is_number(values.as_primitive::<Decimal128Type>().value_as_string(row)),
         ColumnType::Date32 => {
             let days = values.as_primitive::<Date32Type>().value(row);
