@@ -3,12 +3,14 @@
 //! `DataFusion` parses it, checks its types and evaluates its expressions. A query is a chain of filters, projections and
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
+mod columns;
 pub(crate) mod condition;
 mod engine;
 mod names;
 mod refuse;
 mod unnest;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
@@ -39,6 +41,8 @@ use unnest::Unnest;
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
 pub(crate) struct Query {
+    /// How many columns the chunk has.
+    columns: usize,
     step: Step,
     schema: SchemaRef,
 }
@@ -56,12 +60,27 @@ impl Query {
         refuse::what_varies(&plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
         let (step, schema) = Step::of(&simplified(plan)?)?;
-        Ok(Self { step, schema })
+        Ok(Self { columns: chunk.fields().len(), step, schema })
     }
 
     /// The columns that come out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// For each column that comes out, the column of the chunk whose values it has; none for those that are computed.
+    pub(crate) fn unchanged(&self) -> Vec<Option<usize>> {
+        self.step.unchanged(self.columns)
+    }
+
+    /// The columns of the chunk that it reads, in order, and the query for batches that have just these.
+    pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
+        let mut read = BTreeSet::new();
+        self.step.read(self.columns, &mut read);
+        let read: Vec<usize> = read.into_iter().collect();
+        self.step.narrow(&read);
+        self.columns = read.len();
+        (read, self)
     }
 
     /// What comes of the rows of a batch, in their order, batch by batch.

@@ -94,6 +94,8 @@ pub(crate) struct DataFiles<'a> {
     table: &'a Table,
     write_schema: &'a WriteSchema,
     room: Room,
+    /// Columns of its files that get no dictionary.
+    plain: Vec<String>,
     is_partitioned: bool,
     /// Those with values that are not numbers, in the files that are open.
     not_numbers: NotNumbers,
@@ -119,7 +121,16 @@ impl fmt::Debug for DataFiles<'_> {
 }
 
 impl<'a> DataFiles<'a> {
-    pub(crate) fn new(table: &'a Table, write_schema: &'a WriteSchema, room: Room) -> Result<Self, LoadError> {
+    /// `plain` are columns, by their places in the schema, whose values are known not to recur: a dictionary of them would cost time
+    /// and room.
+    pub(crate) fn new(
+        table: &'a Table,
+        write_schema: &'a WriteSchema,
+        room: Room,
+        plain: &[usize],
+    ) -> Result<Self, LoadError> {
+        let plain = plain.iter().filter_map(|place| write_schema.file_fields().get(*place));
+        let plain: Vec<String> = plain.map(|field| field.name().clone()).collect();
         let partitions = Partitions::new(write_schema, table.state(), room.partitions);
         let is_partition = |field: &&StructField| write_schema.file_partition_by().contains(field.name());
         let settings = table.state().map(DeltaTableState::table_config);
@@ -139,13 +150,14 @@ impl<'a> DataFiles<'a> {
         let wanted = usize::try_from(target.file_bytes).unwrap_or(usize::MAX);
         let room = Room { rows: room.rows.min(wanted), ..room };
         let not_numbers = NotNumbers::default();
-        let encoder = encoder(table, &partitions, &not_numbers)?;
+        let encoder = encoder(table, &partitions, &not_numbers, &plain)?;
         let files = Stage::Idle(Box::new(Files::new(target, encoder)));
         let (gathered, is_partitioned) = (Vec::new(), !write_schema.partition_by().is_empty());
         Ok(Self {
             table,
             write_schema,
             room,
+            plain,
             is_partitioned,
             not_numbers,
             partitions,
@@ -165,7 +177,7 @@ impl<'a> DataFiles<'a> {
         if self.not_numbers.note(rows) {
             // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
             self.store(true).await?;
-            let encoder = encoder(self.table, &self.partitions, &self.not_numbers)?;
+            let encoder = encoder(self.table, &self.partitions, &self.not_numbers, &self.plain)?;
             let mut files = self.take_files().await?;
             files.use_encoder(encoder);
             self.files = Stage::Idle(files);
@@ -299,11 +311,19 @@ fn split_off_small(rows: &Rows, mut parts: Vec<partitions::Part>) -> (Vec<partit
     (parts, small)
 }
 
-/// Encodes rows of a table. Of columns with values that are not numbers their row groups have no bounds.
-fn encoder(table: &Table, partitions: &Partitions, not_numbers: &NotNumbers) -> Result<Encoder, LoadError> {
+/// Encodes rows of a table. Of columns with values that are not numbers their row groups have no bounds; plain ones have no dictionary.
+fn encoder(
+    table: &Table,
+    partitions: &Partitions,
+    not_numbers: &NotNumbers,
+    plain: &[String],
+) -> Result<Encoder, LoadError> {
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
     for path in not_numbers.paths() {
         properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
+    }
+    for name in plain {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
     }
     Encoder::new(partitions.file_columns(), properties.build())
         .map_err(|error| LoadError::table(table.uri(), "write data files of", error))

@@ -1,5 +1,7 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
+mod memory;
+
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::ArrayRef;
@@ -7,22 +9,19 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use shared::page_sizes as size;
-use shared::{
-    BadRecords, Copied, EncodePool, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use shared::{BadRecords, Copied, EncodePool, Location, Memory, ObjectStat, Storage, StorageError};
 use tokio::sync::mpsc;
 
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
-use crate::fetch::costs::Costs;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
 use crate::fetch::object::{Check, Object};
 use crate::fetch::pages;
-use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
+use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, extent};
 use crate::rows::rejected::RejectedRow;
 
 /// Decoded batches that wait for whoever consumes them.
@@ -48,7 +47,8 @@ pub(crate) struct ChunkFile {
     rows: u64,
     memory: Memory,
     beside: Beside,
-    /// [`Costs::whole`] of its account, once it is known: a footer may have a hundred thousand columns of row groups.
+    /// [`Costs::whole`](crate::fetch::costs::Costs::whole) of its account, once it is known: a footer may have a hundred thousand
+    /// columns of row groups.
     whole_cost: OnceLock<u64>,
 }
 
@@ -58,6 +58,13 @@ struct Known {
     checksum: Option<String>,
     parquet_source: Option<Location>,
     nulls: bool,
+}
+
+/// The columns that are decoded.
+#[derive(Clone, Debug)]
+struct Decoded {
+    mask: ProjectionMask,
+    schema: SchemaRef,
 }
 
 impl ChunkFile {
@@ -136,25 +143,9 @@ impl ChunkFile {
         }))
     }
 
-    /// Takes of the account what reading its batches takes, and what is taken beside.
-    pub(crate) async fn take_memory(&self) -> Result<MemoryShare, LoadError> {
-        let costs = self.costs();
-        let taken = self.memory.reserve_for(|memory| costs.whole(memory)).await;
-        taken.map_err(|source| self.too_large(costs.dearest(&self.memory), source))
-    }
-
-    fn costs(&self) -> Costs<'_> {
-        Costs { footer: self.footer(), is_own: self.is_own(), beside: self.beside }
-    }
-
     /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
-    fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         self.parquet_source.is_none() && self.checksum.is_some()
-    }
-
-    fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
-        let at = Box::new(self.parquet_source.clone().unwrap_or_else(|| self.object.at.clone()));
-        LoadError::Memory { at, what: format!("row group {group}"), source }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -205,12 +196,33 @@ impl ChunkFile {
         }
     }
 
+    /// Whether the splitter found that a column's values do not recur, so that it has a dictionary in no row group.
+    pub(crate) fn is_without_dictionary(&self, column: usize) -> bool {
+        let groups = self.footer().row_groups().iter();
+        self.is_own() && groups.map(|group| group.columns().get(column)).all(|column| column.is_some_and(is_plain))
+    }
+
     /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
     /// reads it to its end has a verified chunk. Each call reads the chunk again.
     pub(crate) fn batches(self: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
+        self.decoded(Decoded { mask: ProjectionMask::all(), schema: Arc::clone(&self.schema) })
+    }
+
+    /// The same of a chunk that the splitter encoded, with some of its columns alone, in order. All bytes are verified.
+    pub(crate) fn batches_of(
+        self: &Arc<Self>,
+        columns: &[usize],
+    ) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
+        let fields = columns.iter().filter_map(|column| self.schema.fields().get(*column)).cloned();
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let described = self.footer().file_metadata().schema_descr();
+        self.decoded(Decoded { mask: ProjectionMask::roots(described, columns.iter().copied()), schema })
+    }
+
+    fn decoded(self: &Arc<Self>, decoded: Decoded) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let file = Arc::clone(self);
-        let scan = tokio::spawn(async move { file.scan(sender).await });
+        let scan = tokio::spawn(async move { file.scan(decoded, sender).await });
         let at = self.object.at.clone();
         let batches = stream::unfold((receiver, Some(scan)), move |(mut receiver, mut scan)| {
             let at = at.clone();
@@ -232,7 +244,7 @@ impl ChunkFile {
     }
 
     /// Decodes one row group while the next is being read.
-    async fn scan(self: Arc<Self>, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
+    async fn scan(self: Arc<Self>, columns: Decoded, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
         // A thread of its own keeps to itself what the allocator has it keep.
         let pool = EncodePool::new(1).map_err(|error| bug(&self.object.at, &error))?;
@@ -245,7 +257,7 @@ impl ChunkFile {
         };
         for group in 0..groups {
             let Some(bytes) = next.take() else { break };
-            let decoding = self.decode(&pool, group, bytes, sender.clone());
+            let decoding = self.decode(&pool, group, bytes, (columns.clone(), sender.clone()));
             let reading = async {
                 if reads_ahead && group + 1 < groups {
                     self.read_row_group(&mut check, group + 1).await.map(Some)
@@ -285,10 +297,10 @@ impl ChunkFile {
         pool: &EncodePool,
         group: usize,
         bytes: RowGroupBytes,
-        sender: mpsc::Sender<RecordBatch>,
+        (columns, sender): (Decoded, mpsc::Sender<RecordBatch>),
     ) -> Result<Option<u64>, LoadError> {
         let file = Arc::clone(self);
-        let decoding = pool.run(move || file.decode_all(group, &bytes, &sender));
+        let decoding = pool.run(move || file.decode_all(group, &bytes, &columns, &sender));
         decoding.await.map_err(|error| bug(&self.object.at, &error))?
     }
 
@@ -296,17 +308,18 @@ impl ChunkFile {
         &self,
         group: usize,
         bytes: &RowGroupBytes,
+        columns: &Decoded,
         sender: &mpsc::Sender<RecordBatch>,
     ) -> Result<Option<u64>, LoadError> {
         let sent = |batch: Vec<ArrayRef>, rows: usize| {
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch, &options)?;
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&columns.schema), batch, &options)?;
             Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
         };
         let at_once = self.rows_at_once(group, bytes)?;
         let mut rows = 0;
         let decoded = shared::guarded(|| {
-            for batch in pages::reader(bytes.clone(), &self.metadata, group, at_once)? {
+            for batch in pages::reader(bytes.clone(), &self.metadata, group, columns.mask.clone(), at_once)? {
                 let batch = batch?;
                 if !sent(batch.columns().to_vec(), batch.num_rows())? {
                     return Ok(None);
@@ -339,24 +352,6 @@ impl ChunkFile {
         }
     }
 
-    /// Rows of a row group that are decoded at once. What others encoded is looked at first.
-    fn rows_at_once(&self, group: usize, bytes: &RowGroupBytes) -> Result<usize, LoadError> {
-        let metadata = self.footer().row_group(group);
-        let rows = size::unsigned(metadata.num_rows());
-        let batch = batch_bytes(&self.memory);
-        if self.is_own() {
-            return Ok(size::rows_within(batch, size::fixed_row_bytes(metadata.columns(), rows)));
-        }
-        let survey = size::survey(bytes, metadata.columns(), rows);
-        let beyond = survey.beyond(metadata);
-        let whole = *self.whole_cost.get_or_init(|| self.costs().whole(&self.memory));
-        if whole.saturating_add(beyond) > self.memory.bytes() {
-            let needed = |memory: &Memory| self.costs().whole(memory).saturating_add(beyond);
-            self.memory.check(needed).map_err(|source| self.too_large(group, source))?;
-        }
-        Ok(size::rows_within(batch, survey.row_bytes))
-    }
-
     fn damaged(&self, reason: String) -> LoadError {
         LoadError::Damaged { chunk: self.object.at.clone(), reason }
     }
@@ -370,6 +365,10 @@ impl ChunkFile {
     fn extent(&self, group: &RowGroupMetaData) -> Result<(u64, u64), LoadError> {
         extent(group, self.footer_start).ok_or_else(|| self.damaged("its footer points outside of it".to_owned()))
     }
+}
+
+fn is_plain(column: &ColumnChunkMetaData) -> bool {
+    column.dictionary_page_offset().is_none()
 }
 
 fn bug(at: &Location, error: &dyn std::error::Error) -> LoadError {

@@ -4,6 +4,7 @@ use arrow::record_batch::RecordBatch;
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaResult, DeltaTableError, Path};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use shared::{Location, Memory, MemoryShare, page_sizes as size};
@@ -72,7 +73,7 @@ impl StoredFile {
         let rows = u64::try_from(metadata.num_rows()).unwrap_or_default();
         let survey = size::survey(&bytes, metadata.columns(), rows);
         let at_once = size::rows_within(batch_bytes(&self.memory), survey.row_bytes);
-        let batches = pages::reader(bytes, &self.metadata, group, at_once)?;
+        let batches = pages::reader(bytes, &self.metadata, group, ProjectionMask::all(), at_once)?;
         Ok(batches.map(|batch| batch.map_err(DeltaTableError::from)))
     }
 }

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast, filter};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
@@ -15,15 +16,16 @@ use crate::rows::conform::carry::carry;
 use crate::rows::conform::{self};
 use crate::rows::rejected::RejectedRow;
 
-/// The rows of a row group, so many at a time.
+/// The rows of a row group, so many at a time, with these columns.
 pub(super) fn reader(
     bytes: impl ChunkReader + 'static,
     metadata: &ArrowReaderMetadata,
     group: usize,
+    columns: ProjectionMask,
     rows: usize,
 ) -> Result<ParquetRecordBatchReader> {
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata.clone());
-    builder.with_row_groups(vec![group]).with_batch_size(rows).build()
+    builder.with_row_groups(vec![group]).with_projection(columns).with_batch_size(rows).build()
 }
 
 /// Whether decoding failed over a text.
@@ -57,7 +59,7 @@ impl Texts<'_> {
         let metadata = shared::arrow_metadata_of_bytes(metadata)?;
         let mut read = 0;
         guarded(|| {
-            for batch in reader(bytes, &metadata, group, self.at_once)? {
+            for batch in reader(bytes, &metadata, group, ProjectionMask::all(), self.at_once)? {
                 let batch = batch?;
                 let known = self.skip.saturating_sub(read).min(batch.num_rows());
                 let first = read + known;

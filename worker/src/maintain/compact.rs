@@ -117,7 +117,7 @@ async fn merge(context: &LoadContext, head: TableSnapshot, bin: &Bin) -> Result<
         return Ok(Merged::Changed);
     }
     let (memory, room) = (&context.settings.memory, Room::of(&context.settings));
-    let mut files = DataFiles::new(head.table(), &write_schema, room)?;
+    let mut files = DataFiles::new(head.table(), &write_schema, room, &[])?;
     let mut share = None;
     for small in &bin.files {
         let rewritten = async {

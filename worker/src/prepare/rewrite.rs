@@ -18,7 +18,7 @@ use crate::rows::row_counts::RowCounts;
 use crate::rows::transform::{self, transform};
 use crate::schema::checks::Checks;
 use crate::schema::columns::accommodate;
-use crate::schema::write_schema::WriteSchema;
+use crate::schema::write_schema::{Sources, WriteSchema};
 
 /// Writes the rows of a chunk, or what SQL makes of them, to data files.
 pub(crate) async fn rewrite(
@@ -38,7 +38,8 @@ pub(crate) async fn rewrite(
     };
     let (write_schema, sources) = accommodate(table, write_schema, &rows.schema).await.map_err(unfit)?;
     let checks = Checks::of(&write_schema).map_err(unfit)?;
-    let mut files = DataFiles::new(table, &write_schema, room)?;
+    let plain = plain(file, &rows.unchanged, &sources);
+    let mut files = DataFiles::new(table, &write_schema, room, &plain)?;
     let conform = Conform {
         chunk,
         write_schema: &write_schema,
@@ -59,6 +60,13 @@ pub(crate) async fn rewrite(
             Err(error)
         }
     }
+}
+
+/// Columns of the table that have the values of a column without a dictionary in the chunk.
+fn plain(file: &ChunkFile, unchanged: &[Option<usize>], sources: &Sources) -> Vec<usize> {
+    let of_chunk = |place: &usize| unchanged.get((*sources.get(*place)?)?).copied().flatten();
+    let is_plain = |place: &usize| of_chunk(place).is_some_and(|column| file.is_without_dictionary(column));
+    (0..sources.len()).filter(is_plain).collect()
 }
 
 /// Rows that came out of a chunk's SQL.

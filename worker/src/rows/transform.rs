@@ -16,6 +16,8 @@ use crate::sql::{self, Query};
 /// Rows on their way to the table.
 pub(crate) struct Rows {
     pub(crate) schema: SchemaRef,
+    /// For each column, the column of the chunk whose values it has; none for those that SQL computes.
+    pub(crate) unchanged: Vec<Option<usize>>,
     pub(crate) batches: BoxStream<'static, Result<RecordBatch, LoadError>>,
 }
 
@@ -28,7 +30,8 @@ impl fmt::Debug for Rows {
 /// The rows that the chunk's SQL makes of it; the rows as they are when there is none.
 pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &AssignedChunk) -> Result<Rows, LoadError> {
     let Some(sql) = &chunk.sql else {
-        return Ok(Rows { schema: Arc::clone(file.schema()), batches: file.batches() });
+        let unchanged = (0..file.schema().fields().len()).map(Some).collect();
+        return Ok(Rows { schema: Arc::clone(file.schema()), unchanged, batches: file.batches() });
     };
     let wrong = {
         let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
@@ -39,7 +42,14 @@ pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &AssignedChunk) -> Result<
         }
     };
     let query = Query::new(sql, file.schema()).map_err(&wrong)?;
-    let schema = Arc::clone(query.schema());
-    let batches = file.batches().map(move |batch| query.run(&batch?).map_err(&wrong));
-    Ok(Rows { schema, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
+    let (schema, unchanged) = (Arc::clone(query.schema()), query.unchanged());
+    // Of what others encoded, all columns are decoded: a row with a text that is not UTF-8 is rejected whatever is asked for.
+    let (batches, query) = if file.is_own() {
+        let (columns, query) = query.narrowed();
+        (file.batches_of(&columns), query)
+    } else {
+        (file.batches(), query)
+    };
+    let batches = batches.map(move |batch| query.run(&batch?).map_err(&wrong));
+    Ok(Rows { schema, unchanged, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
 }

@@ -4,6 +4,7 @@
 
 mod compact;
 mod contention;
+mod dictionaries;
 mod exactly_once;
 mod faults;
 mod fix_statistics;

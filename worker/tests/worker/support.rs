@@ -95,10 +95,13 @@ impl World {
     }
 
     pub(crate) async fn store(&self, index: u32, rows: &RecordBatch) -> ChunkEntry {
-        let bytes = encode(rows);
+        self.store_encoded(index, rows.num_rows() as u64, encode(rows)).await
+    }
+
+    pub(crate) async fn store_encoded(&self, index: u32, rows: u64, bytes: Vec<u8>) -> ChunkEntry {
         let mut checksum = Checksum::default();
         checksum.update(&bytes);
-        let (rows, length) = (rows.num_rows() as u64, bytes.len() as u64);
+        let length = bytes.len() as u64;
         self.context.storage.put(&self.area.chunk(index), bytes.into(), PutMode::Overwrite).await.unwrap();
         ChunkEntry { index, rows, bytes: length, checksum: checksum.text() }
     }
