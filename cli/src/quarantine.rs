@@ -1,5 +1,6 @@
 //! `sluice quarantine`: rejected records, looked into or read once more.
 
+mod record_numbers;
 mod replay;
 mod show;
 

@@ -9,6 +9,7 @@ use shared::{
 };
 use splitter::rejected;
 
+use super::record_numbers::RecordNumbers;
 use crate::args::{QuarantineShowArgs, work_prefix};
 use crate::error::{CliError, Done};
 use crate::jobs::single;
@@ -89,88 +90,80 @@ pub(crate) async fn run(args: &QuarantineShowArgs, output: Output) -> Done {
     Ok(())
 }
 
-/// The objects of a quarantine, in the order of the source.
-async fn objects(storage: &dyn Storage, area: &WorkArea) -> Result<Vec<Location>, CliError> {
+/// The objects of a quarantine: those of the worker, and those of the splitter in the order of the source.
+async fn objects(storage: &dyn Storage, area: &WorkArea) -> Result<[Vec<Location>; 2], CliError> {
     let listed: Vec<StoredObject> = storage.list(&area.quarantine()).await.map_err(CliError::WorkArea)?;
-    let mut objects: Vec<Location> = listed.into_iter().map(|listed| listed.location).collect();
-    objects.sort_by(|one, other| one.name().cmp(other.name()));
-    Ok(objects)
+    let (mut of_load, mut of_split): (Vec<_>, Vec<_>) =
+        listed.into_iter().map(|listed| listed.location).partition(WorkArea::is_load_quarantine);
+    for objects in [&mut of_load, &mut of_split] {
+        objects.sort_by(|one, other| order(one.name()).cmp(&order(other.name())));
+    }
+    Ok([of_load, of_split])
+}
+
+/// What names of objects are sorted by: their numbers, which may have more digits than others have.
+fn order(name: &str) -> (Vec<u64>, &str) {
+    let numbers = name.split(|letter: char| !letter.is_ascii_digit());
+    (numbers.filter_map(|number| number.parse().ok()).collect(), name)
 }
 
 async fn report(storage: &Arc<dyn Storage>, prefix: &Location, job: Job) -> Result<Report, CliError> {
     let area = WorkArea::new(prefix, &job.job_id);
-    let mut reasons: BTreeMap<Kind, Reason> = BTreeMap::new();
-    let (mut total, mut of_split) = (0, Vec::new());
-    for at in objects(storage.as_ref(), &area).await? {
-        let is_of_split = !WorkArea::is_load_quarantine(&at);
-        let mut records = rejected(storage, &at).await.map_err(CliError::WorkArea)?;
-        while let Some(next) = records.recv().await {
-            for record in next.map_err(CliError::WorkArea)? {
-                total += 1;
-                of_split.extend(is_of_split.then_some(record.number));
-                note(&mut reasons, record, &at);
-            }
-        }
+    let [of_load, of_split] = objects(storage.as_ref(), &area).await?;
+    let mut reasons = BTreeMap::new();
+    for at in &of_load {
+        read(storage, at, &mut reasons, |_| ()).await?;
     }
-    if let Some(numbers) = Numbers::of(storage.as_ref(), &job, &area, of_split).await? {
-        let examples = reasons.values_mut().filter(|reason| reason.kind.stage == Stage::Load);
-        examples.flat_map(|reason| &mut reason.examples).for_each(|example| numbers.complete(example));
+    // Those of the worker come first, so that one pass over the others is enough to number them.
+    let before = if of_load.is_empty() { None } else { rows_before(storage.as_ref(), &job, &area).await? };
+    let row = |example: &Example| Some(before.as_ref()?.get(chunk_of(&example.object)?)? + example.number);
+    let rows = reasons.values().flat_map(|reason: &Reason| &reason.examples).filter_map(row);
+    let mut numbers = RecordNumbers::of_rows(rows);
+    for at in &of_split {
+        read(storage, at, &mut reasons, |number| numbers.pass(number)).await?;
     }
+    for example in reasons.values_mut().flat_map(|reason| &mut reason.examples) {
+        example.record = row(example).and_then(|row| numbers.record(row));
+    }
+    let rejected = reasons.values().map(|reason| reason.records).sum();
     let mut reasons: Vec<Reason> = reasons.into_values().collect();
     reasons.sort_by(|one, other| other.records.cmp(&one.records).then_with(|| one.kind.cmp(&other.kind)));
     let (job_id, source) = (job.job_id, job.source.uri);
-    Ok(Report { job_id, source, quarantine: area.quarantine(), rejected: total, reasons })
+    Ok(Report { job_id, source, quarantine: area.quarantine(), rejected, reasons })
 }
 
-/// Which record of the source each row of a chunk is.
-#[derive(Debug)]
-struct Numbers {
-    /// Rows of the chunks before each chunk.
-    before: Vec<u64>,
-    /// Numbers of the records that are in no chunk, since the splitter rejected them, in order.
-    rejected: Vec<u64>,
+/// Notes the records of an object, and hands over the number of each.
+async fn read(
+    storage: &Arc<dyn Storage>,
+    at: &Location,
+    reasons: &mut BTreeMap<Kind, Reason>,
+    mut pass: impl FnMut(u64),
+) -> Result<(), CliError> {
+    let mut records = rejected(storage, at).await.map_err(CliError::WorkArea)?;
+    while let Some(next) = records.recv().await {
+        for record in next.map_err(CliError::WorkArea)? {
+            pass(record.number);
+            note(reasons, record, at);
+        }
+    }
+    Ok(())
 }
 
-impl Numbers {
-    /// For a job whose rows are records one by one: without SQL, of a text, and split to its end.
-    async fn of(
-        storage: &dyn Storage,
-        job: &Job,
-        area: &WorkArea,
-        mut rejected: Vec<u64>,
-    ) -> Result<Option<Self>, CliError> {
-        if job.load.sql.is_some() || matches!(job.policy.format, Format::Parquet { .. }) {
-            return Ok(None);
-        }
-        let manifest: Option<Manifest> =
-            try_get_json(storage, &area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
-        let Some(manifest) = manifest else { return Ok(None) };
-        rejected.sort_unstable();
-        let mut rows = 0;
-        let before = manifest.chunks.iter().map(|chunk| {
-            let before = rows;
-            rows += chunk.rows;
-            before
-        });
-        Ok(Some(Self { before: before.collect(), rejected }))
+/// Rows of the chunks before each chunk, of a job whose rows are records one by one: without SQL, of a text, and split to its end.
+async fn rows_before(storage: &dyn Storage, job: &Job, area: &WorkArea) -> Result<Option<Vec<u64>>, CliError> {
+    if job.load.sql.is_some() || matches!(job.policy.format, Format::Parquet { .. }) {
+        return Ok(None);
     }
-
-    fn complete(&self, example: &mut Example) {
-        let before = chunk_of(&example.object).and_then(|chunk| self.before.get(chunk));
-        example.record = before.map(|before| self.record(before + example.number));
-    }
-
-    /// The number of the record that is so manieth among those that were not rejected.
-    fn record(&self, taken: u64) -> u64 {
-        let mut record = taken;
-        for rejected in &self.rejected {
-            if *rejected > record {
-                break;
-            }
-            record += 1;
-        }
-        record
-    }
+    let manifest: Option<Manifest> =
+        try_get_json(storage, &area.manifest(), "manifest").await.map_err(CliError::WorkArea)?;
+    let Some(manifest) = manifest else { return Ok(None) };
+    let mut rows = 0;
+    let before = manifest.chunks.iter().map(|chunk| {
+        let before = rows;
+        rows += chunk.rows;
+        before
+    });
+    Ok(Some(before.collect()))
 }
 
 /// Place of the chunk whose rejected rows an object has, from 0.
@@ -274,12 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_chunks_are_records_of_the_source() {
-        let numbers = |rejected: &[u64]| Numbers { before: vec![0, 3], rejected: rejected.to_vec() };
-        for (rejected, expected) in [(&[][..], [1, 2, 3, 4]), (&[1, 2, 5], [3, 4, 6, 7]), (&[3, 9], [1, 2, 4, 5])] {
-            assert_eq!([1, 2, 3, 4].map(|taken| numbers(rejected).record(taken)), expected, "{rejected:?}");
-        }
+    fn names_of_objects() {
         assert_eq!([chunk_of("load-00012.parquet"), chunk_of("split-00000-000.parquet")], [Some(12), None]);
+        let in_order = [
+            "split-00000-000.parquet",
+            "split-00000-999.parquet",
+            "split-00000-1000.parquet",
+            "split-00001-000.parquet",
+        ];
+        assert!(in_order.is_sorted_by_key(|name| order(name)));
     }
 
     #[test]

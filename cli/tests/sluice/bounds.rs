@@ -141,3 +141,26 @@ fn texts_that_a_few_bytes_stand_for() {
     let mib = hinted.parse().unwrap();
     hold("a page of 120 MB with as much as was asked for", &enough, None, &Bound { status: 0, mib, times: 0 });
 }
+
+#[test]
+fn rejected_rows_are_stored_and_shown_a_few_at_a_time() {
+    let place = Place::new();
+    place.ingest(&place.write("first.csv", "id,name\n1,a\n"), &["--schema", "id:int64"]);
+    // Every third record has too few fields, and the number of every other one does not fit the table.
+    let mut text = String::from("id,name\n");
+    for record in 1..=300_000 {
+        match record % 3 {
+            0 => text.push_str("x\n"),
+            1 => writeln!(text, "{record},b").unwrap(),
+            _ => writeln!(text, "n{record},b").unwrap(),
+        }
+    }
+    let seen = ingest(&place, &place.write("x.csv", text), &["--infer", "none", "--schema", "id:text"]);
+    hold("200,000 rejects", &seen, None, &Bound { status: 0, mib: 256, times: 0 });
+    assert_eq!(seen.ran.json()["rows"]["quarantined"], 200_000);
+    let shown = measure(&place, &["quarantine", "show", "x.csv", "--table", "t"]);
+    hold("200,000 rejects shown", &shown, None, &Bound { status: 0, mib: 64, times: 0 });
+    let said = &shown.ran.stdout;
+    assert!(said.contains("record 2 (row 2 of chunk 0): {\"id\":\"n2\""), "{said}");
+    assert!(said.contains("record 5 (row 4 of chunk 0)") && said.contains("record 9, byte"), "{said}");
+}
