@@ -102,7 +102,7 @@ impl<'a> Objects<'a> {
             };
             match taken {
                 Ok(()) => objects.found.taken.push(row),
-                Err(fault) => objects.found.rejects.push(row.record(), row.place(block, &LINES), fault),
+                Err(fault) => objects.found.rejects.push(row.record(), row.place(block, &LINES), &fault),
             }
         }
         objects.found.lines = seen.of_block(&block.text, block.start);

@@ -224,11 +224,11 @@ impl Trial {
             self.first_rejected = Some(first.describe(self.records));
         }
         for reject in rejects.iter() {
-            if let Some(misfit) = self.misfits.iter_mut().find(|misfit| misfit.column == reject.column) {
+            if let Some(misfit) = self.misfits.iter_mut().find(|misfit| misfit.column.as_deref() == reject.column) {
                 misfit.count += 1;
             } else {
                 let first = reject.describe(self.records);
-                self.misfits.push(Misfit { column: reject.column, count: 1, first });
+                self.misfits.push(Misfit { column: reject.column.map(str::to_owned), count: 1, first });
             }
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

@@ -22,7 +22,7 @@ use crate::error::{AllRejected, BadInput, SplitError, TooManyBad};
 use crate::publish::announce::{announce, announce_end};
 use crate::publish::quarantine::Quarantine;
 use crate::records::content::Content;
-use crate::records::rejects::Rejects;
+use crate::records::rejects::{Reject, Rejects};
 use crate::text::transcode::unmarked;
 
 /// Takes row groups in the order of the source, and leaves chunks.
@@ -217,23 +217,22 @@ impl<'a> Publisher<'a> {
         self.rejected.add(&rejects, records_before);
         self.context.progress.rows_quarantined.add(u64::try_from(rejects.len()).unwrap_or_default());
         let (storage, index) = (self.context.storage.as_ref(), self.index());
-        for mut reject in rejects.iter() {
-            reject.record += records_before;
+        for reject in rejects.iter() {
+            let record = records_before + reject.record;
             if self.job.policy.bad_records == shared::BadRecords::Fail {
                 let bad = BadInput {
                     at: self.job.source.uri.clone(),
                     byte: Some(reject.byte_offset),
-                    record: Some(reject.record),
-                    column: reject.column,
-                    reason: reject.reason,
+                    record: Some(record),
+                    column: reject.column.map(str::to_owned),
+                    reason: reject.reason.to_owned(),
                     hint: "BAD_RECORDS=quarantine with --again keeps such records beside the job and goes on",
                 };
                 return Err(bad.into());
             }
-            if is_transcoded {
-                reject.raw = unmarked(&reject.raw);
-            }
-            let stored = self.quarantine.add(&reject, storage, self.area, index).await;
+            let unmarked = is_transcoded.then(|| unmarked(reject.raw));
+            let reject = Reject { record, raw: unmarked.as_deref().unwrap_or(reject.raw), ..reject };
+            let stored = self.quarantine.add(reject, storage, self.area, index).await;
             self.quarantined.extend(stored.map_err(SplitError::WorkArea)?);
         }
         Ok(())

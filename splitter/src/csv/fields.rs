@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
             return true;
         };
         self.spans.truncate(first);
-        self.found.rejects.push(row.record(), row.place(self.block, &self.csv.dialect), (None, reason));
+        self.found.rejects.push(row.record(), row.place(self.block, &self.csv.dialect), &(None, reason));
         true
     }
 

@@ -131,7 +131,8 @@ pub(crate) struct Records<'a> {
     lines: BlockLines,
     marks: StructuralScanner<'a>,
     spans: Spans,
-    reader: csv::Reader<AfterLineEnd<'a>>,
+    /// What records with other quotes are left to: none before the first of these, since most blocks have none.
+    reader: Option<csv::Reader<AfterLineEnd<'a>>>,
     rewritten: csv::ByteRecord,
 }
 
@@ -148,7 +149,6 @@ impl<'a> Records<'a> {
     /// The records of a text of which nothing but the dialect is known.
     pub(crate) fn of_dialect(text: &'a [u8], dialect: &'a Dialect) -> Self {
         let (delimiter, quote, end) = (byte(dialect.delimiter), dialect.quote.map(byte), end_byte(dialect));
-        let builder = reader(dialect);
         let others = [quote.unwrap_or(end), end];
         Self {
             text,
@@ -160,7 +160,7 @@ impl<'a> Records<'a> {
             lines: BlockLines::default(),
             marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
-            reader: builder.from_reader(AfterLineEnd { text, line_end: end, position: 0 }),
+            reader: None,
             rewritten: csv::ByteRecord::new(),
         }
     }
@@ -283,7 +283,10 @@ impl<'a> Records<'a> {
     /// Has the `csv` crate write the fields of the record that begins at `start` one after the other; where it ends.
     fn rewrite(&mut self, start: usize, spans: &mut Spans) -> Option<usize> {
         // A seek would have it read ahead again. What the reader skips by itself are bytes that end a record.
-        let mut read_to = self.read_to();
+        let line_end = end_byte(self.dialect);
+        let text = AfterLineEnd { text: self.text, line_end, position: 0 };
+        let reader = self.reader.get_or_insert_with(|| builder(self.dialect).from_reader(text));
+        let mut read_to = read_to(reader);
         while read_to < start && self.text.get(read_to).is_some_and(|byte| self.dialect.ends_record(*byte)) {
             read_to += 1;
         }
@@ -291,16 +294,17 @@ impl<'a> Records<'a> {
             let mut position = csv::Position::new();
             // The line end before the record: what stands there, or what the reader is led in by.
             position.set_byte(u64::try_from(start).unwrap_or(u64::MAX));
-            self.reader.seek(position).ok()?;
+            reader.seek(position).ok()?;
         }
         // Reading from memory, and with any number of fields allowed, nothing can fail.
-        if !self.reader.read_byte_record(&mut self.rewritten).ok()? {
+        if !reader.read_byte_record(&mut self.rewritten).ok()? {
             return None;
         }
-        let raw = self.text.get(start..self.read_to()).unwrap_or_default();
+        let read_to = self::read_to(reader);
+        let raw = self.text.get(start..read_to).unwrap_or_default();
         if let Some(escaped) = escapes::of_text_doubled(raw, self.dialect) {
-            let after_line_end = AfterLineEnd { text: &escaped, line_end: end_byte(self.dialect), position: 0 };
-            reader(self.dialect).from_reader(after_line_end).read_byte_record(&mut self.rewritten).ok()?;
+            let after_line_end = AfterLineEnd { text: &escaped, line_end, position: 0 };
+            builder(self.dialect).from_reader(after_line_end).read_byte_record(&mut self.rewritten).ok()?;
         }
         // To the reader, what stands before a line end as `\r` is text of the last field.
         let end = raw.len() - usize::from(raw.last().is_some_and(|byte| self.dialect.ends_record(*byte)));
@@ -311,12 +315,13 @@ impl<'a> Records<'a> {
             let end = if field == last { range.end.saturating_sub(returns).max(range.start) } else { range.end };
             spans.push(Span::new(range.start, end));
         }
-        Some(self.read_to())
+        Some(read_to)
     }
+}
 
-    fn read_to(&self) -> usize {
-        usize::try_from(self.reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
-    }
+/// Where the next record begins that a reader reads.
+fn read_to(reader: &csv::Reader<AfterLineEnd<'_>>) -> usize {
+    usize::try_from(reader.position().byte().saturating_sub(1)).unwrap_or(usize::MAX)
 }
 
 /// How many lines a record has.
@@ -326,7 +331,7 @@ fn lines_of(record: &[u8], dialect: &Dialect) -> usize {
 }
 
 /// What the `csv` crate is to read a dialect by.
-fn reader(dialect: &Dialect) -> csv::ReaderBuilder {
+fn builder(dialect: &Dialect) -> csv::ReaderBuilder {
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(byte(dialect.delimiter)).buffer_capacity(AHEAD_BYTES);
     let quote = dialect.quote.map(byte);

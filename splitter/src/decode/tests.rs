@@ -111,7 +111,7 @@ proptest! {
         let parts: Vec<Decoded> = lines.chunks(500).map(decode).collect();
         let rows: Vec<_> = parts.iter().map(plain).collect();
         prop_assert_eq!(plain(&whole), arrow::compute::concat_batches(&schema(&csv.columns), &rows).unwrap());
-        let told = |rejects: &Rejects| rejects.iter().map(|reject| (reject.raw, reject.reason)).collect::<Vec<_>>();
+        let told = |rejects: &Rejects| rejects.iter().map(|reject| (reject.raw.to_vec(), reject.reason.to_owned())).collect::<Vec<_>>();
         prop_assert_eq!(told(&whole.rejects), parts.iter().flat_map(|part| told(&part.rejects)).collect::<Vec<_>>());
     }
 }

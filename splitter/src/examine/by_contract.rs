@@ -217,5 +217,11 @@ pub(super) async fn check_values(
     let Some(first) = decoded.rejects.iter().next() else { return Ok(()) };
     let hint = "the contract says type_changes = \"fail\"; with \"quarantine\" such records are kept aside and the others loaded";
     let (byte, record) = (Some(first.byte_offset), Some(first.record));
-    Err(BadInput { byte, record, column: first.column, ..BadInput::whole(&source.uri, first.reason, hint) }.into())
+    Err(BadInput {
+        byte,
+        record,
+        column: first.column.map(str::to_owned),
+        ..BadInput::whole(&source.uri, first.reason, hint)
+    }
+    .into())
 }

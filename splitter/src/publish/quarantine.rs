@@ -24,19 +24,13 @@ impl Quarantine {
     /// Takes a reject; returns what had to be stored to keep memory bounded.
     pub(crate) async fn add(
         &mut self,
-        reject: &Reject,
+        reject: Reject<'_>,
         storage: &dyn Storage,
         area: &WorkArea,
         chunk: u32,
     ) -> Result<Option<QuarantineEntry>, StorageError> {
         self.pending_bytes += reject.raw.len() + reject.reason.len() + 32;
-        self.pending.add(
-            reject.record,
-            Some(reject.byte_offset),
-            reject.column.as_deref(),
-            &reject.reason,
-            &reject.raw,
-        );
+        self.pending.add(reject.record, Some(reject.byte_offset), reject.column, reject.reason, reject.raw);
         if self.pending_bytes < PART_BYTES {
             return Ok(None);
         }

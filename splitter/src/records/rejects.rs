@@ -6,31 +6,38 @@ use bytes::Bytes;
 use shared::compact::{append_varint, varint};
 
 /// A record that could not be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reject {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reject<'a> {
     /// Record number from 1, without the header.
     pub(crate) record: u64,
     /// Byte offset of its first byte in the text of the source.
     pub(crate) byte_offset: u64,
     /// Name of the column whose value does not fit, where it is one.
-    pub(crate) column: Option<String>,
+    pub(crate) column: Option<&'a str>,
     /// Why.
-    pub(crate) reason: String,
+    pub(crate) reason: &'a str,
     /// The record as it stands in the text, without its line end; bytes that cannot be decoded as they stand in the source.
-    pub(crate) raw: Vec<u8>,
+    pub(crate) raw: &'a [u8],
 }
 
-impl Reject {
+impl Reject<'_> {
     /// Where it stands and what is wrong with it; `records_before` is added to its number.
     pub(crate) fn describe(&self, records_before: u64) -> String {
         let (record, byte) = (records_before + self.record, self.byte_offset);
-        let column = self.column.as_ref().map_or_else(String::new, |column| format!(", column '{column}'"));
+        let column = self.column.map_or_else(String::new, |column| format!(", column '{column}'"));
         format!("record {record}, byte {byte}{column}: {}", self.reason)
     }
 }
 
 /// Why a record is rejected: a column, where a value of it is at fault, and the reason.
 pub(crate) type Fault = (Option<String>, String);
+
+/// The same, of a record that is kept.
+type FaultRef<'a> = (Option<&'a str>, &'a str);
+
+fn as_ref((column, reason): &Fault) -> FaultRef<'_> {
+    (column.as_deref(), reason)
+}
 
 /// Different faults that are kept once for all records that have them. Texts of records can be part of a fault, so there may be as many
 /// as records; the others are kept with their record.
@@ -69,14 +76,18 @@ impl Rejects {
     }
 
     /// Adds a record after the others: its number in the block, from 1, and the bytes that it has there without its line end.
-    pub(crate) fn push(&mut self, record: u64, (start, end): (usize, usize), fault: Fault) {
-        let number = self.number(&fault);
+    pub(crate) fn push(&mut self, record: u64, place: (usize, usize), fault: &Fault) {
+        self.push_ref(record, place, as_ref(fault));
+    }
+
+    fn push_ref(&mut self, record: u64, (start, end): (usize, usize), fault: FaultRef<'_>) {
+        let number = self.number(fault);
         for distance in [record - self.last.record, wide(start - self.last.end), wide(end - start), wide(number)] {
             append_varint(distance, &mut self.packed);
         }
         if number == 0 {
             let (column, reason) = fault;
-            let column = column.as_deref().map(str::as_bytes);
+            let column = column.map(str::as_bytes);
             append_varint(column.map_or(0, |column| wide(column.len()) + 1), &mut self.packed);
             append_varint(wide(reason.len()), &mut self.packed);
             self.packed.extend_from_slice(column.unwrap_or_default());
@@ -87,11 +98,12 @@ impl Rejects {
     }
 
     /// The number of a fault from 1; 0 for one that is not kept for others.
-    fn number(&mut self, fault: &Fault) -> usize {
-        if self.last_fault.checked_sub(1).is_some_and(|place| self.faults.get(place) == Some(fault)) {
+    fn number(&mut self, fault: FaultRef<'_>) -> usize {
+        if self.last_fault.checked_sub(1).and_then(|place| self.faults.get(place)).map(as_ref) == Some(fault) {
             return self.last_fault;
         }
-        if let Some(number) = self.numbers.get(fault) {
+        let fault = (fault.0.map(str::to_owned), fault.1.to_owned());
+        if let Some(number) = self.numbers.get(&fault) {
             self.last_fault = *number;
             return *number;
         }
@@ -99,7 +111,7 @@ impl Rejects {
             return 0;
         }
         self.faults.push(fault.clone());
-        self.numbers.insert(fault.clone(), self.faults.len());
+        self.numbers.insert(fault, self.faults.len());
         self.last_fault = self.faults.len();
         self.last_fault
     }
@@ -110,13 +122,13 @@ impl Rejects {
     }
 
     /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Reject> + use<'_> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Reject<'_>> + use<'_> {
         self.entries().map(|(entry, (column, reason))| Reject {
             record: entry.record,
             byte_offset: self.start + wide(entry.start),
             column,
             reason,
-            raw: self.text.get(entry.start..entry.end).unwrap_or_default().to_vec(),
+            raw: self.text.get(entry.start..entry.end).unwrap_or_default(),
         })
     }
 
@@ -126,15 +138,15 @@ impl Rejects {
         let mut own = self.entries().peekable();
         for (record, place, fault) in others {
             while let Some((entry, fault)) = own.next_if(|(entry, _)| entry.record < record) {
-                merged.push(entry.record, (entry.start, entry.end), fault);
+                merged.push_ref(entry.record, (entry.start, entry.end), fault);
             }
-            merged.push(record, place, fault);
+            merged.push(record, place, &fault);
         }
-        own.for_each(|(entry, fault)| merged.push(entry.record, (entry.start, entry.end), fault));
+        own.for_each(|(entry, fault)| merged.push_ref(entry.record, (entry.start, entry.end), fault));
         merged
     }
 
-    fn entries(&self) -> impl Iterator<Item = (Entry, Fault)> + use<'_> {
+    fn entries(&self) -> impl Iterator<Item = (Entry, FaultRef<'_>)> + use<'_> {
         let (mut packed, mut last) = (self.packed.as_slice(), Entry::default());
         std::iter::from_fn(move || {
             let [record, gap, length, number] =
@@ -142,7 +154,7 @@ impl Rejects {
             let start = last.end + narrow(gap);
             last = Entry { record: last.record + record, start, end: start + narrow(length) };
             let fault = match narrow(number).checked_sub(1) {
-                Some(number) => self.faults.get(number)?.clone(),
+                Some(number) => as_ref(self.faults.get(number)?),
                 None => own_fault(&mut packed)?,
             };
             Some((last, fault))
@@ -151,12 +163,12 @@ impl Rejects {
 }
 
 /// A fault that is kept with its record.
-fn own_fault(packed: &mut &[u8]) -> Option<Fault> {
+fn own_fault<'a>(packed: &mut &'a [u8]) -> Option<FaultRef<'a>> {
     let (column, reason) = (varint(packed)?, varint(packed)?);
     let mut text = |bytes: usize| {
         let (text, rest) = packed.split_at_checked(bytes)?;
         *packed = rest;
-        Some(String::from_utf8_lossy(text).into_owned())
+        std::str::from_utf8(text).ok()
     };
     let column = if column == 0 { None } else { Some(text(narrow(column - 1))?) };
     Some((column, text(narrow(reason))?))
@@ -190,17 +202,18 @@ mod tests {
                 let column = (fault % 3 > 0).then(|| format!("c{fault}"));
                 all.push((record, (start, end), (column, format!("reason {fault}"))));
             }
-            let expected: Vec<Reject> = all.iter().cloned().map(|(record, (start, end), (column, reason))| Reject {
-                record,
-                byte_offset: 7 + wide(start),
-                column,
+            let expected = all.clone();
+            let expected: Vec<Reject<'_>> = expected.iter().map(|(record, (start, end), (column, reason))| Reject {
+                record: *record,
+                byte_offset: 7 + wide(*start),
+                column: column.as_deref(),
                 reason,
-                raw: text[start..end].to_vec(),
+                raw: &text[*start..*end],
             }).collect();
             let (some, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, (start, _), _)| start % 2 == 0);
             let mut rejects = Rejects::of(&text, 7);
             for (record, place, fault) in some {
-                rejects.push(record, place, fault);
+                rejects.push(record, place, &fault);
             }
             let rejects = rejects.merged(others);
             prop_assert_eq!(rejects.len(), expected.len());
@@ -213,7 +226,7 @@ mod tests {
         let mut rejects = Rejects::of(&Bytes::from(vec![b'x'; 300_000]), 0);
         for record in 1..=100_000 {
             let start = narrow(record - 1) * 3;
-            rejects.push(record, (start, start + 2), (None, "1 fields where 2 are expected".to_owned()));
+            rejects.push(record, (start, start + 2), &(None, "1 fields where 2 are expected".to_owned()));
         }
         assert_eq!((rejects.len(), rejects.packed.len(), rejects.faults.len()), (100_000, 400_000, 1));
     }

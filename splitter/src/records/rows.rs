@@ -35,6 +35,8 @@ impl Rows {
         };
         let whole = Block { start: blocks.first().map_or(0, |block| block.start), text, unterminated: None };
         let (mut rows, mut start) = (Self::of(&whole), 0);
+        let reason = |unterminated| (None, unterminated_reason(unterminated, max_record_bytes));
+        let [too_long, open_quote] = [Unterminated::TooLong, Unterminated::OpenQuote].map(reason);
         for block in blocks {
             let end = start + block.text.len();
             rows.records += 1;
@@ -42,7 +44,8 @@ impl Rows {
             rows.lines.add_records(1);
             if let Some(unterminated) = block.unterminated {
                 let place = Row::new(rows.records, start, end).place(&whole, dialect);
-                rows.rejects.push(rows.records, place, (None, unterminated_reason(unterminated, max_record_bytes)));
+                let fault = if unterminated == Unterminated::TooLong { &too_long } else { &open_quote };
+                rows.rejects.push(rows.records, place, fault);
             }
             start = end;
         }

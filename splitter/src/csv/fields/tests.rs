@@ -44,7 +44,7 @@ fn read(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> (Vec<Ve
         let (fields, rows) = read_block(&block, csv);
         let text = |field: Vec<u8>| String::from_utf8(field).unwrap();
         taken.extend(fields.into_iter().map(|row| row.into_iter().map(text).collect::<Vec<_>>()));
-        let raw = |reject: Reject| (reject.byte_offset, String::from_utf8(reject.raw).unwrap());
+        let raw = |reject: Reject<'_>| (reject.byte_offset, String::from_utf8(reject.raw.to_vec()).unwrap());
         rejected.extend(rows.rejects.iter().map(raw));
     }
     (taken, rejected)
@@ -153,10 +153,10 @@ fn ours(text: &[u8], csv: &CsvPolicy, piece: usize, block_bytes: u64) -> Vec<Out
         let (fields, rows) = read_block(&block, csv);
         let taken = rows.taken.iter().zip(fields).map(|(place, row)| (place.record(), Ok(row)));
         let rejected = rows.rejects.iter().map(|reject| {
-            assert_eq!(without_line_end(&reject.raw, &csv.dialect), reject.raw);
+            assert_eq!(without_line_end(reject.raw, &csv.dialect), reject.raw);
             let start = usize::try_from(reject.byte_offset).unwrap();
-            assert!(text[start..].starts_with(&reject.raw));
-            (reject.record, Err((start, reject.reason.clone())))
+            assert!(text[start..].starts_with(reject.raw));
+            (reject.record, Err((start, reject.reason.to_owned())))
         });
         let mut of_block: Vec<_> = taken.chain(rejected).collect();
         of_block.sort_by_key(|(record, _)| *record);
