@@ -30,7 +30,9 @@ import pyarrow.parquet as pq
 
 MOST_BYTES = 5_000_000
 # Compressed files hold no more text than this, so that their time can be told from the time of what they hold.
-MOST_TEXT = 48_000_000
+MOST_TEXT = 16_000_000
+# Most bytes of Parquet's values before they are encoded: what a few bytes stand for is what makes a bomb, not how many there are.
+MOST_VALUES = 40_000_000
 # What a file counts at least, so that the memory of the process itself does not count for much.
 LEAST_BYTES = 256_000
 
@@ -77,15 +79,18 @@ def cell(rng):
     return kind, makers[kind]
 
 
-def filled(lines, most):
-    """Lines up to so many bytes."""
+def filled(rng, lines, most):
+    """A header and lines up to so many bytes. Most files repeat their lines after a while, since making different ones takes longer than loading them."""
+    different = most if rng.random() < 0.2 else size(rng, 2000, 400_000)
+    head = next(lines)
     out, held = [], 0
     for line in lines:
         out.append(line)
         held += len(line)
-        if held >= most:
+        if held >= min(different, most):
             break
-    return "".join(out)[:most]
+    body = "".join(out)
+    return (head + body * (1 + most // max(1, len(body))))[:most]
 
 
 def csv(rng, most):
@@ -102,7 +107,7 @@ def csv(rng, most):
             width = columns if row < good or not ragged or row % ragged else size(rng, 1, columns + 2)
             yield delimiter.join(makers[i % len(makers)](row + i) for i in range(width)) + end
 
-    return filled(lines(), most).encode("utf-8", "surrogateescape")
+    return filled(rng, lines(), most).encode("utf-8", "surrogateescape")
 
 
 def ndjson(rng, most):
@@ -136,18 +141,18 @@ def ndjson(rng, most):
                 record = rng.choice(["{", "[]", '{"k0":', "x", "null", '{"k0":1}}'])
             yield record + "\n"
 
-    return filled(lines(), most).encode("utf-8", "surrogateescape")
+    return filled(rng, lines(), most).encode("utf-8", "surrogateescape")
 
 
 def table(rng, rows):
-    columns = {}
+    columns, held = {}, 0
     kinds = ["int", "same", "texts", "lists", "nulls", "struct", "bytes", "words", "decimal", "map"]
     for number in range(size(rng, 1, 300)):
         kind, length = rng.choice(kinds), size(rng, 1, 400_000)
         if kind == "int":
             values = pa.array(range(rows), pa.int64())
         elif kind == "same":
-            values = pa.array(["x" * min(length, 200_000_000 // rows)] * rows, pa.large_string())
+            values = pa.array(["x" * min(length, MOST_VALUES // rows)] * rows, pa.large_string())
         elif kind == "texts":
             values = pa.array([f"{i * 2654435761 % 2**32:x}" for i in range(rows)])
         elif kind == "lists":
@@ -165,7 +170,8 @@ def table(rng, rows):
         else:
             values = pa.array([[("k", i)] for i in range(rows)], pa.map_(pa.string(), pa.int64()))
         columns[f"c{number}"] = values
-        if sum(values.nbytes for values in columns.values()) > 100_000_000:
+        held += values.nbytes
+        if held > MOST_VALUES:
             break
     return pa.table(columns)
 
@@ -203,9 +209,9 @@ def tool(*command):
 
 
 PACKERS = {
-    "gz": gzip.compress,
+    "gz": lambda text: gzip.compress(text, 6),
     "bz2": bz2.compress,
-    "xz": lzma.compress,
+    "xz": lambda text: lzma.compress(text, preset=1),
     **({"zst": tool("zstd", "-c", "-q")} if shutil.which("zstd") else {}),
     **({"lz4": tool("lz4", "-c", "-q")} if shutil.which("lz4") else {}),
 }
@@ -219,7 +225,7 @@ def packed(rng, most):
         text = make(rng, size(rng, 10_000, MOST_TEXT))
         content = PACKERS[packer](text)
         while len(content) > most:
-            text = text[: len(text) // 2]
+            text = text[: len(text) * most * 9 // len(content) // 10]
             content = PACKERS[packer](text)
         return content, len(text), packer
     text = make(rng, size(rng, 1000, 200_000))
@@ -237,7 +243,7 @@ def noise(rng, most):
     head = rng.choice([b"", b"PAR1", b"\x1f\x8b\x08\0\0\0\0\0\0\3", b"BZh91AY&SY", b"\xfd7zXZ\0", b"PK\3\4", b"\x28\xb5\x2f\xfd", b"\xff\xfe", b'{"a":'])
     rng_of_bytes = random.Random(rng.random())
     alphabet = rng.choice([bytes(range(256)), b'",\n', b"{}[]:,\"\n", b"a,b\n", b"\0", b"\r\n", b"\\\"\n"])
-    return head + bytes(rng_of_bytes.choices(alphabet, k=most))
+    return head + rng_of_bytes.randbytes(most).translate(bytes(alphabet[byte % len(alphabet)] for byte in range(256)))
 
 
 def made(seed):
