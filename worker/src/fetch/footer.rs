@@ -46,3 +46,31 @@ pub(super) async fn read_footer(
     let skip = usize::try_from(footer_start - begin).unwrap_or(usize::MAX);
     Ok((footer_start, bytes.slice(skip..)))
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::PutMode;
+    use shared::testing::MemoryStorage;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_footer_that_there_is_no_memory_for_is_not_read() {
+        let at: Location = "s3://b/k".parse().unwrap();
+        let storage = MemoryStorage::default();
+        for (bytes, is_read) in [(3_usize << 20, true), (5 << 20, false)] {
+            let footer = [&vec![7; bytes][..], &u32::try_from(bytes).unwrap().to_le_bytes(), b"PAR1"].concat();
+            storage.put(&at, [b"PAR1", &footer[..]].concat().into(), PutMode::Overwrite).await.unwrap();
+            let stat = storage.stat(&at).await.unwrap();
+            let read = read_footer(&storage, &at, &stat, &Memory::of_mb(128)).await;
+            match read {
+                Ok(read) => assert!(is_read && read == (4, footer.into())),
+                Err(error) => {
+                    assert!(!is_read);
+                    assert!(matches!(error, LoadError::Memory { .. }), "{error}");
+                    assert!(error.to_string().starts_with("the footer of 5242888 bytes of s3://b/k"), "{error}");
+                }
+            }
+        }
+    }
+}
