@@ -3,39 +3,20 @@
 //! Strictly, a text is a number only if no text is lost by it: `00123`, `+1`, `.5` and `1e5` may be names. In columns whose
 //! type was given, it is the number that it looks like.
 
+mod notation;
 mod parts;
 
 use shared::DECIMAL_DIGITS;
 
 use crate::records::field::{Digits, Field, Word};
 use crate::value::double::Printed;
+use notation::{QUICK_DIGITS, UNITS};
 use parts::Parts;
 
-/// How numbers are written in a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Notation {
-    /// What stands before the fraction.
-    pub(crate) point: u8,
-    /// Whether `1e5` is a number, as in JSON. In a CSV it may as well be a name, and only `1.0e5` is one.
-    pub(crate) bare_exponents: bool,
-}
+pub(crate) use notation::Notation;
 
 /// A double-precision number carries 15 digits whatever they are (`DBL_DIG`); more of them may or may not come back.
 const FLOAT_LIMIT: u64 = 1_000_000_000_000_000;
-
-/// Digits that 64 bits hold whatever they are, with or without a sign.
-const QUICK_DIGITS: usize = 18;
-
-/// Powers of ten that a decimal holds.
-const UNITS: [i128; 39] = {
-    let mut units = [1; 39];
-    let mut place = 1;
-    while place < units.len() {
-        units[place] = units[place - 1] * 10;
-        place += 1;
-    }
-    units
-};
 
 /// Powers of ten that double precision holds exactly.
 const TENS: [f64; 23] = [

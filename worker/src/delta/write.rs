@@ -19,7 +19,7 @@ use deltalake::operations::get_num_idx_cols_and_stats_columns;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use shared::{EncodePool, Memory, Settings};
 use tokio::task::JoinHandle;
@@ -318,13 +318,18 @@ fn encoder(
     not_numbers: &NotNumbers,
     plain: &[String],
 ) -> Result<Encoder, LoadError> {
-    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
-    for path in not_numbers.paths() {
-        properties = properties.set_column_statistics_enabled(ColumnPath::from(path), EnabledStatistics::None);
-    }
+    let base = || WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+    let mut own: HashMap<String, WriterPropertiesBuilder> = HashMap::new();
     for name in plain {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
+        own.insert(name.clone(), base().set_dictionary_enabled(false));
     }
-    Encoder::new(partitions.file_columns(), properties.build())
+    for path in not_numbers.paths() {
+        let Some(name) = path.first().cloned() else { continue };
+        let properties = own.remove(&name).unwrap_or_else(base);
+        let path = ColumnPath::from(path);
+        own.insert(name, properties.set_column_statistics_enabled(path, EnabledStatistics::None));
+    }
+    let own = own.into_iter().map(|(name, properties)| (name, properties.build())).collect();
+    Encoder::new(partitions.file_columns(), base().build(), &own)
         .map_err(|error| LoadError::table(table.uri(), "write data files of", error))
 }

@@ -1,7 +1,5 @@
 //! Verified reading of a chunk: a row group at a time, every byte checked before anything is committed.
 
-mod memory;
-
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::ArrayRef;
@@ -13,11 +11,14 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use shared::{BadRecords, Copied, EncodePool, Location, Memory, ObjectStat, Storage, StorageError};
+use shared::{
+    BadRecords, Copied, EncodePool, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
+};
 use tokio::sync::mpsc;
 
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
+use crate::fetch::costs::Costs;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
 use crate::fetch::object::{Check, Object};
 use crate::fetch::pages;
@@ -47,8 +48,7 @@ pub(crate) struct ChunkFile {
     rows: u64,
     memory: Memory,
     beside: Beside,
-    /// [`Costs::whole`](crate::fetch::costs::Costs::whole) of its account, once it is known: a footer may have a hundred thousand
-    /// columns of row groups.
+    /// [`Costs::whole`] of its account, once it is known: a footer may have a hundred thousand columns of row groups.
     whole_cost: OnceLock<u64>,
 }
 
@@ -143,9 +143,31 @@ impl ChunkFile {
         }))
     }
 
+    /// Takes of the account what reading its batches takes, and what is taken beside.
+    pub(crate) async fn take_memory(&self) -> Result<MemoryShare, LoadError> {
+        let costs = self.costs();
+        let taken = self.memory.reserve_for(|memory| costs.whole(memory)).await;
+        taken.map_err(|source| self.too_large(costs.dearest(&self.memory), source))
+    }
+
+    fn costs(&self) -> Costs<'_> {
+        Costs { footer: self.footer(), is_own: self.is_own(), beside: self.beside }
+    }
+
     /// Whether the splitter encoded its rows: no value of theirs is longer than the block of the source that it was in.
     pub(crate) fn is_own(&self) -> bool {
         self.parquet_source.is_none() && self.checksum.is_some()
+    }
+
+    fn too_large(&self, group: usize, source: MemoryTooSmall) -> LoadError {
+        let at = Box::new(self.parquet_source.clone().unwrap_or_else(|| self.object.at.clone()));
+        LoadError::Memory { at, what: format!("row group {group}"), source }
+    }
+
+    /// Rows of a row group that are decoded at once.
+    fn rows_at_once(&self, group: usize, bytes: &RowGroupBytes) -> Result<usize, LoadError> {
+        let rows = self.costs().rows_at_once(&self.memory, &self.whole_cost, group, bytes);
+        rows.map_err(|source| self.too_large(group, source))
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {

@@ -1,10 +1,12 @@
 //! What reading a chunk takes of an account.
 
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use shared::Memory;
-use shared::page_sizes as size;
+use std::sync::OnceLock;
 
-use crate::fetch::row_group_bytes::{Beside, batch_bytes};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use shared::page_sizes as size;
+use shared::{Memory, MemoryTooSmall};
+
+use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes};
 
 /// Most bytes of a row group that is read while the one before it is decoded.
 const MOST_AHEAD: u64 = 32 << 20;
@@ -35,6 +37,29 @@ impl Costs<'_> {
         let groups = self.footer.row_groups().iter().enumerate();
         let costs = groups.map(|(group, metadata)| (self.of_group(memory, metadata), group));
         costs.max().map_or(0, |(_, group)| group)
+    }
+
+    /// Rows of a row group that are decoded at once. What others encoded is looked at first. `whole` keeps [`Self::whole`].
+    pub(super) fn rows_at_once(
+        &self,
+        memory: &Memory,
+        whole: &OnceLock<u64>,
+        group: usize,
+        bytes: &RowGroupBytes,
+    ) -> Result<usize, MemoryTooSmall> {
+        let metadata = self.footer.row_group(group);
+        let rows = size::unsigned(metadata.num_rows());
+        let batch = batch_bytes(memory);
+        if self.is_own {
+            return Ok(size::rows_within(batch, size::fixed_row_bytes(metadata.columns(), rows)));
+        }
+        let survey = size::survey(bytes, metadata.columns(), rows);
+        let beyond = survey.beyond(metadata);
+        let whole = *whole.get_or_init(|| self.whole(memory));
+        if whole.saturating_add(beyond) > memory.bytes() {
+            memory.check(|memory| self.whole(memory).saturating_add(beyond))?;
+        }
+        Ok(size::rows_within(batch, survey.row_bytes))
     }
 
     fn largest(&self, memory: &Memory) -> u64 {

@@ -1,6 +1,6 @@
 //! The parts of a decimal number in any notation: what is read slowly, and decides where the fast ways do not.
 
-use super::{Notation, QUICK_DIGITS, UNITS};
+use super::notation::{Notation, QUICK_DIGITS, UNITS};
 
 /// The parts of a decimal number; `whole` or `fraction` has digits.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! The writer of a column takes some 100 KB before it has a value, for its dictionary and its codec. Written one after the other,
 //! columns take that once, where a writer of rows takes it for each of thousands.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -76,10 +77,17 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+    /// `own` are the properties of columns that have others, by their names.
+    pub(super) fn new(
+        schema: SchemaRef,
+        properties: WriterProperties,
+        own: &HashMap<String, WriterProperties>,
+    ) -> Result<Self> {
         let columns = schema.fields().iter().map(|field| {
             let alone = Arc::new(Schema::new(vec![Arc::clone(field)]));
-            let writer = ArrowWriter::try_new(io::sink(), alone, Some(properties.clone()))?;
+            // Each writer has a copy, so what thousands of columns want is not among the properties of all.
+            let properties = own.get(field.name()).unwrap_or(&properties).clone();
+            let writer = ArrowWriter::try_new(io::sink(), alone, Some(properties))?;
             Ok(writer.into_serialized_writer()?.1)
         });
         let columns = columns.collect::<Result<_>>()?;

@@ -1,0 +1,169 @@
+//! What a query does to the rows of a chunk, step by step, and which of its columns that takes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion_common::cast::as_boolean_array;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::logical_plan::{Filter, Projection, Union};
+use datafusion_physical_expr::PhysicalExpr;
+use datafusion_physical_expr::expressions::Column;
+
+use super::engine::{Result, physical};
+use super::refuse;
+use super::unnest::Unnest;
+
+/// One thing that is done to rows, behind those that are done before.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The rows of the chunk, with some of its columns or all.
+    Chunk(Option<Vec<usize>>),
+    /// Only those rows for which the condition is true.
+    Filter { from: Box<Self>, condition: Arc<dyn PhysicalExpr> },
+    /// Other columns, computed from those there are.
+    Project { from: Box<Self>, columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    /// A row for each value of a list.
+    Unnest { from: Box<Self>, unnest: Unnest },
+    /// The rows of several queries, one query behind the other, by the names that the first gives them.
+    Union { queries: Vec<Self>, schema: SchemaRef },
+}
+
+impl Step {
+    /// The steps of a plan, and the columns that come out.
+    pub(super) fn of(plan: &LogicalPlan) -> Result<(Self, SchemaRef)> {
+        refuse::subqueries(plan)?;
+        match plan {
+            LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none() => {
+                let all = scan.source.schema();
+                let schema = scan.projection.as_ref().map(|columns| all.project(columns)).transpose()?;
+                Ok((Self::Chunk(scan.projection.clone()), schema.map_or(all, Arc::new)))
+            }
+            LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input),
+            LogicalPlan::Filter(filter) => Self::filter(filter),
+            LogicalPlan::Projection(projection) => Self::project(projection),
+            LogicalPlan::Unnest(plan) => {
+                let (from, schema) = Self::of(&plan.input)?;
+                let unnest = Unnest::of(plan, &schema)?;
+                let schema = Arc::clone(unnest.schema());
+                Ok((Self::Unnest { from: Box::new(from), unnest }, schema))
+            }
+            LogicalPlan::Union(union) => Self::union(union),
+            other => Err(refuse::node(other)),
+        }
+    }
+
+    fn filter(filter: &Filter) -> Result<(Self, SchemaRef)> {
+        let (from, schema) = Self::of(&filter.input)?;
+        let condition = physical(&filter.predicate, filter.input.schema())?;
+        Ok((Self::Filter { from: Box::new(from), condition }, schema))
+    }
+
+    fn project(projection: &Projection) -> Result<(Self, SchemaRef)> {
+        let (from, input) = Self::of(&projection.input)?;
+        let mut columns = Vec::new();
+        let mut fields = Vec::new();
+        for (expression, field) in projection.expr.iter().zip(projection.schema.fields()) {
+            let column = physical(expression, projection.input.schema())?;
+            fields.push(Field::new(field.name(), column.data_type(&input)?, true));
+            columns.push(column);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        Ok((Self::Project { from: Box::new(from), columns, schema: Arc::clone(&schema) }, schema))
+    }
+
+    fn union(union: &Union) -> Result<(Self, SchemaRef)> {
+        let (queries, schemas): (Vec<_>, Vec<_>) =
+            union.inputs.iter().map(|input| Self::of(input)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let first = schemas.first().map(|schema| schema.fields().iter()).into_iter().flatten();
+        let fields = first.zip(union.schema.fields()).map(|(field, named)| {
+            let field = field.as_ref().clone();
+            field.with_name(named.name()).with_nullable(true)
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok((Self::Union { queries, schema: Arc::clone(&schema) }, schema))
+    }
+
+    /// Adds the columns that are read of a chunk that has `all` columns.
+    pub(super) fn read(&self, all: usize, read: &mut BTreeSet<usize>) {
+        match self {
+            Self::Chunk(None) => read.extend(0..all),
+            Self::Chunk(Some(columns)) => read.extend(columns),
+            Self::Filter { from, .. } | Self::Project { from, .. } | Self::Unnest { from, .. } => from.read(all, read),
+            Self::Union { queries, .. } => queries.iter().for_each(|query| query.read(all, read)),
+        }
+    }
+
+    /// Makes this a step over batches that have these columns of the chunk alone, in this order.
+    pub(super) fn narrow(&mut self, read: &[usize]) {
+        match self {
+            Self::Chunk(None) => {}
+            Self::Chunk(Some(columns)) => {
+                *columns = columns.iter().filter_map(|column| read.binary_search(column).ok()).collect();
+            }
+            Self::Filter { from, .. } | Self::Project { from, .. } | Self::Unnest { from, .. } => from.narrow(read),
+            Self::Union { queries, .. } => queries.iter_mut().for_each(|query| query.narrow(read)),
+        }
+    }
+
+    /// For each column that comes out, the column of the chunk whose values it has; none for those that are computed.
+    pub(super) fn unchanged(&self, all: usize) -> Vec<Option<usize>> {
+        match self {
+            Self::Chunk(None) => (0..all).map(Some).collect(),
+            Self::Chunk(Some(columns)) => columns.iter().copied().map(Some).collect(),
+            Self::Filter { from, .. } => from.unchanged(all),
+            Self::Project { from, columns, .. } => {
+                let from = from.unchanged(all);
+                let source = |column: &Column| from.get(column.index()).copied().flatten();
+                columns.iter().map(|column| column.downcast_ref().and_then(source)).collect()
+            }
+            Self::Unnest { unnest, .. } => vec![None; unnest.schema().fields().len()],
+            Self::Union { schema, .. } => vec![None; schema.fields().len()],
+        }
+    }
+
+    pub(super) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+        match self {
+            Self::Chunk(None) => Ok(vec![batch.clone()]),
+            Self::Chunk(Some(columns)) => Ok(vec![batch.project(columns)?]),
+            Self::Filter { from, condition } => {
+                from.run(batch)?.iter().map(|batch| filtered(batch, condition.as_ref())).collect()
+            }
+            Self::Project { from, columns, schema } => {
+                from.run(batch)?.iter().map(|batch| projected(batch, columns, schema)).collect()
+            }
+            Self::Unnest { from, unnest } => {
+                let unnested = from.run(batch)?.into_iter().map(|batch| unnest.run(&batch));
+                Ok(unnested.collect::<Result<Vec<_>>>()?.concat())
+            }
+            Self::Union { queries, schema } => {
+                let mut all = Vec::new();
+                for query in queries {
+                    let renamed = query.run(batch)?.into_iter().map(|batch| renamed(&batch, schema));
+                    all.extend(renamed.collect::<Result<Vec<_>>>()?);
+                }
+                Ok(all)
+            }
+        }
+    }
+}
+
+fn filtered(batch: &RecordBatch, condition: &dyn PhysicalExpr) -> Result<RecordBatch> {
+    let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+    let is_kept: &BooleanArray = as_boolean_array(&values)?;
+    Ok(filter_record_batch(batch, is_kept)?)
+}
+
+fn projected(batch: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let values = columns.iter().map(|column| column.evaluate(batch)?.into_array(rows)).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), values, &options)?)
+}
+
+fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?)
+}
