@@ -4,6 +4,7 @@
 mod contract;
 mod given;
 mod quarantine;
+mod route;
 mod tune;
 mod upkeep;
 mod values;
@@ -13,12 +14,13 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
-use shared::{Location, Settings};
+use shared::{Location, Settings, SettingsError};
 
 use crate::error::CliError;
 pub(crate) use contract::{ContractArgs, ContractCheckArgs, ContractCommand};
 use given::{Given, Ingest, Plan, Split};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
+pub(crate) use route::{RouteArgs, RouteCheckArgs, RouteCommand, RouteListArgs, RouteTestArgs};
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 pub(crate) use values::{cores, link, location, work_prefix};
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Hold a file against the contract of its feed
     Contract(ContractArgs),
+    /// Look into routes: which table a file goes to, and why
+    Route(RouteArgs),
     /// Split and load samples of a file in chunks of several sizes, and recommend one
     Tune(TuneArgs),
     /// One stage of that, in a process of its own
@@ -85,6 +89,9 @@ pub(crate) enum Command {
 
 const AFTER_INGEST_HELP: &str = "\
 A table that does not exist is created.
+
+With --routes the file's key decides which table it goes to and how it is read. An option that contradicts the route is an error with
+status 2; the route comes before variables. No route for the file is status 3.
 
 What comes through a pipe is written to the work area first, which takes as much disk, and is deleted once its job is done. The same
 bytes are the same job. A producer that fails looks like one that ends: say set -o pipefail.
@@ -171,7 +178,7 @@ pub(crate) struct WorkArgs {
 
 const WORK_HELP: &str = "\
 All else comes from environment variables, which `sluice settings` lists: the worker needs TABLE_URI only for \
-messages that name no job; the splitter needs CHUNK_BUCKET, CHUNK_QUEUE_URL and TABLE_URI.
+messages that name no job; the splitter needs CHUNK_BUCKET, CHUNK_QUEUE_URL, and TABLE_URI or ROUTES_URI.
 
 The first SIGTERM or Ctrl-C lets it finish what is in hand, hand back what it has not begun, and end with status 0. The \
 log is on stderr, with --json as JSON lines; with --json a last document on stdout counts the messages.";
@@ -287,13 +294,25 @@ impl PlanArgs {
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
         self.given.settings()
     }
+
+    /// Whether a setting is given by an option, rather than by the environment.
+    pub(crate) fn gives(&self, variable: &str) -> bool {
+        self.given.get(variable).is_some()
+    }
 }
 
 impl SplitArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        self.given.settings()
+        without_routes(self.given.settings()?, "split")
     }
+}
+
+/// Settings of a command that does not read by routes: with some, it would read in another way than they say.
+fn without_routes(settings: Settings, command: &str) -> Result<Settings, CliError> {
+    let Some(routes) = &settings.routes else { return Ok(settings) };
+    let (value, expected) = (routes.to_string(), format!("unset: `sluice {command}` does not read by routes"));
+    Err(CliError::Settings(SettingsError { name: "ROUTES_URI", value, expected }))
 }
 
 impl WorkArgs {

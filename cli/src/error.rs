@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shared::{CompletionError, JobId, Location, LocationError, QueueError, SettingsError, StorageError};
+use shared::{CompletionError, JobId, Location, LocationError, QueueError, RouteError, SettingsError, StorageError};
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
@@ -43,6 +43,17 @@ pub(crate) enum CliError {
         "what comes through a pipe has no name by which it could take the place of earlier drops (ON_REPLACE=replace)"
     )]
     PipeReplaces,
+    #[error("what comes through a pipe has no key by which a route could take it")]
+    PipeHasNoRoute,
+    #[error("no routes are given")]
+    NoRoutes,
+    #[error("an option contradicts the routes: {0}")]
+    ContradictsRoute(String),
+    /// The result is printed.
+    #[error(transparent)]
+    NoRoute(Box<RouteError>),
+    #[error("{} not as expected", counted(*failing, "example"))]
+    ExamplesFail { failing: u64 },
     #[error("standard input is a terminal")]
     Terminal,
     #[error("stopped on request before the pipe was at its end; nothing is kept of it")]
@@ -197,6 +208,8 @@ impl CliError {
                 | Self::AllRejected { is_printed: true, .. }
                 | Self::Unhealthy { .. }
                 | Self::Unproven { .. }
+                | Self::NoRoute(_)
+                | Self::ExamplesFail { .. }
         )
     }
 
@@ -212,8 +225,16 @@ impl CliError {
             | Self::PipeReplaces
             | Self::Terminal
             | Self::NoContract
+            | Self::PipeHasNoRoute
+            | Self::NoRoutes
+            | Self::ContradictsRoute(_)
             | Self::ContractExists { .. }
-            | Self::Split(SplitError::Contract(_) | SplitError::ContractStore(StorageError::NotFound { .. }))
+            | Self::Split(
+                SplitError::Contract(_)
+                | SplitError::ContractStore(StorageError::NotFound { .. })
+                | SplitError::Routes(_)
+                | SplitError::RoutesStore(StorageError::NotFound { .. }),
+            )
             | Self::SqlFile { .. }
             | Self::Sql(_)
             | Self::Context(_)
@@ -233,7 +254,8 @@ impl CliError {
             | Self::AllRejected { .. }
             | Self::Split(SplitError::TooManyBad(_) | SplitError::AllRejected(_)) => 4,
             Self::Split(error) if error.is_bad_input() => 3,
-            Self::Chunks { bad_input: true, .. }
+            Self::NoRoute(_)
+            | Self::Chunks { bad_input: true, .. }
             | Self::Pipe { .. }
             | Self::NoJob { .. }
             | Self::NoRows { .. }
@@ -266,6 +288,7 @@ impl CliError {
             ) => 3,
             // No catch-all: a new error has to choose.
             Self::Output { .. }
+            | Self::ExamplesFail { .. }
             | Self::Spool { .. }
             | Self::Split(_)
             | Self::Table(_)

@@ -27,7 +27,9 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
 /// What may help with jobs.
 fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
     match error {
-        CliError::NoTable => Some("set --table TABLE_URI, or the variable TABLE_URI"),
+        CliError::NoTable => {
+            Some("set --table TABLE_URI, or the variable TABLE_URI; or --routes FILE, which gives each file its table")
+        }
         CliError::NoTableOrArea => {
             Some("set --table TABLE_URI or TABLE_URI, for the work area below it; or set --work-dir DIR")
         }
@@ -68,6 +70,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
              of sluice ingest are below their table: set --table",
         ),
         _ => hint_on_contract(error)
+            .or_else(|| hint_on_routes(error))
             .or_else(|| hint_on_tuning(error))
             .or_else(|| hint_on_lost_rows(error))
             .or_else(|| hint_on_pipe(error))
@@ -96,6 +99,20 @@ fn hint_on_contract(error: &CliError) -> Option<&'static str> {
         }
         CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
         CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
+        _ => None,
+    }
+}
+
+/// What may help with routes.
+fn hint_on_routes(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::NoRoutes => {
+            Some("set --routes FILE, or the variable ROUTES_URI; docs/routes.md has the keys of the file")
+        }
+        CliError::PipeHasNoRoute => Some("name its table by --table, and leave --routes or ROUTES_URI out"),
+        CliError::ContradictsRoute(_) => Some("leave the option out, or change the route"),
+        CliError::NoRoute(error) => Some(error.hint()),
+        CliError::ExamplesFail { .. } => Some("change the routes, or what the examples expect"),
         _ => None,
     }
 }

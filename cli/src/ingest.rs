@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Infer, Job, Location, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
+use shared::{
+    BadRecordLimit, Infer, Job, Location, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json,
+};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
@@ -17,6 +19,7 @@ use crate::output::Output;
 use crate::pinned::{Contradiction, contradiction};
 use crate::pipeline::{Load, Pipeline};
 use crate::reading;
+use crate::routed::routed;
 use crate::spool::{Spooled, spool};
 use crate::stop;
 use crate::undo::refuse_replayed;
@@ -38,6 +41,9 @@ pub(crate) struct Report {
     /// What the table has of a job that was done before, where others have rewritten some of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     holding: Option<Holding>,
+    /// The route that the job came by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<PinnedRoute>,
     /// How the source was read; none of a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     reading: Option<Reading>,
@@ -72,8 +78,16 @@ struct CommitReport {
 
 /// Runs the command.
 pub(crate) async fn run(args: &IngestArgs, output: Output) -> Done {
+    // One job for each table that the source goes to.
+    for settings in routed(args.settings()?, &args.source, |variable| args.gives(variable)).await? {
+        Box::pin(ingest(args, settings, output)).await?;
+    }
+    Ok(())
+}
+
+async fn ingest(args: &IngestArgs, settings: Settings, output: Output) -> Done {
     let started = Instant::now();
-    let settings = settled(args.settings()?).await?;
+    let settings = settled(settings).await?;
     let table = settings.table.clone().ok_or(CliError::NoTable)?;
     let work_prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let stop = stop::on_signal();
@@ -226,6 +240,7 @@ impl Report {
             },
             quarantine,
             holding: holding.filter(|holding| !holding.is_all(receipt.rows.committed)),
+            route: outcome.job.route.clone(),
             reading,
             warnings,
             seconds: elapsed.as_secs_f64(),
@@ -244,6 +259,7 @@ impl Report {
         let bytes = chunks.iter().map(|chunk| chunk.bytes).sum();
         let mut lines = vec![head, format!("  source       {}", self.source)];
         lines.extend(self.reading.iter().flat_map(reading::of_source));
+        lines.extend(self.route.iter().map(|route| format!("  route        {route}")));
         lines.push(format!("  table        {}{version}", self.table.uri));
         // What became of the table is told by the run that did it.
         let made = self.reading.iter().filter(|_| !self.already_done && rows.read > 0);

@@ -22,6 +22,8 @@ mod poll;
 mod progress;
 mod quarantine;
 mod reading;
+mod route;
+mod routed;
 mod settings;
 mod split;
 mod spool;
@@ -41,7 +43,8 @@ use shared::{LogFormat, init_logs};
 use tracing::Level;
 
 use crate::args::{
-    Args, Command, ContractArgs, ContractCommand, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand,
+    Args, Command, ContractArgs, ContractCommand, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand, RouteArgs,
+    RouteCommand,
 };
 use crate::error::{CliError, Done};
 use crate::output::Output;
@@ -81,6 +84,9 @@ async fn run(args: &Args, output: Output) -> Done {
         Command::Contract(ContractArgs { command: ContractCommand::Check(args) }) => {
             contract::check(args, output).await
         }
+        Command::Route(RouteArgs { command: RouteCommand::Check(args) }) => route::check(args, output).await,
+        Command::Route(RouteArgs { command: RouteCommand::List(args) }) => route::list(args, output).await,
+        Command::Route(RouteArgs { command: RouteCommand::Test(args) }) => route::test(args, output).await,
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,

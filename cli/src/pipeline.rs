@@ -73,9 +73,9 @@ impl Pipeline {
         };
         let topic = settings.topic();
         // What the queue of this process asks for lies in this work area, and is bound for this table.
-        let settings =
-            Settings { work_prefix: Some(split.work_prefix.clone()), table: Some(table.clone()), ..settings };
-        let load = LoadContext { progress, topic, ..LoadContext::new(storage, settings, TableStore::from_env()) };
+        let mut own = settings;
+        (own.work_prefix, own.table, own.routes) = (Some(split.work_prefix.clone()), Some(table.clone()), None);
+        let load = LoadContext { progress, topic, ..LoadContext::new(storage, own, TableStore::from_env()) };
         let mut pipeline = Self { split, load, queue, table, workers };
         pipeline.set_gate();
         pipeline

@@ -18,6 +18,7 @@ use crate::contract::settled;
 use crate::error::{CliError, Done};
 use crate::gate::{TableGate, refuse_new};
 use crate::output::Output;
+use crate::routed::routed;
 use crate::stop;
 use document::{
     ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SampleDocument,
@@ -29,7 +30,10 @@ const SHOWN: usize = 10;
 
 /// Runs the command.
 pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done {
-    let settings = settled(args.settings()?).await?;
+    let routed = routed(args.settings()?, &args.source, |variable| args.gives(variable)).await?;
+    // Of several tables, that of the route which wins.
+    let settings = routed.into_iter().next().ok_or(CliError::NoTable)?;
+    let settings = settled(settings).await?;
     let source = args::location(&args.source)?;
     let threads = splitter::threads(&settings, args::cores());
     let context = SplitContext {
@@ -118,6 +122,7 @@ fn document(plan: Plan, settings: &Settings) -> Document {
         text: plan.row_groups.is_none().then(of_text),
         dialect,
         row_groups: plan.row_groups,
+        route: settings.route.clone(),
         table: settings.table.as_ref().map(ToString::to_string),
         columns,
         sample: SampleDocument {

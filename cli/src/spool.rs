@@ -84,6 +84,11 @@ impl Pipe {
     }
 }
 
+/// Whether a source comes through a pipe.
+pub(crate) fn is_pipe(source: &str) -> bool {
+    Pipe::of(source).is_some()
+}
+
 /// Keeps a source that comes through a pipe in a file; none where it is no pipe. As much is kept as the disk has room for.
 pub(crate) async fn spool(
     source: &str,

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, LoadFailure, Location, Manifest, Receipt, Rows, Storage,
-    StorageError, StoredObject, Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, LoadFailure, Location, Manifest, PinnedRoute, Receipt,
+    Rows, Storage, StorageError, StoredObject, Undone, WorkArea, get_json, try_get_json,
 };
 use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
@@ -21,6 +21,9 @@ use crate::undo::context;
 struct Status {
     job_id: JobId,
     source: Location,
+    /// The route that the job came by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<PinnedRoute>,
     table: Option<Location>,
     work_area: Location,
     state: State,
@@ -187,6 +190,7 @@ async fn status(
     Ok(Status {
         job_id: job.job_id,
         source: job.source.uri,
+        route: job.route,
         table,
         work_area: area.root().clone(),
         state: if undone.is_some() { State::Undone } else { state },
@@ -234,6 +238,9 @@ fn text(status: &Status) -> String {
         format!("  filtered     {}", grouped(rows.filtered)),
         format!("  quarantined  {}", grouped(rows.quarantined)),
     ];
+    if let Some(route) = &status.route {
+        lines.insert(2, format!("  route        {route}"));
+    }
     if let Some(LoadFailure { chunks, reason, .. }) = &status.failure {
         lines.push(format!("  failed       {}; the first because of: {reason}", counted(*chunks, "chunk")));
     }

@@ -130,6 +130,7 @@ impl Completion<'_> {
             table_version,
             writer: uuid::Uuid::new_v4().to_string(),
             is_noticed: job.is_noticed || self.topic.is_some(),
+            route: job.route,
             reading,
         }))
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::examined::Examined;
 use crate::location::Location;
 use crate::policy::{LoadPolicy, Policy};
+use crate::routes::pinned::PinnedRoute;
 use crate::source_object::SourceObject;
 
 /// Name of a job: the stem of the source's name and a digest of source object and table.
@@ -151,6 +152,9 @@ pub struct Job {
     /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
     #[serde(default)]
     pub is_noticed: bool,
+    /// The route that it came by; none of a job that was begun without routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<PinnedRoute>,
     /// Digest of `policy` and `load`.
     pub seal: Seal,
 }
@@ -202,7 +206,7 @@ impl Job {
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
-        Self { replay_of, named_for: of.named_for.clone(), ..job }
+        Self { replay_of, named_for: of.named_for.clone(), route: of.route.clone(), ..job }
     }
 
     fn named(
@@ -231,6 +235,7 @@ impl Job {
             replay_of,
             instead_of: Vec::new(),
             is_noticed,
+            route: None,
             seal,
         }
     }

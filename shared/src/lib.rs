@@ -37,6 +37,7 @@ mod reading;
 mod receipt;
 mod rejected;
 mod resume_point;
+mod routes;
 mod row_hash;
 pub mod settings;
 mod source_object;
@@ -92,6 +93,11 @@ pub use reading::{DropNumber, EarlierRows, ReadColumn, Reading};
 pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
 pub use resume_point::{MemberState, ResumePoint};
+pub use routes::pinned::{PinnedRoute, routes_at};
+pub use routes::terms::{
+    ExpectedRoute, NO_ROUTE, Route, RouteError, RouteExample, RouteFate, RouteKey, RouteProblem, RouteTarget, Routes,
+    RoutesError,
+};
 pub use row_hash::RowHash;
 pub use settings::{
     AwsSettings, BadRecordLimit, LoadSettings, ReadSettings, Settings, SettingsError, VARIABLES, Variable,

@@ -129,6 +129,7 @@ mod tests {
             table_version: Some(3),
             writer: "w".to_owned(),
             is_noticed: true,
+            route: None,
             reading: None,
         };
         let notice = Notice::of(&receipt);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::JobId;
 use crate::location::Location;
 use crate::reading::Reading;
+use crate::routes::pinned::PinnedRoute;
 use crate::row_hash::RowHash;
 
 /// What became of one chunk; written after its commit.
@@ -94,6 +95,9 @@ pub struct Receipt {
     /// Whether a notice of it is sent: whether there was a topic when it was written.
     #[serde(default)]
     pub is_noticed: bool,
+    /// The route that the job came by; none of one that was begun without routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<PinnedRoute>,
     /// How the source was read; none of replays, and in receipts from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,

@@ -13,6 +13,7 @@ use crate::contract::terms::{Contract, ContractError};
 use crate::location::Location;
 use crate::memory::Memory;
 use crate::notice::{SnsTopic, Topic};
+use crate::routes::pinned::PinnedRoute;
 pub use groups::{AwsSettings, LoadSettings, ReadSettings};
 pub use limit::BadRecordLimit;
 use reader::Reader;
@@ -34,6 +35,12 @@ pub struct Settings {
     pub work_prefix: Option<Location>,
     /// `TABLE_URI`.
     pub table: Option<Location>,
+    /// `ROUTES_URI`.
+    pub routes: Option<Location>,
+    /// The route that these settings are of, where they are of one.
+    pub route: Option<PinnedRoute>,
+    /// The variables that were given, as they were.
+    given: Arc<Vec<(&'static str, String)>>,
     /// `MEMORY_MB`: the account that all work draws on which was begun with these settings, or clones of them.
     pub memory: Memory,
 }
@@ -48,11 +55,6 @@ impl Settings {
     /// Settings from a source of variables, such as the environment; an empty value is one that is not set.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let read = Reader { lookup: |name: &str| lookup(name).filter(|value| !value.is_empty()) };
-        if let Some(value) = read.text("ROUTES_URI") {
-            // Without them, all rows would go to one table in silence.
-            let expected = "unset: routes are not read yet".to_owned();
-            return Err(SettingsError { name: "ROUTES_URI", value, expected });
-        }
         let work_prefix = match read.text("CHUNK_BUCKET") {
             Some(bucket) => Some(read.parsed("CHUNK_BUCKET", |_| {
                 let root = if bucket.contains('/') { bucket.clone() } else { format!("s3://{bucket}") };
@@ -67,8 +69,30 @@ impl Settings {
             aws: read.aws()?,
             work_prefix,
             table: read.optional("TABLE_URI", |text| text.parse().ok())?,
+            routes: read.optional("ROUTES_URI", |text| text.parse().ok())?,
+            route: None,
+            given: Arc::new(VARIABLES.iter().filter_map(|row| Some((row.name, read.text(row.name)?))).collect()),
             memory: read.memory()?,
         })
+    }
+
+    /// The value that a variable was given, as it was.
+    pub fn given(&self, variable: &str) -> Option<&str> {
+        self.given.iter().find(|(name, _)| *name == variable).map(|(_, value)| value.as_str())
+    }
+
+    /// The same for an object that a route takes to a table: what the route gives comes before what was given. The account of memory
+    /// stays the same.
+    pub(crate) fn routed(
+        &self,
+        given: &[(&'static str, String)],
+        table: Location,
+        route: PinnedRoute,
+    ) -> Result<Self, SettingsError> {
+        let of_route = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let routed = Self::from_lookup(|name| of_route(name).or_else(|| self.given(name).map(str::to_owned)))?;
+        let (work_prefix, memory) = (self.work_prefix.clone(), self.memory.clone());
+        Ok(Self { table: Some(table), route: Some(route), work_prefix, memory, ..routed })
     }
 
     /// The same with chunks of another size.
@@ -170,7 +194,7 @@ mod tests {
             ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
             ("TABLE_URI", "gs://b/t"),
             ("CONTRACT_URI", "gs://b/t"),
-            ("ROUTES_URI", "s3://b/routes"),
+            ("ROUTES_URI", "gs://b/routes"),
         ] {
             let error = with(name, value).unwrap_err();
             assert_eq!((error.name, error.value.as_str()), (name, value));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use shared::{
     BadRecordLimit, CompletionError, ContractError, JobId, Location, MemoryTooSmall, NoticeError, QueueError,
-    StorageError,
+    RouteError, RoutesError, StorageError,
 };
 
 use crate::contract::difference::Deviation;
@@ -26,6 +26,15 @@ pub enum SplitError {
     /// The contract could not be read.
     #[error("cannot read the contract")]
     ContractStore(#[source] StorageError),
+    /// The routes cannot be used.
+    #[error(transparent)]
+    Routes(Box<RoutesError>),
+    /// The routes could not be read.
+    #[error("cannot read the routes")]
+    RoutesStore(#[source] StorageError),
+    /// No route takes the source, or one takes it that cannot give it a table.
+    #[error(transparent)]
+    Route(Box<RouteError>),
     /// More of its records were rejected than `MAX_BAD_RECORDS` allows; with a higher limit the job goes on.
     #[error(transparent)]
     TooManyBad(Box<TooManyBad>),
@@ -218,6 +227,18 @@ impl From<ContractError> for SplitError {
     }
 }
 
+impl From<RoutesError> for SplitError {
+    fn from(error: RoutesError) -> Self {
+        Self::Routes(Box::new(error))
+    }
+}
+
+impl From<Box<RouteError>> for SplitError {
+    fn from(error: Box<RouteError>) -> Self {
+        Self::Route(error)
+    }
+}
+
 impl From<CompletionError> for SplitError {
     fn from(error: CompletionError) -> Self {
         match error {
@@ -249,6 +270,12 @@ impl SplitError {
             Self::ContractStore(StorageError::Denied { .. }) => {
                 Some("the user or role that runs this needs s3:GetObject on the contract")
             }
+            Self::Routes(error) => Some(error.hint()),
+            Self::RoutesStore(StorageError::NotFound { .. }) => Some("ROUTES_URI, or --routes, names the file"),
+            Self::RoutesStore(StorageError::Denied { .. }) => {
+                Some("the user or role that runs this needs s3:GetObject on the routes")
+            }
+            Self::Route(error) => Some(error.hint()),
             Self::AllRejected(_) => Some(
                 "`sluice quarantine show` shows more of them; read the file with other options, or set MAX_BAD_RECORDS=100% if all may be rejected",
             ),
@@ -279,6 +306,7 @@ impl SplitError {
             self,
             Self::BadInput(_)
                 | Self::Deviates(_)
+                | Self::Route(_)
                 | Self::Source(
                     StorageError::NotFound { .. } | StorageError::Denied { .. } | StorageError::Malformed { .. }
                 )

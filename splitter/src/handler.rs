@@ -18,6 +18,8 @@ use crate::error::{BadInput, SplitError};
 use crate::handler::event::{DroppedObject, EventError, Notification, Payload, unquoted};
 use crate::handler::verdict::{RETRY_AFTER, graver, reason, verdict};
 use crate::room::THREAD_BYTES;
+use crate::routes::contexts::contexts;
+use crate::routes::kept::KeptRoutes;
 use crate::split::split;
 
 /// Most time that is kept for coming to a stop before the invocation's end.
@@ -36,6 +38,8 @@ pub struct HandlerContext {
     /// The queue that the messages come from: for keeping them hidden, and for handing over a job that is not done when it
     /// is time to stop.
     pub source_queue: Option<Arc<dyn Queue>>,
+    /// The routes by which objects are bound for tables; none where all are bound for that of `split`.
+    pub routes: Option<KeptRoutes>,
 }
 
 /// A variable that the splitter cannot do without is not set.
@@ -71,8 +75,11 @@ impl HandlerContext {
         let work_prefix = work_prefix.ok_or_else(|| unset("CHUNK_BUCKET", "the bucket that chunks are kept in"))?;
         let url = settings.aws.chunk_queue_url.as_deref();
         let url = url.ok_or_else(|| unset("CHUNK_QUEUE_URL", "the SQS queue that chunk tasks are sent to"))?;
+        let routes = settings.routes.clone().map(|at| KeptRoutes::new(at, work_prefix.clone()));
         let table = settings.table.clone();
-        let table = table.ok_or_else(|| unset("TABLE_URI", "the Delta table that drops are bound for"))?;
+        if table.is_none() && routes.is_none() {
+            return Err(unset("TABLE_URI", "the Delta table that drops are bound for, unless ROUTES_URI is set"));
+        }
         let source_queue: Option<Arc<dyn Queue>> = match &settings.aws.source_queue_url {
             Some(url) => Some(Arc::new(SqsQueue::from_env(url).await)),
             None => None,
@@ -83,7 +90,7 @@ impl HandlerContext {
             topic: settings.topic(),
             gate: None,
             work_prefix,
-            table: Some(table),
+            table,
             threads: threads(&settings, std::thread::available_parallelism().map_or(1, usize::from)),
             known: Known::default(),
             announce_again: false,
@@ -91,7 +98,7 @@ impl HandlerContext {
             stop: CancellationToken::new(),
             settings,
         };
-        Ok(Self { split, source_queue })
+        Ok(Self { split, source_queue, routes })
     }
 }
 
@@ -182,7 +189,7 @@ pub fn splitting(message: &Message) -> String {
 ///
 /// let split = SplitContext::new(storage, "s3://chunks/work".parse()?, Settings::from_lookup(|_| None)?);
 /// let split = SplitContext { queue: Some(queue.clone()), ..split };
-/// let context = HandlerContext { split, source_queue: None };
+/// let context = HandlerContext { split, source_queue: None, routes: None };
 /// let body = r#"{"s3_bucket": "drops", "s3_object_key": "a.csv"}"#.to_owned();
 /// let message = Message { id: "1".to_owned(), receipt: ReceiptHandle(String::new()), body, receive_count: 1 };
 ///
@@ -217,15 +224,31 @@ async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
     let mut answer = Verdict::Done;
     let mut advanced = false;
     for object in &notification.dropped {
-        let result = split_object(context, object).await;
-        advanced |= has_advanced(&result);
-        let verdict = log_result(message_id, object, &result);
-        if matches!(result, Err(SplitError::Stopped { .. })) {
-            return if advanced { hand_over(context, message, verdict).await } else { verdict };
+        for split in contexts_of(context, object).await {
+            let result = match split {
+                Ok(split) => split_object(&split, object).await,
+                Err(error) => Err(error),
+            };
+            advanced |= has_advanced(&result);
+            let verdict = log_result(message_id, object, &result);
+            if matches!(result, Err(SplitError::Stopped { .. })) {
+                return if advanced { hand_over(context, message, verdict).await } else { verdict };
+            }
+            answer = graver(answer, verdict);
         }
-        answer = graver(answer, verdict);
     }
     answer
+}
+
+/// What an object is split by, for each table that it goes to; one error if that is not known.
+async fn contexts_of(context: &HandlerContext, object: &DroppedObject) -> Vec<Result<SplitContext, SplitError>> {
+    let (split, at) = (&context.split, object.location());
+    // What the splitter wrote itself has no route.
+    let routes = context.routes.as_ref().filter(|_| !split.work_prefix.contains(&at));
+    match contexts(split, routes, &at).await {
+        Ok(contexts) => contexts.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }
 }
 
 /// What became of an object.
@@ -244,26 +267,26 @@ enum Ending {
     Own,
 }
 
-async fn split_object(context: &HandlerContext, object: &DroppedObject) -> Result<Ending, SplitError> {
+async fn split_object(split_by: &SplitContext, object: &DroppedObject) -> Result<Ending, SplitError> {
     let at = object.location();
-    if context.split.stop.is_cancelled() {
+    if split_by.stop.is_cancelled() {
         return Err(SplitError::Stopped { chunks: 0, advanced: 0 });
     }
-    if context.split.work_prefix.contains(&at) {
+    if split_by.work_prefix.contains(&at) {
         return Ok(Ending::Own);
     }
-    if context.split.table.as_ref().is_some_and(|table| table.contains(&at)) {
+    if split_by.table.as_ref().is_some_and(|table| table.contains(&at)) {
         let hint =
             "keep drops out of the table's prefix, and keep the bucket's notifications to the prefix of the drops";
         return Err(BadInput::whole(&at, "the object lies within the table that it is bound for", hint).into());
     }
     if let Some(e_tag) = &object.e_tag {
-        let present = context.split.storage.stat(&at).await.map_err(SplitError::Source)?;
+        let present = split_by.storage.stat(&at).await.map_err(SplitError::Source)?;
         if unquoted(&present.version.0) != e_tag {
             return Ok(Ending::Superseded);
         }
     }
-    let outcome = split(&context.split, &at).await?;
+    let outcome = split(split_by, &at).await?;
     Ok(Ending::Split { before: outcome.was_split_before, manifest: Box::new(outcome.manifest) })
 }
 

@@ -15,7 +15,7 @@ use crate::examine::examine_source;
 use crate::open::same_content::same_as_before;
 
 /// The latest generation of the job for a source that a work area has, and the number of the next one, from 1.
-async fn latest(
+pub(crate) async fn latest(
     context: &SplitContext,
     source: &SourceObject,
     destination: &Location,
@@ -71,7 +71,8 @@ pub(crate) async fn open(
     let dropped_as = dropped_as.map(Location::to_string);
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
     let examined = Some(found.examined);
-    let job = Job { drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ..job };
+    let route = context.settings.route.clone();
+    let job = Job { route, drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ..job };
     let job = match context.known.seal {
         Some(seal) if generation == context.known.generation => sealed_as(job, seal),
         _ => job,

@@ -1,6 +1,7 @@
 //! Where a chunk goes: its table, its SQL, and the name it is known by in the table.
 
 mod admission;
+mod by_route;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 use shared::{ChunkIdentity, ChunkTask, Drops, Format, Job, JobId, Location, Storage, Verdict, WorkArea, get_json};
 
 use crate::assign::admission::{Folders, KnownChunks, area_of, check_bare, check_table};
+use crate::assign::by_route::KnownRoutes;
 use crate::batch::{Answers, ReceivedTask};
 use crate::chunk::{AssignedChunk, Origin, Replaced};
 use crate::context::LoadContext;
@@ -58,13 +60,16 @@ async fn assign_chunk(
     let area = area_of(&context.settings, &at, &identity)?;
     let storage = context.storage.as_ref();
     jobs.chunks.check(storage, &at, &area, &identity).await?;
-    let job = jobs.get(storage, &area).await?;
+    let job = jobs.get(storage, &area).await?.clone();
     if job.job_id != identity.job_id {
         let reason = format!("its task names job {}, its work area is that of job {}", identity.job_id, job.job_id);
         return Err(LoadError::Damaged { chunk: at, reason });
     }
     let table = job.table.clone().map(|table| context.former_uris.present(table));
-    check_table(&context.settings, &at, table.as_ref())?;
+    match (&job.route, &context.settings.routes, area.root().parent()) {
+        (Some(route), Some(_), Some(prefix)) => jobs.routes.check(storage, &at, &prefix, (&job, route)).await?,
+        _ => check_table(&context.settings, &at, table.as_ref())?,
+    }
     let table = table.or_else(|| context.settings.table.clone());
     Ok(AssignedChunk {
         table: table.ok_or_else(|| LoadError::NoTable { chunk: at.clone() })?,
@@ -79,7 +84,7 @@ async fn assign_chunk(
         messages: messages.to_vec(),
         origin: Some(Origin {
             identity,
-            replaced: replaced(job, &area),
+            replaced: replaced(&job, &area),
             replay_of: job.replay_of.clone(),
             instead_of: job.instead_of.clone(),
             area,
@@ -146,6 +151,7 @@ fn digest(parts: &[&str]) -> String {
 struct Jobs {
     read: HashMap<Location, Job>,
     chunks: KnownChunks,
+    routes: KnownRoutes,
     folders: Folders,
 }
 

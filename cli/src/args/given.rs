@@ -45,6 +45,10 @@ commands! {
     Split = "split";
     /// `sluice tune`.
     Tune = "tune";
+    /// `sluice route check`.
+    RouteCheck = "route check";
+    /// `sluice route list`.
+    RouteList = "route list";
     /// `sluice status`.
     Status = "status";
     /// `sluice undo`.

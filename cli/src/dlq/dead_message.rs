@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
-use shared::{ChunkTask, DeadLetter, Failure, Location, WorkArea};
+use shared::{ChunkTask, DeadLetter, Failure, Location, NO_ROUTE, WorkArea};
 use splitter::Notification;
 
 use crate::numbers::counted;
@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Chunk,
     /// News of dropped objects.
     Drop,
+    /// News of an object that no route takes.
+    NoRoute,
     /// Only bucket and key: a chunk to a worker, a drop to a splitter.
     Object,
     /// Nothing that worker or splitter can read.
@@ -82,6 +84,9 @@ impl DeadMessage {
 
     /// Takes over what is known of the reasons.
     pub(super) fn explain(&mut self, failure: Failure) {
+        if matches!(self.kind, Kind::Drop | Kind::Object) && failure.last_error.starts_with(NO_ROUTE) {
+            self.kind = Kind::NoRoute;
+        }
         self.first_error = Some(failure.first_error);
         self.last_error = Some(failure.last_error);
     }
@@ -103,6 +108,7 @@ impl DeadMessage {
         let what = match (&self.job_id, self.chunk) {
             _ if self.kind == Kind::Unreadable => "unreadable".to_owned(),
             (Some(job), Some(chunk)) => format!("chunk {chunk} of {job}"),
+            _ if self.kind == Kind::NoRoute => format!("{NO_ROUTE}: {}", self.objects.join(", ")),
             _ if self.objects.is_empty() => "no object".to_owned(),
             _ => self.objects.join(", "),
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shared::{DateFormat, TypeOrigin};
+use shared::{DateFormat, PinnedRoute, TypeOrigin};
 
 /// What would become of a source.
 #[derive(Debug, Serialize)]
@@ -18,6 +18,9 @@ pub(super) struct Document {
     /// Row groups of a Parquet source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) row_groups: Option<u64>,
+    /// The route that takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) route: Option<PinnedRoute>,
     /// The table whose columns were looked up.
     pub(super) table: Option<String>,
     pub(super) columns: Vec<ColumnDocument>,

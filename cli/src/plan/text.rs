@@ -24,6 +24,7 @@ pub(super) fn text(plan: &Document, verbose: bool) -> String {
     }
     lines.extend(plan.dialect.iter().flat_map(dialect));
     lines.extend(plan.row_groups.map(|count| format!("  row groups   {}", grouped(count))));
+    lines.extend(plan.route.as_ref().map(|route| format!("  route        {route}")));
     lines.extend(plan.table.as_ref().map(|table| format!("  table        {table}")));
     lines.push("columns".to_owned());
     lines.extend(columns(plan, verbose));

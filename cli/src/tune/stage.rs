@@ -173,11 +173,10 @@ async fn announced(queue: &MemoryQueue) -> Result<Vec<ChunkTask>, CliError> {
     }
 }
 
-async fn load(settings: Settings, dir: &Path) -> Result<LoadSample, CliError> {
+async fn load(mut settings: Settings, dir: &Path) -> Result<LoadSample, CliError> {
     let started = Instant::now();
     let split: SplitSample = read(&dir.join(SPLIT))?;
-    let (work_prefix, table) = (Some(below(dir, "work")?), Some(below(dir, "table")?));
-    let settings = Settings { work_prefix, table, ..settings };
+    (settings.work_prefix, settings.table) = (Some(below(dir, "work")?), Some(below(dir, "table")?));
     let context = LoadContext::new(Stores::from_env(), settings, TableStore::from_env());
     let mut chunks = Vec::new();
     for task in &split.tasks {

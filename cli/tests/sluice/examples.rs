@@ -6,13 +6,14 @@ use std::process::Command;
 use crate::support::Place;
 
 /// What each script prints, among other things.
-const SHOWN: [(&str, &[&str]); 4] = [
+const SHOWN: [(&str, &[&str]); 5] = [
     (
         "load.sh",
         &["committed    3", ": already done, nothing was added", "the table has the very rows that were committed"],
     ),
     ("rejected.sh", &["quarantined  1", "record 2, byte 18: 2,-", "replayed     what orders-"]),
     ("corrected.sh", &["removed      2 rows in 1 file", ": undone", ": looked after"]),
+    ("routes.sh", &["2 of 2 examples in ", "(also by route archive, ", "filtered     1", "lake/archive/shop"]),
     ("sql.sh", &["committed    2", "filtered     1", "lake/orders/day=2026-11-29"]),
 ];
 

@@ -41,6 +41,7 @@ mod readme;
 mod redrop;
 mod replay;
 mod resume;
+mod routes;
 mod s3;
 mod settings;
 mod shim;

@@ -82,6 +82,13 @@ impl Variable {
         VARIABLES.iter().find(|variable| variable.name == name)
     }
 
+    /// Whether a route may give it: it says how an object is read, cut or loaded, and is kept by the job.
+    pub(crate) fn is_of_route(&self) -> bool {
+        let is_of_ingest = self.option.is_some_and(|option| option.commands.contains(&"ingest"));
+        let is_of_all = ["TABLE_URI", "ROUTES_URI", "MEMORY_MB"].contains(&self.name);
+        is_of_ingest && self.used_by.contains(&Function::Splitter) && !is_of_all
+    }
+
     const fn option(self, name: &'static str, value: &'static str, commands: &'static [&'static str]) -> Self {
         Self { option: Some(CliOption { name, value, commands }), ..self }
     }
@@ -111,6 +118,8 @@ const READ_OR_REPLAY: &[&str] = &["ingest", "plan", "split", "tune", "quarantine
 const LOAD: &[&str] = &["ingest"];
 const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
 const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
+/// Commands that read a source by a route, or look into routes.
+const ROUTES: &[&str] = &["ingest", "plan", "route check", "route list"];
 /// Commands that look into a table.
 const TABLE: &[&str] =
     &["ingest", "plan", "contract check", "status", "undo", "maintain", "quarantine show", "quarantine replay"];
@@ -183,6 +192,9 @@ pub const VARIABLES: &[Variable] = &[
     row("TABLE_URI", "", text(r"\S.*", "s3://bucket/prefix or a path"), BOTH,
         "Delta table: `s3://bucket/prefix` or a path")
         .option("table", "TABLE_URI", TABLE),
+    row("ROUTES_URI", "", text(r"\S.*", "s3://bucket/key or a path"), BOTH,
+        "routes, a TOML file that says by the key of each source which table it goes to and how it is read: `s3://bucket/key` or a path")
+        .option("routes", "FILE", ROUTES),
     row("TRANSFORM_SQL", "", ANY, BOTH,
         "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`")
         .option("sql", "SQL", TRANSFORM),

@@ -7,6 +7,8 @@ mod emulator;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod seal;
 #[cfg(test)]
 mod storage;

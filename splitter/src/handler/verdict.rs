@@ -30,6 +30,7 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
         | SplitError::BadInput(_)
         | SplitError::Deviates(_)
         | SplitError::Contract(_)
+        | SplitError::Route(_)
         | SplitError::TooManyBad(_)
         | SplitError::AllRejected(_)
         | SplitError::OtherEncoder { .. }
@@ -39,7 +40,10 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
             Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
         }
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
+        // A process that has read good routes before goes on with these.
         SplitError::ContractStore(_)
+        | SplitError::Routes(_)
+        | SplitError::RoutesStore(_)
         | SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })

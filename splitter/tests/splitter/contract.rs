@@ -31,7 +31,7 @@ impl World {
         let queue = Arc::new(MemoryQueue::new(Duration::from_secs(30), 5));
         let split = SplitContext::new(storage.clone(), at("s3://chunks/work"), Settings::from_lookup(lookup).unwrap());
         let split = SplitContext { queue: Some(queue), ..split };
-        Self { storage, context: HandlerContext { split, source_queue: None } }
+        Self { storage, context: HandlerContext { split, source_queue: None, routes: None } }
     }
 
     async fn put(&self, uri: &str, text: &str) {

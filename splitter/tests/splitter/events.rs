@@ -49,7 +49,7 @@ impl World {
             progress: Arc::new(Progress::default()),
             stop: CancellationToken::new(),
         };
-        Self { dir, context: HandlerContext { split, source_queue: None }, tasks, source_queue }
+        Self { dir, context: HandlerContext { split, source_queue: None, routes: None }, tasks, source_queue }
     }
 
     fn storage(&self) -> &dyn Storage {

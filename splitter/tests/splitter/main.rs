@@ -19,5 +19,6 @@ mod pollock;
 mod properties;
 mod reading;
 mod replay;
+mod routes;
 mod suites;
 mod types;

@@ -12,7 +12,7 @@ use shared::{
 use crate::context::LoadContext;
 use crate::error::LoadError;
 
-fn refused(chunk: &Location, reason: impl Into<String>) -> LoadError {
+pub(super) fn refused(chunk: &Location, reason: impl Into<String>) -> LoadError {
     LoadError::Refused { chunk: chunk.clone(), reason: reason.into() }
 }
 
@@ -59,11 +59,15 @@ pub(crate) fn area_of(settings: &Settings, at: &Location, identity: &ChunkIdenti
     Ok(area)
 }
 
-/// The table of a job is the worker's own, where it has one.
+/// The table of a job without a route is the worker's own, where it has one. With routes, there is no other.
 pub(crate) fn check_table(settings: &Settings, at: &Location, table: Option<&Location>) -> Result<(), LoadError> {
     match (&settings.table, table) {
         (Some(own), Some(other)) if own != other => {
             let reason = format!("its job is bound for table {other}, and this worker loads into {own}");
+            Err(other_settings(at, reason, format!("TABLE_URI={other}")))
+        }
+        (None, Some(other)) if settings.routes.is_some() => {
+            let reason = format!("its job is bound for table {other} by no route, and this worker loads by routes");
             Err(other_settings(at, reason, format!("TABLE_URI={other}")))
         }
         _ => Ok(()),

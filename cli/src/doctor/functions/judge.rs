@@ -69,12 +69,14 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
                 .push(subject.problem(format!("{variable} is not set"), format!("run terraform apply with {input}")));
         }
     };
-    need("TABLE_URI", settings.table.is_some(), "table_uri");
+    need("TABLE_URI", settings.table.is_some() || settings.routes.is_some(), "table_uri, or with routes_file");
     if function.part == Part::Splitter {
         need("CHUNK_BUCKET", settings.work_prefix.is_some(), "chunk_bucket_name");
         need("CHUNK_QUEUE_URL", settings.aws.chunk_queue_url.is_some(), "the module's own queue of chunks");
     }
-    for (variable, at) in [("TABLE_URI", &settings.table), ("CHUNK_BUCKET", &settings.work_prefix)] {
+    for (variable, at) in
+        [("TABLE_URI", &settings.table), ("ROUTES_URI", &settings.routes), ("CHUNK_BUCKET", &settings.work_prefix)]
+    {
         if let Some(Location::Local { path }) = at {
             let says = format!("{variable} is the path {path}, and what a function writes to its own disk is lost");
             findings.push(subject.problem(says, format!("give {variable} a bucket on S3")));
@@ -101,6 +103,7 @@ pub(super) fn judge_agreement(splitter: &Function, worker: &Function) -> Vec<Fin
     for (what, one, other) in [
         ("CHUNK_BUCKET and CHUNK_PREFIX differ", &one.work_prefix, &other.work_prefix),
         ("TABLE_URI differs", &one.table, &other.table),
+        ("ROUTES_URI differs", &one.routes, &other.routes),
     ] {
         if one != other {
             let says = format!("{what}: {} for the splitter, {} for the worker", shown(one), shown(other));
@@ -192,6 +195,7 @@ mod tests {
             (Part::Splitter, vec![table, bucket, chunks, source], vec![ok]),
             (Part::Worker, vec![table], vec![ok]),
             (Part::Worker, vec![], vec!["problem  environment of f: TABLE_URI is not set"]),
+            (Part::Worker, vec![("ROUTES_URI", "s3://config/routes.toml")], vec![ok]),
             (Part::Worker, vec![("TABLE_URI", "/t")], vec![lost]),
             (
                 Part::Worker,

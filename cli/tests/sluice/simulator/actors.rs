@@ -95,7 +95,7 @@ async fn split_drops(process: &Arc<Process>) {
         progress: Arc::new(Progress::default()),
         stop: CancellationToken::new(),
     };
-    let context = HandlerContext { split, source_queue: Some(Arc::clone(&queue)) };
+    let context = HandlerContext { split, source_queue: Some(Arc::clone(&queue)), routes: None };
     loop {
         for message in world.events.receive(1).await {
             world.note(&process.name, format_args!("receives {}", message.id));

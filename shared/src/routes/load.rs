@@ -1,0 +1,224 @@
+//! A file of routes, checked as a whole.
+
+use sha2::{Digest, Sha256};
+
+use crate::job::hex;
+use crate::location::Location;
+use crate::settings::{Settings, Variable};
+
+use super::parse::{Key, Keys, RouteTable, Text};
+use super::pattern::KeyPattern;
+use super::template::TableTemplate;
+use super::terms::{ExpectedRoute, Route, RouteExample, RouteKey, RouteProblem, Routes, RoutesError};
+
+/// Settings that have the name of their option in the file, where the variable's would be a word for where something lies.
+const SHORT: &[(&str, &str)] = &[("sql", "TRANSFORM_SQL"), ("contract", "CONTRACT_URI")];
+
+/// Keys of a route that are no settings.
+const OWN: &[&str] = &["name", "bucket", "key", "suffix", "also", "table"];
+
+impl Routes {
+    /// Reads the file of routes that lies at `at`, and checks all of it. The error has everything that is wrong, with line and route.
+    pub fn parse(bytes: &[u8], at: &Location) -> Result<Self, RoutesError> {
+        let failed = |problems| RoutesError { at: at.clone(), problems };
+        let (text, file) = Text::read(bytes).map_err(|problem| failed(vec![problem]))?;
+        let mut loader = Loader { text, problems: Vec::new(), examples: Vec::new() };
+        let mut routes: Vec<Route> = file.route.into_iter().filter_map(|table| loader.route(table)).collect();
+        for keys in file.example {
+            loader.example(keys, None);
+        }
+        if routes.is_empty() && loader.problems.is_empty() {
+            loader.problem(1, None, "[[route]]", "there is none");
+        }
+        loader.check_names(&routes);
+        loader.check_ranks(&routes);
+        routes.sort_by_key(|route| std::cmp::Reverse(route.rank()));
+        let Loader { mut problems, examples, .. } = loader;
+        if !problems.is_empty() {
+            problems.sort_by_key(|problem| problem.line);
+            return Err(failed(problems));
+        }
+        Ok(Self { at: at.clone(), version: version(bytes), routes, examples })
+    }
+}
+
+/// Version of a file of routes: a digest of its bytes.
+fn version(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes), 8)
+}
+
+struct Loader<'a> {
+    text: Text<'a>,
+    problems: Vec<RouteProblem>,
+    examples: Vec<RouteExample>,
+}
+
+impl Loader<'_> {
+    fn problem(&mut self, line: usize, route: Option<&str>, key: &str, reason: impl Into<String>) {
+        let (route, key) = (route.map(str::to_owned), key.to_owned());
+        self.problems.push(RouteProblem { line, route, key, reason: reason.into() });
+    }
+
+    /// Takes the value out of what was read of a key; what is wrong is noted.
+    fn or_note<T>(&mut self, route: Option<&str>, key: &Key, read: Result<T, String>) -> Option<T> {
+        read.map_err(|reason| self.problem(key.line, route, &key.name, reason)).ok()
+    }
+
+    fn route(&mut self, table: RouteTable) -> Option<Route> {
+        let before = self.problems.len();
+        let RouteTable { keys, examples } = table;
+        let keys = self.text.keys(keys);
+        let find = |name: &str| keys.iter().find(|key| key.name == name);
+        let line = keys.first().map_or(1, |key| key.line);
+        let name =
+            find("name").and_then(|key| self.or_note(None, key, key.text().and_then(|name| checked_name(&name))));
+        let name_of = name.as_deref();
+        for needed in ["name", "key", "table"] {
+            if find(needed).is_none() {
+                self.problem(line, name_of, needed, "the route does not have it");
+            }
+        }
+        let bucket = find("bucket").and_then(|key| self.or_note(name_of, key, key.text().and_then(checked_bucket)));
+        let suffixes = find("suffix").and_then(|key| self.or_note(name_of, key, key.texts())).unwrap_or_default();
+        let also = |key: &Key| key.value.as_bool().ok_or_else(|| "its value must be true or false".to_owned());
+        let also = find("also").and_then(|key| self.or_note(name_of, key, also(key))).unwrap_or_default();
+        let pattern = find("key")
+            .and_then(|key| self.or_note(name_of, key, key.text().and_then(|text| KeyPattern::parse(&text))));
+        let captures: Vec<&str> = pattern.iter().flat_map(KeyPattern::captures).collect();
+        let template = find("table").filter(|_| pattern.is_some()).and_then(|key| {
+            self.or_note(name_of, key, key.text().and_then(|text| TableTemplate::parse(&text, &captures)))
+        });
+        let given = self.given(name_of, &keys);
+        for keys in examples {
+            self.example(keys, Some(name_of.unwrap_or_default()));
+        }
+        let (name, key, table) = (name?, pattern?, template?);
+        let is_whole = self.problems.len() == before;
+        is_whole.then_some(Route { name, line, bucket, suffixes, also, given, key, table })
+    }
+
+    /// The settings that a route gives, each checked by itself and then together.
+    fn given(&mut self, route: Option<&str>, keys: &[Key]) -> Vec<RouteKey> {
+        let mut given: Vec<RouteKey> = Vec::new();
+        for key in keys.iter().filter(|key| !OWN.contains(&key.name.as_str())) {
+            let read = variable(&key.name).and_then(|variable| Ok((variable.name, key.setting()?)));
+            let Some((variable, value)) = self.or_note(route, key, read) else { continue };
+            let alone = Settings::from_lookup(|name| (name == variable).then(|| value.clone()));
+            let alone =
+                alone.map_err(|error| format!("'{}' cannot be used: it must be {}", error.value, error.expected));
+            if self.or_note(route, key, alone).is_some() {
+                given.push(RouteKey { key: key.name.clone(), variable, value, line: key.line });
+            }
+        }
+        let find = |name: &str| given.iter().find(|key| key.variable == name);
+        if let Err(error) = Settings::from_lookup(|name| find(name).map(|key| key.value.clone())) {
+            let (line, key) = find(error.name).map_or((1, String::new()), |key| (key.line, key.key.clone()));
+            let reason = format!("'{}' cannot be used: it must be {}", error.value, error.expected);
+            self.problem(line, route, &key, reason);
+        }
+        given
+    }
+
+    /// An example of a route, by its name, or of all.
+    fn example(&mut self, keys: Keys, route: Option<&str>) {
+        let keys = self.text.keys(keys);
+        let line = keys.first().map_or(1, |key| key.line);
+        let known: &[&str] = if route.is_some() { &["key", "table"] } else { &["key", "expect"] };
+        if let Some(key) = keys.iter().find(|key| !known.contains(&key.name.as_str())) {
+            return self.problem(key.line, route, &key.name, format!("an example here has {}", known.join(" and ")));
+        }
+        let find = |name: &str| keys.iter().find(|key| key.name == name);
+        let Some(key) = find("key") else { return self.problem(line, route, "key", "the example does not have it") };
+        let location = |text: &str| text.parse::<Location>().map_err(|error| error.to_string());
+        let object = self.or_note(route, key, key.text().and_then(|text| location(&text)));
+        let expected = match (route, find("table"), find("expect")) {
+            (Some(route), Some(key), _) => {
+                let table = self.or_note(Some(route), key, key.text().and_then(|text| location(&text)));
+                table.map(|table| ExpectedRoute::Route(route.to_owned(), Some(table)))
+            }
+            (Some(route), None, _) => Some(ExpectedRoute::Route(route.to_owned(), None)),
+            (None, _, Some(key)) => self.or_note(None, key, key.text().and_then(|text| expected(&text))),
+            (None, _, None) => return self.problem(line, None, "expect", "the example does not have it"),
+        };
+        if let Some((object, expected)) = object.zip(expected) {
+            self.examples.push(RouteExample { line, object, expected });
+        }
+    }
+
+    fn check_names(&mut self, routes: &[Route]) {
+        for (place, route) in routes.iter().enumerate() {
+            if let Some(first) = routes.iter().take(place).find(|first| first.name == route.name) {
+                let reason = format!("the route of line {} has this name too", first.line);
+                self.problem(route.line, Some(&route.name), "name", reason);
+            }
+        }
+    }
+
+    /// Of two routes that take the same object, one has to be more specific.
+    fn check_ranks(&mut self, routes: &[Route]) {
+        let ranked: Vec<_> = routes.iter().filter(|route| !route.also).map(|route| (route, route.rank())).collect();
+        for (place, (route, rank)) in ranked.iter().enumerate() {
+            let mut before = ranked.iter().take(place);
+            if let Some((first, _)) = before.find(|(first, other)| rank == other && route.overlaps(first)) {
+                let reason = format!(
+                    "'{}' is as specific as '{}' of route '{}' (line {}), and there are objects that both take: make one more \
+                     specific, or set also = true in one if both are meant",
+                    route.key.text, first.key.text, first.name, first.line
+                );
+                self.problem(route.line, Some(&route.name), "key", reason);
+            }
+        }
+    }
+}
+
+/// The setting that a key of a route stands for.
+fn variable(key: &str) -> Result<&'static Variable, String> {
+    let short = SHORT.iter().find(|(short, _)| *short == key).map(|(_, name)| *name);
+    let upper = key.to_uppercase();
+    if short.is_none() {
+        if key.chars().any(char::is_uppercase) {
+            return Err(format!("write it in lower case: {}", key.to_lowercase()));
+        }
+        if let Some((short, _)) = SHORT.iter().chain(&[("table", "TABLE_URI")]).find(|(_, name)| *name == upper) {
+            return Err(format!("write it as {short}"));
+        }
+    }
+    let Some(variable) = Variable::find(short.unwrap_or(&upper)) else {
+        return Err(format!(
+            "a route has no such key: it has {}, and settings by their names in lower case",
+            OWN.join(", ")
+        ));
+    };
+    if variable.is_of_route() {
+        Ok(variable)
+    } else {
+        Err("this setting is one of the whole deployment, not of a route".to_owned())
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, String> {
+    const MOST: usize = 100;
+    let is_name = name.len() <= MOST && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if is_name {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("'{name}' cannot be used: a name has letters, digits, '-', '_' and '.', {MOST} at most"))
+    }
+}
+
+fn checked_bucket(bucket: String) -> Result<String, String> {
+    let is_name = bucket.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
+    if is_name { Ok(bucket) } else { Err(format!("'{bucket}' is not the name of a bucket")) }
+}
+
+/// What `expect` says.
+fn expected(text: &str) -> Result<ExpectedRoute, String> {
+    let table = |uri: &str| {
+        uri.trim().parse().map(ExpectedRoute::Table).map_err(|error: crate::location::LocationError| error.to_string())
+    };
+    match text.split_once(' ') {
+        Some(("no", "route")) => Ok(ExpectedRoute::NoRoute),
+        Some(("table", uri)) => table(uri),
+        _ => Err(format!("'{text}' cannot be used: it must be \"no route\" or \"table URI\"")),
+    }
+}
