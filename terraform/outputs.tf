@@ -19,7 +19,7 @@ output "chunk_uri" {
 }
 
 output "table_uri" {
-  description = "Delta table that rows are appended to."
+  description = "Delta table that rows are appended to; null where routes name the tables."
   value       = var.table_uri
 }
 

@@ -4,7 +4,7 @@ locals {
   known_settings = { for setting in jsondecode(file("${path.module}/settings.json")) : setting.name => setting }
 
   # Those that the module sets itself.
-  own_settings = ["CHUNK_BUCKET", "CHUNK_PREFIX", "CHUNK_QUEUE_URL", "COMPLETION_TOPIC_ARN", "SOURCE_QUEUE_URL", "TABLE_URI"]
+  own_settings = ["CHUNK_BUCKET", "CHUNK_PREFIX", "CHUNK_QUEUE_URL", "COMPLETION_TOPIC_ARN", "ROUTES_URI", "SOURCE_QUEUE_URL", "TABLE_URI"]
 
   # What each function is given: of the settings those that it reads.
   settings = {

@@ -3,6 +3,9 @@
 locals {
   splitter_zip = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
 
+  # A contract may lie in any bucket.
+  contract_uris = [for uri in concat([lookup(var.settings, "CONTRACT_URI", "")], var.route_contracts) : uri if startswith(uri, "s3://")]
+
   splitter_environment = {
     # Each thread keeps an arena of what it freed; with two, memory stays the same over any length of file.
     MALLOC_ARENA_MAX = "2"
@@ -12,6 +15,7 @@ locals {
     # Where to send a continuation; absent, the splitter hands nothing over.
     SOURCE_QUEUE_URL = var.splitter_hand_over ? aws_sqs_queue.events.url : null
     TABLE_URI        = var.table_uri
+    ROUTES_URI       = local.routes_uri
     # Whichever function sees a job done sends the notice: the splitter, if all chunks were loaded before it came to its end.
     COMPLETION_TOPIC_ARN = var.completion_topic_arn
     RUST_LOG             = local.log_filter
@@ -146,10 +150,14 @@ resource "aws_iam_role_policy" "splitter" {
         },
         {
           # The types of the table's columns, which text is read as.
-          Sid      = "ReadTableLog"
-          Effect   = "Allow"
-          Action   = "s3:GetObject"
-          Resource = [for uri in local.table_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/_delta_log/*"]
+          Sid    = "ReadTableLog"
+          Effect = "Allow"
+          Action = "s3:GetObject"
+          Resource = concat(
+            [for uri in local.table_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/_delta_log/*"],
+            # Those below.
+            [for uri in var.route_tables : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}/*/_delta_log/*"],
+          )
         },
         {
           Sid      = "ReceiveEvents"
@@ -185,15 +193,29 @@ resource "aws_iam_role_policy" "splitter" {
         Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.events.arn
       }],
-      # A contract may lie in any bucket.
       [
-        for uri in compact([lookup(var.settings, "CONTRACT_URI", "")]) : {
-          Sid      = "ReadContract"
+        for i, uri in var.route_tables : {
+          Sid       = "ListTableLogBelow${i}"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = "arn:${local.partition}:s3:::${regex("^s3://([^/]+)/", uri)[0]}"
+          Condition = { StringLike = { "s3:prefix" = "${regex("^s3://[^/]+/(.+)$", uri)[0]}/*/_delta_log/*" } }
+        }
+      ],
+      [
+        for uri in compact([local.routes_uri]) : {
+          Sid      = "ReadRoutes"
           Effect   = "Allow"
           Action   = "s3:GetObject"
           Resource = "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"
-        } if startswith(uri, "s3://")
+        }
       ],
+      length(local.contract_uris) == 0 ? [] : [{
+        Sid      = "ReadContract"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for uri in local.contract_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"]
+      }],
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

@@ -2,7 +2,7 @@
 
 locals {
   chunk_bucket = coalesce(var.chunk_bucket_name, "${var.name}-chunks-${local.account_id}-${local.region}")
-  table_bucket = split("/", trimprefix(var.table_uri, "s3://"))[0]
+  table_bucket = var.table_uri == null ? null : split("/", trimprefix(var.table_uri, "s3://"))[0]
 
   created_buckets = merge(
     { chunks = local.chunk_bucket },

@@ -170,29 +170,95 @@ variable "force_destroy" {
 # Where rows end up
 
 variable "table_uri" {
-  description = "The Delta table, s3://bucket/path, that rows are appended to."
+  description = "The Delta table, s3://bucket/path, that rows are appended to; null where routes name the tables."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)+$", var.table_uri))
+    condition     = (var.table_uri == null) != (var.routes_file == null)
+    error_message = "Set table_uri, or routes_file, and not both."
+  }
+
+  validation {
+    condition     = var.table_uri == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)+$", var.table_uri))
     error_message = "table_uri must be s3://bucket/path of plain characters, with a path and without a slash at its end."
   }
 
   validation {
-    condition = !startswith(var.table_uri, "s3://${var.source_bucket_name}/") || !(
-      startswith("${var.table_uri}/", "s3://${var.source_bucket_name}/${var.source_prefix}") ||
-      startswith("s3://${var.source_bucket_name}/${var.source_prefix}", "${var.table_uri}/")
-    )
+    condition = alltrue([for uri in compact([var.table_uri]) : !startswith(uri, "s3://${var.source_bucket_name}/") || !(
+      startswith("${uri}/", "s3://${var.source_bucket_name}/${var.source_prefix}") ||
+      startswith("s3://${var.source_bucket_name}/${var.source_prefix}", "${uri}/")
+    )])
     error_message = "Data files would start the splitter again: in the same bucket the table's path and source_prefix must not contain each other."
   }
 
   validation {
-    condition = !(
-      startswith("${var.table_uri}/", "s3://${local.chunk_bucket}/${var.chunk_prefix}/") ||
-      startswith("s3://${local.chunk_bucket}/${var.chunk_prefix}/", "${var.table_uri}/")
-    )
+    condition = alltrue([for uri in compact([var.table_uri]) : !(
+      startswith("${uri}/", "s3://${local.chunk_bucket}/${var.chunk_prefix}/") ||
+      startswith("s3://${local.chunk_bucket}/${var.chunk_prefix}/", "${uri}/")
+    )])
     error_message = "Data files would expire with the chunks: in the same bucket the table's path and chunk_prefix must not contain each other."
+  }
+}
+
+variable "routes_file" {
+  description = "Path of a routes file, which is uploaded beside the chunks and says which table each drop goes to (ROUTES_URI); null sends all drops to table_uri."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.routes_file == null ? true : fileexists(var.routes_file)
+    error_message = "routes_file must be the path of a file."
+  }
+}
+
+variable "route_tables" {
+  description = "Tables that routes_file names, s3://bucket/path each, without captures; a path stands for all tables below it. The functions reach no others."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = (length(var.route_tables) > 0) == (var.routes_file != null)
+    error_message = "route_tables must name the tables of routes_file, and is empty without one."
+  }
+
+  validation {
+    condition     = alltrue([for uri in var.route_tables : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)+$", uri))])
+    error_message = "route_tables must be s3://bucket/path of plain characters, with a path and without a slash at its end."
+  }
+
+  validation {
+    condition = alltrue([for uri in var.route_tables : !startswith(uri, "s3://${var.source_bucket_name}/") || !(
+      startswith("${uri}/", "s3://${var.source_bucket_name}/${var.source_prefix}") ||
+      startswith("s3://${var.source_bucket_name}/${var.source_prefix}", "${uri}/")
+    )])
+    error_message = "Data files would start the splitter again: in the same bucket a table's path and source_prefix must not contain each other."
+  }
+
+  validation {
+    condition = alltrue([for uri in var.route_tables : !(
+      startswith("${uri}/", "s3://${local.chunk_bucket}/${var.chunk_prefix}") ||
+      startswith("s3://${local.chunk_bucket}/${var.chunk_prefix}/", "${uri}/")
+    )])
+    error_message = "Data files would expire with the chunks: in the same bucket a table's path and chunk_prefix must not contain each other."
+  }
+}
+
+variable "route_contracts" {
+  description = "Contracts that routes_file names, s3://bucket/key each: the splitter may read them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.route_contracts) == 0 || var.routes_file != null
+    error_message = "route_contracts are those of routes_file, and there is none."
+  }
+
+  validation {
+    condition     = alltrue([for uri in var.route_contracts : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/*?]+)+$", uri))])
+    error_message = "route_contracts must be s3://bucket/key."
   }
 }
 
@@ -203,10 +269,15 @@ variable "create_table_bucket" {
   nullable    = false
 
   validation {
-    condition = !var.create_table_bucket || !(
-      startswith(var.table_uri, "s3://${local.chunk_bucket}/") ||
-      var.create_source_bucket && startswith(var.table_uri, "s3://${var.source_bucket_name}/")
-    )
+    condition = !var.create_table_bucket || !anytrue([for uri in compact([var.table_uri]) :
+      startswith(uri, "s3://${local.chunk_bucket}/") ||
+      var.create_source_bucket && startswith(uri, "s3://${var.source_bucket_name}/")
+    ])
     error_message = "The table's bucket is created already, as source or chunk bucket: set create_table_bucket to false."
+  }
+
+  validation {
+    condition     = !var.create_table_bucket || var.table_uri != null
+    error_message = "create_table_bucket is about table_uri: create the buckets of route_tables elsewhere."
   }
 }

@@ -8,12 +8,13 @@ locals {
     CHUNK_PREFIX         = var.chunk_prefix
     CHUNK_QUEUE_URL      = aws_sqs_queue.chunks.url
     TABLE_URI            = var.table_uri
+    ROUTES_URI           = local.routes_uri
     COMPLETION_TOPIC_ARN = var.completion_topic_arn
     RUST_LOG             = local.log_filter
   }
 
   # A list: policies and the schedule are written for any number of tables.
-  table_uris = [var.table_uri]
+  table_uris = concat(compact([var.table_uri]), var.route_tables)
 }
 
 resource "aws_lambda_function" "worker" {

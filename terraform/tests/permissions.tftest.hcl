@@ -156,6 +156,49 @@ run "vpc" {
   }
 }
 
+run "routes" {
+  variables {
+    table_uri       = null
+    routes_file     = "tests/routes.toml"
+    route_tables    = ["s3://example-lake/raw", "s3://other-lake/orders"]
+    route_contracts = ["s3://example-config/orders.toml"]
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.splitter.policy).Statement : statement.Sid => flatten([statement.Resource]) if contains(["ReadRoutes", "ReadContract", "ReadTableLog", "ListTableLog1", "ListTableLogBelow0"], statement.Sid) } == {
+      ReadRoutes   = ["arn:aws:s3:::sluice-chunks-000000000000-eu-central-1/sluice_config/routes.toml"]
+      ReadContract = ["arn:aws:s3:::example-config/orders.toml"]
+      ReadTableLog = [
+        "arn:aws:s3:::example-lake/raw/_delta_log/*", "arn:aws:s3:::other-lake/orders/_delta_log/*",
+        "arn:aws:s3:::example-lake/raw/*/_delta_log/*", "arn:aws:s3:::other-lake/orders/*/_delta_log/*",
+      ]
+      ListTableLog1      = ["arn:aws:s3:::other-lake"]
+      ListTableLogBelow0 = ["arn:aws:s3:::example-lake"]
+    }
+    error_message = "The splitter must reach the routes, and the tables and contracts that are named."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Resource if statement.Sid == "WriteTable"] == [
+      ["arn:aws:s3:::example-lake/raw/*", "arn:aws:s3:::other-lake/orders/*"]
+    ]
+    error_message = "The worker must write the tables that are named, and no others."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in [aws_lambda_function.splitter, aws_lambda_function.worker] :
+      function.environment[0].variables.ROUTES_URI == "s3://sluice-chunks-000000000000-eu-central-1/sluice_config/routes.toml" && !contains(keys(function.environment[0].variables), "TABLE_URI")
+    ])
+    error_message = "Both functions must be told of the routes, and of no table."
+  }
+
+  assert {
+    condition     = aws_s3_object.routes[0].key == "sluice_config/routes.toml" && aws_s3_object.routes[0].source == "tests/routes.toml"
+    error_message = "The routes must be uploaded."
+  }
+}
+
 run "no_vpc" {
   variables {
     permissions_boundary_arn = "arn:aws:iam::000000000000:policy/boundary"

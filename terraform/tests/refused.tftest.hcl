@@ -72,6 +72,28 @@ run "source_prefix_in_the_table" {
   expect_failures = [var.table_uri]
 }
 
+run "a_table_and_routes" {
+  command = plan
+
+  variables {
+    routes_file  = "tests/routes.toml"
+    route_tables = ["s3://example-lake/raw"]
+  }
+
+  expect_failures = [var.table_uri]
+}
+
+run "routes_without_tables" {
+  command = plan
+
+  variables {
+    table_uri   = null
+    routes_file = "tests/routes.toml"
+  }
+
+  expect_failures = [var.route_tables]
+}
+
 run "table_among_chunks" {
   command = plan
 
