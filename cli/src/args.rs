@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
-use shared::{Location, Settings, SettingsError};
+use shared::{Location, Settings};
 
 use crate::error::CliError;
 pub(crate) use contract::{ContractArgs, ContractCheckArgs, ContractCommand};
@@ -24,7 +24,7 @@ pub(crate) use route::{RouteArgs, RouteCheckArgs, RouteCommand, RouteListArgs, R
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
 pub(crate) use values::{cores, link, location, work_prefix};
-use values::{default_workers, queue_url, s3_uri, time_span};
+use values::{default_workers, queue_url, s3_uri, time_span, without_routes};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -306,13 +306,6 @@ impl SplitArgs {
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
         without_routes(self.given.settings()?, "split")
     }
-}
-
-/// Settings of a command that does not read by routes: with some, it would read in another way than they say.
-fn without_routes(settings: Settings, command: &str) -> Result<Settings, CliError> {
-    let Some(routes) = &settings.routes else { return Ok(settings) };
-    let (value, expected) = (routes.to_string(), format!("unset: `sluice {command}` does not read by routes"));
-    Err(CliError::Settings(SettingsError { name: "ROUTES_URI", value, expected }))
 }
 
 impl WorkArgs {

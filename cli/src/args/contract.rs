@@ -38,6 +38,6 @@ Example: sluice contract check orders.csv --contract orders.toml";
 impl ContractCheckArgs {
     /// Settings from the options, and from the environment where an option is not given.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        super::without_routes(self.given.settings()?, "contract check")
+        super::values::without_routes(self.given.settings()?, "contract check")
     }
 }

@@ -115,7 +115,7 @@ impl TuneArgs {
     /// Settings of these variables alone.
     pub(crate) fn settings(variables: &[(&'static str, String)]) -> Result<Settings, CliError> {
         let lookup = |asked: &str| variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.clone());
-        super::without_routes(Settings::from_lookup(lookup).map_err(CliError::Settings)?, "tune")
+        super::values::without_routes(Settings::from_lookup(lookup).map_err(CliError::Settings)?, "tune")
     }
 
     /// Sizes to compare in MiB, the smallest first, with that of the settings.

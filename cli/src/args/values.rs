@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::{Location, Settings};
+use shared::{Location, Settings, SettingsError};
 
 use crate::error::CliError;
 
@@ -94,4 +94,11 @@ pub(crate) fn link(text: &str) -> Option<Location> {
     let absolute = std::path::absolute(path).ok()?;
     let folder = absolute.parent()?.canonicalize().ok()?;
     Some(Location::Local { path: folder.join(absolute.file_name()?).into_os_string().into_string().ok()? })
+}
+
+/// Settings of a command that does not read by routes: with some, it would read in another way than they say.
+pub(super) fn without_routes(settings: Settings, command: &str) -> Result<Settings, CliError> {
+    let Some(routes) = &settings.routes else { return Ok(settings) };
+    let (value, expected) = (routes.to_string(), format!("unset: `sluice {command}` does not read by routes"));
+    Err(CliError::Settings(SettingsError { name: "ROUTES_URI", value, expected }))
 }
