@@ -266,7 +266,9 @@ fn file(routes: &[Drawn]) -> String {
     for Drawn { name, bucket, key, suffix } in routes {
         writeln!(text, "[[route]]\nname = \"{name}\"\nkey = \"{key}\"\ntable = \"s3://lake/{name}\"").unwrap();
         for (key, value) in [("bucket", bucket), ("suffix", suffix)] {
-            value.iter().for_each(|value| writeln!(text, "{key} = \"{value}\"").unwrap());
+            for value in value.iter() {
+                writeln!(text, "{key} = \"{value}\"").unwrap();
+            }
         }
     }
     text
