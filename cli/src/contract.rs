@@ -11,7 +11,7 @@ use splitter::{Gate, SplitContext, SplitError};
 
 use crate::args::{self, ContractCheckArgs};
 use crate::error::{CliError, Done};
-use crate::gate::TableGate;
+use crate::gate::{TableGate, not_split};
 use crate::output::Output;
 use crate::stop;
 use document::{Document, Held};
@@ -48,7 +48,7 @@ pub(crate) async fn check(args: &ContractCheckArgs, output: Output) -> Done {
 async fn held(context: &SplitContext, source: &shared::Location) -> Result<Box<splitter::Plan>, CliError> {
     let plan = splitter::plan(context, source).await.map_err(CliError::Split)?;
     if let Some(table) = context.settings.table.clone() {
-        TableGate::new(context, table).admit(&plan.examination).await.map_err(CliError::Split)?;
+        TableGate::new(context, table).admit(&plan.examination).await.map_err(not_split)?;
     }
     Ok(Box::new(plan))
 }

@@ -1,7 +1,7 @@
 //! Sources that their table cannot take, refused before they are split.
 
 use async_trait::async_trait;
-use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, WorkArea, try_get_json};
+use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, TableFit, WorkArea, try_get_json};
 use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
 use worker::{LoadContext, LoadError, Refusal, TableStore};
 
@@ -30,10 +30,11 @@ impl TableGate {
         Self { load, table, work_prefix: split.work_prefix.clone(), known: split.known.clone() }
     }
 
-    /// Tells of SQL that cannot be run on the chunks of a source.
-    pub(crate) async fn check_sql(&self, sql: &str, found: &Examination) -> Result<(), CliError> {
-        let checked = worker::check_sql_for_table(&self.load, &self.table, sql, &found.schema).await;
-        checked.map_err(CliError::Table)?.map_or(Ok(()), |reason| Err(CliError::Sql(reason)))
+    /// Tells of SQL that cannot be run on the chunks of a source, before a job is pinned that would keep it.
+    async fn check_sql(&self, sql: &str, found: &Examination) -> Result<(), SplitError> {
+        let checked =
+            worker::check_sql_for_table(&self.load, &self.table, sql, &found.schema).await.map_err(unknown)?;
+        checked.map_or(Ok(()), |reason| Err(SplitError::Gate(Box::new(BadSql(reason)))))
     }
 
     /// The drops whose rows are to go when those of this source come, with the replays of what they rejected.
@@ -84,31 +85,47 @@ impl TableGate {
     }
 }
 
+/// Why SQL cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[error("the SQL cannot be run: {0}")]
+struct BadSql(String);
+
+/// Why a source is not split: for SQL, that is not the source.
+pub(crate) fn not_split(error: SplitError) -> CliError {
+    match &error {
+        SplitError::Gate(by) => match by.downcast_ref::<BadSql>() {
+            Some(BadSql(reason)) => CliError::Sql(reason.clone()),
+            None => CliError::Split(error),
+        },
+        _ => CliError::Split(error),
+    }
+}
+
 fn unknown(error: LoadError) -> SplitError {
     SplitError::Gate(Box::new(error))
 }
 
 #[async_trait]
 impl Gate for TableGate {
-    async fn admit(&self, found: &Examination) -> Result<(), SplitError> {
+    async fn admit(&self, found: &Examination) -> Result<Option<TableFit>, SplitError> {
         // Of nothing no table is made.
         if found.is_empty {
-            return Ok(());
+            return Ok(None);
         }
         let Self { load, table, .. } = self;
         let (sql, partition_by) = (load.settings.load.sql.as_deref(), &load.settings.load.partition_by);
-        let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
-        let refusal = match checked.map_err(unknown)? {
-            None => {
-                let replaced = self.replaced(&found.source.uri).await?;
-                worker::check_replacement(load, table, &replaced).await.map_err(unknown)?
-            }
-            refusal => refusal,
-        };
-        match refusal {
-            Some(refusal) => Err(refused(found, &format!("it does not fit table {table}"), &refusal)),
-            None => self.warn_of_same(found).await,
+        if let Some(sql) = sql {
+            self.check_sql(sql, found).await?;
         }
+        let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
+        let refused = |refusal: &Refusal| refused(found, &format!("it does not fit table {table}"), refusal);
+        let fit = checked.map_err(unknown)?.map_err(|refusal| refused(&refusal))?;
+        let replaced = self.replaced(&found.source.uri).await?;
+        if let Some(refusal) = worker::check_replacement(load, table, &replaced).await.map_err(unknown)? {
+            return Err(refused(&refusal));
+        }
+        self.warn_of_same(found).await?;
+        Ok(Some(fit).filter(|fit| fit.after_sql))
     }
 }
 

@@ -46,7 +46,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
         CliError::TableLost { .. } => {
             Some("another process loads the same file: run the same command again once it is done")
         }
-        CliError::Contradicts { .. } => Some(
+        CliError::Contradicts { found, .. } if found.contract.is_none() => Some(
             "leave the option out if the job is to stay as it is; else `sluice undo` the job, then ingest the file with --again and the \
              option",
         ),
@@ -99,6 +99,10 @@ fn hint_on_contract(error: &CliError) -> Option<&'static str> {
         }
         CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
         CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
+        CliError::Contradicts { .. } => Some(
+            "to read the file by the contract as it is now, `sluice undo` the job, then ingest the file with --again; what is loaded stays \
+             as it is otherwise",
+        ),
         _ => None,
     }
 }

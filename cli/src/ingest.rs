@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{
-    BadRecordLimit, Infer, Job, Location, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json,
-};
+use shared::{BadRecordLimit, Job, Location, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
@@ -16,7 +14,7 @@ use crate::holding::held;
 use crate::known::{self, Pinned};
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
-use crate::pinned::{Contradiction, contradiction};
+use crate::pinned::{Contradiction, contradiction, giver};
 use crate::pipeline::{Load, Pipeline};
 use crate::reading;
 use crate::routed::routed;
@@ -114,15 +112,11 @@ async fn run_through(
     let (known, pinned) =
         known::look(&pipeline.split, &mut pipeline.load, &pipeline.table, &source, args.again).await?;
     pipeline.split.known = known;
-    let is_new = match &pinned {
-        Some(pinned) => heed(args, &mut pipeline, pinned).await?,
-        None => true,
-    };
+    if let Some(pinned) = &pinned {
+        heed(args, &mut pipeline, pinned).await?;
+    }
     pipeline.split.known.dropped_as = if spooled.is_none() { args::link(&args.source) } else { None };
     pipeline.set_gate();
-    if is_new {
-        check_sql(&pipeline, &source).await?;
-    }
     let show = show_command(args, &named, &pipeline);
     let ran = pipeline.run(&Load::Source(source)).await;
     let (outcome, receipt) = ran.map_err(|error| match error {
@@ -133,8 +127,7 @@ async fn run_through(
     })?;
     // A file that was touched, or moved, may turn out to be the job of another one.
     if outcome.was_loaded_before()
-        && let Some(found) =
-            contradiction(|name| gives(args, &pipeline.split.settings, name), &pipeline.split.settings, &outcome.job)
+        && let Some(found) = contradicts(args, &pipeline.split.settings, &outcome.job)
     {
         return Err(CliError::Contradicts { job_id: outcome.job.job_id, found });
     }
@@ -164,52 +157,34 @@ fn show_command(args: &IngestArgs, source: &str, pipeline: &Pipeline) -> String 
 }
 
 /// Heeds an option that contradicts the job as it was pinned: with rows of the job in the table it is refused; without any, the next
-/// generation is begun in its place. Gives whether it is.
+/// generation is begun in its place.
 ///
 /// A process may still work on the old generation. Its first commit would find the seal that the new one's left, and the other way
 /// round, so only one of them comes into the table.
-async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Result<bool, CliError> {
+async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Done {
     let storage = pipeline.split.storage.as_ref();
     let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
-    let is_given = |variable: &str| gives(args, &pipeline.split.settings, variable);
-    let Some(found) = contradiction(is_given, &pipeline.split.settings, &job) else {
-        return Ok(false);
+    let Some(found) = contradicts(args, &pipeline.split.settings, &job) else {
+        return Ok(());
     };
     match pinned.seal {
         // Of that, there is something else to tell.
-        Some(Seal::UNDONE) => Ok(false),
+        Some(Seal::UNDONE) => Ok(()),
         Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found }),
         None => {
-            let Contradiction { option, given, .. } = found;
-            tracing::warn!(job = %job.job_id, option, given, "nothing of the job is in the table: it starts again with the options given now");
+            tracing::warn!(job = %job.job_id, change = %found, "nothing of the job is in the table: it starts again with the options given now");
             refuse_replayed(&pipeline.load, &pipeline.split.work_prefix, &pipeline.table, &job.job_id).await?;
             let known = &mut pipeline.split.known;
             (known.generation, known.is_again) = (job.generation + 1, true);
             known.instead_of = [job.instead_of, vec![job.job_id]].concat();
-            Ok(true)
+            Ok(())
         }
     }
 }
 
-/// Whether a setting is given by an option, or by the contract.
-fn gives(args: &IngestArgs, settings: &Settings, variable: &str) -> bool {
-    let contract = settings.read.contract.as_ref();
-    args.gives(variable) || contract.is_some_and(|contract| variable == "SCHEMA" || contract.get(variable).is_some())
-}
-
-/// Tells of SQL that cannot be run before the file is split by it, and before a job is pinned that would keep it. Not where finding
-/// out the columns takes reading all of the file.
-async fn check_sql(pipeline: &Pipeline, source: &Location) -> Done {
-    let Pipeline { split, load, table, .. } = pipeline;
-    let Some(sql) = split.settings.load.sql.as_ref().filter(|_| split.settings.read.infer != Infer::Full) else {
-        return Ok(());
-    };
-    let found = splitter::examine(split, source).await.map_err(CliError::Split)?;
-    if found.is_empty {
-        return Ok(());
-    }
-    let checked = worker::check_sql_for_table(load, table, sql, &found.schema).await;
-    checked.map_err(CliError::Table)?.map_or(Ok(()), |reason| Err(CliError::Sql(reason)))
+/// The option, or the key of the contract, that contradicts a job.
+fn contradicts(args: &IngestArgs, settings: &Settings, job: &Job) -> Option<Contradiction> {
+    contradiction(|variable| giver(args.gives(variable), settings, variable), settings, job)
 }
 
 impl Report {

@@ -14,7 +14,7 @@ use worker::{Holding, Ledger, LoadContext, TableStore};
 
 use crate::args;
 use crate::error::CliError;
-use crate::gate::TableGate;
+use crate::gate::{TableGate, not_split};
 use crate::poll::{Pollers, Rejected};
 use crate::progress::ProgressLine;
 
@@ -172,7 +172,7 @@ impl Pipeline {
                 Load::Source(source) => splitter::split(&self.split, source).await,
                 Load::Job(job, area) => splitter::split_opened(&self.split, job.as_ref().clone(), area.clone()).await,
             };
-            let outcome = outcome.map_err(CliError::Split)?;
+            let outcome = outcome.map_err(not_split)?;
             let job_id = &outcome.job.job_id;
             // Before the table is asked, or what another run commits in between looks like lost rows.
             let mut loaded = self.loaded(&outcome).await?;

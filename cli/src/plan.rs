@@ -16,7 +16,7 @@ use crate::args::{self, PlanArgs};
 use crate::contract::save::save;
 use crate::contract::settled;
 use crate::error::{CliError, Done};
-use crate::gate::{TableGate, refuse_new};
+use crate::gate::{TableGate, not_split, refuse_new};
 use crate::output::Output;
 use crate::routed::routed;
 use crate::stop;
@@ -73,11 +73,7 @@ async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument
     let tried = sql.map(|sql| worker::try_sql(sql, &found.schema, &plan.sample, SHOWN).map_err(CliError::Sql));
     let tried = tried.transpose()?;
     if let Some(table) = context.settings.table.clone() {
-        let gate = TableGate::new(context, table);
-        if let Some(sql) = sql {
-            gate.check_sql(sql, found).await?;
-        }
-        gate.admit(found).await.map_err(CliError::Split)?;
+        TableGate::new(context, table).admit(found).await.map_err(not_split)?;
     } else {
         if let Some(sql) = sql {
             worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;

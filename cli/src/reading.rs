@@ -1,6 +1,8 @@
 //! How a source was read, as lines of a report.
 
-use shared::{Compression, Dialect, DropNumber, EarlierRows, LineKind, Lines, ReadColumn, Reading, SkippedLines};
+use shared::{
+    Compression, Dialect, DropNumber, EarlierRows, LineKind, Lines, ReadColumn, Reading, SkippedLines, as_setting,
+};
 
 use crate::numbers::{counted, grouped};
 
@@ -30,14 +32,19 @@ pub(crate) fn of_table(reading: &Reading) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(table) = &reading.table {
         let is_new = |column: &&ReadColumn| table.is_new || table.added.contains(&column.name);
-        let new: Vec<String> = reading.columns.iter().filter(is_new).map(column).collect();
+        let new: Vec<String> = if table.after_sql {
+            table.added.clone()
+        } else {
+            reading.columns.iter().filter(is_new).map(column).collect()
+        };
         if !new.is_empty() {
             let made = if table.is_new { "new" } else { "added" };
             lines.push(format!("  columns      {} {made}: {}", grouped(wide(new.len())), listed(&new)));
         }
         if !table.lacking.is_empty() {
             let count = grouped(wide(table.lacking.len()));
-            lines.push(format!("  columns      {count} not in the file, so null: {}", listed(&table.lacking)));
+            let of = if table.after_sql { "not made by SQL" } else { "not in the file" };
+            lines.push(format!("  columns      {count} {of}, so null: {}", listed(&table.lacking)));
         }
     }
     if let Some(DropNumber { number, earlier_rows }) = reading.drop.filter(|drop| drop.number > 1) {
@@ -103,6 +110,7 @@ fn skipped(lines: &SkippedLines) -> Option<String> {
         LineKind::Units => counted(lines.lines, "line") + " of units",
         LineKind::Comment => counted(lines.lines, "comment"),
         LineKind::Blank => counted(lines.lines, "blank line"),
+        LineKind::Footer => counted(lines.lines, "line") + " after the table",
     };
     let text = match shown(&lines.first.text) {
         text if text.is_empty() => text,
@@ -151,13 +159,10 @@ fn start_of(text: &str, most: usize) -> String {
     shown
 }
 
+/// A character as settings take it, in quotes where it is one.
 fn character(character: char) -> String {
-    match character {
-        '\t' => "tab".to_owned(),
-        ' ' => "space".to_owned(),
-        other if other.is_control() => format!("0x{:02x}", u32::from(other)),
-        other => format!("'{other}'"),
-    }
+    let setting = as_setting(character);
+    if setting.chars().count() == 1 { format!("'{setting}'") } else { setting }
 }
 
 /// 1st, 2nd, 3rd, 4th, 11th.

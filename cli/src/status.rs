@@ -187,6 +187,8 @@ async fn status(
         (_, None) => (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far).await?),
     };
     let failure = if receipt.is_none() { LoadFailure::of(storage, &area).await? } else { None };
+    // A source that was given up may have been split to its end since, with a higher limit.
+    let failure = failure.filter(|failure| failure.chunks > 0 || manifest.is_none());
     Ok(Status {
         job_id: job.job_id,
         source: job.source.uri,
@@ -218,6 +220,7 @@ async fn with_loaded(storage: &dyn Storage, loaded: &[StoredObject], split: Rows
 fn text(status: &Status) -> String {
     let is_replaced = status.undone.as_ref().is_some_and(|undone| undone.replaced_by.is_some());
     let state = match status.state {
+        State::Splitting if status.failure.is_some() => "given up by the last run",
         State::Splitting => "being split",
         State::Loading if status.failure.is_some() => "split, not loaded: the last run failed",
         State::Loading => "split, being loaded",
@@ -242,7 +245,10 @@ fn text(status: &Status) -> String {
         lines.insert(2, format!("  route        {route}"));
     }
     if let Some(LoadFailure { chunks, reason, .. }) = &status.failure {
-        lines.push(format!("  failed       {}; the first because of: {reason}", counted(*chunks, "chunk")));
+        lines.push(match chunks {
+            0 => format!("  failed       {reason}"),
+            chunks => format!("  failed       {}; the first because of: {reason}", counted(*chunks, "chunk")),
+        });
     }
     lines.extend(status.replays.iter().map(|replay| format!("  replays      {replay}")));
     if let Some(undone) = &status.undone {

@@ -52,6 +52,15 @@ impl Dialect {
     }
 }
 
+/// A character as settings take it: as it is, `tab`, or by its number, as `0x1f`.
+pub fn as_setting(character: char) -> String {
+    match character {
+        '\t' => "tab".to_owned(),
+        other if other.is_ascii_graphic() => other.to_string(),
+        other => format!("0x{:02x}", u32::from(other)),
+    }
+}
+
 fn point() -> char {
     '.'
 }
@@ -92,12 +101,14 @@ pub struct CsvSettings {
     pub escape: Setting<Option<char>>,
     /// `CSV_COMMENT`; none for no comments.
     pub comment: Setting<Option<char>>,
-    /// `CSV_TERMINATOR`.
-    pub terminator: Setting<char>,
+    /// `CSV_TERMINATOR`; none for line ends.
+    pub terminator: Setting<Option<char>>,
     /// `CSV_HEADER`, in records.
     pub header: Setting<usize>,
     /// `CSV_SKIP_LINES`.
     pub skip_lines: Setting<usize>,
+    /// `CSV_FOOTER`, in lines that are not blank.
+    pub footer: Setting<usize>,
     /// `CSV_DECIMAL`.
     pub decimal: Setting<char>,
 }

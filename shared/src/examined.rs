@@ -16,6 +16,9 @@ pub struct Examined {
     /// Rows of the header of a CSV, one of units included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_rows: Option<usize>,
+    /// Lines after the last record of a CSV that are not blank.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub footer_lines: usize,
     /// Lines before the first record, those of the header among them; none of what is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Lines>,
@@ -25,12 +28,17 @@ pub struct Examined {
     /// Columns that are not text, and have words in the sample that are read as null.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub null_words_in: Vec<String>,
-    /// What the table was like; none where SQL stands between the source and the table, or where there is no table.
+    /// What the table was like; none where there is no table, and, in a deployment, where SQL stands between the source and the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableFit>,
     /// What was guessed, and a person should confirm.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(lines: &usize) -> bool {
+    *lines == 0
 }
 
 /// How the columns of a source meet those of its table.
@@ -39,7 +47,10 @@ pub struct TableFit {
     /// Whether there was no table, so that all columns are new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
-    /// Columns that the table did not have.
+    /// Whether the columns are those that SQL makes of the source's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_sql: bool,
+    /// Columns that the table did not have; of a new one, those that SQL makes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
     /// Columns of the table that the source does not have: null in its rows.
@@ -57,7 +68,13 @@ impl TableFit {
         let is_new = table.is_empty();
         let added = columns.filter(|name| !is_new && !there.contains(&lower(name))).map(str::to_owned).collect();
         let lacking = table.iter().filter(|name| !own.contains(&lower(name))).cloned().collect();
-        Self { is_new, added, lacking }
+        Self { is_new, after_sql: false, added, lacking }
+    }
+
+    /// The same of columns that SQL makes. Nothing else tells which these are, so those of a new table are named, too.
+    pub fn after_sql<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
+        let added = if self.is_new { columns.map(str::to_owned).collect() } else { self.added };
+        Self { after_sql: true, added, ..self }
     }
 }
 

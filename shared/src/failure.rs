@@ -101,14 +101,15 @@ impl Failure {
     }
 }
 
-/// Why the last run of a job on one machine, where there are no dead letters, did not load all of its chunks.
+/// Why the last run of a job on one machine, where there are no dead letters, did not load all of its chunks; or why its source was
+/// given up while it was split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadFailure {
     /// Version of this document, 1.
     pub version: u32,
-    /// Chunks that could not be loaded.
+    /// Chunks that could not be loaded; 0 of a source that was given up.
     pub chunks: u64,
-    /// Why the first of them could not be, the whole cause as text.
+    /// Why the first of them could not be, or the source was given up: the whole cause as text.
     pub reason: String,
 }
 

@@ -64,7 +64,7 @@ pub use contract::terms::{
     Contract, ContractColumn, ContractError, ContractType, Match, MissingColumns, NewColumns, Policies, RESCUED,
     ReadKey, TypeChanges,
 };
-pub use dialect::{CsvSettings, Dialect, Setting};
+pub use dialect::{CsvSettings, Dialect, Setting, as_setting};
 pub use digits::{float_prints_back, prints_back};
 pub use drops::Drops;
 pub use encode_pool::{EncodePool, Panicked, keep_freed_memory};

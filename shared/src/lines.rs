@@ -25,6 +25,8 @@ pub enum LineKind {
     Comment,
     /// Has nothing in it.
     Blank,
+    /// After the last record.
+    Footer,
 }
 
 /// A line that was skipped.

@@ -114,6 +114,9 @@ pub struct CsvPolicy {
     /// Which field each column is read from; none where records have one field a column, in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<FieldMap>,
+    /// Byte offset in the text of the first line after the last record, where there is a footer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer_start: Option<u64>,
 }
 
 /// Which fields of a record a contract takes, and where they go.
@@ -157,12 +160,15 @@ impl CsvPolicy {
 /// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
 impl fmt::Debug for CsvPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dialect, data_start, columns, null_words, fields } = self;
+        let Self { dialect, data_start, columns, null_words, fields, footer_start } = self;
         let mut shown = f.debug_struct("CsvPolicy");
         shown.field("dialect", dialect).field("data_start", data_start).field("columns", columns);
         shown.field("null_words", null_words);
         if let Some(fields) = fields {
             shown.field("fields", fields);
+        }
+        if let Some(footer_start) = footer_start {
+            shown.field("footer_start", footer_start);
         }
         shown.finish()
     }

@@ -3,6 +3,8 @@
 pub(crate) mod dialect;
 pub(crate) mod fields;
 pub(crate) mod fixed_width;
+pub(crate) mod footer;
 pub(crate) mod head_lines;
 pub(crate) mod header;
+pub(crate) mod known_names;
 pub(crate) mod record;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use shared::{Examined, Policy, SourceObject};
+use shared::{Examined, Policy, SourceObject, TableFit};
 
 use crate::contract::difference::Difference;
 use crate::csv::header::Layout;
@@ -35,6 +35,6 @@ pub struct Examination {
 /// Looks at what was found out about a new source, and may refuse it, before anything is pinned or written.
 #[async_trait]
 pub trait Gate: fmt::Debug + Send + Sync {
-    /// Lets the source in, or says why not.
-    async fn admit(&self, found: &Examination) -> Result<(), SplitError>;
+    /// Lets the source in, or says why not. Gives how its columns meet those of the table, where SQL stands between, if that is known.
+    async fn admit(&self, found: &Examination) -> Result<Option<TableFit>, SplitError>;
 }

@@ -3,44 +3,43 @@
 mod by_contract;
 mod doubts;
 mod encoding;
+mod last_lines;
+mod observe;
+mod refusals;
 mod sample;
 mod tar;
 mod unsupported;
 
-use std::sync::Arc;
-
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     BadRecords, Column, CsvPolicy, Examined, Format, FormatChoice, Infer, Lines, Location, NdjsonPolicy, OtherKeys,
     Policy, Setting, Settings, SourceObject, TableFit, TextPolicy,
 };
 
-use crate::blocks::blocks;
 use crate::chunk::encode::ENCODER;
 use crate::column::types::schema as columns_schema;
 use crate::context::SplitContext;
 use crate::contract::difference::Difference;
 use crate::contract::under_contract;
-use crate::csv::fixed_width;
 use crate::csv::header;
 use crate::csv::header::Layout;
+use crate::csv::known_names::KnownNames;
 use crate::error::{BadInput, SplitError};
 use crate::examination::Examination;
 use crate::examine::by_contract::Held;
+use crate::examine::last_lines::LastLines;
+use crate::examine::observe::{from_all, from_sample};
 use crate::examine::sample::{HEAD_BYTES, Sample};
 use crate::json::detect;
 use crate::json::keys::Keys;
 use crate::parquet_source::ParquetSource;
 use crate::parquet_source::footer;
-use crate::records::format::RecordFormat;
 use crate::records::framer::after_first_line_end;
 use crate::schema::column_names::{check_columns, column_names};
 use crate::schema::infer::{Evidence, observe_csv};
 use crate::schema::table_schema;
 use crate::schema::table_schema::TableColumns;
-use crate::text::Start;
 use crate::{schema, value};
 
 /// Most text bytes of a block. What a core holds is several times as much: text, columns and what is being encoded.
@@ -121,17 +120,24 @@ async fn examine_text(
             let (columns, data_start) = (columns_schema(&csv.columns), csv.data_start);
             (Format::Csv(csv), columns, data_start, evidence, Some(found), differences)
         };
+    let (found, last) = found.unzip();
+    let last = last.unwrap_or_default();
     policy.format = format;
     by_contract::check_values(context, source, &policy).await?;
     let data = sample.head.get(usize::try_from(data_start).unwrap_or(usize::MAX)..).unwrap_or_default();
     let is_empty = sample.is_whole && data.trim_ascii().is_empty();
     let (layout, head) = found.unzip();
+    let fit = table_fit(context, &columns, &table);
+    let found = layout.as_ref().zip(head.as_ref());
+    let mut warnings = doubts::warnings(settings, &policy, sample.guess, found, &evidence, fit.as_ref());
+    warnings.extend(last.warning);
     let examined = Examined {
         confidence: layout.map(|layout| layout.confidence),
         header_rows: layout.map(|layout| layout.header_rows),
         null_words_in: doubts::null_words_in(&policy.format, &evidence),
-        table: table_fit(context, &columns, &table),
-        warnings: doubts::warnings(settings, &policy, sample.guess, layout.as_ref().zip(head.as_ref()), &evidence),
+        warnings,
+        table: fit,
+        footer_lines: last.lines,
         head: Some(head.unwrap_or_default()),
         types: Vec::new(),
     };
@@ -203,16 +209,8 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
 const ARRAY_HINT: &str = "write each object to a line of its own: `jq -c '.[]' FILE | sluice ingest - ...`; if it is CSV all the same, set FORMAT=csv";
 const OBJECTS_HINT: &str = "write each object to a line of its own: `jq -c . FILE | sluice ingest - ...`, with '.KEY[]' in place of the point if the rows are in a key; if it is CSV all the same, set FORMAT=csv";
 
-/// Refuses a text in which blanks part the columns: each line would be one value.
-fn refuse_fixed_width(at: &Location, sample: &Sample) -> Result<(), SplitError> {
-    let Some(columns) = fixed_width::columns(&sample.head, sample.is_whole) else { return Ok(()) };
-    let places: Vec<String> = columns.iter().take(8).map(usize::to_string).collect();
-    let reason =
-        format!("columns of a fixed width: blanks in all lines end before byte {} of a line", places.join(", "));
-    let hint =
-        "have it written as CSV; to load each line as one text, set CSV_DELIMITER to what is in no line, such as 0x1f";
-    Err(BadInput::whole(at, reason, hint).into())
-}
+/// What was found before the first record of a CSV, and after the last.
+type FoundLines = ((Layout, Lines), LastLines);
 
 async fn csv(
     context: &SplitContext,
@@ -220,19 +218,26 @@ async fn csv(
     policy: &Policy,
     sample: &Sample,
     table: &TableColumns,
-) -> Result<(CsvPolicy, Vec<Evidence>, (Layout, Lines), Vec<Difference>), SplitError> {
+) -> Result<(CsvPolicy, Vec<Evidence>, FoundLines, Vec<Difference>), SplitError> {
     let settings = &context.settings;
-    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv)?;
+    let known: Vec<String> =
+        table.names.iter().chain(settings.read.schema.iter().map(|one| &one.name)).cloned().collect();
+    let known = KnownNames::of(&known, settings.read.column_names);
+    let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv, &known)?;
     check_columns(&source.uri, header.names.len())?;
     if let Some(contract) = Held::new(&source.uri, settings) {
-        let (csv, differences) = contract.csv(&header, (&sample.head, sample.is_whole), &table.names)?;
+        let (mut csv, differences) = contract.csv(&header, (&sample.head, sample.is_whole), &table.names)?;
+        let last = last_lines::find(context, source, (&policy.text, sample), &csv).await?;
+        csv.footer_start = last.start;
         let evidence = vec![Evidence::of_text(); csv.columns.len()];
-        return Ok((csv, evidence, (header.layout, header.head), differences));
+        return Ok((csv, evidence, ((header.layout, header.head), last), differences));
     }
+    refusals::too_few_lines(&source.uri, sample, &settings.read.csv, &header)?;
     if header.names.len() == 1 && settings.read.csv.delimiter == Setting::Auto {
-        refuse_fixed_width(&source.uri, sample)?;
+        refusals::fixed_width(&source.uri, sample)?;
     }
     let names = column_names(&header.names, settings.read.column_names, &table.names);
+    refusals::strangers(&source.uri, &settings.read.csv, &header, &names, &table.names)?;
     let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         dialect: header.dialect,
@@ -240,7 +245,11 @@ async fn csv(
         columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
         null_words: settings.read.null_words.clone().unwrap_or_else(default_words),
         fields: None,
+        footer_start: None,
     };
+    let last = last_lines::find(context, source, (&policy.text, sample), &csv).await?;
+    csv.footer_start = last.start;
+    let sample = &sample.before(last.start);
     let mut evidence = match infer(settings) {
         Infer::None => vec![Evidence::of_text(); csv.columns.len()],
         Infer::Sample => {
@@ -260,7 +269,7 @@ async fn csv(
     // A source without records is none of blocks either.
     evidence.resize(csv.columns.len(), Evidence::default());
     schema::settle(&source.uri, &mut csv.columns, &evidence, settings, &table.typed)?;
-    Ok((csv, evidence, (header.layout, header.head), Vec::new()))
+    Ok((csv, evidence, ((header.layout, header.head), last), Vec::new()))
 }
 
 async fn ndjson(
@@ -326,63 +335,6 @@ async fn table_columns(context: &SplitContext) -> Result<TableColumns, SplitErro
         Some(table) if context.settings.load.sql.is_none() => table_schema::columns(&context.storage, table).await,
         _ => Ok(TableColumns::default()),
     }
-}
-
-/// What is observed in each piece of a sample, given whether it may end, and may begin, within a record, put together.
-async fn from_sample<T: Default + Send + 'static>(
-    context: &SplitContext,
-    source: &SourceObject,
-    sample: &Sample,
-    data_start: u64,
-    observe: impl Fn(&[u8], bool, bool) -> T + Send + Sync + 'static,
-    merge: impl Fn(&mut T, &T),
-) -> Result<T, SplitError> {
-    let observe = Arc::new(observe);
-    let data_start = usize::try_from(data_start).unwrap_or(usize::MAX).min(sample.head.len());
-    let mut pieces = vec![(sample.head.slice(data_start..), !sample.is_whole, false)];
-    pieces.extend(sample.spread.iter().map(|piece| (piece.text.clone(), piece.ends_open, true)));
-    let observed = stream::iter(pieces).map(|(text, ends_open, is_cut)| {
-        let observe = Arc::clone(&observe);
-        tokio::task::spawn_blocking(move || observe(&text, ends_open, is_cut))
-    });
-    let mut observed = observed.buffered(context.threads.max(1));
-    let mut all = T::default();
-    while let Some(more) = observed.next().await {
-        merge(&mut all, &more.map_err(|error| SplitError::internal(&source.uri, error))?);
-    }
-    Ok(all)
-}
-
-/// What is observed in every block of a source, put together.
-async fn from_all<T: Default + Send + 'static>(
-    context: &SplitContext,
-    source: &SourceObject,
-    policy: &Policy,
-    format: RecordFormat,
-    observe: impl Fn(&[u8]) -> T + Send + Sync + 'static,
-    merge: impl Fn(&mut T, &T),
-) -> Result<T, SplitError> {
-    let observe = Arc::new(observe);
-    let start = Start { from: format.data_start(), resume_point: None };
-    let blocks = blocks(context, source, policy, &format, start, &Arc::default());
-    let observed = blocks.map(|block| {
-        let observe = Arc::clone(&observe);
-        async move {
-            let (block, _) = block?;
-            let observed = tokio::task::spawn_blocking(move || observe(&block.text));
-            observed.await.map_err(|error| SplitError::internal(&source.uri, error))
-        }
-    });
-    let mut observed = std::pin::pin!(observed.buffered(context.threads.max(1)));
-    let mut all = T::default();
-    while let Some(more) = observed.try_next().await? {
-        if context.stop.is_cancelled() {
-            // Nothing is kept of it: a source that takes longer than a call to read needs SCHEMA, or INFER=sample.
-            return Err(SplitError::Stopped { chunks: 0, advanced: 0 });
-        }
-        merge(&mut all, &more);
-    }
-    Ok(all)
 }
 
 fn merge(evidence: &mut Vec<Evidence>, more: &Vec<Evidence>) {

@@ -56,5 +56,6 @@ pub use replay::rejected::rejected;
 pub use replay::{DryRun, LeftOut, Replay};
 pub use routes::kept::KeptRoutes;
 pub use routes::read::read_routes;
+pub use schema::column_names::column_names;
 pub use schema::infer::Evidence;
 pub use split::{SplitOutcome, split, split_opened};

@@ -5,8 +5,8 @@ mod same_content;
 use std::iter;
 
 use shared::{
-    CommitMode, CsvPolicy, Drops, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode, Seal,
-    Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json, try_get_json,
+    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode,
+    Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json, try_get_json,
 };
 
 use crate::context::SplitContext;
@@ -61,16 +61,17 @@ pub(crate) async fn open(
         }
     }
     // What the table has already, it takes.
-    if let (Some(gate), None) = (&context.gate, context.known.seal) {
-        gate.admit(&found).await?;
-    }
+    let fit = match (&context.gate, context.known.seal) {
+        (Some(gate), None) => gate.admit(&found).await?,
+        _ => None,
+    };
     let (drop, drop_of_target) =
         number(context, source, destination, generation).await.map_err(SplitError::WorkArea)?;
     let load = load_policy(&context.settings);
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
     let dropped_as = dropped_as.map(Location::to_string);
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
-    let examined = Some(found.examined);
+    let examined = Some(Examined { table: found.examined.table.clone().or(fit), ..found.examined });
     let route = context.settings.route.clone();
     let job = Job { route, drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ..job };
     let job = match context.known.seal {
@@ -142,7 +143,17 @@ fn sealed_as(job: Job, seal: Seal) -> Job {
         }
         job.clone().with_policy(policy)
     });
-    let mut found = iter::once(job.clone()).chain(with_fewer_types).filter_map(|job| job.sealed_as(seal));
+    let candidates = iter::once(job.clone()).chain(with_fewer_types);
+    // Earlier versions knew no footers.
+    let without_footer = |job: Job| {
+        let mut policy = job.policy.clone();
+        let Format::Csv(csv) = &mut policy.format else { return None };
+        csv.footer_start.take()?;
+        Some(job.with_policy(policy))
+    };
+    let mut found = candidates
+        .flat_map(|job| iter::once(job.clone()).chain(without_footer(job)))
+        .filter_map(|job| job.sealed_as(seal));
     found.next().unwrap_or(job)
 }
 

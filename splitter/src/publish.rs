@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use shared::{
-    BadRecordLimit, Checkpoint, ChunkEntry, Job, Lines, Manifest, OnReplace, PutMode, QuarantineEntry, ResumePoint,
-    WorkArea, put_json,
+    BadRecordLimit, Checkpoint, ChunkEntry, Job, Lines, LoadFailure, Manifest, OnReplace, PutMode, QuarantineEntry,
+    ResumePoint, WorkArea, put_json,
 };
 use tokio::task::JoinSet;
 
@@ -206,10 +206,18 @@ impl<'a> Publisher<'a> {
         self.quarantine.end_chunk(storage, self.area, index).await.map_err(SplitError::WorkArea)?;
         let (at, first, chunks) = (self.job.source.uri.clone(), self.rejected.first.clone(), self.chunks.len());
         let (rejected, read) = (self.rejected.count, self.records());
-        Ok(match limit {
+        let error = match limit {
             Some(limit) => SplitError::TooManyBad(Box::new(TooManyBad { at, rejected, read, limit, first, chunks })),
             None => SplitError::AllRejected(Box::new(AllRejected { at, read, first, chunks })),
-        })
+        };
+        let failure = LoadFailure { version: 1, chunks: 0, reason: error.to_string() };
+        if let Err(error) = failure.put(storage, self.area).await {
+            tracing::warn!(
+                reason = shared::error_chain(&error),
+                "the work area does not keep why the source was given up"
+            );
+        }
+        Ok(error)
     }
 
     async fn add_rejects(&mut self, rejects: Rejects, records_before: u64) -> Result<(), SplitError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shared::{
     Column, Compression, Contract, ContractColumn, ContractType, CsvPolicy, CsvSettings, Format, Location, Match,
     MissingColumns, NdjsonPolicy, NewColumns, Notes, Policies, PutMode, RESCUED, ReadKey, Settings, StorageError,
-    TypeChanges,
+    TypeChanges, as_setting,
 };
 use splitter::{Evidence, Examination, Layout, Plan, SplitContext};
 
@@ -60,6 +60,7 @@ fn difference(one: &Examination, other: &Examination) -> Option<&'static str> {
         (Format::Csv(one), Format::Csv(other)) if one.data_start != other.data_start => {
             Some("the start of the records")
         }
+        (Format::Csv(one), Format::Csv(other)) if one.footer_start != other.footer_start => Some("the footer"),
         (
             Format::Csv(CsvPolicy { columns: one, null_words: words, .. }),
             Format::Csv(CsvPolicy { columns: other, null_words: others, .. }),
@@ -145,6 +146,8 @@ fn read(plan: &Plan, settings: &Settings) -> Vec<ReadKey> {
     }
     if let (Format::Csv(csv), Some(layout)) = (&policy.format, plan.examination.layout) {
         read.extend(dialect(csv, layout, &settings.read.csv));
+        let footer = plan.examination.examined.footer_lines;
+        read.extend((footer > 0).then(|| ("CSV_FOOTER", footer.to_string())));
     }
     if let Some(words) = settings.read.null_words.as_ref().filter(|_| format != "parquet") {
         read.push(("NULL_WORDS", if words.is_empty() { ",".to_owned() } else { words.join(",") }));
@@ -163,30 +166,21 @@ fn read(plan: &Plan, settings: &Settings) -> Vec<ReadKey> {
 
 fn dialect(csv: &CsvPolicy, layout: Layout, told: &CsvSettings) -> Vec<(&'static str, String)> {
     let dialect = &csv.dialect;
-    let or_none = |mark: Option<char>| mark.map_or_else(|| "none".to_owned(), character);
+    let or_none = |mark: Option<char>| mark.map_or_else(|| "none".to_owned(), as_setting);
     let skipped = told.skip_lines.explicit().unwrap_or_default() + layout.preamble_lines;
     let mut keys = vec![
-        ("CSV_DELIMITER", character(dialect.delimiter)),
+        ("CSV_DELIMITER", as_setting(dialect.delimiter)),
         ("CSV_QUOTE", or_none(dialect.quote)),
         ("CSV_ESCAPE", or_none(dialect.escape)),
         ("CSV_COMMENT", or_none(dialect.comment)),
     ];
-    keys.extend(dialect.terminator.map(|terminator| ("CSV_TERMINATOR", character(terminator))));
+    keys.extend(dialect.terminator.map(|terminator| ("CSV_TERMINATOR", as_setting(terminator))));
     keys.extend([
         ("CSV_HEADER", layout.header_rows.to_string()),
         ("CSV_SKIP_LINES", skipped.to_string()),
-        ("CSV_DECIMAL", character(dialect.decimal)),
+        ("CSV_DECIMAL", as_setting(dialect.decimal)),
     ]);
     keys
-}
-
-/// A character as settings take it.
-fn character(character: char) -> String {
-    match character {
-        '\t' => "tab".to_owned(),
-        other if other.is_ascii_graphic() => other.to_string(),
-        other => format!("0x{:02x}", u32::from(other)),
-    }
 }
 
 fn compression(compression: Compression) -> String {
@@ -206,6 +200,7 @@ fn notes(plan: &Plan, contract: &Contract) -> Notes {
     if let Some(layout) = found.layout {
         read.push(("CSV_HEADER", "rows of the header".to_owned()));
         read.push(("CSV_SKIP_LINES", "lines before the header".to_owned()));
+        read.push(("CSV_FOOTER", "lines at the end; a file that ends with a record is refused".to_owned()));
         if contract.get("CSV_DELIMITER").is_some() {
             read.push(("CSV_DELIMITER", format!("confidence {:.2}", layout.confidence)));
         }

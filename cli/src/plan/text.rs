@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use shared::TypeOrigin;
+use shared::{TypeOrigin, as_setting};
 
 use super::document::{
     By, ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SqlDocument,
@@ -56,10 +56,10 @@ fn entry(name: &str, decided: Decided<impl Display>) -> String {
 
 fn dialect(dialect: &DialectDocument) -> Vec<String> {
     let some = |decided: Decided<Option<char>>, none: &str| {
-        let value = decided.value.map_or_else(|| none.to_owned(), character);
+        let value = decided.value.map_or_else(|| none.to_owned(), as_setting);
         Decided { value, by: decided.by }
     };
-    let one = |decided: Decided<char>| Decided { value: character(decided.value), by: decided.by };
+    let one = |decided: Decided<char>| Decided { value: as_setting(decided.value), by: decided.by };
     let mut lines = vec![
         format!("  dialect      confidence {:.2}", dialect.confidence),
         entry("delimiter", one(dialect.delimiter)),
@@ -80,15 +80,6 @@ fn dialect(dialect: &DialectDocument) -> Vec<String> {
 
 fn counted_lines(count: usize) -> String {
     counted(u64::try_from(count).unwrap_or(u64::MAX), "line")
-}
-
-fn character(character: char) -> String {
-    match character {
-        '\t' => "tab".to_owned(),
-        ' ' => "space".to_owned(),
-        other if other.is_control() => format!("0x{:02x}", u32::from(other)),
-        other => other.to_string(),
-    }
 }
 
 /// A row for each column, and below it what a person has to look at; `verbose` with all that its values say.

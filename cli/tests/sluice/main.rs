@@ -23,6 +23,7 @@ mod examples;
 mod exclusive;
 mod fixtures;
 mod gate;
+mod headers;
 mod killed;
 mod lasting;
 mod life;

@@ -65,8 +65,8 @@ fn an_option_that_contradicts_a_job_in_the_table_is_an_error() {
     for (option, value, pinned, given) in [
         ("--sql", "select a from chunk", "select id from chunk", "select a from chunk"),
         ("--schema", "ID:text", "ID:int64", "ID:text"),
-        ("--csv-delimiter", "tab", ",", "\\t"),
-        ("--csv-quote", "none", "\\\"", "none"),
+        ("--csv-delimiter", "tab", ",", "tab"),
+        ("--csv-quote", "none", "\"", "none"),
         ("--null-words", "m,o", "n", "m,o"),
         ("--encoding", "latin1", "UTF-8", "windows-1252"),
         ("--compression", "gzip", "none", "gzip"),
@@ -75,6 +75,9 @@ fn an_option_that_contradicts_a_job_in_the_table_is_an_error() {
         ("--partition-by", "a", "none", "a"),
         ("--on-replace", "replace", "append", "replace"),
         ("--max-record-mb", "3", "16", "3"),
+        ("--csv-header", "false", "1", "0"),
+        ("--csv-header", "2", "1", "2"),
+        ("--csv-skip-lines", "1", "0", "1"),
     ] {
         let ran = place.run(&["ingest", "x.csv", "--table", "t", option, value]);
         let said = format!(
@@ -86,6 +89,36 @@ fn an_option_that_contradicts_a_job_in_the_table_is_an_error() {
     assert_eq!(place.run(&["undo", &job, "--table", "t"]).status, 0);
     let again = place.ingest(&source, &["--again", "--sql", "select a from chunk"]);
     assert_eq!(again["job_id"].as_str(), Some(format!("{job}-g2").as_str()));
+}
+
+#[test]
+fn how_a_job_read_its_header_and_names_is_told_by_what_it_has() {
+    let title = "Orders of May\n\nUnit Price,a\n1,x\n2,y\n";
+    let (no_header, keep) = (["--csv-skip-lines", "3", "--csv-header", "0"], ["--column-names", "keep"]);
+    for (text, first, option, value, said) in [
+        (title, &[][..], "--csv-skip-lines", "2", None),
+        (title, &[], "--csv-skip-lines", "1", None),
+        (title, &[], "--csv-skip-lines", "0", Some("--csv-skip-lines 1, and not 0")),
+        (title, &[], "--csv-skip-lines", "3", Some("--csv-skip-lines 1, and not 3")),
+        (title, &[], "--csv-header", "true", None),
+        (title, &[], "--csv-header", "0", Some("--csv-header 1, and not 0")),
+        (title, &no_header, "--csv-header", "true", Some("--csv-header 0, and not 1")),
+        (title, &no_header, "--csv-skip-lines", "3", None),
+        (title, &no_header, "--csv-skip-lines", "4", Some("--csv-skip-lines 3, and not 4")),
+        ("a b,c\nx,y\n", &[], "--column-names", "snake", None),
+        ("aB,c\n1,y\n", &[], "--column-names", "snake", Some("--column-names lower, and not snake")),
+        ("aB,c\n1,y\n", &keep, "--column-names", "lower", Some("--column-names keep, and not lower")),
+        ("a,b\n1,y\n", &[], "--infer", "none", Some("--infer sample or full, and not none")),
+        ("a,b\nx,y\nz,w\n", &[], "--infer", "none", None),
+        ("a,b\n1,y\n", &["--schema", "a:int64"], "--infer", "none", None),
+        ("a,b\n1,y\n", &["--infer", "none"], "--infer", "full", None),
+    ] {
+        let place = Place::new();
+        place.ingest(&place.write("x.csv", text), first);
+        let ran = place.run(&["ingest", "x.csv", "--table", "t", option, value]);
+        let is_said = said.is_none_or(|said| ran.stderr.contains(said));
+        assert_eq!((ran.status == 3, is_said), (said.is_some(), true), "{option} {value} {ran:?}");
+    }
 }
 
 #[test]

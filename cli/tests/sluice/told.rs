@@ -66,9 +66,11 @@ fn columns_that_are_added_or_lack_and_earlier_drops() {
     read as      csv, utf-8, delimiter ',', 1 header row
     drop         3rd of this name; its rows replace those of earlier drops
     ");
-    let sql = ingest(&place, "x.csv", &["--again", "--sql", "select id from chunk"]);
+    let sql = ingest(&place, "x.csv", &["--again", "--sql", "select id, price * 2 as double_price from chunk"]);
     insta::assert_snapshot!(reading(&sql), @r"
     read as      csv, utf-8, delimiter ',', 1 header row
+    columns      1 added: double_price
+    columns      2 not made by SQL, so null: name, price
     drop         4th of this name; rows of earlier drops are kept
     ");
 }

@@ -101,7 +101,7 @@ fn value(variable: &str, value: &str) -> String {
             let words: Vec<String> = value.split(',').filter(|word| !word.is_empty()).map(quoted).collect();
             format!("[{}]", words.join(", "))
         }
-        "CSV_HEADER" | "CSV_SKIP_LINES" | "MAX_RECORD_MB" if is_number => value.to_owned(),
+        "CSV_HEADER" | "CSV_SKIP_LINES" | "CSV_FOOTER" | "MAX_RECORD_MB" if is_number => value.to_owned(),
         _ => quoted(value),
     }
 }

@@ -167,9 +167,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             quote: self.setting("CSV_QUOTE", mark)?,
             escape: self.setting("CSV_ESCAPE", mark)?,
             comment: self.setting("CSV_COMMENT", mark)?,
-            terminator: self.setting("CSV_TERMINATOR", character)?,
+            terminator: self.setting("CSV_TERMINATOR", |text| character(text).map(Some))?,
             header: self.setting("CSV_HEADER", header)?,
             skip_lines: self.setting("CSV_SKIP_LINES", count(10_000))?,
+            footer: self.setting("CSV_FOOTER", count(64))?,
             decimal: self.setting("CSV_DECIMAL", decimal)?,
         };
         self.each_once(&csv)?;
@@ -183,7 +184,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             ("CSV_QUOTE", csv.quote.explicit().flatten()),
             ("CSV_ESCAPE", csv.escape.explicit().flatten()),
             ("CSV_COMMENT", csv.comment.explicit().flatten()),
-            ("CSV_TERMINATOR", csv.terminator.explicit()),
+            ("CSV_TERMINATOR", csv.terminator.explicit().flatten()),
         ];
         for (place, (name, character)) in told.iter().enumerate() {
             let same = told.iter().take(place).find(|(_, other)| character.is_some() && other == character);

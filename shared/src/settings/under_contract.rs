@@ -25,6 +25,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("CSV_COMMENT", "none"),
     ("CSV_HEADER", "1"),
     ("CSV_SKIP_LINES", "0"),
+    ("CSV_FOOTER", "0"),
     ("CSV_DECIMAL", "."),
 ];
 
@@ -44,7 +45,7 @@ pub(super) fn read_under(contract: Contract, read: ReadSettings) -> Result<ReadS
         told.or_else(|| given(name).filter(|value| CONTRACT_KEYS.contains(&name) && value != "auto"))
             .or_else(|| default(name))
     };
-    let by_contract = Reader { lookup }.read().map_err(|error| at_key(&contract, &error))?;
+    let by_contract = Reader { lookup: &lookup }.read().map_err(|error| at_key(&contract, &error))?;
     check_policies(&contract, &by_contract)?;
     let typed = contract.columns.iter().filter_map(|column| match column.column_type {
         ContractType::Text(column_type, date_format) => {
@@ -52,11 +53,16 @@ pub(super) fn read_under(contract: Contract, read: ReadSettings) -> Result<ReadS
         }
         ContractType::Parquet(_) => None,
     });
+    let mut csv = by_contract.csv;
+    if lookup("CSV_TERMINATOR").is_none() {
+        // `\n` and `\r\n`: no value of the setting says so, as it leaves a lone `\r` to be detected.
+        csv.terminator = Setting::Explicit(None);
+    }
     Ok(ReadSettings {
         format: by_contract.format,
         compression: by_contract.compression,
         encoding: by_contract.encoding,
-        csv: by_contract.csv,
+        csv,
         null_words: by_contract.null_words,
         column_names: by_contract.column_names,
         max_record_bytes: by_contract.max_record_bytes,
@@ -248,7 +254,7 @@ mod tests {
             (
                 "format = \"csv\"\nchunk_size_mb = 3",
                 "",
-                "line 4, chunk_size_mb: [read] has no such key, it has format, compression, encoding, csv_delimiter, csv_quote, csv_escape, csv_comment, csv_terminator, csv_header, csv_skip_lines, csv_decimal, null_words, column_names, max_record_mb",
+                "line 4, chunk_size_mb: [read] has no such key, it has format, compression, encoding, csv_delimiter, csv_quote, csv_escape, csv_comment, csv_terminator, csv_header, csv_skip_lines, csv_footer, csv_decimal, null_words, column_names, max_record_mb",
             ),
             (
                 "format = \"csv\"\ncsv_delimiter = \"::\"",

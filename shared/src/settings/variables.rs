@@ -136,6 +136,7 @@ pub(super) const CONTRACT_KEYS: &[&str] = &[
     "CSV_TERMINATOR",
     "CSV_HEADER",
     "CSV_SKIP_LINES",
+    "CSV_FOOTER",
     "CSV_DECIMAL",
     "NULL_WORDS",
     "COLUMN_NAMES",
@@ -261,6 +262,9 @@ pub const VARIABLES: &[Variable] = &[
     row("CSV_SKIP_LINES", "auto", text("auto|0*([0-9]{1,4}|10000)", "a number of lines up to 10000, or 'auto'"), SPLITTER,
         "lines to skip before the header, up to 10000, or `auto` to detect them")
         .option("csv-skip-lines", "N", READ),
+    row("CSV_FOOTER", "auto", text("auto|0*([0-9]|[1-5][0-9]|6[0-4])", "a number of lines up to 64, or 'auto'"), SPLITTER,
+        "lines to skip at the end of the file, up to 64, blank ones not counted, or `auto` to detect them")
+        .option("csv-footer", "N", READ),
     row("CSV_DECIMAL", "auto", text("[.,]|0x2[EeCc]|auto", "'.' or ',', or 'auto'"), SPLITTER,
         "decimal separator of numbers: `.`, `,`, or `auto` to detect it")
         .option("csv-decimal", "CHAR", READ_OR_REPLAY),

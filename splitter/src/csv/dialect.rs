@@ -8,6 +8,7 @@ mod score;
 use shared::{CsvSettings, Dialect, Setting};
 
 use crate::csv::head_lines::HeaderRow;
+use crate::csv::known_names::KnownNames;
 use crate::records::record_ends::{after_line_ends, byte, may_end};
 use kind::Kind;
 use layout::{has_units, layout};
@@ -31,6 +32,8 @@ pub(crate) struct Found {
     pub(crate) header: Vec<HeaderRow>,
     /// Whether nothing but the order of rows shows that the header is one.
     pub(crate) is_header_doubtful: bool,
+    /// Whether nothing but the table, whose columns have no names, shows that the first row is a record.
+    pub(crate) is_record_by_table: bool,
     /// Whether a first line says what the delimiter is.
     pub(crate) is_declared: bool,
     /// Whether values stand in single quotes that are taken for a part of them.
@@ -48,12 +51,12 @@ pub(crate) struct Found {
 ///
 /// Each delimiter that comes into question is tried, with each quote. The one is taken by which most rows agree on how many
 /// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings give is
-/// not looked for.
-pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
+/// not looked for. A row that has names of the table's columns is the header.
+pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &KnownNames<'_>) -> Found {
     let mut base = Dialect {
         escape: settings.escape.explicit().flatten(),
         comment: settings.comment.explicit().flatten(),
-        terminator: settings.terminator.explicit().or_else(|| ends_with_returns(text).then_some('\r')),
+        terminator: settings.terminator.explicit().unwrap_or_else(|| ends_with_returns(text).then_some('\r')),
         ..Dialect::default()
     };
     let declared = declared_delimiter(text, settings);
@@ -72,7 +75,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
         candidate.rows = rows(sample, whole_sample, &base);
         candidate.dialect = base;
     }
-    let layout = layout(&candidate.rows, candidate.width, settings);
+    let layout = layout(&candidate.rows, candidate.width, settings, known);
     let Candidate { mut dialect, rows, .. } = candidate;
     let header_end = layout.preamble + layout.header;
     let records = rows.get(header_end..).unwrap_or_default();
@@ -92,6 +95,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings) -> Found {
         preamble_lines,
         header: header_rows(rows.get(layout.preamble..header_end).unwrap_or_default(), skipped),
         is_header_doubtful: layout.is_doubtful,
+        is_record_by_table: layout.is_record_by_table,
         is_declared: declared.is_some(),
         has_single_quotes: rows.iter().any(|row| dialect.quote != Some('\'') && has_single_quotes(row)),
         dialect,
@@ -125,7 +129,7 @@ fn declared_delimiter(text: &[u8], settings: &CsvSettings) -> Option<(char, usiz
 }
 
 /// Whether records end with `\r`, as old Macs wrote them: there is one outside of quotes, and a `\n` at the end of the text at most.
-fn ends_with_returns(text: &[u8]) -> bool {
+pub(crate) fn ends_with_returns(text: &[u8]) -> bool {
     let mut in_quotes = false;
     let mut has_return = false;
     for byte in text.trim_ascii_end() {

@@ -3,7 +3,8 @@
 use shared::{CsvPolicy, Dialect};
 
 use crate::column::cell::{Cell, Cells, ColumnRef, FIRST_ROWS};
-use crate::csv::record::{Found, Records, Spans};
+use crate::csv::record::spans::Spans;
+use crate::csv::record::{Found, Records};
 use crate::records::field::Field;
 use crate::records::framer::Block;
 use crate::records::object::append_member;
@@ -44,7 +45,9 @@ impl<'a> Fields<'a> {
             None => Rows::of(block),
             Some(_) => Rows::unterminated(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
         };
-        let records = Records::new(if block.unterminated.is_none() { &block.text } else { &[] }, csv);
+        let footer =
+            csv.footer_start.map(|start| usize::try_from(start.saturating_sub(block.start)).unwrap_or(usize::MAX));
+        let records = Records::new(if block.unterminated.is_none() { &block.text } else { &[] }, csv).before(footer);
         let spans = Spans::with_room((FIRST_ROWS * csv.width()).min(block.text.len() / USUAL_BYTES));
         Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), rescued: Vec::new(), found }
     }

@@ -50,14 +50,16 @@ pub(crate) fn head_lines(
 
 #[cfg(test)]
 mod tests {
-    use shared::{CsvSettings, Setting};
+    use shared::{ColumnNames, CsvSettings, Setting};
 
     use crate::csv::header;
+    use crate::csv::known_names::KnownNames;
 
     /// The lines before the first record: of each kind how many, and the numbers of the first and last.
     fn head(text: &str, settings: &CsvSettings) -> String {
         let at = "s3://b/k.csv".parse().unwrap();
-        let found = header::read(&at, text.as_bytes(), true, settings).unwrap();
+        let known = KnownNames::of(&[], ColumnNames::Lower);
+        let found = header::read(&at, text.as_bytes(), true, settings, &known).unwrap();
         let lines = found.head;
         let first_record = usize::try_from(found.data_start).unwrap();
         let before = text.get(..first_record).unwrap().strip_prefix('\u{feff}').unwrap_or(&text[..first_record]);

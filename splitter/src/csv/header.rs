@@ -4,6 +4,7 @@ use shared::{CsvSettings, Dialect, Lines, Location};
 
 use crate::csv::dialect;
 use crate::csv::head_lines::{HeaderRow, head_lines};
+use crate::csv::known_names::KnownNames;
 use crate::error::{BadInput, SplitError};
 
 /// How a source is written, its header, and where the records after it begin.
@@ -23,6 +24,7 @@ pub(crate) struct Header {
 
 /// How sure the dialect of a CSV is, and what stands before its records.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a finding of its own")]
 pub struct Layout {
     /// From 0 to 1: how well the dialect explains the first rows, and how much better than any other.
     pub confidence: f64,
@@ -32,6 +34,8 @@ pub struct Layout {
     pub header_rows: usize,
     /// Whether neither values nor names show that the header is one.
     pub is_header_doubtful: bool,
+    /// Whether nothing but the table, whose columns have no names, shows that the first row is a record.
+    pub is_record_by_table: bool,
     /// Whether a first line `sep=;`, one of the lines before the table, says what the delimiter is.
     pub is_declared: bool,
     /// Whether values stand in single quotes that are taken for a part of them.
@@ -40,11 +44,17 @@ pub struct Layout {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the header from the first bytes of a source; `whole` when these are all there are.
-pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) -> Result<Header, SplitError> {
+/// Reads the header from the first bytes of a source; `whole` when these are all there are. `known` are names that it may have.
+pub(crate) fn read(
+    at: &Location,
+    head: &[u8],
+    whole: bool,
+    told: &CsvSettings,
+    known: &KnownNames<'_>,
+) -> Result<Header, SplitError> {
     let text = without_byte_order_mark(head);
     let mark = head.len() - text.len();
-    let found = dialect::find(text, whole, told);
+    let found = dialect::find(text, whole, told, known);
     tracing::info!(
         source = %at,
         dialect = ?found.dialect,
@@ -55,7 +65,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
     );
     if found.is_open {
         let reason = format!("the header does not end within the first {} bytes", head.len());
-        let hint = "is this a CSV file? check CSV_DELIMITER and CSV_QUOTE, and that a quote in the header is closed";
+        let hint = "is this a CSV file? check CSV_DELIMITER, CSV_QUOTE and CSV_SKIP_LINES, and that a quote in the header is closed";
         return Err(BadInput::whole(at, reason, hint).into());
     }
     let data_start = u64::try_from(mark + found.data_start).unwrap_or_default();
@@ -71,6 +81,7 @@ pub(crate) fn read(at: &Location, head: &[u8], whole: bool, told: &CsvSettings) 
         preamble_lines: found.preamble_lines,
         header_rows: header.len(),
         is_header_doubtful: found.is_header_doubtful,
+        is_record_by_table: found.is_record_by_table,
         is_declared: found.is_declared,
         has_single_quotes: found.has_single_quotes,
     };
@@ -84,11 +95,14 @@ pub(crate) fn without_byte_order_mark(head: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use shared::ColumnNames;
+
     use super::*;
 
     fn header(head: &[u8]) -> Result<(Vec<String>, u64), String> {
         let at = "s3://b/k.csv".parse().unwrap();
-        let header = read(&at, head, true, &CsvSettings::default()).map_err(|bad| bad.to_string())?;
+        let known = KnownNames::of(&[], ColumnNames::Lower);
+        let header = read(&at, head, true, &CsvSettings::default(), &known).map_err(|bad| bad.to_string())?;
         Ok((header.names, header.data_start))
     }
 

@@ -1,6 +1,7 @@
 //! Records of a text, and where their fields are.
 
 pub(crate) mod escapes;
+pub(crate) mod spans;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -9,75 +10,8 @@ use shared::{CsvPolicy, Dialect, Lines};
 use crate::records::block_lines::BlockLines;
 use crate::records::record_ends::{before_returns, byte, end_at, end_byte};
 use crate::records::span::Span;
-use crate::records::structural::{Positions, STRIDE, StructuralScanner};
-
-/// Where fields are, and room for those of one more stride, at least, so that they are written without a look at the room for each.
-#[derive(Debug, Default)]
-pub(crate) struct Spans {
-    room: Vec<Span>,
-    length: usize,
-}
-
-impl Spans {
-    /// None, and room for so many.
-    pub(crate) fn with_room(fields: usize) -> Self {
-        Self { room: vec![Span::new(0, 0); fields + STRIDE], length: 0 }
-    }
-
-    pub(crate) fn all(&self) -> &[Span] {
-        self.room.get(..self.length).unwrap_or_default()
-    }
-
-    pub(crate) fn all_mut(&mut self) -> &mut [Span] {
-        self.room.get_mut(..self.length).unwrap_or_default()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.length
-    }
-
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
-    }
-
-    #[inline]
-    fn push(&mut self, span: Span) {
-        if let Some(room) = self.room_for_stride().first_mut() {
-            *room = span;
-            self.length += 1;
-        }
-    }
-
-    /// Those of fields that end at these places of one stride, the first of which begins at `field`; where the next one begins.
-    #[inline]
-    fn push_delimited(&mut self, mut field: usize, places: Positions) -> usize {
-        let mut count = 0;
-        for (room, place) in self.room_for_stride().iter_mut().zip(places) {
-            *room = Span::new(field, place);
-            field = place + 1;
-            count += 1;
-        }
-        self.length += count;
-        field
-    }
-
-    /// Room for as many as a stride has places.
-    #[inline]
-    fn room_for_stride(&mut self) -> &mut [Span] {
-        if self.room.len() < self.length + STRIDE {
-            self.grow();
-        }
-        let room = self.room.get_mut(self.length..self.length + STRIDE).unwrap_or_default();
-        debug_assert_eq!(room.len(), STRIDE);
-        room
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self) {
-        self.room.resize(self.room.len() * 2 + STRIDE, Span::new(0, 0));
-    }
-}
+use crate::records::structural::StructuralScanner;
+use spans::Spans;
 
 /// One record of a text.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +61,9 @@ pub(crate) struct Records<'a> {
     width: Option<usize>,
     /// Where the next record may begin.
     place: usize,
-    /// Lines before that.
+    /// Where the footer begins; the end of all texts where there is none.
+    footer: usize,
+    /// Lines before `place`.
     lines: BlockLines,
     marks: StructuralScanner<'a>,
     spans: Spans,
@@ -157,12 +93,18 @@ impl<'a> Records<'a> {
             quote,
             width: None,
             place: 0,
+            footer: usize::MAX,
             lines: BlockLines::default(),
             marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
             reader: None,
             rewritten: csv::ByteRecord::new(),
         }
+    }
+
+    /// The same, up to a footer that begins at this place.
+    pub(crate) fn before(self, footer: Option<usize>) -> Self {
+        Self { footer: footer.unwrap_or(usize::MAX), ..self }
     }
 
     /// The next record; `None` at the end.
@@ -186,6 +128,10 @@ impl<'a> Records<'a> {
     pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
         let start = self.after_skipped();
         if start >= self.text.len() {
+            return None;
+        }
+        if start >= self.footer {
+            self.skip_footer(start);
             return None;
         }
         let before = spans.len();
@@ -234,6 +180,21 @@ impl<'a> Records<'a> {
                 return start;
             }
         }
+    }
+
+    /// Skips the lines from a place on.
+    #[cold]
+    fn skip_footer(&mut self, mut start: usize) {
+        while let Some(rest) = self.text.get(start..).filter(|rest| !rest.is_empty()) {
+            let end = start + memchr::memchr(end_byte(self.dialect), rest).map_or(rest.len(), |end| end + 1);
+            if end_at(self.text, start, self.dialect).is_some_and(|blank| blank == end) {
+                self.lines.skip_blank(start, end);
+            } else {
+                self.lines.skip_footer(start, end);
+            }
+            start = end;
+        }
+        self.place = self.text.len();
     }
 
     /// The lines of what was read so far, as those of a block that begins at a byte offset.

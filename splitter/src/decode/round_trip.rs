@@ -167,6 +167,7 @@ fn policy(point: char) -> CsvPolicy {
         columns,
         null_words: NULLS[1..].iter().map(|word| (*word).to_owned()).collect(),
         fields: None,
+        footer_start: None,
     }
 }
 

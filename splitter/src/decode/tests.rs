@@ -18,6 +18,7 @@ fn text_is_utf_8_value_by_value() {
         columns: vec![column],
         null_words: Vec::new(),
         fields: None,
+        footer_start: None,
     };
     for (text, expected, rejected) in [
         (&b"a\n\"\"\n\xc3\xa9\n"[..], vec![Some("a"), None, Some("\u{e9}")], 0),
@@ -42,6 +43,7 @@ fn a_dictionary_that_grows_in_vain_is_given_up() {
         columns: vec![column],
         null_words: Vec::new(),
         fields: None,
+        footer_start: None,
     };
     // Rows of one number, different ones, and rows of the one again, with which the dictionary would pay at the end.
     let cases = [
@@ -71,6 +73,7 @@ fn room_is_made_for_no_more_than_a_block_may_hold() {
         columns: vec![column],
         null_words: Vec::new(),
         fields: None,
+        footer_start: None,
     };
     let block = Block { start: 0, text: ["1\n".repeat(3000), "x".repeat(1 << 20)].concat().into(), unterminated: None };
     let mut fields = Fields::new(&block, &csv, 1 << 20);
@@ -94,7 +97,7 @@ proptest! {
         let mut column = Column::of_text("a".to_owned(), "a".to_owned());
         column.column_type = column_type.parse().unwrap();
         column.null_words = column.column_type != ColumnType::Utf8;
-        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column; 3], null_words: vec!["NA".to_owned()], fields: None };
+        let csv = CsvPolicy { dialect: Dialect::default(), data_start: 0, columns: vec![column; 3], null_words: vec!["NA".to_owned()], fields: None, footer_start: None };
         let line = |(row, pick): (usize, &proptest::sample::Index)| {
             let text = |one_in: usize| if row % one_in == 0 { pick.get(&texts).clone() } else { row.to_string() };
             let line = format!("{},{},{}\n", text(1), text(4), text(9));

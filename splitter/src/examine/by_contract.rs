@@ -14,7 +14,9 @@ use crate::blocks::blocks;
 use crate::context::SplitContext;
 use crate::contract::difference::{Deviation, Difference, DifferenceKind, DifferenceOutcome};
 use crate::contract::matching::{CsvColumns, Naming, of_csv, of_ndjson, of_parquet};
+use crate::csv::dialect::ends_with_returns;
 use crate::csv::header::{self, Header};
+use crate::csv::known_names::KnownNames;
 use crate::decode::decode;
 use crate::error::{BadInput, SplitError};
 use crate::examine::encoding::{Detected, Guess, detect};
@@ -76,6 +78,10 @@ impl<'a> Held<'a> {
         (head, is_whole): (&[u8], bool),
         table: &[String],
     ) -> Result<(CsvPolicy, Vec<Difference>), SplitError> {
+        if header.dialect.terminator.is_none() && ends_with_returns(head) {
+            // Else all of the file would be its header.
+            return Err(self.other_reading("csv_terminator", "line ends", "0x0d"));
+        }
         let found = of_csv(self.contract, &header.names, self.naming(table));
         let CsvColumns { columns, fields, matched, differences } = found;
         if header.names.is_empty() && !head.trim_ascii().is_empty() {
@@ -92,7 +98,7 @@ impl<'a> Held<'a> {
         let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
         let null_words = self.settings.read.null_words.clone().unwrap_or_else(default_words);
         let (dialect, data_start) = (header.dialect.clone(), header.data_start);
-        Ok((CsvPolicy { dialect, data_start, columns, null_words, fields }, differences))
+        Ok((CsvPolicy { dialect, data_start, columns, null_words, fields, footer_start: None }, differences))
     }
 
     /// The columns of an NDJSON source by the keys of its sample.
@@ -159,7 +165,8 @@ impl<'a> Held<'a> {
     ) -> Vec<Difference> {
         const SHOWN: usize = 5;
         let any = CsvSettings { delimiter: Setting::Auto, ..self.settings.read.csv.clone() };
-        let other = header::read(self.at, head, is_whole, &any).ok().filter(|other| {
+        let known = KnownNames::of(&[], self.settings.read.column_names);
+        let other = header::read(self.at, head, is_whole, &any, &known).ok().filter(|other| {
             other.dialect.delimiter != header.dialect.delimiter && other.names.len() > header.names.len()
         });
         if let Some(other) = other {
@@ -175,7 +182,7 @@ impl<'a> Held<'a> {
         all
     }
 
-    fn other_reading(&self, key: &str, expected: &str, found: &str) -> SplitError {
+    pub(super) fn other_reading(&self, key: &str, expected: &str, found: &str) -> SplitError {
         self.deviates(vec![reading(key, expected, found)])
     }
 

@@ -1,7 +1,8 @@
 //! What was guessed about a source of text, and a person should confirm: each with the setting that says it for good.
 
 use shared::{
-    Column, ColumnType, CsvPolicy, DateFormat, Format, LineKind, Lines, Policy, Setting, Settings, TypeOrigin, Warning,
+    Column, ColumnType, CsvPolicy, DateFormat, Format, LineKind, Lines, Policy, Setting, Settings, TableFit,
+    TypeOrigin, Warning, as_setting,
 };
 
 use crate::csv::header::Layout;
@@ -24,12 +25,14 @@ pub(super) fn warnings(
     guess: Option<Guess>,
     found: Option<(&Layout, &Lines)>,
     evidence: &[Evidence],
+    table: Option<&TableFit>,
 ) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = guess.map(|guess| encoding(policy, guess)).into_iter().collect();
     let columns = match (&policy.format, found) {
         (Format::Csv(csv), Some((layout, head))) => {
             warnings.extend(dialect(settings, csv, layout));
             warnings.extend(before_records(settings, csv, layout, head));
+            warnings.extend(header_and_table(settings, csv, layout, table));
             warnings.extend(decimal(settings, csv, evidence));
             csv.columns.as_slice()
         }
@@ -70,7 +73,7 @@ fn dialect(settings: &Settings, csv: &CsvPolicy, layout: &Layout) -> Vec<Warning
     let mut warnings = Vec::new();
     let is_doubtful = !csv.columns.is_empty() && !layout.is_declared && layout.confidence < CONFIDENCE;
     if told.delimiter == Setting::Auto && is_doubtful {
-        let (shown, confidence) = (character(csv.dialect.delimiter), layout.confidence);
+        let (shown, confidence) = (as_setting(csv.dialect.delimiter), layout.confidence);
         let text = match csv.columns.as_slice() {
             [_] => {
                 format!("no delimiter explains the rows well (confidence {confidence:.2}), so each line is one value")
@@ -83,12 +86,12 @@ fn dialect(settings: &Settings, csv: &CsvPolicy, layout: &Layout) -> Vec<Warning
     }
     if told.quote == Setting::Auto && layout.has_single_quotes {
         let text = "values stand in single quotes, which are taken for a part of them (CSV_QUOTE=' if they are not)";
-        let setting = csv.dialect.quote.map_or_else(|| "none".to_owned(), |quote| quote.to_string());
+        let setting = csv.dialect.quote.map_or_else(|| "none".to_owned(), as_setting);
         warnings.push(Warning::new("quote", text.to_owned(), format!("CSV_QUOTE={setting}")));
     }
     if let (Setting::Auto, Some(escape)) = (told.escape, csv.dialect.escape) {
         let text = format!("{escape} within quotes is taken to escape the quote after it");
-        warnings.push(Warning::new("escape", text, format!("CSV_ESCAPE={escape}")));
+        warnings.push(Warning::new("escape", text, format!("CSV_ESCAPE={}", as_setting(escape))));
     }
     warnings
 }
@@ -113,6 +116,28 @@ fn before_records(settings: &Settings, csv: &CsvPolicy, layout: &Layout, head: &
         warnings.push(Warning::new("header", text, format!("CSV_HEADER={}", layout.header_rows)));
     }
     warnings
+}
+
+/// What the names of the table's columns say about the first row, or do not.
+fn header_and_table(
+    settings: &Settings,
+    csv: &CsvPolicy,
+    layout: &Layout,
+    table: Option<&TableFit>,
+) -> Option<Warning> {
+    if layout.is_record_by_table {
+        let text = "the first row is taken for a record (CSV_HEADER=1 if it has names), since the table, or SCHEMA, has columns column_1 and so on";
+        return Some(Warning::new("header", text.to_owned(), "CSV_HEADER=0".to_owned()));
+    }
+    let fit = table.filter(|fit| !fit.is_new && !csv.columns.is_empty() && fit.added.len() == csv.columns.len())?;
+    if settings.read.csv.header != Setting::Auto {
+        return None;
+    }
+    let (few, lacking) = (fit.lacking.iter().take(SHOWN_COLUMNS), fit.lacking.len());
+    let names = few.map(|name| format!("'{}'", shown(name))).collect::<Vec<_>>().join(", ");
+    let more = if lacking > SHOWN_COLUMNS { ", …" } else { "" };
+    let text = format!("the header has none of the table's columns ({names}{more}), so all of its own are new");
+    Some(Warning::new("header", text, format!("CSV_HEADER={}", layout.header_rows)))
 }
 
 fn decimal(settings: &Settings, csv: &CsvPolicy, evidence: &[Evidence]) -> Option<Warning> {
@@ -167,15 +192,6 @@ fn named<'a>(columns: impl ExactSizeIterator<Item = &'a Column>) -> String {
         (1, _) => format!("column {} is", names.join(", ")),
         (_, 0) => format!("columns {} are", names.join(", ")),
         (_, more) => format!("columns {} and {more} more are", names.join(", ")),
-    }
-}
-
-/// A character as settings have it.
-fn character(character: char) -> String {
-    match character {
-        '\t' => "tab".to_owned(),
-        other if other.is_control() || other == ' ' => format!("0x{:02x}", u32::from(other)),
-        other => other.to_string(),
     }
 }
 

@@ -27,7 +27,7 @@ const SAMPLES: u64 = 8;
 const SAMPLE_BYTES: u64 = 256 << 10;
 
 /// Samples of the text of a source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sample {
     /// The first bytes of the text.
     pub(crate) head: Bytes,
@@ -40,11 +40,19 @@ pub(crate) struct Sample {
 }
 
 /// A piece from the middle of the text. It may begin anywhere, within quotes too.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SpreadSample {
     pub(crate) text: Bytes,
     /// Whether it is cut off at its end.
     pub(crate) ends_open: bool,
+}
+
+impl Sample {
+    /// The same without a footer that begins at this byte offset, as far as the head shows it.
+    pub(crate) fn before(&self, footer_start: Option<u64>) -> Self {
+        let end = footer_start.and_then(|start| usize::try_from(start).ok()).unwrap_or(usize::MAX);
+        Self { head: self.head.slice(..end.min(self.head.len())), ..self.clone() }
+    }
 }
 
 /// Finds how the text of a source is stored, unless the settings say, and takes samples of it; `head` are its first

@@ -9,6 +9,7 @@ pub(crate) struct BlockLines {
     total: u64,
     comments: Option<Run>,
     blanks: Option<Run>,
+    footer: Option<Run>,
 }
 
 /// Skipped lines of one kind.
@@ -47,13 +48,19 @@ impl BlockLines {
         add(&mut self.comments, Place { line: self.total, start, end });
     }
 
+    /// Adds a line after the last record.
+    #[cold]
+    pub(crate) fn skip_footer(&mut self, start: usize, end: usize) {
+        self.total += 1;
+        add(&mut self.footer, Place { line: self.total, start, end });
+    }
+
     /// What is kept of them, of a block with this text that begins at a byte offset.
     pub(crate) fn of_block(&self, text: &[u8], block_start: u64) -> Lines {
         let mut lines = Lines::default();
-        let mut runs: Vec<(LineKind, Run)> = [(LineKind::Comment, self.comments), (LineKind::Blank, self.blanks)]
-            .into_iter()
-            .filter_map(|(kind, run)| Some((kind, run?)))
-            .collect();
+        let kinds =
+            [(LineKind::Comment, self.comments), (LineKind::Blank, self.blanks), (LineKind::Footer, self.footer)];
+        let mut runs: Vec<(LineKind, Run)> = kinds.into_iter().filter_map(|(kind, run)| Some((kind, run?))).collect();
         runs.sort_by_key(|(_, run)| run.first.line);
         let line = |place: Place| {
             let bytes = text.get(place.start..place.end).unwrap_or_default();

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use shared::{Column, CsvPolicy, Dialect, Format, NdjsonPolicy, Policy};
 
+use crate::records::framer::Block;
+
 /// The format of a source of text.
 #[derive(Clone, Debug)]
 pub(crate) enum RecordFormat {
@@ -49,6 +51,16 @@ impl RecordFormat {
             Self::Csv(csv) => &csv.columns,
             Self::Ndjson(json) => &json.columns,
         }
+    }
+
+    /// As much of the text of a block as stands before the footer.
+    pub(crate) fn before_footer<'a>(&self, block: &'a Block) -> &'a [u8] {
+        let footer = match self {
+            Self::Csv(csv) => csv.footer_start,
+            Self::Ndjson(_) => None,
+        };
+        let length = footer.map(|start| usize::try_from(start.saturating_sub(block.start)).unwrap_or(usize::MAX));
+        length.and_then(|length| block.text.get(..length)).unwrap_or(&block.text)
     }
 
     /// Byte offset of the first record.

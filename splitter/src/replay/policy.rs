@@ -44,7 +44,7 @@ fn changed_csv(at: &Location, csv: &CsvPolicy, changes: &Changes) -> Result<CsvP
     retype(&mut columns, changes, null_words_set);
     let null_words = changes.null_words.clone().unwrap_or_else(|| csv.null_words.clone());
     let (dialect, fields) = (changed_dialect(at, &csv.dialect, changes)?, csv.fields.clone());
-    Ok(CsvPolicy { dialect, data_start: 0, columns, null_words, fields })
+    Ok(CsvPolicy { dialect, data_start: 0, columns, null_words, fields, footer_start: None })
 }
 
 fn changed_dialect(at: &Location, dialect: &Dialect, changes: &Changes) -> Result<Dialect, SplitError> {

@@ -32,7 +32,7 @@ const REFUSED: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\r', '\t', 
 ///
 /// A column without a name becomes `column_N`, N being its place from 1; of columns with the same name, upper and lower
 /// case being the same to Delta, the first keeps it and the others get `_2`, `_3`, …
-pub(crate) fn column_names<S: AsRef<str>>(source_names: &[S], style: ColumnNames, table: &[String]) -> Vec<String> {
+pub fn column_names<S: AsRef<str>>(source_names: &[S], style: ColumnNames, table: &[String]) -> Vec<String> {
     let of_table = names_of_table(source_names, style, table);
     let mut taken: HashSet<String> = of_table.iter().flatten().map(|name| name.to_lowercase()).collect();
     // The number that comes next for a name that is taken, so that a thousand columns of one name do not take a million tries.

@@ -81,7 +81,7 @@ async fn header() {
     assert_eq!(split_with(header(1_000_000), &[]).await.unwrap().records, 1);
     insta::assert_snapshot!(split_with(header(1 << 20), &[]).await.unwrap_err(), @"
     s3://b/source: the header does not end within the first 1048576 bytes
-    hint: is this a CSV file? check CSV_DELIMITER and CSV_QUOTE, and that a quote in the header is closed
+    hint: is this a CSV file? check CSV_DELIMITER, CSV_QUOTE and CSV_SKIP_LINES, and that a quote in the header is closed
     ");
 }
 

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::table::state::DeltaTableState;
-use shared::{JobId, Location};
+use shared::{JobId, Location, TableFit};
 
 use crate::context::LoadContext;
 use crate::delta::app_ids::job_app_id;
@@ -30,33 +30,38 @@ pub(crate) async fn accommodate(
     Ok((write_schema, sources))
 }
 
-/// Why a table does not take rows with these columns, or what SQL makes of them; none when it does, as far as that can be told
-/// without the values. SQL that cannot be run is told of elsewhere.
+/// How rows with these columns, or what SQL makes of them, meet those of a table; or why it does not take them, as far as that can be
+/// told without the values. SQL that cannot be run is told of elsewhere.
 pub async fn check_columns(
     context: &LoadContext,
     table: &Location,
     columns: &SchemaRef,
     sql: Option<&str>,
     partition_by: &[String],
-) -> Result<Option<Refusal>, LoadError> {
+) -> Result<Result<TableFit, Refusal>, LoadError> {
     let columns = match sql.map(|sql| Query::new(sql, columns)) {
         Some(Ok(query)) => query.schema().clone(),
-        Some(Err(_)) => return Ok(None),
+        Some(Err(_)) => return Ok(Ok(TableFit::default())),
         None => columns.clone(),
     };
     let snapshot = match context.open(table).await {
         Err(LoadError::Unsupported { reason, .. }) => {
-            return Ok(Some(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
+            return Ok(Err(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
         }
         Err(LoadError::UnknownAction { version, found, .. }) => {
             let reason = format!("version {version} of its log has {found}");
-            return Ok(Some(Refusal { reason, hint: Some(UNKNOWN_ACTION_HINT) }));
+            return Ok(Err(Refusal { reason, hint: Some(UNKNOWN_ACTION_HINT) }));
         }
         snapshot => snapshot?,
     };
     let state = snapshot.as_ref().and_then(TableSnapshot::state);
     let write_schema = write_schema_of(table, state, partition_by)?;
-    Ok(fits(&write_schema, state, &columns).await.err())
+    let there = state.map_or(&[][..], |_| write_schema.fields());
+    let there: Vec<String> = there.iter().map(|field| field.name().clone()).collect();
+    let names = || columns.fields().iter().map(|field| field.name().as_str());
+    let fit = TableFit::of(names(), &there);
+    let fit = if sql.is_some() { fit.after_sql(names()) } else { fit };
+    Ok(fits(&write_schema, state, &columns).await.map(|()| fit))
 }
 
 /// Why no table can be made of these columns, or of what SQL makes of them, that is partitioned so; none when it can. SQL that

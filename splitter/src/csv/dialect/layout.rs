@@ -5,6 +5,7 @@ use shared::{CsvSettings, Setting};
 use super::kind::Kind;
 use super::rows::Row;
 use super::score::{column_kind, float};
+use crate::csv::known_names::KnownNames;
 
 /// Rows before the table that are looked over.
 const PREAMBLE_ROWS: usize = 64;
@@ -27,6 +28,8 @@ pub(super) struct Layout {
     pub(super) header: usize,
     /// Whether neither the values of the rows nor the words of the header show that it is one.
     pub(super) is_doubtful: bool,
+    /// Whether the first row is a record for no reason but that the table's columns have no names, as after files without a header.
+    pub(super) is_record_by_table: bool,
     /// Name of each column, joined from the rows of the header; empty where there is none.
     pub(super) names: Vec<Vec<u8>>,
     /// Whether records end with a delimiter that nothing follows.
@@ -42,26 +45,42 @@ enum Vote {
 }
 
 /// Finds the table. `width` is the number of fields that most rows have.
-pub(super) fn layout(rows: &[Row], width: usize, settings: &CsvSettings) -> Layout {
+pub(super) fn layout(rows: &[Row], width: usize, settings: &CsvSettings, known: &KnownNames<'_>) -> Layout {
     let (preamble, vote) = match (settings.skip_lines, settings.header) {
-        (Setting::Explicit(_), _) => (0, vote(rows, width)),
-        (Setting::Auto, Setting::Explicit(0)) => (first_of_width(rows, width), Vote::Values),
-        (Setting::Auto, _) => begin(rows, width),
+        (_, Setting::Explicit(0)) if settings.skip_lines == Setting::Auto => {
+            (first_of_width(rows, width), Vote::Values)
+        }
+        (skip_lines, _) => match (named_by_table(rows, width, skip_lines, known), skip_lines) {
+            (Some(place), _) => (place, Vote::Names),
+            (None, Setting::Explicit(_)) => (0, vote(rows, width)),
+            (None, Setting::Auto) => begin(rows, width),
+        },
     };
     let table = rows.get(preamble..).unwrap_or_default();
+    let is_open = vote == Vote::Unknown
+        && settings.header == Setting::Auto
+        && table.first().is_some_and(|row| !has_usual_name(row));
+    let is_record_by_table = is_open && known.are_places(width);
     let header = match settings.header {
         Setting::Explicit(rows) => rows.min(table.len()),
-        Setting::Auto if vote == Vote::Values => 0,
+        Setting::Auto if vote == Vote::Values || is_record_by_table => 0,
         Setting::Auto => header_rows(table, width),
     };
     let (header_rows, records) = table.split_at_checked(header).unwrap_or_default();
-    let is_doubtful = vote == Vote::Unknown
-        && settings.header == Setting::Auto
-        && header_rows.first().is_some_and(|row| !has_usual_name(row));
     let names = joined(header_rows);
     let trailing_delimiter = has_trailing_delimiter(&names, records);
     let names = fitted(names, header, width, records, trailing_delimiter);
-    Layout { preamble, header, is_doubtful, names, trailing_delimiter }
+    let is_doubtful = is_open && header > 0;
+    Layout { preamble, header, is_doubtful, is_record_by_table, names, trailing_delimiter }
+}
+
+/// The row that has names of the table's columns, where no row before it is a record.
+fn named_by_table(rows: &[Row], width: usize, skip_lines: Setting<usize>, known: &KnownNames<'_>) -> Option<usize> {
+    let most = if skip_lines == Setting::Auto { PREAMBLE_ROWS } else { 1 };
+    let place = rows.iter().take(most).position(|row| known.are_of(row.fields.iter()))?;
+    // Of one column, lines before the header are like records.
+    let is_record = |row: &Row| row.fields.len() == width && (width == 1 || row.filled() > 1);
+    (!rows.iter().take(place).any(is_record)).then_some(place)
 }
 
 /// The first row of the table, and what it is.

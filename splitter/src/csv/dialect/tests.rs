@@ -1,11 +1,18 @@
 //! What is found in which text.
 
 use proptest::prelude::*;
+use shared::ColumnNames;
 
 use super::*;
 
+fn with_table(text: &str, table: &[&str]) -> Found {
+    let table: Vec<String> = table.iter().map(|name| (*name).to_owned()).collect();
+    let known = KnownNames::of(&table, ColumnNames::Lower);
+    find(text.as_bytes(), true, &CsvSettings::default(), &known)
+}
+
 fn found(text: &str) -> Found {
-    find(text.as_bytes(), true, &CsvSettings::default())
+    with_table(text, &[])
 }
 
 /// Dialect in short: delimiter, then what differs from the usual, then names and the first record's place.
@@ -188,9 +195,10 @@ fn what_is_told_is_not_looked_for() {
         ("x,y\na,b\n3,4\n", CsvSettings { skip_lines: Explicit(1), ..auto() }, ", [a|b] 0+1"),
         ("a;b\n1,5;2\n", CsvSettings { decimal: Explicit('.'), ..auto() }, "; [a|b] 0+1"),
         ("a,b\n1,2\n#,3\n", CsvSettings { comment: Explicit(Some('#')), ..auto() }, ", comment=# [a|b] 0+1"),
-        ("a,b!1,2!", CsvSettings { terminator: Explicit('!'), ..auto() }, ", [a|b] 0+1"),
+        ("a,b!1,2!", CsvSettings { terminator: Explicit(Some('!')), ..auto() }, ", [a|b] 0+1"),
     ] {
-        assert_eq!(in_short(&find(text.as_bytes(), true, &told)), expected, "{text} {told:?}");
+        let known = KnownNames::of(&[], ColumnNames::Lower);
+        assert_eq!(in_short(&find(text.as_bytes(), true, &told, &known)), expected, "{text} {told:?}");
     }
 }
 
@@ -200,9 +208,37 @@ proptest! {
         text in proptest::collection::vec(proptest::sample::select(b"a1,;\"'\\#\n\r .-".to_vec()), 0..200),
         whole: bool,
     ) {
-        let found = find(&text, whole, &CsvSettings::default());
+        let known = KnownNames::of(&[], ColumnNames::Lower);
+        let found = find(&text, whole, &CsvSettings::default(), &known);
         prop_assert!(found.data_start <= text.len());
         prop_assert!((0.0..=1.0).contains(&found.confidence));
-        prop_assert_eq!(&found, &find(&text, whole, &CsvSettings::default()));
+        prop_assert_eq!(&found, &find(&text, whole, &CsvSettings::default(), &known));
     }
+}
+
+#[test]
+fn names_of_the_table_show_the_header() {
+    for (text, table, expected) in [
+        // Texts over texts.
+        ("grade,town\nkg,Rome\nlb,Oslo\n", &["grade", "town"][..], ", [grade|town] 0+1"),
+        ("kg,Rome\nlb,Oslo\nkg,Bonn\n", &["column_1", "column_2"], ", [|] 0+0"),
+        ("grade,town\nkg,Rome\nlb,Oslo\n", &["column_1", "column_2"], ", [|] 0+0"),
+        ("id,town\nkg,Rome\nlb,Oslo\n", &["column_1", "column_2"], ", [id|town] 0+1"),
+        // Names of numbers, over numbers.
+        ("2019,2021,2020\n1,2,3\n4,5,6\n", &["2019", "2020", "2021"], ", [2019|2021|2020] 0+1"),
+        // A header that the values show none of, below a title of as many cells.
+        ("Sales,May,\ngrade,town,n\nkg,Rome,x\nlb,Oslo,y\n", &["grade", "town", "n"], ", [Sales|May|] 0+1"),
+        ("Sales,,\ngrade,town,n\nkg,Rome,x\nlb,Oslo,y\n", &["grade", "town", "n"], ", [grade|town|n] 1+1"),
+        // Rows before names are records.
+        ("1,Rome\n2,Oslo\nid,town\n3,Bonn\n", &["id", "town"], ", [1|Rome] 0+1"),
+        // New columns beside known ones.
+        ("grade,town,new\nkg,Rome,a\nlb,Oslo,b\n", &["grade", "town"], ", [grade|town|new] 0+1"),
+        // A single column.
+        ("name\nRome\nOslo\n", &["name"], ", [name] 0+1"),
+        ("Rome\nname\nOslo\n", &["name"], ", [Rome] 0+1"),
+    ] {
+        assert_eq!(in_short(&with_table(text, table)), expected, "{text} {table:?}");
+    }
+    let is_doubtful = |table: &[&str]| with_table("grade,town\nkg,Rome\nlb,Oslo\n", table).is_header_doubtful;
+    assert!(is_doubtful(&[]) && !is_doubtful(&["grade", "town"]));
 }

@@ -18,6 +18,7 @@ fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
         columns: vec![column; columns],
         null_words: Vec::new(),
         fields: None,
+        footer_start: None,
     }
 }
 
