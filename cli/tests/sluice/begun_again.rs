@@ -1,5 +1,7 @@
 //! A job of which nothing is in the table is begun again with other options, as the next generation: only one of the two is ever loaded.
 
+use shared::testing::run_python;
+
 use crate::resume::{assert_each_once, numbered};
 use crate::shim::Shim;
 use crate::support::Place;
@@ -31,6 +33,25 @@ fn other_options_begin_the_next_generation() {
     assert_eq!((status.status, status.stdout.contains(&replaced)), (0, true), "{status:?}");
     let shown = place.run(&["quarantine", "show", &job, "--table", "t"]);
     assert!(shown.stdout.contains("x1"), "what the first reading rejected is kept: {shown:?}");
+}
+
+#[test]
+fn status_says_why_a_file_was_given_up() {
+    let place = Place::new();
+    let job = rejected(&place);
+    let status = place.run(&["status", "x.csv", "--table", "t"]);
+    assert!(status.stdout.contains(&format!("{job}: given up by the last run\n")), "{status:?}");
+    let why = "  failed       [place]/x.csv: all 2 records were rejected; record 1, byte 5, column 'id': 'x1' is not an integer";
+    assert!(status.stdout.contains(why), "{status:?}");
+    let undo = place.run(&["undo", &job, "--table", "t"]);
+    assert!(
+        undo.stderr.contains("its last run failed, because of: [place]/x.csv: all 2 records were rejected"),
+        "{undo:?}"
+    );
+    let ran = place.run(&[BAD, &["--max-bad-records", "100%"]].concat());
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let status = place.run(&["status", "x.csv", "--table", "t"]);
+    assert_eq!((status.stdout.contains(": done\n"), status.stdout.contains("failed")), (true, false), "{status:?}");
 }
 
 #[test]
@@ -88,6 +109,59 @@ fn of_two_processes_with_other_options_only_one_loads() {
         assert!(late.status != 0 || at == "job.json", "{at}: {late:?}");
         let again = place.run(&["ingest", "numbered.csv", "--table", "t"]);
         assert_eq!((again.status, again.stdout.contains("already done")), (0, true), "{at}: {again:?}");
+    }
+}
+
+/// The same with SQL and partitions, by which both jobs have other rows or other folders.
+#[test]
+fn of_two_processes_with_other_sql_or_partitions_only_one_loads() {
+    const RECORDS: u64 = 20_000;
+    const BY: &[&str] = &["--sql", "select *, id % 3 as part from chunk", "--partition-by", "part"];
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&[], &["--sql", "select id, square, filler, 1 as one from chunk"]),
+        (&["--sql", "select id, square from chunk"], &["--sql", "select id, filler from chunk"]),
+        (BY, &["--sql", "select *, id % 5 as part from chunk"]),
+        (&["--sql", "select *, id % 3 as part from chunk"], BY),
+    ];
+    for (first, second) in cases {
+        for at in ["manifest.json", "_delta_log/00000000000000000000", "_delta_log/00000000000000000001"] {
+            let place = Place::new();
+            numbered(&place, RECORDS);
+            std::fs::create_dir(place.path("t")).unwrap();
+            let options = ["ingest", "numbered.csv", "--table", "t", "--chunk-size-mb", "1", "--workers", "1"];
+            let stopped = Shim::start_stopped(&place, &[&options[..], first].concat(), at);
+            let other = place.run(&[&options[..], second].concat());
+            assert_eq!(other.status, 0, "{first:?} {second:?} {at}: {other:?}");
+            let late = stopped.go_on(&place);
+            assert_ne!(late.status, 0, "{first:?} {second:?} {at}: {late:?}");
+            assert_each_once(&place.path("t"), RECORDS);
+            let again = place.run(&["ingest", "numbered.csv", "--table", "t"]);
+            assert_eq!((again.status, again.stdout.contains("already done")), (0, true), "{at}: {again:?}");
+            let verified = place.run(&["status", "numbered.csv", "--table", "t", "--verify"]);
+            assert_eq!(verified.status, 0, "{first:?} {second:?} {at}: {verified:?}");
+        }
+    }
+}
+
+/// With SQL and partitions in place of others, of a file of which all was rejected.
+#[test]
+fn other_sql_and_partitions_begin_the_next_generation() {
+    const SQL: &str = "select upper(id) as id, a from chunk";
+    for (first, second, rows) in [
+        (&["--sql", "select id, a from chunk"][..], &["--sql", SQL][..], "X1|p X2|q"),
+        (&["--partition-by", "a"], &["--sql", SQL, "--partition-by", "a"], "X1|p X2|q"),
+        (&["--partition-by", "a"], &["--partition-by", "id"], "x1|p x2|q"),
+    ] {
+        let place = Place::new();
+        place.write("x.csv", "id,a\nx1,p\nx2,q\n");
+        let ran = place.run(&[BAD, first].concat());
+        assert_eq!(ran.status, 4, "{first:?}: {ran:?}");
+        let ran = place.run(&[&["ingest", "x.csv", "--table", "t", "--schema", "id:text"], second].concat());
+        assert_eq!((ran.status, ran.stderr.contains("it starts again")), (0, true), "{second:?}: {ran:?}");
+        let python = "import deltalake\nrows = deltalake.DeltaTable('t').to_pyarrow_table().to_pylist()\nprint(' '.join(sorted('|'.join([row['id'], row['a']]) for row in rows)))";
+        assert_eq!(run_python(&place.path(""), python).trim(), rows, "{first:?} {second:?}");
+        let status = place.run(&["status", "x.csv", "--table", "t", "--verify"]);
+        assert_eq!(status.status, 0, "{status:?}");
     }
 }
 
