@@ -103,7 +103,7 @@ pub(crate) enum CliError {
     #[error("the work area of job {job_id} is gone, so it is not known whether all of the job is in table {table}")]
     AreaLost { job_id: JobId, table: String },
     #[error("job {job_id} is in the table with {found}")]
-    Contradicts { job_id: JobId, found: Contradiction },
+    Contradicts { job_id: JobId, found: Box<Contradiction> },
     #[error("job {job_id} was undone in table {table}; nothing was added")]
     Undone { job_id: JobId, table: String },
     #[error("job {job_id} added nothing to table {table}: {why}")]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Job, Location, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
+use shared::{BadRecordLimit, Job, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
@@ -129,7 +129,7 @@ async fn run_through(
     if outcome.was_loaded_before()
         && let Some(found) = contradicts(args, &pipeline.split.settings, &outcome.job)
     {
-        return Err(CliError::Contradicts { job_id: outcome.job.job_id, found });
+        return Err(CliError::Contradicts { job_id: outcome.job.job_id, found: Box::new(found) });
     }
     if outcome.job.load.sql != pipeline.split.settings.load.sql {
         tracing::warn!(
@@ -170,7 +170,7 @@ async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Do
     match pinned.seal {
         // Of that, there is something else to tell.
         Some(Seal::UNDONE) => Ok(()),
-        Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found }),
+        Some(_) => Err(CliError::Contradicts { job_id: job.job_id, found: Box::new(found) }),
         None => {
             tracing::warn!(job = %job.job_id, change = %found, "nothing of the job is in the table: it starts again with the options given now");
             refuse_replayed(&pipeline.load, &pipeline.split.work_prefix, &pipeline.table, &job.job_id).await?;

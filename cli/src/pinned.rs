@@ -50,7 +50,7 @@ pub(crate) fn contradiction(
 ) -> Option<Contradiction> {
     let said = Said { settings, job };
     COMPARED.iter().find_map(|(variable, compare)| {
-        let (contract, name, (given, pinned)) = match giver(variable)? {
+        let (contract, name, (now, pinned)) = match giver(variable)? {
             Giver::Option => (None, Some(format!("--{}", Variable::find(variable)?.option?.name)), compare(&said)?),
             Giver::Contract => {
                 // A column that the job does not have is null in its rows, as it would be by the contract.
@@ -60,7 +60,7 @@ pub(crate) fn contradiction(
                 (Some(settings.read.contract.as_ref()?.at.clone()), name, both?)
             }
         };
-        (given != pinned).then_some(Contradiction { name, contract, given, pinned })
+        (now != pinned).then_some(Contradiction { name, contract, given: now, pinned })
     })
 }
 

@@ -217,9 +217,9 @@ async fn with_loaded(storage: &dyn Storage, loaded: &[StoredObject], split: Rows
     Ok(rows)
 }
 
-fn text(status: &Status) -> String {
+fn state(status: &Status) -> &'static str {
     let is_replaced = status.undone.as_ref().is_some_and(|undone| undone.replaced_by.is_some());
-    let state = match status.state {
+    match status.state {
         State::Splitting if status.failure.is_some() => "given up by the last run",
         State::Splitting => "being split",
         State::Loading if status.failure.is_some() => "split, not loaded: the last run failed",
@@ -227,11 +227,14 @@ fn text(status: &Status) -> String {
         State::Done => "done",
         State::Undone if is_replaced => "replaced by a later job",
         State::Undone => "undone",
-    };
+    }
+}
+
+fn text(status: &Status) -> String {
     let Status { chunks, rows, .. } = status;
     let table = status.table.as_ref().map_or_else(|| "none".to_owned(), Location::to_string);
     let mut lines = vec![
-        format!("{}: {state}", status.job_id),
+        format!("{}: {}", status.job_id, state(status)),
         format!("  source       {}", status.source),
         format!("  table        {table}"),
         format!("  work area    {}", status.work_area),

@@ -72,6 +72,7 @@ impl TableFit {
     }
 
     /// The same of columns that SQL makes. Nothing else tells which these are, so those of a new table are named, too.
+    #[must_use]
     pub fn after_sql<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
         let added = if self.is_new { columns.map(str::to_owned).collect() } else { self.added };
         Self { after_sql: true, added, ..self }

@@ -209,6 +209,16 @@ fn is_ndjson(at: &Location, sample: &Sample, choice: FormatChoice) -> Result<boo
 const ARRAY_HINT: &str = "write each object to a line of its own: `jq -c '.[]' FILE | sluice ingest - ...`; if it is CSV all the same, set FORMAT=csv";
 const OBJECTS_HINT: &str = "write each object to a line of its own: `jq -c . FILE | sluice ingest - ...`, with '.KEY[]' in place of the point if the rows are in a key; if it is CSV all the same, set FORMAT=csv";
 
+/// Names that show the header: those of the table's columns, and of columns whose types are given.
+fn known_names(settings: &Settings, table: &TableColumns) -> Vec<String> {
+    table.names.iter().chain(settings.read.schema.iter().map(|one| &one.name)).cloned().collect()
+}
+
+fn null_words(settings: &Settings) -> Vec<String> {
+    let default = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
+    settings.read.null_words.clone().unwrap_or_else(default)
+}
+
 /// What was found before the first record of a CSV, and after the last.
 type FoundLines = ((Layout, Lines), LastLines);
 
@@ -220,8 +230,7 @@ async fn csv(
     table: &TableColumns,
 ) -> Result<(CsvPolicy, Vec<Evidence>, FoundLines, Vec<Difference>), SplitError> {
     let settings = &context.settings;
-    let known: Vec<String> =
-        table.names.iter().chain(settings.read.schema.iter().map(|one| &one.name)).cloned().collect();
+    let known = known_names(settings, table);
     let known = KnownNames::of(&known, settings.read.column_names);
     let header = header::read(&source.uri, &sample.head, sample.is_whole, &settings.read.csv, &known)?;
     check_columns(&source.uri, header.names.len())?;
@@ -238,12 +247,11 @@ async fn csv(
     }
     let names = column_names(&header.names, settings.read.column_names, &table.names);
     refusals::strangers(&source.uri, &settings.read.csv, &header, &names, &table.names)?;
-    let default_words = || value::NULL_WORDS.iter().map(|word| (*word).to_owned()).collect();
     let mut csv = CsvPolicy {
         dialect: header.dialect,
         data_start: header.data_start,
         columns: header.names.into_iter().zip(names).map(|(source, name)| Column::of_text(source, name)).collect(),
-        null_words: settings.read.null_words.clone().unwrap_or_else(default_words),
+        null_words: null_words(settings),
         fields: None,
         footer_start: None,
     };

@@ -104,7 +104,8 @@ fn thousands_of_columns_are_written_anew() {
     let mut text = (0..3000).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
     for row in 0..400 {
         // Values of every other column recur.
-        let cell = |column: u64| if column % 2 == 0 { row * 3000 + column } else { (row * 31 + column * 7) % 1000 };
+        let cell =
+            |column: u64| if column.is_multiple_of(2) { row * 3000 + column } else { (row * 31 + column * 7) % 1000 };
         text = text + "\n" + &(0..3000).map(|column| cell(column).to_string()).collect::<Vec<_>>().join(",");
     }
     let source = place.write("wide.csv", text);

@@ -1,5 +1,5 @@
-//! Tables that many programs write as text: each value comes back, or something is said. Where DuckDB and Polars read the same, Sluice
-//! does, too, or the difference is of a known class (`fixtures/readers/text_readers.py`).
+//! Tables that many programs write as text: each value comes back, or something is said. Where `DuckDB` and Polars read the same,
+//! Sluice does, too, or the difference is of a known class (`fixtures/readers/text_readers.py`).
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -266,7 +266,7 @@ fn file(routes: &[Drawn]) -> String {
     for Drawn { name, bucket, key, suffix } in routes {
         writeln!(text, "[[route]]\nname = \"{name}\"\nkey = \"{key}\"\ntable = \"s3://lake/{name}\"").unwrap();
         for (key, value) in [("bucket", bucket), ("suffix", suffix)] {
-            for value in value.iter() {
+            if let Some(value) = value {
                 writeln!(text, "{key} = \"{value}\"").unwrap();
             }
         }

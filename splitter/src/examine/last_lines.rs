@@ -51,21 +51,21 @@ pub(super) async fn find(
     };
     let at = |place: usize| Some(start + u64::try_from(place).unwrap_or_default());
     match told {
-        Setting::Explicit(lines) => match last_lines(&tail, lines, &csv.dialect) {
-            Some(place) => match Held::new(&source.uri, &context.settings) {
-                // The next file of a feed may have none, and its last record must not be lost.
-                Some(held) if has_record(&tail, place, csv) => {
-                    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-                    Err(held.other_reading("csv_footer", &lines, "a record at the end"))
-                }
-                _ => Ok(LastLines { start: at(place), lines, warning: None }),
-            },
-            None => {
+        Setting::Explicit(lines) => {
+            let Some(place) = last_lines(&tail, lines, &csv.dialect) else {
                 let reason = format!("CSV_FOOTER={lines}, and there are fewer lines after the header");
                 let hint = "set CSV_FOOTER to the number of lines after the last record";
-                Err(BadInput::whole(&source.uri, reason, hint).into())
+                return Err(BadInput::whole(&source.uri, reason, hint).into());
+            };
+            // The next file of a feed may have none, and its last record must not be lost.
+            if let Some(held) = Held::new(&source.uri, &context.settings)
+                && has_record(&tail, place, csv)
+            {
+                let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+                return Err(held.other_reading("csv_footer", &lines, "a record at the end"));
             }
-        },
+            Ok(LastLines { start: at(place), lines, warning: None })
+        }
         Setting::Auto => Ok(detected(&tail, start, csv)),
     }
 }
