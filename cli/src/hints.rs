@@ -27,9 +27,9 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
 /// What may help with jobs.
 fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
     match error {
-        CliError::NoTable => {
-            Some("set --table TABLE_URI, or the variable TABLE_URI; or --routes FILE, which gives each file its table")
-        }
+        CliError::NoTable => Some(
+            "set --table TABLE_URI, or the variable TABLE_URI; `sluice ingest` also takes tables from --routes FILE",
+        ),
         CliError::NoTableOrArea => {
             Some("set --table TABLE_URI or TABLE_URI, for the work area below it; or set --work-dir DIR")
         }

@@ -227,6 +227,8 @@ mod tests {
         "MEMORY_MB",
         // What it says is compared key by key.
         "CONTRACT_URI",
+        // A job keeps its route.
+        "ROUTES_URI",
     ];
 
     #[test]

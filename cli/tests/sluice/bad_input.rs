@@ -230,7 +230,7 @@ fn settings_that_cannot_be_used() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(ran.stderr, @r"
             error: no table is given
-            hint: set --table TABLE_URI, or the variable TABLE_URI
+            hint: set --table TABLE_URI, or the variable TABLE_URI; `sluice ingest` also takes tables from --routes FILE
             ");
         }
     }

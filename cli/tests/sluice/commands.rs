@@ -19,6 +19,7 @@ fn a_summary_for_people() {
       source       [place]/x.csv
       read as      csv, utf-8, delimiter ',', 1 header row
       table        [place]/t (version 1)
+      columns      2 new: id, name
       read         3
       committed    1
       filtered     1
