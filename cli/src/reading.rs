@@ -102,7 +102,7 @@ fn unusual(dialect: &Dialect) -> Vec<String> {
     unusual
 }
 
-/// How many lines of a kind were skipped, and where; none of a header, which is told of otherwise.
+/// How many lines of a kind were skipped, and where; none of a header, which has a line of its own.
 fn skipped(lines: &SkippedLines) -> Option<String> {
     let what = match lines.kind {
         LineKind::Header => return None,

@@ -58,7 +58,7 @@ enum State {
     Undone,
 }
 
-/// What is to be told of a job that is done, and of which the table does not have all.
+/// What is reported of a job that is done, and of which the table does not have all.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Since {

@@ -20,7 +20,7 @@ type Both = Option<(String, String)>;
 /// How a setting is compared.
 type Compare = fn(&Said<'_>) -> Both;
 
-/// All settings that decide rows, in the order in which they are told of.
+/// All settings that decide rows, in the order in which they are reported.
 pub(super) const COMPARED: &[(&str, Compare)] = &[
     ("TRANSFORM_SQL", |said| Some((or_none(said.settings.load.sql.clone()), or_none(said.job.load.sql.clone())))),
     ("PARTITION_BY", |said| Some((list(&said.settings.load.partition_by), list(&said.job.load.partition_by)))),

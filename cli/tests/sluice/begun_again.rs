@@ -143,7 +143,7 @@ fn of_two_processes_with_other_sql_or_partitions_only_one_loads() {
     }
 }
 
-/// With SQL and partitions in place of others, of a file of which all was rejected.
+/// A file whose records were all rejected, begun again with SQL and with partitions.
 #[test]
 fn other_sql_and_partitions_begin_the_next_generation() {
     const SQL: &str = "select upper(id) as id, a from chunk";

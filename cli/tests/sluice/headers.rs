@@ -111,7 +111,7 @@ fn lines_of_a_fixed_width_are_cut_by_sql() {
     assert_eq!(rows, "1|Ann|1.50\n2|Bob|12.25\n3|Eve \"E\"|3.00");
 }
 
-/// Lines at the end that are no records: an end, its options, rows, rejected records, lines of a footer, and what is warned of.
+/// Ends of files with the options they are loaded with, and for each the rows, rejected records, footer lines and warnings to expect.
 #[test]
 fn footers_are_skipped_where_it_is_clear() {
     let records = "id;name;n\n1;Ann;5\n2;Bob;6\n3;Eve;7\n";
