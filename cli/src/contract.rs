@@ -11,6 +11,7 @@ use splitter::{Gate, SplitContext, SplitError};
 
 use crate::args::{self, ContractCheckArgs};
 use crate::error::{CliError, Done};
+use crate::expected::tried;
 use crate::gate::{TableGate, not_split};
 use crate::output::Output;
 use crate::stop;
@@ -37,7 +38,11 @@ pub(crate) async fn check(args: &ContractCheckArgs, output: Output) -> Done {
         Err(CliError::Split(error)) if error.is_bad_input() => Held::Refused(Vec::new(), error.to_string()),
         Err(error) => return Err(error),
     };
-    let document = Document::new(&source, &contract, held);
+    let expectations = match &held {
+        Held::Read(plan) => tried(&context.settings, plan)?,
+        Held::Refused(..) => None,
+    };
+    let document = Document { expectations, ..Document::new(&source, &contract, held) };
     output.result(&document, &text::text(&document))?;
     match document.outcome.exit_status {
         0 => Ok(()),

@@ -80,6 +80,8 @@ pub(crate) enum CliError {
     },
     #[error("the SQL cannot be run: {0}")]
     Sql(String),
+    #[error("the expectations of the contract cannot be judged: {0}")]
+    Expectations(String),
     #[error(transparent)]
     Split(SplitError),
     #[error("cannot look into the table")]
@@ -237,6 +239,7 @@ impl CliError {
             )
             | Self::SqlFile { .. }
             | Self::Sql(_)
+            | Self::Expectations(_)
             | Self::Context(_)
             | Self::SameQueue { .. }
             | Self::SeveralJobs { .. }

@@ -90,12 +90,18 @@ impl TableGate {
 #[error("the SQL cannot be run: {0}")]
 struct BadSql(String);
 
-/// Why a source is not split: for SQL, that is not the source.
+/// Why expectations cannot be judged.
+#[derive(Debug, thiserror::Error)]
+#[error("the expectations of the contract cannot be judged: {0}")]
+struct BadExpectations(String);
+
+/// Why a source is not split: for SQL and expectations, that is not the source.
 pub(crate) fn not_split(error: SplitError) -> CliError {
     match &error {
-        SplitError::Gate(by) => match by.downcast_ref::<BadSql>() {
-            Some(BadSql(reason)) => CliError::Sql(reason.clone()),
-            None => CliError::Split(error),
+        SplitError::Gate(by) => match (by.downcast_ref(), by.downcast_ref()) {
+            (Some(BadSql(reason)), _) => CliError::Sql(reason.clone()),
+            (_, Some(BadExpectations(reason))) => CliError::Expectations(reason.clone()),
+            (None, None) => CliError::Split(error),
         },
         _ => CliError::Split(error),
     }
@@ -116,6 +122,10 @@ impl Gate for TableGate {
         let (sql, partition_by) = (load.settings.load.sql.as_deref(), &load.settings.load.partition_by);
         if let Some(sql) = sql {
             self.check_sql(sql, found).await?;
+        }
+        if let Some(expectations) = load.settings.expectations() {
+            worker::try_expectations(&expectations, sql, &found.schema, &[])
+                .map_err(|reason| SplitError::Gate(Box::new(BadExpectations(reason))))?;
         }
         let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
         let refused = |refusal: &Refusal| refused(found, &format!("it does not fit table {table}"), refusal);

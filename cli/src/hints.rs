@@ -97,6 +97,9 @@ fn hint_on_contract(error: &CliError) -> Option<&'static str> {
         CliError::NoContract => {
             Some("set --contract FILE, or the variable CONTRACT_URI; `sluice plan SOURCE --save FILE` writes one")
         }
+        CliError::Expectations(_) => Some(
+            "`sluice plan SOURCE` shows the columns; expectations see what SQL makes of them; docs/contracts.md lists the keys of [[expect]]",
+        ),
         CliError::ContractExists { .. } => Some("--force overwrites it; or name another file"),
         CliError::NotSaved { .. } => Some("set how it is read by options of `sluice plan`, and save again"),
         CliError::Contradicts { .. } => Some(

@@ -3,18 +3,21 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shared::{BadRecordLimit, Job, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json};
+use shared::{
+    BadRecordLimit, ExpectationResults, Job, PinnedRoute, Reading, Receipt, Rows, Seal, Settings, Warning, get_json,
+};
 use splitter::{SplitError, SplitOutcome};
 use worker::Holding;
 
 use crate::args::{self, IngestArgs, work_prefix};
 use crate::contract::settled;
 use crate::error::{CliError, Done};
+use crate::expected::{expected, filtered};
 use crate::holding::held;
 use crate::known::{self, Pinned};
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
-use crate::pinned::{Contradiction, contradiction, giver};
+use crate::pinned::{Contradiction, contradiction, giver, other_expectations};
 use crate::pipeline::{Load, Pipeline};
 use crate::reading;
 use crate::routed::routed;
@@ -42,6 +45,9 @@ pub(crate) struct Report {
     /// The route that the job came by.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<PinnedRoute>,
+    /// What came of the rows by what their contract expects, if it expects something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expectations: Option<ExpectationResults>,
     /// How the source was read; none of a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     reading: Option<Reading>,
@@ -137,6 +143,12 @@ async fn run_through(
             "it keeps the SQL that it was first seen with; for other SQL, undo it and ingest with --again"
         );
     }
+    if other_expectations(&pipeline.split.settings, &outcome.job).is_some() {
+        tracing::warn!(
+            job = %outcome.job.job_id,
+            "it keeps the expectations that it was first seen with; for other ones, undo it and ingest with --again"
+        );
+    }
     let holding = pipeline.holding(&outcome, &receipt).await?;
     let report = Report::of(&pipeline, &outcome, &receipt, holding, started.elapsed());
     output.result(&report, &report.text())?;
@@ -164,7 +176,10 @@ fn show_command(args: &IngestArgs, source: &str, pipeline: &Pipeline) -> String 
 async fn heed(args: &IngestArgs, pipeline: &mut Pipeline, pinned: &Pinned) -> Done {
     let storage = pipeline.split.storage.as_ref();
     let job: Job = get_json(storage, &pinned.area.job(), "job").await.map_err(CliError::WorkArea)?;
-    let Some(found) = contradicts(args, &pipeline.split.settings, &job) else {
+    let settings = &pipeline.split.settings;
+    // What is loaded was judged by what was expected then.
+    let judged = if pinned.seal.is_none() { other_expectations(settings, &job) } else { None };
+    let Some(found) = contradicts(args, settings, &job).or(judged) else {
         return Ok(());
     };
     match pinned.seal {
@@ -216,6 +231,7 @@ impl Report {
             quarantine,
             holding: holding.filter(|holding| !holding.is_all(receipt.rows.committed)),
             route: outcome.job.route.clone(),
+            expectations: receipt.expectations.clone(),
             reading,
             warnings,
             seconds: elapsed.as_secs_f64(),
@@ -241,11 +257,12 @@ impl Report {
         lines.extend(made.flat_map(reading::of_table));
         lines.push(format!("  read         {}", grouped(rows.read)));
         lines.push(format!("  committed    {}", grouped(rows.committed)));
-        lines.push(format!("  filtered     {}", grouped(rows.filtered)));
+        lines.push(format!("  filtered     {}", filtered(rows)));
         if rows.added > 0 {
             lines.push(format!("  added        {} (by SQL)", grouped(rows.added)));
         }
         lines.push(format!("  quarantined  {}", grouped(rows.quarantined)));
+        lines.extend(self.expectations.iter().flat_map(expected));
         let count = u64::try_from(chunks.len()).unwrap_or_default();
         lines.push(format!("  chunks       {} ({})", grouped(count), mebibytes(bytes)));
         if let Some(holding) = &self.holding {

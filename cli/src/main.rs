@@ -5,6 +5,7 @@ mod contract;
 mod dlq;
 mod doctor;
 mod error;
+mod expected;
 mod gate;
 mod hints;
 mod holding;

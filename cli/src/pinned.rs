@@ -5,7 +5,7 @@ mod compared;
 
 use std::fmt;
 
-use shared::{Job, Location, Settings, Variable};
+use shared::{Expectations, Job, Location, Settings, Variable};
 
 use compared::{COMPARED, Said, column_type};
 
@@ -62,6 +62,17 @@ pub(crate) fn contradiction(
         };
         (now != pinned).then_some(Contradiction { name, contract, given: now, pinned })
     })
+}
+
+/// What the contract expects of rows, where the job was pinned with something else; none without a contract.
+pub(crate) fn other_expectations(settings: &Settings, job: &Job) -> Option<Contradiction> {
+    let contract = settings.read.contract.as_ref()?;
+    let of = |expectations: Option<&Expectations>| {
+        expectations.map_or_else(|| "none".to_owned(), |expectations| expectations.digest.clone())
+    };
+    let (given, pinned) = (of(contract.expectations().as_ref()), of(job.load.expectations.as_ref()));
+    let (name, contract) = (Some("expectations".to_owned()), Some(contract.at.clone()));
+    (given != pinned).then_some(Contradiction { name, contract, given, pinned })
 }
 
 /// Who gives a setting, given by the name of its variable: an option, or the contract where that decides values of files that were read

@@ -16,6 +16,7 @@ use crate::args::{self, PlanArgs};
 use crate::contract::save::save;
 use crate::contract::settled;
 use crate::error::{CliError, Done};
+use crate::expected;
 use crate::gate::{TableGate, not_split, refuse_new};
 use crate::output::Output;
 use crate::routed::routed;
@@ -53,12 +54,13 @@ pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done 
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
     let sql = check(&context, &plan).await?;
+    let expectations = expected::tried(&context.settings, &plan)?;
     let saved = args.save.as_deref().map(args::location).transpose()?;
     if let Some(at) = &saved {
         save(&context, &plan, at, args.force).await?;
     }
     let saved = saved.map(|at| at.to_string());
-    let document = Document { sql, saved, ..document(plan, &context.settings) };
+    let document = Document { sql, expectations, saved, ..document(plan, &context.settings) };
     output.result(&document, &text::text(&document, verbose))?;
     Ok(())
 }
@@ -128,6 +130,7 @@ fn document(plan: Plan, settings: &Settings) -> Document {
             rows: plan.rows,
         },
         sql: None,
+        expectations: None,
         saved: None,
         expected: ExpectedDocument { is_estimate, chunks, rows, bytes, chunk_bytes: found.policy.chunk_bytes },
     }

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 use shared::{
-    Checkpoint, ChunkReceipt, Completion, Drops, Job, JobId, LoadFailure, Location, Manifest, PinnedRoute, Receipt,
-    Rows, Storage, StorageError, StoredObject, Undone, WorkArea, get_json, try_get_json,
+    Checkpoint, ChunkReceipt, Completion, Drops, ExpectationResults, Expectations, Job, JobId, LoadFailure, Location,
+    Manifest, PinnedRoute, Receipt, Rows, Storage, StorageError, StoredObject, Undone, WorkArea, get_json,
+    try_get_json,
 };
 use worker::{DifferingChunk, Finding, Holding, Ledger, LoadContext, LoadError, Tally, Verification, verify};
 
 use crate::args::{StatusArgs, work_prefix};
 use crate::error::{CliError, Done};
+use crate::expected::{expected, filtered};
 use crate::holding::held;
 use crate::jobs::find;
 use crate::known::table_of;
@@ -31,6 +33,9 @@ struct Status {
     /// Records read and rejected so far; the whole balance once there is a receipt.
     rows: Rows,
     receipt: Option<Receipt>,
+    /// What came of the rows so far by what their contract expects, if it expects something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expectations: Option<ExpectationResults>,
     /// Why the last run on one machine did not load all of it; none once all of it is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<LoadFailure>,
@@ -177,15 +182,21 @@ async fn status(
     let rejected = checkpoint.quarantine.iter().map(|entry| entry.records).sum();
     let Checkpoint { records_before, shortened_before, .. } = checkpoint;
     let so_far = Rows { read: records_before, quarantined: rejected, shortened: shortened_before, ..Rows::default() };
+    let mut expectations = job.load.expectations.as_ref().map(Expectations::no_results);
     let (state, split, rows) = match (&receipt, &manifest) {
         (Some(receipt), Some(manifest)) => (State::Done, manifest.chunks.len(), receipt.rows),
         (_, Some(manifest)) => {
             let Manifest { records, quarantined, shortened, .. } = *manifest;
             let split = Rows { read: records, quarantined, shortened, ..Rows::default() };
-            (State::Loading, manifest.chunks.len(), with_loaded(storage, &loaded, split).await?)
+            (State::Loading, manifest.chunks.len(), with_loaded(storage, &loaded, split, &mut expectations).await?)
         }
-        (_, None) => (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far).await?),
+        (_, None) => {
+            (State::Splitting, checkpoint.chunks.len(), with_loaded(storage, &loaded, so_far, &mut expectations).await?)
+        }
     };
+    if let Some(receipt) = &receipt {
+        expectations.clone_from(&receipt.expectations);
+    }
     let failure = if receipt.is_none() { LoadFailure::of(storage, &area).await? } else { None };
     // A source that was given up may have been split to its end since, with a higher limit.
     let failure = failure.filter(|failure| failure.chunks > 0 || manifest.is_none());
@@ -199,6 +210,7 @@ async fn status(
         chunks: ChunkCounts { split, committed: loaded.len() },
         rows,
         receipt,
+        expectations,
         failure,
         replays,
         undone,
@@ -208,11 +220,19 @@ async fn status(
 }
 
 /// What the receipts of chunks add to what the splitter knows.
-async fn with_loaded(storage: &dyn Storage, loaded: &[StoredObject], split: Rows) -> Result<Rows, StorageError> {
+async fn with_loaded(
+    storage: &dyn Storage,
+    loaded: &[StoredObject],
+    split: Rows,
+    expectations: &mut Option<ExpectationResults>,
+) -> Result<Rows, StorageError> {
     let mut rows = split;
     for listed in loaded {
         let receipt: ChunkReceipt = get_json(storage, &listed.location, "chunk receipt").await?;
         rows += Rows { read: 0, ..receipt.rows };
+        if let (Some(all), Some(of_chunk)) = (expectations.as_mut(), &receipt.expectations) {
+            *all += of_chunk;
+        }
     }
     Ok(rows)
 }
@@ -241,9 +261,10 @@ fn text(status: &Status) -> String {
         format!("  chunks       {} split, {} committed", chunks.split, chunks.committed),
         format!("  read         {}", grouped(rows.read)),
         format!("  committed    {}", grouped(rows.committed)),
-        format!("  filtered     {}", grouped(rows.filtered)),
+        format!("  filtered     {}", filtered(rows)),
         format!("  quarantined  {}", grouped(rows.quarantined)),
     ];
+    lines.extend(status.expectations.iter().flat_map(expected));
     if let Some(route) = &status.route {
         lines.insert(2, format!("  route        {route}"));
     }

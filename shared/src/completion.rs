@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::drops::note_replaced;
+use crate::expectations::Expectations;
 use crate::job::Job;
 use crate::manifest::Manifest;
 use crate::notice::{Notice, NoticeError, Topic};
@@ -101,12 +102,16 @@ impl Completion<'_> {
         let Manifest { quarantined, shortened, .. } = manifest;
         let mut rows = Rows { read: quarantined, quarantined, shortened, ..Rows::default() };
         let (mut row_hash, mut table_version) = (Some(RowHash::default()), None);
+        let mut expectations = job.load.expectations.as_ref().map(Expectations::no_results);
         for chunk in &manifest.chunks {
             let at = area.chunk_receipt(chunk.index);
             let Some(receipt) = try_get_json::<ChunkReceipt>(storage, &at, "chunk receipt").await? else {
                 return Ok(None);
             };
             rows += receipt.rows;
+            if let (Some(all), Some(of_chunk)) = (&mut expectations, &receipt.expectations) {
+                *all += of_chunk;
+            }
             row_hash = RowHash::sum(row_hash, receipt.row_hash);
             table_version = table_version.max(receipt.table_version);
         }
@@ -131,6 +136,7 @@ impl Completion<'_> {
             writer: uuid::Uuid::new_v4().to_string(),
             is_noticed: job.is_noticed || self.topic.is_some(),
             route: job.route,
+            expectations,
             reading,
         }))
     }

@@ -4,7 +4,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::job::{Job, JobId, hex};
+use crate::hex::hex;
+use crate::job::{Job, JobId};
 use crate::location::Location;
 use crate::policy::OnReplace;
 use crate::storage::{PutMode, Storage, StorageError, get_json, put_json};

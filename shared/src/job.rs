@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::examined::Examined;
+use crate::hex::hex;
 use crate::location::Location;
 use crate::policy::{LoadPolicy, Policy};
 use crate::routes::pinned::PinnedRoute;
@@ -69,15 +70,6 @@ impl From<String> for JobId {
     fn from(text: String) -> Self {
         Self(text)
     }
-}
-
-pub(crate) fn hex(bytes: &[u8], length: usize) -> String {
-    use fmt::Write;
-    bytes.iter().take(length).fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _: fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A digest of the policy a job is cut by, recorded in the table with the job's first commit: chunks that were cut in

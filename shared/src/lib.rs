@@ -20,7 +20,9 @@ mod drops;
 pub mod durable;
 mod encode_pool;
 mod examined;
+mod expectations;
 mod failure;
+mod hex;
 mod job;
 mod lines;
 mod location;
@@ -61,14 +63,18 @@ pub use column::{Column, ColumnType, DECIMAL_DIGITS, DateFormat, TypeOrigin, Typ
 pub use completion::{Completion, CompletionError};
 pub use contract::notes::Notes;
 pub use contract::terms::{
-    Contract, ContractColumn, ContractError, ContractType, Match, MissingColumns, NewColumns, Policies, RESCUED,
-    ReadKey, TypeChanges,
+    Contract, ContractColumn, ContractError, ContractExpectation, ContractType, Match, MissingColumns, NewColumns,
+    Policies, RESCUED, ReadKey, TypeChanges,
 };
 pub use dialect::{CsvSettings, Dialect, Setting, as_setting};
 pub use digits::{float_prints_back, prints_back};
 pub use drops::Drops;
 pub use encode_pool::{EncodePool, Panicked, keep_freed_memory};
 pub use examined::{Examined, TableFit, Warning};
+pub use expectations::{
+    ExceededExpectation, Expectation, ExpectationResult, ExpectationResults, Expectations, Literal, OnViolation,
+    RowCondition,
+};
 pub use failure::{Failure, LoadFailure};
 pub use job::{Job, JobId, Seal, SealedJob};
 pub use lines::{LineKind, Lines, SkippedLine, SkippedLines};

@@ -130,6 +130,7 @@ mod tests {
             writer: "w".to_owned(),
             is_noticed: true,
             route: None,
+            expectations: None,
             reading: None,
         };
         let notice = Notice::of(&receipt);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
 use crate::dialect::Dialect;
+use crate::expectations::Expectations;
 use crate::text_policy::TextPolicy;
 use crate::words::words;
 
@@ -35,7 +36,7 @@ pub struct Policy {
 }
 
 /// How the rows of a chunk are put into the table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadPolicy {
     /// SQL that each chunk goes through; the chunk is the table `chunk`, or `source`.
     pub sql: Option<String>,
@@ -47,6 +48,23 @@ pub struct LoadPolicy {
     /// What becomes of the rows of earlier drops of the same source.
     #[serde(default)]
     pub on_replace: OnReplace,
+    /// What is expected of the rows, after SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectations: Option<Expectations>,
+}
+
+/// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
+impl fmt::Debug for LoadPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sql, partition_by, commit, on_replace, expectations } = self;
+        let mut shown = f.debug_struct("LoadPolicy");
+        shown.field("sql", sql).field("partition_by", partition_by).field("commit", commit);
+        shown.field("on_replace", on_replace);
+        if let Some(expectations) = expectations {
+            shown.field("expectations", expectations);
+        }
+        shown.finish()
+    }
 }
 
 /// What becomes of the rows of earlier drops of a source when it is dropped with other content: `ON_REPLACE`.

@@ -30,6 +30,10 @@ counters! {
     rows_read,
     /// Records and rows that were quarantined.
     rows_quarantined,
+    /// Rows that expectations dropped.
+    rows_dropped,
+    /// How often rows were against an expectation.
+    expectation_violations,
     /// Chunks that were stored and announced.
     chunks_split,
     /// Chunks that are in the table.

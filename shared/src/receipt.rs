@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::expectations::ExpectationResults;
 use crate::job::JobId;
 use crate::location::Location;
 use crate::reading::Reading;
@@ -22,6 +23,9 @@ pub struct ChunkReceipt {
     /// Checksum of the chunk, where it was taken over as it is: its bytes are those of its data file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    /// What came of its rows by the expectations of its job, if that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectations: Option<ExpectationResults>,
     /// Version of the table that holds the chunk, where it is known.
     pub table_version: Option<u64>,
 }
@@ -33,7 +37,7 @@ pub struct Rows {
     pub read: u64,
     /// Rows that are in the table.
     pub committed: u64,
-    /// Rows that SQL left out.
+    /// Rows that SQL left out, or that expectations drop.
     pub filtered: u64,
     /// Rows, or records, that were rejected and kept.
     pub quarantined: u64,
@@ -44,6 +48,9 @@ pub struct Rows {
     /// or `double` does not give back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub shortened: u64,
+    /// Those of `filtered` that expectations drop.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -66,6 +73,7 @@ impl std::ops::AddAssign for Rows {
         self.quarantined += other.quarantined;
         self.added += other.added;
         self.shortened += other.shortened;
+        self.dropped += other.dropped;
     }
 }
 
@@ -98,6 +106,9 @@ pub struct Receipt {
     /// The route that the job came by; none of one that was begun without routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<PinnedRoute>,
+    /// What came of the rows by the expectations of the job, if it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectations: Option<ExpectationResults>,
     /// How the source was read; none of replays, and in receipts from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
@@ -110,8 +121,14 @@ mod tests {
     #[test]
     fn wire_format() {
         let rows = Rows { read: 3, committed: 3, ..Rows::default() };
-        let written_anew =
-            ChunkReceipt { index: 0, rows, row_hash: Some(RowHash(7)), checksum: None, table_version: Some(1) };
+        let written_anew = ChunkReceipt {
+            index: 0,
+            rows,
+            row_hash: Some(RowHash(7)),
+            checksum: None,
+            expectations: None,
+            table_version: Some(1),
+        };
         let checksum = Some("crc64nvme:ae8b14860a799888".to_owned());
         let taken_over = ChunkReceipt { row_hash: None, checksum, ..written_anew.clone() };
         insta::assert_snapshot!(serde_json::to_string(&written_anew).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":"00000000000000000000000000000007","table_version":1}"#);

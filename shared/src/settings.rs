@@ -1,7 +1,8 @@
 //! Settings: one list of variables, read by the Lambdas from their environment and by the command line as defaults.
 
+mod expected;
 mod groups;
-mod limit;
+pub(crate) mod limit;
 mod reader;
 mod under_contract;
 mod variables;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use crate::backoff::BackoffSettings;
 use crate::contract::terms::{Contract, ContractError};
+use crate::expectations::Expectations;
 use crate::location::Location;
 use crate::memory::Memory;
 use crate::notice::{SnsTopic, Topic};
@@ -104,8 +106,15 @@ impl Settings {
 
     /// The same, read by a contract. The error names what the contract cannot say, or what contradicts a variable that is given.
     pub fn under(self, contract: Contract) -> Result<Self, ContractError> {
+        let commit_mode = self.given("COMMIT_MODE").map(str::to_owned);
+        let load = expected::load_under(&contract, self.load, commit_mode.as_deref())?;
         let read = under_contract::read_under(contract, self.read)?;
-        Ok(Self { read, ..self })
+        Ok(Self { read, load, ..self })
+    }
+
+    /// What the contract expects of rows; none without a contract, or where it expects nothing.
+    pub fn expectations(&self) -> Option<Expectations> {
+        self.read.contract.as_ref()?.expectations()
     }
 
     /// Settings from the environment.

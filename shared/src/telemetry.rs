@@ -89,7 +89,7 @@ fn is_frame(line: &str) -> bool {
 /// `Sluice` when it is logged. The function is their one dimension: each further one is charged, and a call may commit to
 /// several tables.
 pub fn metrics(function: &str, at: SystemTime, done: &ProgressSnapshot) -> Value {
-    let values = [
+    let mut values = vec![
         ("CommitAttempts", "Count", done.commit_attempts),
         ("CommitConflicts", "Count", done.commit_conflicts),
         ("CommitWait", "Milliseconds", done.commit_wait_ms),
@@ -97,6 +97,11 @@ pub fn metrics(function: &str, at: SystemTime, done: &ProgressSnapshot) -> Value
         ("RowsCommitted", "Count", done.rows_committed),
         ("RowsQuarantined", "Count", done.rows_quarantined),
     ];
+    if done.expectation_violations > 0 {
+        // Only where there is something to count: each is charged.
+        values.push(("RowsDropped", "Count", done.rows_dropped));
+        values.push(("ExpectationViolations", "Count", done.expectation_violations));
+    }
     let timestamp = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let definitions: Vec<Value> = values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let directive = json!({ "Namespace": "Sluice", "Dimensions": [["FunctionName"]], "Metrics": definitions });
@@ -105,7 +110,7 @@ pub fn metrics(function: &str, at: SystemTime, done: &ProgressSnapshot) -> Value
         "FunctionName": function,
     });
     if let Some(line) = line.as_object_mut() {
-        line.extend(values.map(|(name, _, value)| (name.to_owned(), json!(value))));
+        line.extend(values.into_iter().map(|(name, _, value)| (name.to_owned(), json!(value))));
     }
     line
 }
@@ -133,5 +138,9 @@ mod tests {
             ProgressSnapshot { commit_attempts: 3, commit_conflicts: 2, commit_wait_ms: 150, ..Default::default() };
         let line = metrics("sluice-worker", UNIX_EPOCH + Duration::from_millis(1_700_000_000_123), &done);
         insta::assert_snapshot!(line, @r#"{"ChunksCommitted":0,"CommitAttempts":3,"CommitConflicts":2,"CommitWait":150,"FunctionName":"sluice-worker","RowsCommitted":0,"RowsQuarantined":0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["FunctionName"]],"Metrics":[{"Name":"CommitAttempts","Unit":"Count"},{"Name":"CommitConflicts","Unit":"Count"},{"Name":"CommitWait","Unit":"Milliseconds"},{"Name":"ChunksCommitted","Unit":"Count"},{"Name":"RowsCommitted","Unit":"Count"},{"Name":"RowsQuarantined","Unit":"Count"}],"Namespace":"Sluice"}],"Timestamp":1700000000123}}"#);
+        let done = ProgressSnapshot { expectation_violations: 7, rows_dropped: 5, ..Default::default() };
+        let line = metrics("sluice-worker", UNIX_EPOCH, &done);
+        assert_eq!((&line["ExpectationViolations"], &line["RowsDropped"]), (&json!(7), &json!(5)));
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][7]["Name"], "ExpectationViolations");
     }
 }

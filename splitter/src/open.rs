@@ -119,7 +119,8 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
         OnReplace::Append => settings.load.commit_mode,
         OnReplace::Replace => CommitMode::File,
     };
-    LoadPolicy { sql, partition_by, commit, on_replace: settings.load.on_replace }
+    let expectations = settings.expectations();
+    LoadPolicy { sql, partition_by, commit, on_replace: settings.load.on_replace, expectations }
 }
 
 /// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table gives the types

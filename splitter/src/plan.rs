@@ -252,7 +252,7 @@ impl Trial {
 
 /// Rows that are kept of the sample.
 fn wanted(settings: &Settings) -> usize {
-    if settings.load.sql.is_some() { SQL_ROWS } else { ROWS }
+    if settings.load.sql.is_some() || settings.expectations().is_some() { SQL_ROWS } else { ROWS }
 }
 
 /// A part of `of`, as a part of `by`.

@@ -5,6 +5,7 @@ mod by_route;
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -79,6 +80,7 @@ async fn assign_chunk(
         sql: job.load.sql.clone(),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
+        expectations: job.load.expectations.clone().map(Arc::new),
         parquet_source: matches!(job.policy.format, Format::Parquet { .. }).then(|| job.source.uri.clone()),
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
@@ -124,6 +126,7 @@ async fn assign_bare(
         sql: settings.load.sql.clone(),
         partition_by: settings.load.partition_by.clone(),
         bad_records: settings.read.bad_records,
+        expectations: None,
         parquet_source: Some(at.clone()),
         quarantine: settings.work_prefix.as_ref().map(quarantine),
         app_id: format!("sluice/{name}"),

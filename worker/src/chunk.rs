@@ -1,6 +1,10 @@
 //! A chunk on its way into its table.
 
-use shared::{BadRecords, ChunkIdentity, CommitMode, Drops, JobId, Location, ObjectStat, Seal, SealedJob, WorkArea};
+use std::sync::Arc;
+
+use shared::{
+    BadRecords, ChunkIdentity, CommitMode, Drops, Expectations, JobId, Location, ObjectStat, Seal, SealedJob, WorkArea,
+};
 
 use crate::delta::app_ids::job_app_id;
 use crate::delta::commit_info::LoadedFrom;
@@ -22,6 +26,8 @@ pub(crate) struct AssignedChunk {
     /// Columns by which the table is partitioned when it is created.
     pub(crate) partition_by: Vec<String>,
     pub(crate) bad_records: BadRecords,
+    /// What is expected of its rows, after SQL.
+    pub(crate) expectations: Option<Arc<Expectations>>,
     /// The Parquet source whose row groups it has, copied as they were; none where the splitter encoded them.
     pub(crate) parquet_source: Option<Location>,
     /// Where rejected rows go.

@@ -109,6 +109,24 @@ pub enum LoadError {
         /// Names of the columns of the chunk.
         columns: Vec<String>,
     },
+    /// What the job expects of rows cannot be judged.
+    #[error("the expectations cannot be judged on chunk {chunk}: {reason}")]
+    Expectations {
+        /// The chunk.
+        chunk: Location,
+        /// The contract, the expectation, and what is wrong with it.
+        reason: String,
+    },
+    /// Too many rows of a file are against what its contract expects.
+    #[error("nothing of job {job} is loaded: its rows are against contract {contract}: {exceeded}")]
+    Unexpected {
+        /// The job.
+        job: JobId,
+        /// The contract.
+        contract: Location,
+        /// The expectations, with their counts.
+        exceeded: String,
+    },
     /// The columns of the chunk have no place in the table.
     #[error("chunk {chunk} does not fit table {table}: {}", refusal.reason)]
     Unfit {

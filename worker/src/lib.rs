@@ -44,6 +44,6 @@ pub use maintain::{Compacted, FixedFile, FixedStatistics, Maintained, WrittenChe
 pub use schema::columns::{check_columns, check_new_columns, check_replacement, check_sql_for_table};
 pub use schema::refusal::Refusal;
 pub use sql::check_sql;
-pub use sql_trial::{SqlTrial, try_sql};
+pub use sql_trial::{SqlTrial, try_expectations, try_sql};
 pub use undo::{Undoing, undo};
 pub use verify::{DifferingChunk, Finding, Tally, Verification, verify};

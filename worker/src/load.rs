@@ -117,6 +117,10 @@ async fn load_whole_files(
     for (_, chunks) in by_job(kept) {
         let Some(one) = chunks.first() else { continue };
         if let Some(all) = whole_file::all_kept(storage, one).await? {
+            if let Some(error) = whole_file::unexpected(&all) {
+                chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &error.verdict()));
+                continue;
+            }
             let decided = commit(context, table.uri(), handle, all, true).await?;
             outdated.extend(conclude_whole(context, decided, &chunks, answers).await);
         } else {

@@ -1,6 +1,7 @@
 //! Rows on their way from a chunk to the columns of a table.
 
 pub(crate) mod conform;
+pub(crate) mod judge;
 pub(crate) mod partition;
 pub(crate) mod quarantine;
 pub(crate) mod rejected;

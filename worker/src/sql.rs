@@ -4,6 +4,7 @@
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
 pub(crate) mod condition;
+mod conditions;
 mod engine;
 mod names;
 mod refuse;
@@ -13,7 +14,7 @@ mod unnest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion_common::DataFusionError;
 use datafusion_common::config::ConfigOptions;
@@ -27,6 +28,7 @@ use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::Statement;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
+use shared::RowCondition;
 
 use crate::schema::write_schema::WriteSchema;
 use engine::{Result, Rules, optimized};
@@ -50,12 +52,40 @@ impl Query {
         let Ok([statement @ Statement::Query(_)]) = <[Statement; 1]>::try_from(statements) else {
             return Err(DataFusionError::Plan("it is not one query".to_owned()));
         };
+        Self::of_statement(statement, chunk)
+    }
+
+    /// The same for a query that is parsed.
+    fn of_statement(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
         refuse::unread_clauses(&statement)?;
         let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
         refuse::what_varies(&plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
         let (step, schema) = Step::of(&simplified(plan)?)?;
         Ok(Self { columns: chunk.fields().len(), step, schema })
+    }
+
+    /// A query of a column for each condition, in their order. Each is one that [`Query::of_condition`] takes.
+    pub(crate) fn of_conditions<'a>(
+        conditions: impl IntoIterator<Item = &'a RowCondition>,
+        chunk: &SchemaRef,
+    ) -> Result<Self> {
+        Self::of_statement(conditions::statement(conditions, chunk)?, chunk)
+    }
+
+    /// A query of one column: whether a condition is true, false or null for each row of a chunk with these columns.
+    pub(crate) fn of_condition(condition: &RowCondition, chunk: &SchemaRef) -> Result<Self> {
+        let query = Self::of_conditions([condition], chunk)?;
+        let data_type = query.schema().field(0).data_type();
+        if *data_type != DataType::Boolean {
+            let data_type = shared::type_name(data_type);
+            return Err(DataFusionError::Plan(format!("it is not true or false, but {data_type}")));
+        }
+        if query.step.keeps_rows() {
+            Ok(query)
+        } else {
+            Err(DataFusionError::Plan("it makes several rows of one".to_owned()))
+        }
     }
 
     /// The columns that come out.
@@ -68,11 +98,16 @@ impl Query {
         self.step.unchanged(self.columns)
     }
 
-    /// The columns of the chunk that it reads, in order, and the query for batches that have just these.
-    pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
+    /// The columns of the chunk that it reads, in order.
+    pub(crate) fn reads(&self) -> Vec<usize> {
         let mut read = BTreeSet::new();
         self.step.read(self.columns, &mut read);
-        let read: Vec<usize> = read.into_iter().collect();
+        read.into_iter().collect()
+    }
+
+    /// The columns of the chunk that it reads, in order, and the query for batches that have just these.
+    pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
+        let read = self.reads();
         self.step.narrow(&read);
         self.columns = read.len();
         (read, self)

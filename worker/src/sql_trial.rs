@@ -1,9 +1,10 @@
-//! What SQL makes of the first rows of a source, before there is a chunk.
+//! What SQL and expectations make of the first rows of a source, before there is a chunk.
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use shared::{cells, type_name};
+use shared::{ExpectationResults, Expectations, cells, type_name};
 
+use crate::rows::judge::Judge;
 use crate::sql::{Query, text_of};
 
 /// What SQL makes of some rows.
@@ -34,4 +35,26 @@ pub fn try_sql(sql: &str, columns: &SchemaRef, rows: &[RecordBatch], shown: usiz
         }
     }
     Ok(trial)
+}
+
+/// Holds rows of a source with these columns, or what SQL makes of them, against expectations. The error names the one that cannot be
+/// judged, and why.
+pub fn try_expectations(
+    expectations: &Expectations,
+    sql: Option<&str>,
+    columns: &SchemaRef,
+    rows: &[RecordBatch],
+) -> Result<ExpectationResults, String> {
+    let query = sql.map(|sql| Query::new(sql, columns)).transpose().map_err(|error| text_of(&error))?;
+    let mut judge = Judge::new(expectations, query.as_ref().map_or(columns, Query::schema))?;
+    for batch in rows {
+        let made = match &query {
+            Some(query) => query.run(batch).map_err(|error| text_of(&error))?,
+            None => vec![batch.clone()],
+        };
+        for batch in &made {
+            judge.judge(batch);
+        }
+    }
+    Ok(judge.results().clone())
 }

@@ -55,6 +55,13 @@ impl LoadError {
             }
             Self::Damaged { .. } => "delete it and split the source again: the same bytes will be made",
             Self::Sql { columns, .. } => return Some(format!("the columns of chunk are {}", columns.join(", "))),
+            Self::Expectations { .. } => {
+                "change the expectation in the contract; `sluice contract check SOURCE --contract FILE` tries it on the first records"
+            }
+            Self::Unexpected { .. } => {
+                "fix the file, or change on or max_violations in the contract; `sluice plan SOURCE --contract FILE` counts violations in the \
+                 first records"
+            }
             Self::Sealed { .. } => {
                 "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
                  out what is there with `sluice undo` and then ingest with --again"
@@ -153,6 +160,7 @@ impl LoadError {
                 | Self::Unsupported { .. }
                 | Self::UnknownAction { .. }
                 | Self::BadRow { .. }
+                | Self::Unexpected { .. }
                 | Self::TooManyPartitions { .. }
         )
     }
@@ -175,6 +183,8 @@ impl LoadError {
             | Self::Undecodable { .. }
             | Self::BadPages { .. }
             | Self::Sql { .. }
+            | Self::Expectations { .. }
+            | Self::Unexpected { .. }
             | Self::Unfit { .. }
             | Self::Columns { .. }
             | Self::BadRow { .. }

@@ -1,7 +1,7 @@
 //! What would become of a source under its contract, for people and machines.
 
 use serde::Serialize;
-use shared::{Contract, Format, Location, RESCUED};
+use shared::{Contract, ExpectationResults, Format, Location, RESCUED};
 use splitter::{Difference, DifferenceKind, DifferenceOutcome, Misfit, Plan};
 
 /// What came of reading a source by its contract.
@@ -25,6 +25,9 @@ pub(super) struct Document {
     /// What came of the first records; none of a source that is refused, and of Parquet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sample: Option<Sample>,
+    /// What came of the first rows by what the contract expects; none of a source that is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expectations: Option<ExpectationResults>,
     pub(super) outcome: Outcome,
 }
 
@@ -97,6 +100,7 @@ impl Document {
             columns: columns(contract, &differences),
             differences,
             sample: sample.filter(|_| !is_parquet),
+            expectations: None,
             outcome,
         }
     }

@@ -95,7 +95,8 @@ fn contract(plan: &Plan, settings: &Settings, at: &Location) -> Contract {
     if policies.new_columns == NewColumns::Rescue {
         columns.retain(|column| column.name != RESCUED);
     }
-    Contract { at: at.clone(), read: read(plan, settings), policies, columns }
+    let expect = before.map(|contract| contract.expect.clone()).unwrap_or_default();
+    Contract { at: at.clone(), read: read(plan, settings), policies, columns, expect }
 }
 
 fn text_columns(columns: &[Column]) -> Vec<ContractColumn> {

@@ -3,6 +3,7 @@
 use splitter::{Difference, DifferenceKind, DifferenceOutcome, Misfit};
 
 use super::document::{ColumnState, Document, State, What};
+use crate::expected::expected;
 use crate::numbers::{counted, grouped};
 
 pub(super) fn text(document: &Document) -> String {
@@ -29,6 +30,10 @@ pub(super) fn text(document: &Document) -> String {
             let column = column.as_ref().map_or_else(String::new, |column| format!("column '{column}', "));
             lines.push(format!("  {column}{}; the first: {first}", counted(*count, "record")));
         }
+    }
+    if let Some(results) = &document.expectations {
+        lines.push(format!("expectations, on the first {}", counted(results.rows, "row")));
+        lines.extend(expected(results));
     }
     let outcome = &document.outcome;
     let what = match outcome.what {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shared::{DateFormat, PinnedRoute, TypeOrigin};
+use shared::{DateFormat, ExpectationResults, PinnedRoute, TypeOrigin};
 
 /// What would become of a source.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,9 @@ pub(super) struct Document {
     /// What SQL makes of the first rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sql: Option<SqlDocument>,
+    /// What comes of the first rows by what the contract expects, if it expects something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expectations: Option<ExpectationResults>,
     /// Where the contract was written that says all this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) saved: Option<String>,

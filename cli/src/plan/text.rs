@@ -8,6 +8,7 @@ use shared::{TypeOrigin, as_setting};
 use super::document::{
     By, ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SqlDocument,
 };
+use crate::expected::expected as of_expectations;
 use crate::numbers::{counted, grouped, mebibytes};
 
 /// Most characters of a cell that are shown.
@@ -36,6 +37,10 @@ pub(super) fn text(plan: &Document, verbose: bool) -> String {
         lines.push(format!("  {rejected} of the first {records} would be rejected; the first: {first}"));
     }
     lines.extend(plan.sql.iter().flat_map(sql));
+    if let Some(results) = &plan.expectations {
+        lines.push(format!("expectations, on the first {}", counted(results.rows, "row")));
+        lines.extend(of_expectations(results));
+    }
     lines.push(expected(&plan.expected));
     lines.extend(
         plan.saved

@@ -198,6 +198,11 @@ fn lines(raw: &[u8]) -> u64 {
 fn kind(reason: &str) -> &str {
     /// What follows the value in reasons of the splitter and of the worker.
     const BEHIND: [&str; 2] = ["' is ", "' does not fit "];
+    /// How reasons begin that end with values.
+    const EXPECTED: &str = "against expectation '";
+    if let Some(end) = reason.find("': ").filter(|_| reason.starts_with(EXPECTED)) {
+        return reason.get(..=end).unwrap_or(reason);
+    }
     let value_end =
         reason.strip_prefix('\'').and_then(|rest| BEHIND.iter().filter_map(|words| rest.rfind(words)).max());
     value_end.and_then(|end| reason.get(end + "'' ".len()..)).unwrap_or(reason)
@@ -261,6 +266,7 @@ mod tests {
             ("'it' is 'x' does not fit type long", "does not fit type long"),
             ("1 fields where 2 are expected", "1 fields where 2 are expected"),
             ("'odd", "'odd"),
+            ("against expectation 'paid': amount is '-1'", "against expectation 'paid'"),
         ] {
             assert_eq!(kind(reason), expected);
         }

@@ -21,6 +21,7 @@ mod doctor;
 mod durable;
 mod examples;
 mod exclusive;
+mod expectations;
 mod fixtures;
 mod gate;
 mod headers;

@@ -1,7 +1,7 @@
 //! A contract, written with comments for its readers.
 
-use std::fmt::Write;
-
+use crate::contract::expect;
+use crate::contract::quoted::{is_unseen, quoted};
 use crate::contract::terms::{Contract, ContractColumn, Policies, VERSION};
 
 /// What comments say beside what they always say.
@@ -63,34 +63,12 @@ impl Contract {
             let written = format!("type = {}", quoted(&column_type.to_string()));
             line(&with_note(&written, notes.columns.get(place).map_or("", String::as_str)));
         }
+        for one in &self.expect {
+            line("");
+            expect::lines(&one.expectation).iter().for_each(|written| line(written));
+        }
         text
     }
-}
-
-/// A text as TOML has it in quotes.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            other if is_unseen(other) => {
-                // Writing to a string cannot fail.
-                let _: std::fmt::Result = write!(quoted, "\\u{:04X}", u32::from(other));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Whether a character is escaped: what TOML takes no other way, and what hides a text or turns its direction around.
-fn is_unseen(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A value as it is written: lists and numbers as such.
@@ -121,7 +99,10 @@ mod tests {
 
     use super::*;
     use crate::column::{ColumnType, DateFormat};
-    use crate::contract::terms::{ContractType, Match, MissingColumns, NewColumns, ReadKey, TypeChanges};
+    use crate::contract::terms::{
+        ContractExpectation, ContractType, Match, MissingColumns, NewColumns, ReadKey, TypeChanges,
+    };
+    use crate::expectations::{Expectation, Literal, OnViolation, RowCondition};
 
     proptest! {
         #[test]
@@ -130,6 +111,7 @@ mod tests {
             (delimiter, words) in ("(?s)[\\x00-\\x7f]", proptest::collection::vec("[^,\\s]{1,4}", 0..3)),
             notes in proptest::collection::vec("(?s).{0,12}", 5),
             policies in (0_usize..2, 0_usize..4, 0_usize..2, 0_usize..2),
+            (values, bounds) in (proptest::collection::vec("(?s).{0,8}", 1..3), (-1e20..0_f64, 0..i64::MAX)),
         ) {
             let types = [
                 ContractType::Text(ColumnType::Utf8, None),
@@ -142,8 +124,29 @@ mod tests {
                 column_type: types[place % 3].clone(),
                 line: 0,
             }).collect();
+            let names_of_columns: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
             let words = if words.is_empty() { ",".to_owned() } else { words.join(",") };
             let key = |variable: &str, value: String| ReadKey { variable: variable.to_owned(), value, line: 0 };
+            let column = || names_of_columns[0].clone();
+            let conditions = [
+                RowCondition::NotNull { column: column() },
+                RowCondition::Range {
+                    column: column(),
+                    min: Some(Literal::Number(bounds.0.to_string())),
+                    max: Some(Literal::Number(bounds.1.to_string())),
+                },
+                RowCondition::Matches { column: column(), pattern: "[\"\\\\]".to_owned() },
+                RowCondition::Sql(format!("id <> '{}'", values[0])),
+                RowCondition::Accepted { column: column(), values: values.into_iter().map(Literal::Text).collect() },
+            ];
+            let expect = conditions.into_iter().enumerate().map(|(place, condition)| {
+                let on = [OnViolation::Warn, OnViolation::Drop, OnViolation::Quarantine, OnViolation::Fail][place % 4];
+                let max_violations = (place == 1).then(|| "0.5%".to_owned());
+                ContractExpectation {
+                    expectation: Expectation { name: format!("e {place}"), condition, on, max_violations },
+                    line: 0,
+                }
+            });
             let contract = Contract {
                 at: "s3://b/orders.toml".parse().unwrap(),
                 read: vec![key("CSV_DELIMITER", delimiter), key("CSV_HEADER", "2".to_owned()), key("NULL_WORDS", words)],
@@ -155,6 +158,7 @@ mod tests {
                     lines: [0; 4],
                 },
                 columns,
+                expect: expect.collect(),
             };
             let notes = Notes {
                 head: notes.clone(),
@@ -169,6 +173,7 @@ mod tests {
                 read: read.read.into_iter().map(|key| ReadKey { line: 0, ..key }).collect(),
                 policies: Policies { lines: [0; 4], ..read.policies },
                 columns: read.columns.into_iter().map(|column| ContractColumn { line: 0, ..column }).collect(),
+                expect: read.expect.into_iter().map(|one| ContractExpectation { line: 0, ..one }).collect(),
                 ..read
             };
             prop_assert_eq!(without_lines, contract);

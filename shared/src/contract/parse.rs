@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use crate::column::TypedColumn;
+use crate::contract::expect::ExpectTable;
 use crate::contract::terms::{
     Contract, ContractColumn, ContractError, ContractType, Match, MissingColumns, NewColumns, Policies, RESCUED,
     ReadKey, TypeChanges, VERSION,
@@ -22,6 +23,8 @@ struct File {
     policy: Option<Spanned<PolicyTable>>,
     #[serde(default)]
     columns: Vec<ColumnTable>,
+    #[serde(default)]
+    expect: Vec<ExpectTable>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,7 +74,12 @@ impl Contract {
         let is_parquet = read.iter().any(|key| key.variable == "FORMAT" && key.value == "parquet");
         let policies = of.policies(file.policy, is_parquet)?;
         let columns = file.columns.into_iter().map(|column| of.column(column, is_parquet));
-        let contract = Self { at: at.clone(), read, policies, columns: columns.collect::<Result<_, _>>()? };
+        let columns = columns.collect::<Result<_, _>>()?;
+        let expect = file.expect.into_iter();
+        let expect =
+            expect.map(|table| table.read(|byte| of.line(byte), |byte, key, reason| of.error(byte, key, reason)));
+        let expect = expect.collect::<Result<_, _>>()?;
+        let contract = Self { at: at.clone(), read, policies, columns, expect };
         of.check_names(&contract)?;
         Ok(contract)
     }
@@ -189,6 +197,14 @@ impl Text<'_> {
                 return Err(contract.wrong(*line, "name", reason));
             }
         }
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        for one in &contract.expect {
+            let name = one.expectation.name.as_str();
+            if let Some(first) = known.insert(name, one.line) {
+                let reason = format!("the expectation of line {first} has the name '{name}' too");
+                return Err(contract.wrong(one.line, "name", reason));
+            }
+        }
         Ok(())
     }
 }
@@ -203,6 +219,10 @@ mod tests {
 
     const START: &str = "version = 1\n[read]\nformat = \"csv\"\n";
     const COLUMN: &str = "[[columns]]\nname = \"id\"\ntype = \"int64\"\n";
+
+    fn expect(keys: &str) -> String {
+        format!("{START}{COLUMN}[[expect]]\nname = \"e\"\n{keys}\n")
+    }
 
     /// Contracts that cannot be used, and why.
     fn broken() -> Vec<(String, &'static str)> {
@@ -243,6 +263,42 @@ mod tests {
             ),
             (format!("{START}CSV_QUOTE = \"x\"\n{COLUMN}"), "line 4, CSV_QUOTE: write it in lower case: csv_quote"),
             (START.to_owned(), "line 1, [[columns]]: there is none"),
+            (
+                expect("colour = 1"),
+                "line 9, colour: unknown field `colour`, expected one of `name`, `on`, `max_violations`, `column`, `not_null`, `accepted`, `range`, `matches`, `sql`",
+            ),
+            (
+                expect("on = \"drop\""),
+                "line 8, [[expect]]: it needs exactly one of not_null, accepted, range, matches and sql",
+            ),
+            (
+                expect("sql = \"a\"\nnot_null = true"),
+                "line 8, [[expect]]: it needs exactly one of not_null, accepted, range, matches and sql",
+            ),
+            (expect("not_null = true"), "line 8, column: the expectation does not have it"),
+            (expect("column = \"id\"\nnot_null = false"), "line 10, not_null: it can only be true"),
+            (expect("sql = \" \""), "line 9, sql: it is empty"),
+            (expect("column = \"id\"\nsql = \"id > 0\""), "line 9, column: sql names its columns itself"),
+            (
+                expect("column = \"id\"\nnot_null = true\non = \"skip\""),
+                "line 11, on: 'skip' cannot be used: it must be one of warn, drop, quarantine, fail",
+            ),
+            (
+                expect("column = \"id\"\nnot_null = true\nmax_violations = \"101%\""),
+                "line 11, max_violations: '101%' cannot be used: it must be a number, or a percentage such as \"0.5%\"",
+            ),
+            (expect("column = \"id\"\naccepted = []"), "line 10, accepted: it is empty"),
+            (expect("column = \"id\"\naccepted = [1, \"a\"]"), "line 10, accepted: its values are not all of one kind"),
+            (expect("column = \"id\"\nrange = { }"), "line 10, range: it needs min, max or both"),
+            (expect("column = \"id\"\nrange = { min = 2, max = 1.5 }"), "line 10, range: min is greater than max"),
+            (
+                expect("column = \"id\"\nmatches = \"a(\""),
+                "line 10, matches: 'a(' is not a regular expression: unclosed group",
+            ),
+            (
+                expect("sql = \"id > 0\"\n[[expect]]\nname = \"e\"\nsql = \"id > 1\""),
+                "line 11, name: the expectation of line 8 has the name 'e' too",
+            ),
             (
                 format!(
                     "{START}[policy]\nnew_columns = \"rescue\"\n[[columns]]\nname = \"_RESCUED\"\ntype = \"text\"\n"

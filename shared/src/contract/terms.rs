@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::column::{ColumnType, DateFormat};
+use crate::expectations::{Expectation, Expectations};
 use crate::location::Location;
 use crate::words::words;
 
@@ -24,6 +25,8 @@ pub struct Contract {
     /// The tables `[[columns]]`, in the order that they have in chunks. No two have the same name, letters of either case being
     /// the same.
     pub columns: Vec<ContractColumn>,
+    /// The tables `[[expect]]`. No two have the same name.
+    pub expect: Vec<ContractExpectation>,
 }
 
 /// A key of the table `[read]`.
@@ -156,6 +159,15 @@ pub struct ContractColumn {
     pub line: usize,
 }
 
+/// What a contract expects of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractExpectation {
+    /// What it is.
+    pub expectation: Expectation,
+    /// Its line in the file, from 1.
+    pub line: usize,
+}
+
 /// The type of a column of a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContractType {
@@ -179,6 +191,11 @@ impl Contract {
     /// The value of a variable.
     pub fn get(&self, variable: &str) -> Option<&ReadKey> {
         self.read.iter().find(|key| key.variable == variable)
+    }
+
+    /// What it expects of rows; none if it expects nothing.
+    pub fn expectations(&self) -> Option<Expectations> {
+        Expectations::new(&self.at, self.expect.iter().map(|one| one.expectation.clone()).collect())
     }
 
     /// Whether its files are Parquet.

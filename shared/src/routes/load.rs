@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::job::hex;
+use crate::hex::hex;
 use crate::location::Location;
 use crate::settings::{Settings, Variable};
 

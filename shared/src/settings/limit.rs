@@ -1,6 +1,7 @@
 //! How many rejected records are too many.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Records of a source that a percentage says something about, at least, unless they are all.
 const PERCENT_OF: u64 = 1000;
@@ -33,6 +34,21 @@ impl BadRecordLimit {
     pub fn is_hopeless(self, bad: u64, all: u64) -> bool {
         let says_something = matches!(self, Self::Count(_)) || all >= PERCENT_OF;
         says_something && self.is_exceeded(bad, all)
+    }
+}
+
+impl FromStr for BadRecordLimit {
+    type Err = ();
+
+    /// A number, or a percentage from 0 to 100, such as `0.5%`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let limit = match text.strip_suffix('%') {
+            Some(percent) => {
+                percent.trim().parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).map(Self::Percent)
+            }
+            None => text.parse().ok().map(Self::Count),
+        };
+        limit.ok_or(())
     }
 }
 

@@ -9,7 +9,6 @@ use crate::memory::{Memory, given_mb};
 use crate::text_policy::Encoding;
 
 use super::groups::{AwsSettings, LoadSettings, ReadSettings};
-use super::limit::BadRecordLimit;
 use super::variables::{CONTRACT_KEYS, Kind, REPLACED_BY_CONTRACT, Variable};
 
 /// A variable whose value cannot be used.
@@ -100,7 +99,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             csv: self.csv()?,
             null_words: self.list("NULL_WORDS"),
             bad_records: self.word("BAD_RECORDS")?,
-            max_bad_records: self.optional("MAX_BAD_RECORDS", bad_limit)?,
+            max_bad_records: self.optional("MAX_BAD_RECORDS", |text| text.parse().ok())?,
             max_record_bytes: mib(self.number("MAX_RECORD_MB")?),
             contract_uri: self.optional("CONTRACT_URI", |text| text.parse().ok())?,
             contract: None,
@@ -218,13 +217,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 fn topic_arn(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split(':').collect();
     matches!(parts[..], ["arn", _, "sns", _, _, name] if !name.is_empty()).then(|| text.to_owned())
-}
-
-fn bad_limit(text: &str) -> Option<BadRecordLimit> {
-    match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(BadRecordLimit::Percent),
-        None => text.parse().ok().map(BadRecordLimit::Count),
-    }
 }
 
 /// One ASCII character: as it is, `tab`, or as a byte in hexadecimal.

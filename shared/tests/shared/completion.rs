@@ -30,8 +30,7 @@ impl Done {
             text: TextPolicy::default(),
             format: Format::Parquet { column_names: vec![], int96_instants: false },
         };
-        let load =
-            LoadPolicy { sql: None, partition_by: vec![], commit: CommitMode::Chunk, on_replace: OnReplace::Append };
+        let load = LoadPolicy { commit: CommitMode::Chunk, on_replace: OnReplace::Append, ..LoadPolicy::default() };
         let table = at("s3://b/t");
         let job = Job::new(source, &table, 1, Some(table.clone()), policy, load);
         let area = WorkArea::new(&at("s3://b/work"), &job.job_id);
@@ -53,7 +52,8 @@ impl Done {
         for index in 0..2 {
             let rows = Rows { read: 2, committed: 2, ..Rows::default() };
             let row_hash = Some(RowHash(u128::MAX - 1));
-            let receipt = ChunkReceipt { index, rows, row_hash, checksum: None, table_version: Some(7) };
+            let receipt =
+                ChunkReceipt { index, rows, row_hash, checksum: None, expectations: None, table_version: Some(7) };
             put_json(&storage, &area.chunk_receipt(index), &receipt, PutMode::Overwrite).await.unwrap();
         }
         Self { storage, topic, area }

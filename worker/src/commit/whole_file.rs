@@ -82,6 +82,10 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
 /// Whether a chunk waits already, with data files that are there and fit the table.
 pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &AssignedChunk) -> Result<bool, LoadError> {
     let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
+    if chunk.expectations.is_some() && prepared.counts.expectations.is_none() {
+        // A worker from before there were expectations wrote it.
+        return Ok(false);
+    }
     if missing(table, &prepared.files, prepared.table_id.as_deref()).await?.is_some() {
         return Ok(false);
     }
@@ -116,6 +120,20 @@ pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &AssignedChunk) -> Re
     let reads = siblings(chunk, &manifest).into_iter().map(|chunk| async move { kept(storage, &chunk).await });
     let all: Vec<Option<Prepared>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     Ok(all.into_iter().collect())
+}
+
+/// Why nothing of a file may be loaded: what its rows are against, by the sums of all chunks. None if it may.
+pub(crate) fn unexpected(all: &[Prepared]) -> Option<LoadError> {
+    let first = &all.first()?.chunk;
+    let (expectations, origin) = (first.expectations.as_ref()?, first.origin.as_ref()?);
+    let mut results = expectations.no_results();
+    all.iter().filter_map(|chunk| chunk.counts.expectations.as_ref()).for_each(|of_chunk| results += of_chunk);
+    let exceeded: Vec<String> = expectations.exceeded(&results).iter().map(ToString::to_string).collect();
+    (!exceeded.is_empty()).then(|| LoadError::Unexpected {
+        job: origin.identity.job_id.clone(),
+        contract: expectations.contract.clone(),
+        exceeded: exceeded.join("; "),
+    })
 }
 
 /// The chunks of a job, made after one of them. Only that one has messages to be answered.

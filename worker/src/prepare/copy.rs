@@ -95,7 +95,8 @@ pub(crate) async fn copy_chunk(
         tags: tags.map(|(tag, value)| (tag.to_owned(), value.to_owned())).into(),
     };
     let rows = Rows { read: file.rows(), committed: file.rows(), ..Rows::default() };
-    Ok(Some((write_schema, vec![data_file], RowCounts { rows, row_hash: None, checksum: Some(checksum.to_owned()) })))
+    let counts = RowCounts { rows, row_hash: None, checksum: Some(checksum.to_owned()), expectations: None };
+    Ok(Some((write_schema, vec![data_file], counts)))
 }
 
 /// Why a chunk cannot be a data file of the table as it is; none when it can.
@@ -112,6 +113,8 @@ fn obstacle(
         Some("DATA_FILES is rewritten")
     } else if chunk.sql.is_some() {
         Some("it goes through SQL")
+    } else if chunk.expectations.is_some() {
+        Some("its rows are judged by expectations")
     } else if file.checksum().is_none() || chunk.parquet_source.is_some() {
         // What its pages hold, nobody knows before they are decoded.
         Some("its row groups were encoded by others")

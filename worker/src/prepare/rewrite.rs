@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use shared::{BadRecords, RowHash, Rows};
+use shared::{BadRecords, ExpectationResult, ExpectationResults, RowHash, Rows};
 
 use crate::chunk::AssignedChunk;
 use crate::context::LoadContext;
@@ -13,6 +13,7 @@ use crate::delta::write::{DataFiles, Room};
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
 use crate::rows::conform::Conform;
+use crate::rows::judge::Judge;
 use crate::rows::quarantine::Quarantine;
 use crate::rows::row_counts::RowCounts;
 use crate::rows::transform::{self, transform};
@@ -38,6 +39,8 @@ pub(crate) async fn rewrite(
     };
     let (write_schema, sources) = accommodate(table, write_schema, &rows.schema).await.map_err(unfit)?;
     let checks = Checks::of(&write_schema).map_err(unfit)?;
+    let judge = chunk.expectations.as_ref().map(|expectations| Judge::new(expectations, &rows.schema));
+    let judge = judge.transpose().map_err(|reason| LoadError::Expectations { chunk: chunk.at.clone(), reason })?;
     let plain = plain(file, &rows.unchanged, &sources);
     let mut files = DataFiles::new(table, &write_schema, room, &plain)?;
     let conform = Conform {
@@ -45,9 +48,11 @@ pub(crate) async fn rewrite(
         write_schema: &write_schema,
         sources: &sources,
         checks: &checks,
+        judge,
         rows: 0,
         shortened: 0,
         emptied: 0,
+        dropped: 0,
     };
     let written = write(context, chunk, file, conform, rows, &mut files).await;
     match written {
@@ -79,6 +84,10 @@ struct Written {
     shortened: u64,
     /// Hash of the others.
     row_hash: RowHash,
+    /// How many of them expectations drop.
+    dropped: u64,
+    /// What came of them by expectations, if there are some.
+    expectations: Option<ExpectationResults>,
 }
 
 /// Writes rows, and keeps those that do not fit.
@@ -111,7 +120,22 @@ async fn write(
     }
     let quarantined = quarantine.finish().await?;
     context.progress.rows_quarantined.add(quarantined);
-    Ok(Written { came: conform.rows + undecoded, quarantined, shortened: conform.shortened, row_hash })
+    let Conform { rows, shortened, dropped, judge, .. } = conform;
+    let expectations = judge.map(|judge| judge.results().clone());
+    tell(context, chunk, expectations.as_ref(), dropped);
+    Ok(Written { came: rows + undecoded, quarantined, shortened, row_hash, dropped, expectations })
+}
+
+/// Counts what rows of a chunk are against expectations, and logs it.
+fn tell(context: &LoadContext, chunk: &AssignedChunk, results: Option<&ExpectationResults>, dropped: u64) {
+    context.progress.rows_dropped.add(dropped);
+    for ExpectationResult { name, on, violations, nulls } in results.iter().flat_map(|results| &results.all) {
+        if *violations > 0 {
+            context.progress.expectation_violations.add(*violations);
+            let (on, rows) = (on.word(), results.map_or(0, |results| results.rows));
+            tracing::info!(chunk = %chunk.at, expectation = name, on, violations, nulls, rows, "rows are against an expectation");
+        }
+    }
 }
 
 /// Keeps the rows that could not be decoded so far, and counts them.
@@ -129,15 +153,16 @@ async fn set_aside(file: &ChunkFile, chunk: &AssignedChunk, quarantine: &mut Qua
 impl Written {
     /// The account of a chunk that `read` rows were in.
     fn counts(&self, read: u64) -> RowCounts {
-        let Self { came, quarantined, shortened, row_hash } = *self;
+        let Self { came, quarantined, shortened, row_hash, dropped, ref expectations } = *self;
         let rows = Rows {
             read,
-            committed: came - quarantined,
-            filtered: read.saturating_sub(came),
+            committed: came - quarantined - dropped,
+            filtered: read.saturating_sub(came) + dropped,
             quarantined,
             added: came.saturating_sub(read),
             shortened,
+            dropped,
         };
-        RowCounts { rows, row_hash: Some(row_hash), checksum: None }
+        RowCounts { rows, row_hash: Some(row_hash), checksum: None, expectations: expectations.clone() }
     }
 }

@@ -16,6 +16,7 @@ use shared::BadRecords;
 use self::carry::{Carried, carry, present};
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
+use crate::rows::judge::{Fate, Judge};
 use crate::rows::partition::{self, Misplaced, Placed};
 use crate::rows::rejected::RejectedRow;
 use crate::schema::checks::{Checks, Violations};
@@ -32,17 +33,23 @@ pub(crate) struct Conform<'a> {
     pub(crate) sources: &'a Sources,
     /// What the table wants of each row.
     pub(crate) checks: &'a Checks,
+    /// What the job expects of each row; none if it expects nothing.
+    pub(crate) judge: Option<Judge>,
     /// Rows that came in so far.
     pub(crate) rows: u64,
     /// Values of rows that were taken that lost digits for which the table has no place.
     pub(crate) shortened: u64,
     /// Empty texts in partition columns of rows that were taken, which are null in the table.
     pub(crate) emptied: u64,
+    /// Rows that expectations drop.
+    pub(crate) dropped: u64,
 }
 
 /// Why a row is not taken: what the value of one column is, or the constraint, of those that were violated, that it is against.
 #[derive(Clone, Copy, Debug)]
 enum RejectReason {
+    /// Expectations keep it out, and say why.
+    Unexpected,
     InvalidValue,
     Misplaced(Misplaced),
     Null,
@@ -59,7 +66,11 @@ impl Conform<'_> {
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
         let (mut columns, mut shortened, mut emptied) =
             (Vec::with_capacity(self.sources.len()), Vec::new(), Vec::new());
+        let fates = self.judge.as_mut().map(|judge| judge.judge(batch)).unwrap_or_default();
         let mut reasons: Reasons = vec![None; batch.num_rows()];
+        for (reason, fate) in reasons.iter_mut().zip(&fates) {
+            *reason = (*fate != Fate::Kept).then_some((0, RejectReason::Unexpected));
+        }
         for (place, (field, source)) in self.write_schema.schema().fields().iter().zip(self.sources).enumerate() {
             let carried = match source {
                 Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
@@ -97,7 +108,11 @@ impl Conform<'_> {
             let value = |column: usize| columns.get(column).map(|values| shown(values, row)).unwrap_or_default();
             violations.get(place).map(|violations| self.checks.reason(violations, value)).unwrap_or_default()
         };
-        let rejected = self.reject(batch, &reasons, violated)?;
+        let mut rejected = self.reject(batch, &reasons, violated)?;
+        rejected.extend(self.unexpected(batch, &fates));
+        rejected.sort_by_key(|row| row.number);
+        let dropped = fates.iter().filter(|fate| **fate == Fate::Dropped).count();
+        self.dropped += u64::try_from(dropped).unwrap_or(u64::MAX);
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
         let taken = self
             .taken(columns, &reasons)
@@ -153,7 +168,19 @@ impl Conform<'_> {
         RecordBatch::try_new_with_options(Arc::clone(schema), kept.columns().to_vec(), &options)
     }
 
-    /// The rows that have a reason; `violated` says why for a constraint, by its place, and a row.
+    /// The rows that expectations reject.
+    fn unexpected(&self, batch: &RecordBatch, fates: &[Fate]) -> Vec<RejectedRow> {
+        let reject = |(row, fate): (usize, &Fate)| {
+            let (Fate::Quarantined(place), Some(judge)) = (fate, &self.judge) else { return None };
+            let schema = batch.schema();
+            let (column, reason) = judge.reason(*place, &schema, |column| shown(batch.column(column), row));
+            let number = self.rows + u64::try_from(row).unwrap_or(0) + 1;
+            Some(RejectedRow { number, column, reason, raw: json(&schema, batch.columns(), row) })
+        };
+        fates.iter().enumerate().filter_map(reject).collect()
+    }
+
+    /// The rows that have a reason which expectations do not say; `violated` says why for a constraint, by its place, and a row.
     fn reject(
         &self,
         batch: &RecordBatch,
@@ -170,6 +197,7 @@ impl Conform<'_> {
             let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
             let is_there = source.is_some_and(|source| present(batch.column(source)).value(row));
             let reason = match reason {
+                RejectReason::Unexpected => continue,
                 RejectReason::Violation(place) => violated(place, row),
                 RejectReason::Null if is_there => {
                     "an empty text is null in a partition, and the table takes no null here".to_owned()

@@ -1,7 +1,7 @@
 //! What became of the rows of a chunk.
 
 use serde::{Deserialize, Serialize};
-use shared::{ChunkReceipt, RowHash, Rows};
+use shared::{ChunkReceipt, ExpectationResults, RowHash, Rows};
 
 /// What became of the rows of a chunk, and which of them are to be in the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,11 +13,14 @@ pub(crate) struct RowCounts {
     /// Checksum of a chunk that is taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checksum: Option<String>,
+    /// What came of the rows by the expectations of the job, if it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expectations: Option<ExpectationResults>,
 }
 
 impl RowCounts {
     pub(crate) fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
-        let Self { rows, row_hash, checksum } = self;
-        ChunkReceipt { index, rows, row_hash, checksum, table_version }
+        let Self { rows, row_hash, checksum, expectations } = self;
+        ChunkReceipt { index, rows, row_hash, checksum, expectations, table_version }
     }
 }

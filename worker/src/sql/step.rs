@@ -97,6 +97,15 @@ impl Step {
         }
     }
 
+    /// Whether one row comes out of each row, in the same order.
+    pub(super) fn keeps_rows(&self) -> bool {
+        match self {
+            Self::Chunk(_) => true,
+            Self::Project { from, .. } => from.keeps_rows(),
+            Self::Filter { .. } | Self::Unnest { .. } | Self::Union { .. } => false,
+        }
+    }
+
     /// Makes this a step over batches that have these columns of the chunk alone, in this order.
     pub(super) fn narrow(&mut self, read: &[usize]) {
         match self {
