@@ -7,6 +7,7 @@ pub(crate) mod condition;
 mod conditions;
 mod engine;
 mod names;
+mod overflow;
 mod refuse;
 mod step;
 mod unnest;
@@ -61,7 +62,7 @@ impl Query {
         let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
         refuse::what_varies(&plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-        let (step, schema) = Step::of(&simplified(plan)?)?;
+        let (step, schema) = Step::of(&simplified(overflow::checked(plan)?)?)?;
         Ok(Self { columns: chunk.fields().len(), step, schema })
     }
 

@@ -32,6 +32,7 @@ use datafusion_sql::sqlparser::tokenizer::Token;
 
 use super::engine::{Result, optimized, physical};
 use super::names::Names;
+use super::overflow;
 
 /// Functions that give the same everywhere.
 const FUNCTIONS: [&str; 14] = [
@@ -82,6 +83,7 @@ impl Condition {
         check_types(&plan)?;
         let plan = floats::with_doubles(plan)?;
         let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
+        let plan = overflow::checked(plan)?;
         // Some functions, as coalesce(), are not computed before they are rewritten.
         let plan = optimized(plan, vec![Arc::new(SimplifyExpressions::new())])?;
         let LogicalPlan::Projection(projection) = &plan else { return Err(refused("it is not a condition")) };
