@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use futures::{Stream, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{BadRecords, Location, Memory, Policy, Progress, ResumePoint, SourceObject, TextPolicy};
 
 use crate::context::SplitContext;
 use crate::error::{BadInput, SplitError};
 use crate::records::format::RecordFormat;
-use crate::records::framer::{Block, BlockEnds, Framer, Unterminated};
+use crate::records::framer::{Block, BlockEnds, Framer};
+use crate::records::unterminated::{Unterminated, UnterminatedLines};
 use crate::room::check_record;
 use crate::text::{ExpansionLimit, Pieces, ResumePoints, Start, TextSource};
 
@@ -25,7 +26,7 @@ pub(crate) fn blocks<'a>(
     start: Start,
     progress: &Arc<Progress>,
 ) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start)
+    framed(pieces(context, source, policy, start.clone(), progress), &source.uri, policy, format, start, None)
 }
 
 /// The text of a source from a place on.
@@ -39,64 +40,52 @@ pub(crate) fn pieces(
     text_source(context, source, policy.text.clone(), policy.block_bytes).pieces(start, Arc::clone(progress))
 }
 
-/// The blocks of a text that begins at a place at which a block does.
+/// The blocks of a text that begins at a place at which a block does. A record that is too long for the memory is refused; so is one whose
+/// end is not found, where a job is to fail with it, after the records before it.
 pub(crate) fn framed<'a>(
     pieces: Pieces,
     at: &'a Location,
     policy: &'a Policy,
     format: &RecordFormat,
     start: Start,
-) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
-    in_runs(pieces, at, policy, format, start, None).map_ok(|run| stream::iter(run.into_iter().map(Ok))).try_flatten()
-}
-
-/// As [`framed`], in runs of blocks that are worked on as one: most by themselves, but lines that were given up many together, and the block
-/// after them, since a file may have one after the other. A record that is too long for the memory is refused.
-pub(crate) fn in_runs<'a>(
-    pieces: Pieces,
-    at: &'a Location,
-    policy: &'a Policy,
-    format: &RecordFormat,
-    start: Start,
     memory: Option<&'a Memory>,
-) -> impl Stream<Item = Result<Vec<FoundBlock>, SplitError>> + Send + use<'a> {
-    /// Most blocks of a run, and most bytes of all but the last.
-    const MOST: (usize, usize) = (1024, 1 << 20);
+) -> impl Stream<Item = Result<FoundBlock, SplitError>> + Send + use<'a> {
     let max_record_bytes = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
     let framer = Framer::new(format.dialect(), BlockEnds::of(policy), max_record_bytes, start.from);
-    let state = (pieces, framer, ResumePoints::new(start.resume_point), false);
-    stream::try_unfold(state, move |(mut pieces, mut framer, mut resume_points, mut is_end)| async move {
-        let (mut run, mut bytes) = (Vec::new(), 0);
-        loop {
-            let next = framer.next_block();
-            match if is_end { next.or_else(|| framer.last_block()) } else { next } {
-                Some(Block { start, unterminated: Some(unterminated), .. })
-                    if policy.bad_records == BadRecords::Fail =>
-                {
-                    return Err(no_end(at, start, unterminated, policy.max_record_bytes).into());
-                }
-                Some(block) => {
-                    let (resume_point, is_unterminated) =
-                        (resume_points.before(block.start), block.unterminated.is_some());
-                    bytes += block.text.len();
-                    run.push((block, resume_point));
-                    if !is_unterminated || run.len() == MOST.0 || bytes >= MOST.1 {
-                        break;
-                    }
-                }
-                None if is_end || !run.is_empty() => break,
-                None => match pieces.try_next().await? {
-                    Some(piece) => {
-                        memory.map_or(Ok(()), |memory| check_record(memory, at, framer.start(), framer.held()))?;
-                        resume_points.add(piece.resume_point);
-                        framer.push(piece.text);
-                    }
-                    None => is_end = true,
-                },
+    let state = (pieces.fuse(), framer, ResumePoints::new(start.resume_point), None);
+    stream::try_unfold(state, move |(mut pieces, mut framer, mut resume_points, refused)| async move {
+        if let Some(refused) = refused {
+            return Err(SplitError::from(refused));
+        }
+        let found = loop {
+            if let Some(block) = framer.next_block() {
+                break Some(block);
+            }
+            let Some(piece) = pieces.try_next().await? else { break framer.last_block() };
+            memory.map_or(Ok(()), |memory| check_record(memory, at, framer.open_record()))?;
+            resume_points.add(piece.resume_point);
+            framer.push(piece.text);
+        };
+        let Some(mut block) = found else { return Ok(None) };
+        let refused =
+            if policy.bad_records == BadRecords::Fail { refuse(&mut block, at, max_record_bytes) } else { None };
+        match refused {
+            Some(refused) if block.text.is_empty() => Err(refused.into()),
+            refused => {
+                let resume_point = resume_points.before(block.start);
+                Ok(Some(((block, resume_point), (pieces, framer, resume_points, refused))))
             }
         }
-        Ok(if run.is_empty() { None } else { Some((run, (pieces, framer, resume_points, is_end))) })
     })
+}
+
+/// Leaves of a block what stands before the first record whose end was not found, if there is one: what is wrong with that.
+fn refuse(block: &mut Block, at: &Location, max_record_bytes: usize) -> Option<BadInput> {
+    let (place, why) = block.unterminated.first()?;
+    let start = block.start + u64::try_from(place).unwrap_or_default();
+    block.text.truncate(place);
+    block.unterminated = UnterminatedLines::default();
+    Some(no_end(at, start, why, max_record_bytes))
 }
 
 /// How the text of a source is read, with so many bytes, at least, between two places at which reading can resume.
@@ -111,7 +100,7 @@ pub(crate) fn text_source(
 }
 
 /// A record whose end was not found, as the error of a job that does not take such records.
-fn no_end(at: &Location, start: u64, unterminated: Unterminated, max_record_bytes: u64) -> BadInput {
+fn no_end(at: &Location, start: u64, unterminated: Unterminated, max_record_bytes: usize) -> BadInput {
     match unterminated {
         Unterminated::OpenQuote => {
             let reason = "the file ends inside a quoted field of the record that begins here";

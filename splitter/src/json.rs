@@ -25,6 +25,7 @@ use crate::records::object::append_json;
 use crate::records::rejects::Fault;
 use crate::records::rows::{Row, Rows};
 use crate::records::span::Span;
+use crate::records::unterminated::UnterminatedFaults;
 
 /// The objects of a block, as far as they are made of the known keys.
 #[derive(Debug)]
@@ -73,27 +74,24 @@ impl<'a> Objects<'a> {
         json: &'a NdjsonPolicy,
         max_record_bytes: usize,
     ) -> Self {
-        let found = match block.unterminated {
-            None => Rows::of(block),
-            Some(_) => Rows::unterminated(std::slice::from_ref(block), &LINES, max_record_bytes),
-        };
         let values = vec![Vec::new(); json.columns.len()];
-        let mut objects = Self { json, records: &block.text, copied: Vec::new(), values, found };
-        if block.unterminated.is_some() {
-            return objects;
-        }
+        let mut objects = Self { json, records: &block.text, copied: Vec::new(), values, found: Rows::of(block) };
+        let (mut unterminated, faults) = (block.unterminated.lines(), UnterminatedFaults::new(max_record_bytes));
         let by_key = column_keys(json).enumerate().map(|(place, key)| (key, place)).collect();
         let mut index = KeyIndex { by_key, last: vec![0; json.columns.len()] };
         let mut seen = BlockLines::default();
         for (start, line) in all_lines(&block.text) {
-            if is_blank(line) {
+            let given_up = if start == unterminated.start() { unterminated.pass(&block.text, b'\n') } else { None };
+            if is_blank(line) && given_up.is_none() {
                 seen.skip_blank(start, start + line.len());
                 continue;
             }
             seen.add_record(1);
             objects.found.records += 1;
             let row = Row::new(objects.found.records, start, start + line.len());
-            let taken = if line.len() > max_record_bytes {
+            let taken = if let Some((_, why)) = given_up {
+                Err(faults.of(why).clone())
+            } else if line.len() > max_record_bytes {
                 Err((None, format!("the record has {} bytes, more than MAX_RECORD_MB allows", line.len())))
             } else if reader.as_mut().is_some_and(|reader| objects.take(reader, (start, start + line.len()))) {
                 Ok(())

@@ -175,8 +175,7 @@ impl<'a> Publisher<'a> {
         let Encoded { records, row_groups, rejects, shortened, content, lines, .. } = encoded;
         self.position.lines.append(&lines);
         let before = &self.position.content_before;
-        let with = |content: Option<Content>, block: &String| Some(content.as_ref().unwrap_or(before).with(block));
-        self.position.content = content.iter().fold(None, with).unwrap_or_default();
+        self.position.content = content.map(|block| before.with(&block)).unwrap_or_default();
         let records_before = self.position.records_before + self.position.records;
         self.position.records += records;
         self.position.shortened += shortened;

@@ -11,3 +11,4 @@ pub(crate) mod rejects;
 pub(crate) mod rows;
 pub(crate) mod span;
 pub(crate) mod structural;
+pub(crate) mod unterminated;

@@ -176,7 +176,7 @@ impl Replay {
         let mut outcome = DryRun::default();
         let Some(format) = format(&self.policy) else { return Ok(outcome) };
         let pieces = pieces(context, &self.of, &self.area, &self.policy, 0);
-        let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default()));
+        let mut blocks = pin!(framed(pieces, &at, &self.policy, &format, Start::default(), None));
         while let Some((block, _)) = blocks.try_next().await? {
             let Policy { bad_records, max_record_bytes, .. } = self.policy;
             let format = format.clone();

@@ -85,7 +85,7 @@ fn least(settings: &Settings, job: &Job) -> u64 {
 }
 
 /// Refuses a record of which so many bytes were read, if there is no memory for what becomes of it.
-pub(crate) fn check_record(memory: &Memory, at: &Location, start: u64, held: usize) -> Result<(), SplitError> {
+pub(crate) fn check_record(memory: &Memory, at: &Location, (start, held): (u64, usize)) -> Result<(), SplitError> {
     let bytes = u64::try_from(held).unwrap_or(u64::MAX).saturating_mul(TIMES);
     if bytes <= THREAD_BYTES {
         return Ok(());
@@ -138,10 +138,10 @@ mod tests {
     #[test]
     fn a_record_that_is_too_long_for_the_memory_is_refused() {
         let at = "s3://b/k".parse().unwrap();
-        let refused = check_record(&Memory::of_mb(128), &at, 7, 12 << 20).unwrap_err();
+        let refused = check_record(&Memory::of_mb(128), &at, (7, 12 << 20)).unwrap_err();
         insta::assert_snapshot!(refused, @"the record near byte 7 of s3://b/k cannot be read: it needs 72 MiB of memory, and MEMORY_MB=128 leaves 64 MiB for it");
         insta::assert_snapshot!(refused.hint().unwrap(), @"set MEMORY_MB=136 where there is as much, or give the function 136 MB of memory");
-        assert!(check_record(&Memory::of_mb(136), &at, 7, 12 << 20).is_ok());
-        assert!(check_record(&Memory::of_mb(128), &at, 7, 5 << 20).is_ok());
+        assert!(check_record(&Memory::of_mb(136), &at, (7, 12 << 20)).is_ok());
+        assert!(check_record(&Memory::of_mb(128), &at, (7, 5 << 20)).is_ok());
     }
 }

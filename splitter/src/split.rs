@@ -6,12 +6,10 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
     Checkpoint, Completion, EncodePool, Encoding, Format, Job, Location, Manifest, Policy, Reading, Receipt,
-    ResumePoint, SourceObject, WorkArea, get_json, keep_freed_memory, try_get_json,
+    SourceObject, WorkArea, get_json, keep_freed_memory, try_get_json,
 };
 
-use crate::blocks::FoundBlock;
-use crate::blocks::in_runs;
-use crate::blocks::pieces;
+use crate::blocks::{framed, pieces};
 use crate::chunk::encode::{ENCODER, EncodeError, compression, encode_text};
 use crate::chunk::row_group::ChunkSchema;
 use crate::chunk::row_group::Encoded;
@@ -26,7 +24,6 @@ use crate::publish::announce::{announce_again, announce_end};
 use crate::records::content;
 use crate::records::format::RecordFormat;
 use crate::records::framer::Block;
-use crate::records::rows::Rows;
 use crate::replay;
 use crate::room::Room;
 use crate::text::Start;
@@ -234,65 +231,24 @@ async fn text_row_groups<'a>(
         }
         None => pieces(context, &job.source, &job.policy, start.clone(), &context.progress),
     };
-    let runs = in_runs(pieces, &job.source.uri, &job.policy, &format, start, Some(&context.settings.memory));
+    let blocks = framed(pieces, &job.source.uri, &job.policy, &format, start, Some(&context.settings.memory));
     let schema =
         ChunkSchema::of(&schema(format.columns())).map_err(|error| SplitError::internal(&job.source.uri, error))?;
     let work = Arc::new((format, job.policy.clone(), Arc::new(schema), job.source.uri.clone()));
-    let encoded = runs.map(move |run| {
+    let encoded = blocks.map(move |found| {
         let (work, pool) = (Arc::clone(&work), pool.clone());
         async move {
-            let run = run?;
-            let _permit = room.block(run.iter().map(|(block, _)| block.text.len()).sum()).await;
+            let (block, resume_point) = found?;
+            let _permit = room.block(block.text.len()).await;
             let encoding = pool.run(move || {
                 let (format, policy, schema, at) = &*work;
-                let encode = |(blocks, resume_point): FoundRun| {
-                    let encoded = match blocks.as_slice() {
-                        [block] => encode_block(block, format, policy, schema, at)?,
-                        unterminated => encode_unterminated(unterminated, format, policy),
-                    };
-                    Ok(Encoded { resume_point, ..encoded })
-                };
-                contiguous(run).into_iter().map(encode).collect::<Result<Vec<_>, SplitError>>()
+                encode_block(&block, format, policy, schema, at)
             });
-            encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))?
+            let encoded = encoding.await.map_err(|error| SplitError::internal(&job.source.uri, error))??;
+            Ok(Encoded { resume_point, ..encoded })
         }
     });
-    let encoded = encoded.buffered(room.threads() + BLOCKS_AHEAD);
-    Ok(Box::pin(encoded.map_ok(|run| stream::iter(run.into_iter().map(Ok::<_, SplitError>))).try_flatten()))
-}
-
-/// Blocks that follow each other, and the last place before them at which reading can resume.
-type FoundRun = (Vec<Block>, Option<Arc<ResumePoint>>);
-
-/// Puts lines that were given up together if nothing lies between them.
-fn contiguous(blocks: Vec<FoundBlock>) -> Vec<FoundRun> {
-    let mut runs: Vec<FoundRun> = Vec::new();
-    let mut end = None;
-    for (block, resume_point) in blocks {
-        let follows = end == Some(block.start) && block.unterminated.is_some();
-        end = block.unterminated.map(|_| block.end());
-        match runs.last_mut() {
-            Some((run, _)) if follows => run.push(block),
-            _ => runs.push((vec![block], resume_point)),
-        }
-    }
-    runs
-}
-
-/// Rejects lines that were given up one after the other: a file may have millions of them, so they are one block.
-fn encode_unterminated(lines: &[Block], format: &RecordFormat, policy: &Policy) -> Encoded {
-    let most = usize::try_from(policy.max_record_bytes).unwrap_or(usize::MAX);
-    let Rows { records, rejects, lines: counted, .. } = Rows::unterminated(lines, format.dialect(), most);
-    Encoded {
-        block_start: lines.first().map_or(0, |line| line.start),
-        resume_point: None,
-        content: lines.iter().map(content::of_block).collect(),
-        records,
-        rejects,
-        shortened: 0,
-        lines: counted,
-        row_groups: Vec::new(),
-    }
+    Ok(Box::pin(encoded.buffered(room.threads() + BLOCKS_AHEAD)))
 }
 
 /// Decodes a block of text and encodes its rows.
@@ -303,9 +259,6 @@ pub(crate) fn encode_block(
     schema: &Arc<ChunkSchema>,
     at: &Location,
 ) -> Result<Encoded, SplitError> {
-    if block.unterminated.is_some() {
-        return Ok(encode_unterminated(std::slice::from_ref(block), format, policy));
-    }
     let decoded = decode(block, format, policy.bad_records, policy.max_record_bytes);
     let decoded = decoded.map_err(|error| SplitError::internal(at, error))?;
     let row_groups = encode_text(&decoded.rows, schema, compression(&policy.codec), policy.chunk_bytes);
@@ -316,7 +269,7 @@ pub(crate) fn encode_block(
             BadInput::at_byte(at, block.start, reason, "run with a higher CHUNK_SIZE_MB and --again").into()
         }
     })?;
-    let (block_start, content) = (block.start, vec![content::of_block(block)]);
+    let (block_start, content) = (block.start, Some(content::of_block(block)));
     let Decoded { records, rejects, shortened, lines, .. } = decoded;
     Ok(Encoded { block_start, resume_point: None, content, records, rejects, shortened, lines, row_groups })
 }

@@ -254,7 +254,7 @@ fn a_job_that_another_version_began_is_left_to_it() {
     place.ingest(&source, &[]);
     let job = place.area().join("job.json");
     let text = std::fs::read_to_string(&job).unwrap();
-    let older = text.replace("\"encoder\": 6,", "");
+    let older = text.replace("\"encoder\": 7,", "");
     assert_ne!(older, text);
     std::fs::write(&job, older).unwrap();
     assert_eq!(place.ingest(&source, &[])["already_done"], true, "what is split needs no encoder");
@@ -263,7 +263,7 @@ fn a_job_that_another_version_began_is_left_to_it() {
     }
     let ran = place.run(&["ingest", "x.csv", "--table", "t"]);
     assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.stderr.contains("cuts chunks otherwise (encoder 0; this one has 6)"), "{ran:?}");
+    assert!(ran.stderr.contains("cuts chunks otherwise (encoder 0; this one has 7)"), "{ran:?}");
     assert_eq!(place.rows().num_rows(), 2);
 }
 

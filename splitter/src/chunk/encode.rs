@@ -27,7 +27,7 @@ use crate::column::batch::Batch;
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
-pub(crate) const ENCODER: u32 = 6;
+pub(crate) const ENCODER: u32 = 7;
 
 /// Why rows could not be encoded.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ pub(crate) struct Encoded {
     pub(crate) block_start: u64,
     /// The last place before that at which reading can resume.
     pub(crate) resume_point: Option<Arc<ResumePoint>>,
-    /// What a digest of the source takes of it, block by block; nothing of what is not text.
-    pub(crate) content: Vec<String>,
+    /// What a digest of the source takes of it; nothing of what is not text.
+    pub(crate) content: Option<String>,
     /// Records in it.
     pub(crate) records: u64,
     /// Records that were rejected, numbered from 1 within it.
@@ -44,7 +44,7 @@ impl Encoded {
         Self {
             block_start: number,
             resume_point: None,
-            content: Vec::new(),
+            content: None,
             records: u64::try_from(rows).unwrap_or_default(),
             rejects: Rejects::default(),
             shortened: 0,

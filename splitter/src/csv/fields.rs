@@ -12,6 +12,7 @@ use crate::records::record_ends::{byte, end_at};
 use crate::records::rows::Row;
 use crate::records::rows::Rows;
 use crate::records::span::Span;
+use crate::records::unterminated::UnterminatedFaults;
 
 /// The fields of the records of a block that have the right number of them, some records at a time.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Fields<'a> {
     /// Where, counted as the others, the fields without a column of their own are as one object, record by record.
     rescued: Vec<Span>,
     found: Rows,
+    unterminated: UnterminatedFaults,
 }
 
 /// Bytes that a usual field takes, with its delimiter.
@@ -41,23 +43,34 @@ const MOST_RESCUED: usize = 64 << 20;
 impl<'a> Fields<'a> {
     /// The fields of a block.
     pub(crate) fn new(block: &'a Block, csv: &'a CsvPolicy, max_record_bytes: usize) -> Self {
-        let found = match block.unterminated {
-            None => Rows::of(block),
-            Some(_) => Rows::unterminated(std::slice::from_ref(block), &csv.dialect, max_record_bytes),
-        };
         let footer =
             csv.footer_start.map(|start| usize::try_from(start.saturating_sub(block.start)).unwrap_or(usize::MAX));
-        let records = Records::new(if block.unterminated.is_none() { &block.text } else { &[] }, csv).before(footer);
-        let spans = Spans::with_room((FIRST_ROWS * csv.width()).min(block.text.len() / USUAL_BYTES));
-        Self { block, csv, max_record_bytes, records, spans, rewritten: Vec::new(), rescued: Vec::new(), found }
+        Self {
+            block,
+            csv,
+            max_record_bytes,
+            records: Records::new(&block.text, csv).before(footer).with_unterminated(block.unterminated.lines()),
+            spans: Spans::with_room((FIRST_ROWS * csv.width()).min(block.text.len() / USUAL_BYTES)),
+            rewritten: Vec::new(),
+            rescued: Vec::new(),
+            found: Rows::of(block),
+            unterminated: UnterminatedFaults::new(max_record_bytes),
+        }
     }
 
     /// Reads the next record; whether there was one.
     fn read_record(&mut self) -> bool {
         let (width, first) = (self.csv.width(), self.spans.len());
-        let Some(Found { start, end, is_rewritten }) = self.records.find(&mut self.spans) else { return false };
+        let Some(Found { start, end, is_rewritten, unterminated }) = self.records.find(&mut self.spans) else {
+            return false;
+        };
         self.found.records += 1;
         let row = Row::new(self.found.records, start, end);
+        if let Some(unterminated) = unterminated {
+            let place = row.place(self.block, &self.csv.dialect);
+            self.found.rejects.push(row.record(), place, self.unterminated.of(unterminated));
+            return true;
+        }
         let fields = self.spans.len() - first;
         let raw = || self.block.text.get(start..end).unwrap_or_default();
         let reason = if fields != width {

@@ -11,6 +11,7 @@ use crate::records::block_lines::BlockLines;
 use crate::records::record_ends::{before_returns, byte, end_at, end_byte};
 use crate::records::span::Span;
 use crate::records::structural::StructuralScanner;
+use crate::records::unterminated::{LinesLeft, Unterminated};
 use spans::Spans;
 
 /// One record of a text.
@@ -45,6 +46,8 @@ pub(crate) struct Found {
     pub(crate) end: usize,
     /// Whether its fields do not stand in the text as they are.
     pub(crate) is_rewritten: bool,
+    /// Why it is a line that was given up, if it is one. Its fields are not looked for.
+    pub(crate) unterminated: Option<Unterminated>,
 }
 
 /// The records of a text, with their places. Blank lines and comments are not records.
@@ -63,6 +66,8 @@ pub(crate) struct Records<'a> {
     place: usize,
     /// Where the footer begins; the end of all texts where there is none.
     footer: usize,
+    /// Lines from there on that were given up.
+    unterminated: LinesLeft<'a>,
     /// Lines before `place`.
     lines: BlockLines,
     marks: StructuralScanner<'a>,
@@ -94,6 +99,7 @@ impl<'a> Records<'a> {
             width: None,
             place: 0,
             footer: usize::MAX,
+            unterminated: LinesLeft::NONE,
             lines: BlockLines::default(),
             marks: StructuralScanner::new(text, delimiter, others),
             spans: Spans::default(),
@@ -107,13 +113,18 @@ impl<'a> Records<'a> {
         Self { footer: footer.unwrap_or(usize::MAX), ..self }
     }
 
+    /// The same, where these lines were given up.
+    pub(crate) fn with_unterminated(self, unterminated: LinesLeft<'a>) -> Self {
+        Self { unterminated, ..self }
+    }
+
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Record<'_>> {
         let mut spans = std::mem::take(&mut self.spans);
         spans.truncate(0);
         let found = self.find(&mut spans);
         self.spans = spans;
-        let Found { start, end, is_rewritten } = found?;
+        let Found { start, end, is_rewritten, .. } = found?;
         Some(Record {
             text: self.text,
             spans: self.spans.all(),
@@ -127,11 +138,10 @@ impl<'a> Records<'a> {
     #[inline]
     pub(crate) fn find(&mut self, spans: &mut Spans) -> Option<Found> {
         let start = self.after_skipped();
-        if start >= self.text.len() {
-            return None;
+        if start == self.unterminated.start() {
+            return self.take_unterminated(start);
         }
-        if start >= self.footer {
-            self.skip_footer(start);
+        if start >= self.text.len() {
             return None;
         }
         let before = spans.len();
@@ -154,7 +164,17 @@ impl<'a> Records<'a> {
                 spans.truncate(last);
             }
         }
-        Some(Found { start, end, is_rewritten })
+        Some(Found { start, end, is_rewritten, unterminated: None })
+    }
+
+    /// Takes the line that begins at `start`, which was given up.
+    #[cold]
+    fn take_unterminated(&mut self, start: usize) -> Option<Found> {
+        let (end, unterminated) = self.unterminated.pass(self.text, end_byte(self.dialect))?;
+        // However much of its line is kept.
+        self.lines.add_record(1);
+        self.place = end;
+        Some(Found { start, end, is_rewritten: false, unterminated: Some(unterminated) })
     }
 
     /// The fields of the current record one after the other, if they do not stand in the text as they are.
@@ -162,12 +182,15 @@ impl<'a> Records<'a> {
         is_rewritten.then(|| self.rewritten.as_slice())
     }
 
-    /// Skips blank lines and comments, and gives where the next record begins. The reader's own comments end at `\n` alone, which not
-    /// every text has.
+    /// Skips blank lines, comments and the footer, and gives where the next record begins. The reader's own comments end at `\n` alone,
+    /// which not every text has.
     fn after_skipped(&mut self) -> usize {
         let comment = self.dialect.comment.map(byte);
         loop {
             let start = self.place;
+            if start == self.unterminated.start() {
+                return start;
+            }
             if let Some(end) = end_at(self.text, start, self.dialect).filter(|end| *end > start) {
                 self.lines.skip_blank(start, end);
                 self.place = end;
@@ -176,16 +199,19 @@ impl<'a> Records<'a> {
                 let end = memchr::memchr(end_byte(self.dialect), rest).map_or(rest.len(), |end| end + 1);
                 self.lines.skip_comment(start, start + end);
                 self.place = start + end;
+            } else if start >= self.footer && start < self.text.len() {
+                self.skip_footer(start);
             } else {
                 return start;
             }
         }
     }
 
-    /// Skips the lines from a place on.
+    /// Skips the lines from a place on, up to one that was given up.
     #[cold]
     fn skip_footer(&mut self, mut start: usize) {
-        while let Some(rest) = self.text.get(start..).filter(|rest| !rest.is_empty()) {
+        let end = self.unterminated.start().min(self.text.len());
+        while let Some(rest) = self.text.get(start..end).filter(|rest| !rest.is_empty()) {
             let end = start + memchr::memchr(end_byte(self.dialect), rest).map_or(rest.len(), |end| end + 1);
             if end_at(self.text, start, self.dialect).is_some_and(|blank| blank == end) {
                 self.lines.skip_blank(start, end);
@@ -194,7 +220,7 @@ impl<'a> Records<'a> {
             }
             start = end;
         }
-        self.place = self.text.len();
+        self.place = end;
     }
 
     /// The lines of what was read so far, as those of a block that begins at a byte offset.

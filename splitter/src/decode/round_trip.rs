@@ -14,6 +14,7 @@ use shared::{Column, ColumnType, CsvPolicy, DateFormat, Dialect};
 
 use super::*;
 use crate::column::types::schema;
+use crate::records::unterminated::UnterminatedLines;
 use crate::schema::infer::observe_csv;
 
 const DATES: [&str; 9] = [
@@ -183,7 +184,7 @@ proptest! {
         }
         let column = csv.columns[1].clone();
         let values: Vec<&String> = sampled.iter().chain(&later).collect();
-        let block = Block { start: 0, text: text(values.iter().copied()), unterminated: None };
+        let block = Block { start: 0, text: text(values.iter().copied()), unterminated: UnterminatedLines::default() };
         let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
         // What the sample had was known.
         let rejected: Vec<usize> = decoded.rejects.iter().map(|reject| usize::try_from(reject.record).unwrap() - 1).collect();

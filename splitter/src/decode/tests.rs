@@ -8,6 +8,7 @@ use super::*;
 use crate::column::batch::Values;
 use crate::column::cell::Cells;
 use crate::column::types::schema;
+use crate::records::unterminated::UnterminatedLines;
 
 #[test]
 fn text_is_utf_8_value_by_value() {
@@ -26,7 +27,7 @@ fn text_is_utf_8_value_by_value() {
         (b"\xff\n", vec![], 1),
         (b"", vec![], 0),
     ] {
-        let block = Block { start: 0, text: Bytes::from_static(text), unterminated: None };
+        let block = Block { start: 0, text: Bytes::from_static(text), unterminated: UnterminatedLines::default() };
         let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
         let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
         let texts: Vec<_> = rows.column(0).as_string::<i32>().iter().collect();
@@ -56,7 +57,7 @@ fn a_dictionary_that_grows_in_vain_is_given_up() {
         let same = |rows| std::iter::repeat_n(7, rows);
         let numbers = || same(before).chain(10..different + 10).chain(same(behind));
         let lines: Vec<String> = numbers().map(|number: i64| format!("{number}\n")).collect();
-        let block = Block { start: 0, text: lines.concat().into(), unterminated: None };
+        let block = Block { start: 0, text: lines.concat().into(), unterminated: UnterminatedLines::default() };
         let decoded = decode(&block, &(&csv).into(), BadRecords::Quarantine, 1 << 20).unwrap();
         assert_eq!(matches!(decoded.rows.columns[0], Values::Plain(_)), is_given_up, "{before} {different} {behind}");
         let rows = decoded.rows.to_arrow(schema(&csv.columns)).unwrap();
@@ -75,7 +76,11 @@ fn room_is_made_for_no_more_than_a_block_may_hold() {
         fields: None,
         footer_start: None,
     };
-    let block = Block { start: 0, text: ["1\n".repeat(3000), "x".repeat(1 << 20)].concat().into(), unterminated: None };
+    let block = Block {
+        start: 0,
+        text: ["1\n".repeat(3000), "x".repeat(1 << 20)].concat().into(),
+        unterminated: UnterminatedLines::default(),
+    };
     let mut fields = Fields::new(&block, &csv, 1 << 20);
     assert_eq!(fields.advance(2048), 2048);
     assert_eq!(fields.expected(), 64 * 2048);
@@ -106,7 +111,7 @@ proptest! {
         };
         let lines: Vec<Vec<u8>> = picks.iter().enumerate().map(line).collect();
         let decode = |lines: &[Vec<u8>]| {
-            let block = Block { start: 0, text: lines.concat().into(), unterminated: None };
+            let block = Block { start: 0, text: lines.concat().into(), unterminated: UnterminatedLines::default() };
             decode(&block, &(&csv).into(), bad_records, 1 << 20).unwrap()
         };
         let plain = |decoded: &Decoded| decoded.rows.to_arrow(schema(&csv.columns)).unwrap();

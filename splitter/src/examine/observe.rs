@@ -53,7 +53,7 @@ pub(super) async fn from_all<T: Default + Send + 'static>(
         let (observe, format) = (Arc::clone(&observe), format.clone());
         async move {
             let (block, _) = block?;
-            let observed = tokio::task::spawn_blocking(move || observe(format.before_footer(&block)));
+            let observed = tokio::task::spawn_blocking(move || observe(&format.records_of(&block)));
             observed.await.map_err(|error| SplitError::internal(&source.uri, error))
         }
     });

@@ -10,6 +10,7 @@ use crate::json::detect::{is_ndjson, is_other_json};
 use crate::json::keys::Keys;
 use crate::records::format::RecordFormat;
 use crate::records::framer::tests::frame;
+use crate::records::unterminated::UnterminatedLines;
 use crate::schema::infer::Evidence;
 
 fn blocks(pieces: &[&[u8]], block_bytes: u64) -> Vec<Block> {
@@ -104,7 +105,11 @@ fn what_is_no_such_object_is_rejected() {
         let expected = format!("id:int64 day:date\n2 | ∅\n{expected}");
         assert_eq!(read(&blocks(&[text.as_bytes()], 1 << 20), &known), expected, "{line}");
     }
-    let invalid = Block { start: 7, text: Bytes::from_static(b"{\"id\":\"\xff\"}\n"), unterminated: None };
+    let invalid = Block {
+        start: 7,
+        text: Bytes::from_static(b"{\"id\":\"\xff\"}\n"),
+        unterminated: UnterminatedLines::default(),
+    };
     assert_eq!(read(&[invalid], &known), "id:int64 day:date\n! @7: the text is not valid UTF-8");
 }
 

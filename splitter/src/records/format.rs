@@ -1,5 +1,6 @@
 //! How the records of a text are distinguished, and what their columns are.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use shared::{Column, CsvPolicy, Dialect, Format, NdjsonPolicy, Policy};
@@ -53,14 +54,14 @@ impl RecordFormat {
         }
     }
 
-    /// As much of the text of a block as stands before the footer.
-    pub(crate) fn before_footer<'a>(&self, block: &'a Block) -> &'a [u8] {
+    /// As much of the text of a block as stands before the footer, without lines that were given up.
+    pub(crate) fn records_of<'a>(&self, block: &'a Block) -> Cow<'a, [u8]> {
         let footer = match self {
             Self::Csv(csv) => csv.footer_start,
             Self::Ndjson(_) => None,
         };
         let length = footer.map(|start| usize::try_from(start.saturating_sub(block.start)).unwrap_or(usize::MAX));
-        length.and_then(|length| block.text.get(..length)).unwrap_or(&block.text)
+        block.unterminated.removed_from(length.and_then(|length| block.text.get(..length)).unwrap_or(&block.text))
     }
 
     /// Byte offset of the first record.

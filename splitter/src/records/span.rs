@@ -1,7 +1,7 @@
 //! Where a field or a record is in a text.
 
 /// Where a field is. Blocks, a longest record included, have less than 4 GiB.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
     end: u32,

@@ -15,7 +15,7 @@ use crate::error::SplitError;
 use crate::records::format::format;
 use crate::records::framer::{Framer, UNTERMINATED_BYTES};
 use crate::records::record_ends::byte;
-use crate::records::rows::is_unterminated;
+use crate::records::unterminated::is_unterminated;
 use crate::replay::rejected::rejected;
 use crate::text::{Piece, Pieces};
 use crate::value;
@@ -73,7 +73,7 @@ impl ReplayFilter {
         let mut framer = Framer::new(&self.dialect, 1, raw.len() + 1, 0);
         framer.push([raw, &[self.record_end()]].concat().into());
         let first = framer.next_block().or_else(|| framer.last_block());
-        first.is_some_and(|block| block.unterminated.is_none() && block.text.len() == raw.len() + 1)
+        first.is_some_and(|block| block.unterminated.is_empty() && block.text.len() == raw.len() + 1)
     }
 
     fn record_end(&self) -> u8 {

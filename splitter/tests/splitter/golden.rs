@@ -20,5 +20,5 @@ async fn chunks_are_the_bytes_that_this_encoder_makes() {
         (8324, "crc64nvme:86583c9d541acf14"),
         (1934, "crc64nvme:08879089565f232c"),
     ];
-    assert_eq!((outcome.job.policy.encoder, chunks.as_slice()), (6, &expected[..]));
+    assert_eq!((outcome.job.policy.encoder, chunks.as_slice()), (7, &expected[..]));
 }

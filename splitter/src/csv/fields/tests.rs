@@ -1,14 +1,14 @@
 use proptest::prelude::*;
 use proptest::sample::select;
-use shared::Column;
+use shared::{Column, Lines};
 
 use super::*;
 use crate::csv::record::escapes::of_text_doubled;
-use crate::records::framer::Unterminated;
+use crate::records::framer::BlockEnds;
 use crate::records::framer::tests::frame;
 use crate::records::record_ends::{after_line_ends, end_byte, without_line_end};
 use crate::records::rejects::Reject;
-use crate::records::rows::unterminated_reason;
+use crate::records::unterminated::{Unterminated, unterminated_reason};
 
 fn policy(dialect: &Dialect, columns: usize) -> CsvPolicy {
     let column = Column::of_text(String::new(), String::new());
@@ -320,6 +320,43 @@ proptest! {
         for piece in [1, 7, 64 << 10] {
             compare(&text, &csv, &mut ours(&text, &csv, piece, block_bytes).into_iter(), 0);
         }
+    }
+}
+
+/// What becomes of the records of a text: fields of those that are taken; number, place, text and reason of those that are not; and the lines.
+type Read = (Vec<Vec<Vec<u8>>>, Vec<(u64, u64, Vec<u8>, String)>, Lines);
+
+fn read_all(text: &[u8], csv: &CsvPolicy, ends: BlockEnds, max_record_bytes: usize) -> Read {
+    let (mut taken, mut rejected, mut lines, mut records) = (Vec::new(), Vec::new(), Lines::default(), 0);
+    for block in frame(&csv.dialect, &[text], ends, max_record_bytes) {
+        let (fields, rows) = read_block(&block, csv);
+        taken.extend(fields);
+        let rejects = rows.rejects.iter();
+        rejected.extend(rejects.map(|reject| {
+            (records + reject.record, reject.byte_offset, reject.raw.to_vec(), reject.reason.to_owned())
+        }));
+        lines.append(&rows.lines);
+        records += rows.records;
+    }
+    (taken, rejected, lines)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_that_were_given_up_are_as_in_blocks_of_their_own(
+        dialect in any_dialect(),
+        comment in select(vec![None, Some('#')]),
+        texts in proptest::collection::vec(prop_oneof![any_text(), Just(b"\na,a\n,\"a".to_vec()), Just(b"\n#\"\n\na".to_vec())], 1..6),
+        block_bytes in prop_oneof![1_u64..40, Just(4 << 20)],
+        max_record_bytes in prop_oneof![2_usize..40, Just(1 << 20)],
+        footer_start in proptest::option::of(0_u64..200),
+    ) {
+        let csv = CsvPolicy { footer_start, ..policy(&Dialect { comment, ..dialect }, 2) };
+        let text = texts.concat();
+        let read = |ends| read_all(&text, &csv, ends, max_record_bytes);
+        prop_assert_eq!(read(BlockEnds::Aligned(block_bytes)), read(BlockEnds::AlignedApart(block_bytes)));
     }
 }
 

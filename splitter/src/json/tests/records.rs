@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::dice::{Dice, cases};
 use crate::json::record::RecordReader;
+use crate::records::unterminated::UnterminatedLines;
 
 /// Blocks that are compared.
 const BLOCKS: u64 = 1_000;
@@ -106,7 +107,7 @@ fn records_are_read_as_serde_json_reads_them() {
         let lines: Vec<Vec<u8>> = (0..dice.below(12)).map(|_| record(&mut dice)).collect();
         let mut text = lines.join(dice.of(&[&b"\n"[..], b"\r\n", b"\n\n"]));
         text.truncate(text.len() - dice.below(3).min(text.len()));
-        let block = Block { start: 7, text: text.into(), unterminated: None };
+        let block = Block { start: 7, text: text.into(), unterminated: UnterminatedLines::default() };
         let most = if dice.one_in(8) { 100 } else { 1 << 20 };
         let (fast, slow) = (Objects::read(&block, &json, most), Objects::read_by(None, &block, &json, most));
         assert_eq!(found(&fast), found(&slow), "seed {seed}: {}", block.text.escape_ascii());

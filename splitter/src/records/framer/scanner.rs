@@ -8,8 +8,8 @@ use crate::records::structural::Marks;
 
 /// Finds where records end in a text that grows at its end.
 ///
-/// All that is remembered between two looks is how far the text was looked at and whether that place is inside quotes; and of a part in
-/// which no record ends, where it ends.
+/// All that is remembered between two looks is how far the text was looked at, whether that place is inside quotes and where the last record
+/// before it ends; and of a part in which no record ends, where it ends.
 ///
 /// If you change this: it must agree with the `csv` crate on what a record is. A quote opens a field only at
 /// the field's first byte; within a quoted field a doubled quote is text, and so is what follows the escape character. The
@@ -23,6 +23,8 @@ pub(super) struct Scanner {
     comment: Option<u8>,
     scanned: usize,
     pub(super) in_quotes: bool,
+    /// Where the last record ends of what was looked at, if ends of records were looked for in all of it.
+    last_end: Option<usize>,
     open: Option<Open>,
 }
 
@@ -46,13 +48,14 @@ impl Scanner {
             dialect: dialect.clone(),
             scanned: 0,
             in_quotes: false,
+            last_end: Some(0),
             open: None,
         }
     }
 
     /// For the same text, from its start.
-    pub(super) fn reset(&self) -> Self {
-        Self { scanned: 0, in_quotes: false, ..self.clone() }
+    fn reset(&self) -> Self {
+        Self { scanned: 0, in_quotes: false, last_end: Some(0), ..self.clone() }
     }
 
     /// For what of the text stands after a place.
@@ -61,9 +64,19 @@ impl Scanner {
         Self { open, ..self.reset() }
     }
 
-    /// For the same text, from where this one found the last record end, once it came to a place without finding another.
-    pub(super) fn noting_open(&self) -> Self {
-        Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.reset() }
+    /// Where the last record ends in a text in which the one after it does not, all of which was looked at; 0 where that is the first one.
+    /// Reading then begins at the start again, and notes the part without an end.
+    pub(super) fn last_end(&mut self, text: &[u8]) -> usize {
+        let end = self.last_end.filter(|end| *end <= text.len()).unwrap_or_else(|| {
+            *self = self.reset();
+            let mut last = 0;
+            while let Some(end) = self.end_of_record(text, last + 1, false) {
+                last = end;
+            }
+            last
+        });
+        *self = Self { open: Some(Open { end: self.scanned, in_quotes: self.in_quotes }), ..self.reset() };
+        end
     }
 
     /// Where the first record ends that ends at or after byte `target`, if that is known yet.
@@ -96,6 +109,7 @@ impl Scanner {
                 continue;
             }
             self.scanned = place + 1;
+            self.last_end = self.last_end.map(|_| self.scanned);
             if self.scanned >= target {
                 return Some(self.scanned);
             }
@@ -106,6 +120,10 @@ impl Scanner {
     /// quote before it, while it is not known what that one means.
     fn pass(&mut self, text: &[u8], to: usize) {
         let before = text.get(self.scanned..to).unwrap_or_default();
+        if before.is_empty() {
+            return;
+        }
+        self.last_end = None;
         let Some(quote) = self.quote else {
             self.scanned += before.len();
             return;

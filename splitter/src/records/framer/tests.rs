@@ -6,18 +6,23 @@ use crate::csv::record::escapes::of_text_doubled;
 use crate::records::record_ends::{byte, end_byte};
 
 /// The blocks of a text that comes in pieces.
-pub(crate) fn frame(dialect: &Dialect, pieces: &[&[u8]], block_bytes: u64, max_record_bytes: usize) -> Vec<Block> {
-    frame_from(0, dialect, pieces, block_bytes, max_record_bytes)
+pub(crate) fn frame(
+    dialect: &Dialect,
+    pieces: &[&[u8]],
+    ends: impl Into<BlockEnds>,
+    max_record_bytes: usize,
+) -> Vec<Block> {
+    frame_from(0, dialect, pieces, ends, max_record_bytes)
 }
 
 fn frame_from(
     start: u64,
     dialect: &Dialect,
     pieces: &[&[u8]],
-    block_bytes: u64,
+    ends: impl Into<BlockEnds>,
     max_record_bytes: usize,
 ) -> Vec<Block> {
-    let mut framer = Framer::new(dialect, block_bytes, max_record_bytes, start);
+    let mut framer = Framer::new(dialect, ends, max_record_bytes, start);
     let mut blocks = Vec::new();
     for piece in pieces {
         framer.push(Bytes::copy_from_slice(piece));
@@ -25,6 +30,22 @@ fn frame_from(
     }
     blocks.extend(std::iter::from_fn(|| framer.last_block()));
     blocks
+}
+
+/// The runs of whole records of a block, and each line that was given up, with the reason.
+fn parts(block: &Block, dialect: &Dialect) -> Vec<(u64, Vec<u8>, Option<Unterminated>)> {
+    let (mut parts, mut place, mut lines) = (Vec::new(), 0, block.unterminated.lines());
+    while place < block.text.len() {
+        let start = place;
+        let (end, why) = if lines.start() == place {
+            lines.pass(&block.text, end_byte(dialect)).map(|(end, why)| (end, Some(why))).unwrap()
+        } else {
+            (lines.start().min(block.text.len()), None)
+        };
+        parts.push((block.start + wide(start), block.text[start..end].to_vec(), why));
+        place = end;
+    }
+    parts
 }
 
 fn texts(text: &str, block_bytes: u64) -> Vec<String> {
@@ -76,7 +97,10 @@ fn a_record_without_an_end_is_given_up() {
     let long = "x".repeat(40);
     let given_up = |text: &str, block_bytes| {
         let blocks = frame(&Dialect::default(), &[text.as_bytes()], block_bytes, 16);
-        let told = |block: &Block| (block.start, String::from_utf8(block.text.to_vec()).unwrap(), block.unterminated);
+        let told = |block: &Block| {
+            let why = block.unterminated.first().map(|(_, why)| why);
+            (block.start, String::from_utf8(block.text.to_vec()).unwrap(), why)
+        };
         blocks.iter().map(told).collect::<Vec<_>>()
     };
     let (too_long, open) = (Some(Unterminated::TooLong), Some(Unterminated::OpenQuote));
@@ -125,13 +149,17 @@ proptest! {
             let rest = frame_from(block.start, &dialect, &[&text[start..]], block_bytes, max_record_bytes);
             prop_assert_eq!(&rest, &blocks[place..]);
         }
+        // Lines are given up as when each was a block of its own.
+        let apart = frame(&dialect, &pieces, BlockEnds::AlignedApart(block_bytes), max_record_bytes);
+        let in_parts = |blocks: &[Block]| blocks.iter().flat_map(|block| parts(block, &dialect)).collect::<Vec<_>>();
+        prop_assert_eq!(in_parts(&blocks), in_parts(&apart));
         // They are the text, but for what is dropped of long lines.
         let mut at = 0;
         for block in &blocks {
             prop_assert!(block.start == at || max_record_bytes < text.len());
             at = block.start + u64::try_from(block.text.len()).unwrap();
         }
-        if blocks.iter().all(|block| block.unterminated.is_none()) {
+        if blocks.iter().all(|block| block.unterminated.is_empty()) {
             let together: Vec<u8> = blocks.iter().flat_map(|block| block.text.to_vec()).collect();
             prop_assert_eq!(&together, &text);
             // Read block by block, the records are those of the whole.
@@ -170,8 +198,8 @@ fn blocks_end_where_the_encoder_of_the_job_has_it() {
     for (ends, start, expected) in [
         (BlockEnds::Aligned(4), 0, vec![0, 6, 9, 12]),
         (BlockEnds::Aligned(4), 3, vec![3, 6, 9, 12, 18]),
-        (BlockEnds::Counted(4), 0, vec![0, 6, 12]),
-        (BlockEnds::Counted(4), 3, vec![3, 9, 15]),
+        (BlockEnds::CountedApart(4), 0, vec![0, 6, 12]),
+        (BlockEnds::CountedApart(4), 3, vec![3, 9, 15]),
     ] {
         let mut framer = Framer::new(&Dialect::default(), ends, 1 << 10, start);
         framer.push(text.clone());
