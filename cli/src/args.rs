@@ -88,7 +88,18 @@ pub(crate) enum Command {
 }
 
 const AFTER_INGEST_HELP: &str = "\
+Examples:
+  sluice ingest orders.csv --table lake/orders
+  sluice ingest a.csv folder/ 'daily/*.csv' s3://drops/2026/ --table s3://lake/orders
+  find drops -name '*.csv' -mtime -1 -print0 | sluice ingest --files-from - --table lake/orders
+
 A table that does not exist is created.
+
+Several sources are loaded in the order of their names, each once, by one process that shares commits among them. A source that fails \
+does not stop the others. A table at the end has what became of each; with --json there is a document a source, in one line, and a last one with a \
+summary. The exit status is that of the worst. The same command again skips what is done. Of folders, prefixes and \
+patterns, names that begin with . or _, or end in ~, .tmp, .part and the like, Delta tables and work areas are left out; where nothing is \
+left, that is status 3.
 
 With --routes the file's key decides which table it goes to and how it is read. An option that contradicts the route is an error with
 status 2; the route comes before variables. No route for the file is status 3.
@@ -103,8 +114,16 @@ Then, --again loads the file as another job.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_INGEST_HELP)]
 pub(crate) struct IngestArgs {
-    /// The file: a path, s3://bucket/key, or - for standard input; CSV, NDJSON or Parquet, detected from its content
-    pub(crate) source: String,
+    /// Files, folders, patterns such as 'daily/*.csv', S3 objects, prefixes that end in /, or - for standard input alone; CSV,
+    /// NDJSON or Parquet, detected from the content
+    #[arg(value_name = "SOURCE", required_unless_present = "files_from")]
+    pub(crate) sources: Vec<String>,
+    /// Load what a file lists, too, or standard input for -: a source a line, or NUL bytes between them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<String>,
+    /// Of several sources, begin none after the first that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
     /// Loads that run at once [default: one a core, 4 at most]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,

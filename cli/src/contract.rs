@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use shared::{Progress, Settings, Stores};
 use splitter::{Gate, SplitContext, SplitError};
+use worker::Tables;
 
 use crate::args::{self, ContractCheckArgs};
 use crate::error::{CliError, Done};
@@ -53,7 +54,7 @@ pub(crate) async fn check(args: &ContractCheckArgs, output: Output) -> Done {
 async fn held(context: &SplitContext, source: &shared::Location) -> Result<Box<splitter::Plan>, CliError> {
     let plan = splitter::plan(context, source).await.map_err(CliError::Split)?;
     if let Some(table) = context.settings.table.clone() {
-        TableGate::new(context, table).admit(&plan.examination).await.map_err(not_split)?;
+        TableGate::new(context, Tables::default(), table).admit(&plan.examination).await.map_err(not_split)?;
     }
     Ok(Box::new(plan))
 }

@@ -9,6 +9,7 @@ use worker::{Holding, LoadError};
 use crate::holding::held;
 use crate::numbers::{counted, grouped};
 use crate::pinned::Contradiction;
+use crate::sources::error::SourcesError;
 
 /// The outcome of a command.
 pub(crate) type Done = Result<(), CliError>;
@@ -54,6 +55,11 @@ pub(crate) enum CliError {
     NoRoute(Box<RouteError>),
     #[error("{} not as expected", counted(*failing, "example"))]
     ExamplesFail { failing: u64 },
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// The result is printed, and so is what is wrong with each.
+    #[error("{said}")]
+    SomeFailed { said: String, status: u8 },
     #[error("standard input is a terminal")]
     Terminal,
     #[error("stopped on request before the pipe was at its end; nothing is kept of it")]
@@ -206,6 +212,7 @@ impl CliError {
         matches!(
             self,
             Self::Held { .. }
+                | Self::SomeFailed { .. }
                 | Self::TooManyBad { .. }
                 | Self::AllRejected { is_printed: true, .. }
                 | Self::Unhealthy { .. }
@@ -252,7 +259,8 @@ impl CliError {
             | Self::ListStopped
             | Self::SpoolStopped
             | Self::TuneStopped => 130,
-            Self::Stage { code, .. } | Self::Held { status: code, .. } => *code,
+            Self::Stage { code, .. } | Self::Held { status: code, .. } | Self::SomeFailed { status: code, .. } => *code,
+            Self::Sources(error) => error.exit_code(),
             Self::TooManyBad { .. }
             | Self::AllRejected { .. }
             | Self::Split(SplitError::TooManyBad(_) | SplitError::AllRejected(_)) => 4,

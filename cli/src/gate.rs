@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, TableFit, WorkArea, try_get_json};
 use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
-use worker::{LoadContext, LoadError, Refusal, TableStore};
+use worker::{LoadContext, LoadError, Refusal, TableStore, Tables};
 
 use crate::error::CliError;
 
@@ -21,13 +21,23 @@ pub(crate) struct TableGate {
     table: Location,
     work_prefix: Location,
     known: Known,
+    /// Whether sources that change the columns of the table are to come later, alone.
+    has_others: bool,
 }
 
 impl TableGate {
-    /// For sources that are split like this, and bound for `table`.
-    pub(crate) fn new(split: &SplitContext, table: Location) -> Self {
+    /// For sources that are split like this, and bound for `table`, one of the tables that the process keeps.
+    pub(crate) fn new(split: &SplitContext, tables: Tables, table: Location) -> Self {
         let load = LoadContext::new(split.storage.clone(), split.settings.clone(), TableStore::from_env());
-        Self { load, table, work_prefix: split.work_prefix.clone(), known: split.known.clone() }
+        let load = LoadContext { tables, ..load };
+        let (work_prefix, known) = (split.work_prefix.clone(), split.known.clone());
+        Self { load, table, work_prefix, known, has_others: false }
+    }
+
+    /// The same for a source beside which others are looked at. One that would make the table, or add columns to it, is put off: each of
+    /// the others would be read by types of its own for the same columns, and which of them the table gets would be left to chance.
+    pub(crate) fn among_others(self) -> Self {
+        Self { has_others: true, ..self }
     }
 
     /// Tells of SQL that cannot be run on the chunks of a source, before a job is pinned that would keep it.
@@ -56,7 +66,7 @@ impl TableGate {
 impl TableGate {
     /// Tells of an earlier drop in the table that a Parquet source may be the same as: of these, the content is not compared.
     async fn warn_of_same(&self, found: &Examination) -> Result<(), SplitError> {
-        let Self { load, table, known, work_prefix } = self;
+        let Self { load, table, known, work_prefix, .. } = self;
         let is_parquet = matches!(found.policy.format, Format::Parquet { .. });
         if !is_parquet || known.is_again || load.settings.load.on_replace == OnReplace::Replace {
             return Ok(());
@@ -83,6 +93,16 @@ impl TableGate {
         }
         Ok(())
     }
+}
+
+/// A source that is put off until it is alone.
+#[derive(Debug, thiserror::Error)]
+#[error("it changes the columns of the table")]
+struct PutOff;
+
+/// Whether an error says that a source was put off, and nothing was done with it.
+pub(crate) fn is_put_off(error: &CliError) -> bool {
+    matches!(error, CliError::Split(SplitError::Gate(by)) if by.is::<PutOff>())
 }
 
 /// Why SQL cannot be run.
@@ -130,6 +150,9 @@ impl Gate for TableGate {
         let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
         let refused = |refusal: &Refusal| refused(found, &format!("it does not fit table {table}"), refusal);
         let fit = checked.map_err(unknown)?.map_err(|refusal| refused(&refusal))?;
+        if self.has_others && (fit.is_new || !fit.added.is_empty()) {
+            return Err(SplitError::Gate(Box::new(PutOff)));
+        }
         let replaced = self.replaced(&found.source.uri).await?;
         if let Some(refusal) = worker::check_replacement(load, table, &replaced).await.map_err(unknown)? {
             return Err(refused(&refusal));

@@ -159,7 +159,8 @@ pub(crate) async fn look(
             break;
         }
     }
-    let mut known = Known { named_for: Some(named_for.clone()), is_again: again, ..Known::default() };
+    let table_schema = ledger.as_ref().and_then(Ledger::schema);
+    let mut known = Known { named_for: Some(named_for.clone()), is_again: again, table_schema, ..Known::default() };
     let Some(last) = generations.last() else { return Ok((known, None)) };
     known.generation = last.number;
     if !again {
@@ -254,7 +255,10 @@ async fn refuse_what_is_left(
 ) -> Result<(), CliError> {
     let (Some(ledger), Some(seal)) = (ledger, one.seal) else { return Ok(()) };
     let committed = if seal == Seal::UNDONE { Some(0) } else { committed(storage, &one.area).await? };
-    if committed.is_none() || seal == Seal::UNDONE && !ledger.has_files(&one.job) {
+    if committed.is_none() {
+        return Ok(());
+    }
+    if seal == Seal::UNDONE && !ledger.has_files(&one.job).await.map_err(CliError::Table)? {
         return Ok(());
     }
     let holding = ledger.holding(&one.job, committed).await.map_err(CliError::Table)?;

@@ -26,6 +26,7 @@ mod reading;
 mod route;
 mod routed;
 mod settings;
+mod sources;
 mod split;
 mod spool;
 mod status;

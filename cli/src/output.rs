@@ -40,11 +40,7 @@ impl Output {
     pub(crate) fn error(self, error: &CliError) {
         let chain = error_chain(error);
         let hint = hint(error);
-        let mut lines = format!("error: {}", one_line(&chain));
-        if let Some(hint) = &hint {
-            lines.push_str("\nhint: ");
-            lines.push_str(&one_line(hint));
-        }
+        let mut lines = lines(&chain, hint.as_deref());
         if self.json && !error.has_result() {
             let document = ErrorDocument { error: &chain, hint: hint.as_deref(), exit_status: error.exit_code() };
             if let Err(error) = Self::json_line(&document) {
@@ -55,6 +51,18 @@ impl Output {
         // Nobody is left to tell when stderr is gone, too; the exit status says that it failed.
         drop(writeln!(io::stderr(), "{lines}"));
     }
+
+    /// Prints the error of one of many sources with its hint.
+    pub(crate) fn failure(source: &str, error: &CliError) {
+        let chain = error_chain(error);
+        let chain = if chain.contains(source) { chain } else { format!("{source}: {chain}") };
+        drop(writeln!(io::stderr(), "{}", lines(&chain, hint(error).as_deref())));
+    }
+}
+
+fn lines(chain: &str, hint: Option<&str>) -> String {
+    let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {}", one_line(hint)));
+    format!("error: {}{hint}", one_line(chain))
 }
 
 /// Prints a line on stdout. A reader that has enough and leaves, as `head` does, is not a failure.

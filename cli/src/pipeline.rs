@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Completion, Job, LoadFailure, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError, Stores,
-    WorkArea,
+    Completion, Job, JobId, LoadFailure, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError,
+    Stores, WorkArea,
 };
 use splitter::{SplitContext, SplitOutcome};
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use worker::{Holding, Ledger, LoadContext, TableStore};
 use crate::args;
 use crate::error::CliError;
 use crate::gate::{TableGate, not_split};
-use crate::poll::{Pollers, Rejected};
+use crate::poll::{Pollers, Rejected, job_of};
 use crate::progress::ProgressLine;
 
 /// How long a received chunk task stays hidden; extended while it is worked on.
@@ -81,9 +81,21 @@ impl Pipeline {
         pipeline
     }
 
+    /// Another line for one source more, with the same queue, counters and tables.
+    pub(crate) fn beside(&self) -> Self {
+        let split = SplitContext { known: splitter::Known::default(), gate: None, ..self.split.clone() };
+        let (load, queue, table) = (self.load.clone(), Arc::clone(&self.queue), self.table.clone());
+        Self { split, load, queue, table, workers: self.workers }
+    }
+
     /// Has new sources looked at by what is known by now.
     pub(crate) fn set_gate(&mut self) {
-        self.split.gate = Some(Arc::new(TableGate::new(&self.split, self.table.clone())));
+        self.split.gate = Some(Arc::new(self.gate()));
+    }
+
+    /// What looks at new sources, by what is known by now.
+    pub(crate) fn gate(&self) -> TableGate {
+        TableGate::new(&self.split, self.load.tables.clone(), self.table.clone())
     }
 
     /// Splits, then loads. A file that cannot be read to its end so leaves the table as it was. Gives what was split, and the receipt.
@@ -98,17 +110,27 @@ impl Pipeline {
 
     async fn split_and_load(&self, what: &Load) -> Result<SplitOutcome, CliError> {
         let outcome = self.split(what).await?;
-        if outcome.receipt.is_none() {
-            // The run that it is of is not the last one any more.
-            self.split.storage.delete(&outcome.area.load_failure()).await.map_err(CliError::WorkArea)?;
-        }
-        let failed = self.load().await?;
-        let dead = self.queue.dead_letters().len();
+        let failed = self.load(1).await?;
+        self.judge(&outcome, &failed).await?;
+        Ok(outcome)
+    }
+
+    /// The end of a source whose chunks were loaded as far as could be: its receipt.
+    pub(crate) async fn conclude(&self, outcome: &SplitOutcome, failed: &[Rejected]) -> Result<Receipt, CliError> {
+        self.judge(outcome, failed).await?;
+        self.proof(outcome).await
+    }
+
+    /// An error if chunks of a job were not loaded, or were left by a stop.
+    async fn judge(&self, outcome: &SplitOutcome, failed: &[Rejected]) -> Result<(), CliError> {
+        let is_own = |job: Option<&JobId>| job.is_none_or(|job| *job == outcome.job.job_id);
+        let failed: Vec<&Rejected> = failed.iter().filter(|failed| is_own(failed.job.as_ref())).collect();
+        let dead = self.queue.dead_letters().iter().filter(|dead| is_own(job_of(dead).as_ref())).count();
         match failed.first() {
             Some(first) => {
-                let committed = self.count_loaded(&outcome).await?;
+                let committed = self.count_loaded(outcome).await?;
                 let bad_input = failed.iter().all(|failed| failed.bad_input);
-                self.note_failure(&outcome, failed.len() + dead, &first.reason).await;
+                self.note_failure(outcome, failed.len() + dead, &first.reason).await;
                 // A reason ends with its advice, where there is some.
                 let (reason, hint) = match first.reason.split_once("; hint: ") {
                     Some((reason, hint)) => (reason.to_owned(), Some(hint.to_owned())),
@@ -116,10 +138,12 @@ impl Pipeline {
                 };
                 Err(CliError::Chunks { count: failed.len() + dead, first: reason, hint, committed, bad_input })
             }
-            None if self.split.stop.is_cancelled() && !self.queue.is_empty() => {
-                Err(CliError::Stopped { committed: self.count_loaded(&outcome).await? })
+            None if self.split.stop.is_cancelled() && !self.queue.is_empty() && outcome.receipt.is_none() => {
+                let loaded = self.count_loaded(outcome).await?;
+                let all = u64::try_from(outcome.manifest.chunks.len()).unwrap_or(u64::MAX);
+                if loaded < all { Err(CliError::Stopped { committed: loaded }) } else { Ok(()) }
             }
-            None => Ok(outcome),
+            None => Ok(()),
         }
     }
 
@@ -132,10 +156,11 @@ impl Pipeline {
         }
     }
 
-    /// Loads what is in the queue; gives the reasons for which chunks were rejected.
-    async fn load(&self) -> Result<Vec<Rejected>, CliError> {
+    /// Loads what is in the queue, up to so many chunks in one commit of a worker; gives the reasons for which chunks were rejected.
+    pub(crate) async fn load(&self, batch: usize) -> Result<Vec<Rejected>, CliError> {
         let finished = CancellationToken::new();
-        let pollers = Arc::new(Pollers::embedded(self.queue.clone(), self.load.clone(), VISIBILITY, MAX_RECEIVES));
+        let (queue, load) = (self.queue.clone(), self.load.clone());
+        let pollers = Arc::new(Pollers::embedded(queue, load, batch, VISIBILITY, MAX_RECEIVES));
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let (pollers, finished) = (Arc::clone(&pollers), finished.clone());
@@ -164,9 +189,18 @@ impl Pipeline {
         Ok(u64::try_from(self.loaded(outcome).await?.len()).unwrap_or(u64::MAX))
     }
 
-    /// Splits, and asks the table what it has of the job: receipts are believed only as far as the table's log has the transactions
-    /// of their chunks, and what was undone is not loaded again, but by the next generation.
-    async fn split(&self, what: &Load) -> Result<SplitOutcome, CliError> {
+    /// Splits, and asks the table what it has of the job. The failure of an earlier run is forgotten: that is not the last one any more.
+    pub(crate) async fn split(&self, what: &Load) -> Result<SplitOutcome, CliError> {
+        let outcome = self.split_known(what).await?;
+        if outcome.receipt.is_none() {
+            self.split.storage.delete(&outcome.area.load_failure()).await.map_err(CliError::WorkArea)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Receipts are believed only as far as the table's log has the transactions of their chunks, and what was undone is not loaded again,
+    /// but by the next generation.
+    async fn split_known(&self, what: &Load) -> Result<SplitOutcome, CliError> {
         for _ in 0..MOST_LOOKS {
             let outcome = match what {
                 Load::Source(source) => splitter::split(&self.split, source).await,
@@ -198,7 +232,9 @@ impl Pipeline {
     async fn refuse_undone(&self, ledger: &Ledger, outcome: &SplitOutcome) -> Result<(), CliError> {
         let (job_id, table) = (outcome.job.job_id.clone(), self.table.to_string());
         match ledger.seal(&job_id).await.map_err(CliError::Table)? {
-            Some(Seal::UNDONE) if ledger.has_files(&job_id) => Err(CliError::Restored { job_id, table }),
+            Some(Seal::UNDONE) if ledger.has_files(&job_id).await.map_err(CliError::Table)? => {
+                Err(CliError::Restored { job_id, table })
+            }
             Some(Seal::UNDONE) => Err(CliError::Undone { job_id, table }),
             _ => Ok(()),
         }
@@ -246,6 +282,19 @@ impl Pipeline {
             return Err(CliError::TakenOut { job_id, table, committed, holding });
         }
         Ok(Some(holding))
+    }
+
+    /// Whether the table is there.
+    pub(crate) async fn has_table(&self) -> Result<bool, CliError> {
+        Ok(Ledger::open(&self.load, &self.table).await.map_err(CliError::Table)?.is_some())
+    }
+
+    /// Writes a checkpoint of the table if one is due, so that the next run has little of its log to read. That it cannot be written
+    /// is not what a run fails by.
+    pub(crate) async fn write_due_checkpoint(&self) {
+        if let Err(error) = worker::write_due_checkpoint(&self.load, &self.table).await {
+            tracing::warn!(table = %self.table, reason = shared::error_chain(&error), "no checkpoint was written, though one is due");
+        }
     }
 
     /// The receipt of the job.

@@ -10,7 +10,7 @@ use shared::{
     TextPolicy,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
-use worker::SqlTrial;
+use worker::{SqlTrial, Tables};
 
 use crate::args::{self, PlanArgs};
 use crate::contract::save::save;
@@ -75,7 +75,7 @@ async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument
     let tried = sql.map(|sql| worker::try_sql(sql, &found.schema, &plan.sample, SHOWN).map_err(CliError::Sql));
     let tried = tried.transpose()?;
     if let Some(table) = context.settings.table.clone() {
-        TableGate::new(context, table).admit(found).await.map_err(not_split)?;
+        TableGate::new(context, Tables::default(), table).admit(found).await.map_err(not_split)?;
     } else {
         if let Some(sql) = sql {
             worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use shared::{
-    Backoff, BackoffSettings, Message, Queue, QueueError, Requeue, Verdict, VisibilityHeartbeat, error_chain,
+    Backoff, BackoffSettings, ChunkTask, JobId, Message, Queue, QueueError, Requeue, Verdict, VisibilityHeartbeat,
+    error_chain,
 };
 use splitter::HandlerContext;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,8 @@ pub(crate) struct Answers {
 /// Why a message of the embedded queue was rejected.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejected {
+    /// The job of the chunk; none where the message does not say.
+    pub(crate) job: Option<JobId>,
     /// The whole cause, as text.
     pub(crate) reason: String,
     /// Whether the source is to blame.
@@ -75,11 +78,12 @@ impl Pollers {
     pub(crate) fn embedded(
         queue: Arc<dyn Queue>,
         context: LoadContext,
+        batch: usize,
         visibility: Duration,
         max_receives: u32,
     ) -> Self {
         let (work, answers) = (Work::Load(Box::new(context)), Answers::default());
-        Self { queue, work, batch: 1, visibility, requeue: None, max_receives, answers }
+        Self { queue, work, batch, visibility, requeue: None, max_receives, answers }
     }
 
     /// Workers of a queue that others work on too.
@@ -186,7 +190,7 @@ impl Pollers {
             {
                 // On one machine the one who ran the command is the one who looks into dead letters.
                 let bad_input = matches!(verdict, Verdict::Reject { bad_input: true, .. });
-                let rejected = Rejected { reason: reason.clone(), bad_input };
+                let rejected = Rejected { job: job_of(message), reason: reason.clone(), bad_input };
                 reasons.lock().unwrap_or_else(PoisonError::into_inner).push(rejected);
                 return self.acknowledge(message).await;
             }
@@ -225,6 +229,11 @@ impl Pollers {
     async fn acknowledge(&self, message: &Message) {
         told(message, "acknowledged", self.queue.acknowledge(std::slice::from_ref(&message.receipt))).await;
     }
+}
+
+/// The job of a chunk task.
+pub(crate) fn job_of(message: &Message) -> Option<JobId> {
+    ChunkTask::parse(&message.body).ok()?.chunk.map(|chunk| chunk.job_id)
 }
 
 /// An answer that does not reach the queue is no loss: the message comes again, and is found done if it was.

@@ -2,7 +2,7 @@
 
 mod record_numbers;
 mod replay;
-mod show;
+pub(crate) mod show;
 
 pub(crate) use replay::run as replay;
 pub(crate) use show::run as show;

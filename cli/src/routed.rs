@@ -14,16 +14,32 @@ pub(crate) async fn routed(
     source: &str,
     gives: impl Fn(&str) -> bool,
 ) -> Result<Vec<Settings>, CliError> {
-    let Some(at) = settings.routes.clone() else { return Ok(vec![settings]) };
-    if is_pipe(source) {
+    if settings.routes.is_some() && is_pipe(source) {
         return Err(CliError::PipeHasNoRoute);
     }
-    let routes = splitter::read_routes(Stores::from_env().as_ref(), &at).await.map_err(CliError::Split)?;
+    let routes = read_routes(&settings).await?;
+    by_routes(routes.as_ref(), &settings, source, gives)
+}
+
+/// The routes that settings name.
+pub(crate) async fn read_routes(settings: &Settings) -> Result<Option<Routes>, CliError> {
+    let Some(at) = &settings.routes else { return Ok(None) };
+    splitter::read_routes(Stores::from_env().as_ref(), at).await.map(Some).map_err(CliError::Split)
+}
+
+/// The same as [`routed`], by routes that are read.
+pub(crate) fn by_routes(
+    routes: Option<&Routes>,
+    settings: &Settings,
+    source: &str,
+    gives: impl Fn(&str) -> bool,
+) -> Result<Vec<Settings>, CliError> {
+    let Some(routes) = routes else { return Ok(vec![settings.clone()]) };
     let object = args::link(source).map_or_else(|| args::location(source), Ok)?;
     let targets = routes.targets(&object).map_err(|error| CliError::Split(error.into()))?;
     let settings_of = |target: &RouteTarget| {
-        check_options(&routes, target, &settings, &gives)?;
-        target.settings(&settings).map_err(CliError::Settings)
+        check_options(routes, target, settings, &gives)?;
+        target.settings(settings).map_err(CliError::Settings)
     };
     targets.iter().map(settings_of).collect()
 }

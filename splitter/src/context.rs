@@ -71,6 +71,8 @@ pub struct Known {
     pub instead_of: Vec<JobId>,
     /// The path of a link by which the source was dropped.
     pub dropped_as: Option<Location>,
+    /// Columns of the table, as its log writes them; none where the caller has not looked, and the log is read for them.
+    pub table_schema: Option<String>,
     /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.
     pub seal: Option<Seal>,
 }

@@ -340,7 +340,10 @@ fn infer(settings: &Settings) -> Infer {
 /// The columns of the target table. With SQL in between, a column of the table need not be the source's of that name.
 async fn table_columns(context: &SplitContext) -> Result<TableColumns, SplitError> {
     match &context.table {
-        Some(table) if context.settings.load.sql.is_none() => table_schema::columns(&context.storage, table).await,
+        Some(table) if context.settings.load.sql.is_none() => match &context.known.table_schema {
+            Some(schema) => table_schema::columns_of(schema, table),
+            None => table_schema::columns(&context.storage, table).await,
+        },
         _ => Ok(TableColumns::default()),
     }
 }

@@ -53,6 +53,15 @@ impl LoadContext {
         if is_absent(table) { Ok(None) } else { TableSnapshot::open(table, &self.table_store).await.map(Some) }
     }
 
+    /// A table as this process knows it, at its latest version: opened once, and then followed entry by entry. It is without
+    /// the files of later versions. None when there is no directory, which is not made.
+    pub(crate) async fn head(&self, table: &Location) -> Result<Option<TableSnapshot>, LoadError> {
+        if is_absent(table) {
+            return Ok(None);
+        }
+        self.tables.handle(table).look(table, &self.table_store).await.map(Some)
+    }
+
     /// The attempts and waits of the settings, within the time that is left.
     pub(crate) fn limits(&self) -> BackoffSettings {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

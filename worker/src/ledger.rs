@@ -1,23 +1,41 @@
 //! What a table has of jobs: by the transactions of its log, and by the data files of its latest version.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use deltalake::kernel::LogicalFileView;
 use serde::Serialize;
 use shared::{JobId, Location, Seal};
 
+use crate::commit::tables::TableHandle;
 use crate::context::{LoadContext, is_absent};
 use crate::delta::app_ids::{NAME, job_app_id};
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table::Table;
-use crate::delta::tags::{chunk_of, is_of};
+use crate::delta::table_store::TableStore;
+use crate::delta::tags::{chunk_of, is_of, job_of};
 use crate::error::LoadError;
 use crate::undo::files::has_files;
 use crate::undo::history::{FileState, History, Removal};
 
-/// A table that is asked what it has of jobs, as it was when it was opened.
+/// A table that is asked what it has of jobs: what its log says, as it was when it was asked for; its files, as they are then.
 #[derive(Debug)]
 pub struct Ledger {
     snapshot: TableSnapshot,
+    handle: Arc<TableHandle>,
+    store: TableStore,
+}
+
+/// Rows that the files of a table's latest version have of each job, by its application id; none where a file does not say. What a
+/// deletion vector takes out does not count.
+#[derive(Debug, Default)]
+pub struct Rows(HashMap<String, Option<u64>>);
+
+impl Rows {
+    /// Rows of a job; none where that is not known.
+    pub fn of(&self, job: &JobId) -> Option<u64> {
+        self.0.get(&job_app_id(job)).copied().unwrap_or(Some(0))
+    }
 }
 
 /// What a table has of a job.
@@ -58,20 +76,51 @@ pub struct TakenOut {
 impl Ledger {
     /// Opens a table, without making its directory; none when there is no table.
     pub async fn open(context: &LoadContext, table: &Location) -> Result<Option<Self>, LoadError> {
-        let snapshot = context.open(table).await?;
-        Ok(snapshot.filter(|snapshot| snapshot.state().is_some()).map(|snapshot| Self { snapshot }))
+        let snapshot = context.head(table).await?.filter(|snapshot| snapshot.state().is_some());
+        let (handle, store) = (context.tables.handle(table), context.table_store.clone());
+        Ok(snapshot.map(|snapshot| Self { snapshot, handle, store }))
+    }
+
+    /// The table with its files, which what this process keeps of it lacks.
+    async fn with_files(&self) -> Result<TableSnapshot, LoadError> {
+        TableSnapshot::open(self.snapshot.table().uri(), &self.store).await
+    }
+
+    async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LoadError> {
+        // It may lean on a checkpoint that is cleaned up by now.
+        self.snapshot.transaction(app_id).await.inspect_err(|_| self.handle.forget())
+    }
+
+    /// Columns of the table, as its log writes them.
+    pub fn schema(&self) -> Option<String> {
+        serde_json::to_string(&self.snapshot.state()?.schema()).ok()
+    }
+
+    /// Rows that the table has of each job.
+    pub async fn rows(&self) -> Result<Rows, LoadError> {
+        let snapshot = self.with_files().await?;
+        let mut rows = Rows::default();
+        let Some(state) = snapshot.state() else { return Ok(rows) };
+        for view in state.log_data().iter() {
+            #[expect(deprecated, reason = "nothing else in the library gives the tags of a file")]
+            let add = view.add_action();
+            let Some(job) = chunk_of(&add).and_then(job_of) else { continue };
+            let known = rows.0.entry(job.to_owned()).or_insert(Some(0));
+            *known = known.zip(rows_of(&view)).map(|(all, one)| all + one);
+        }
+        Ok(rows)
     }
 
     /// The seal of a job, [`Seal::UNDONE`] when it was undone; none when no chunk of it is in the table.
     pub async fn seal(&self, job: &JobId) -> Result<Option<Seal>, LoadError> {
-        Ok(self.snapshot.transaction(&job_app_id(job)).await?.map(Seal))
+        Ok(self.transaction(&job_app_id(job)).await?.map(Seal))
     }
 
     /// Which of a job's chunks no transaction is there of.
     pub async fn missing(&self, job: &JobId, chunks: impl IntoIterator<Item = u32>) -> Result<Vec<u32>, LoadError> {
         let mut missing = Vec::new();
         for chunk in chunks {
-            if self.snapshot.transaction(&format!("{}/{chunk}", job_app_id(job))).await?.is_none() {
+            if self.transaction(&format!("{}/{chunk}", job_app_id(job))).await?.is_none() {
                 missing.push(chunk);
             }
         }
@@ -79,8 +128,8 @@ impl Ledger {
     }
 
     /// Whether files in the table say that they are a job's.
-    pub fn has_files(&self, job: &JobId) -> bool {
-        has_files(&self.snapshot, job)
+    pub async fn has_files(&self, job: &JobId) -> Result<bool, LoadError> {
+        Ok(has_files(&self.with_files().await?, job))
     }
 
     /// The URIs under which Sluice has loaded the table, as they were written then, the first one first.
@@ -93,8 +142,9 @@ impl Ledger {
 
     /// What is there of a job that brought in so many rows, none if that is not known.
     pub async fn holding(&self, job: &JobId, committed: Option<u64>) -> Result<Holding, LoadError> {
-        let table_version = self.snapshot.version().unwrap_or_default();
-        let files = Files::of(&self.snapshot, job);
+        let snapshot = self.with_files().await?;
+        let table_version = snapshot.version().unwrap_or_default();
+        let files = Files::of(&snapshot, job);
         let rows = files.rows;
         let mut holding = Holding {
             table_version,
@@ -103,9 +153,9 @@ impl Ledger {
             taken_out: None,
         };
         if rows.is_none() || rows != committed {
-            let history = History::read(&self.snapshot.table().log_store(), table_version, job).await;
+            let history = History::read(&snapshot.table().log_store(), table_version, job).await;
             let history =
-                history.map_err(|error| LoadError::table(self.snapshot.table().uri(), "read the log of", error))?;
+                history.map_err(|error| LoadError::table(snapshot.table().uri(), "read the log of", error))?;
             holding.complete(&files, &history);
         }
         Ok(holding)
@@ -135,15 +185,20 @@ impl Files {
             if chunk_of(&add).is_some_and(|chunk| is_of(chunk, job)) {
                 let deleted = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
                 files.is_thinned |= deleted > 0;
-                let rows = view.num_records().and_then(|rows| u64::try_from(rows).ok());
-                let left = rows.map(|rows| rows.saturating_sub(u64::try_from(deleted).unwrap_or_default()));
-                files.rows = files.rows.zip(left).map(|(all, one)| all + one);
+                files.rows = files.rows.zip(rows_of(&view)).map(|(all, one)| all + one);
                 files.tagged.insert(add.path.clone());
             }
             files.active.insert(add.path);
         }
         files
     }
+}
+
+/// Rows of a data file that readers see; none where the log does not tell.
+fn rows_of(view: &LogicalFileView) -> Option<u64> {
+    let deleted = view.deletion_vector_descriptor().map_or(0, |deleted| deleted.cardinality);
+    let rows = view.num_records().and_then(|rows| u64::try_from(rows).ok())?;
+    Some(rows.saturating_sub(u64::try_from(deleted).unwrap_or_default()))
 }
 
 impl Holding {
@@ -206,8 +261,8 @@ pub async fn table_version(context: &LoadContext, table: &Location) -> Result<Op
 /// The seal that a table holds of a job, [`Seal::UNDONE`] when it was undone; `None` when no chunk of the job is in the
 /// table, or when there is no table.
 pub async fn has_job(context: &LoadContext, table: &Location, job: &JobId) -> Result<Option<Seal>, LoadError> {
-    match context.open(table).await? {
-        Some(snapshot) => Ok(snapshot.transaction(&job_app_id(job)).await?.map(Seal)),
+    match Ledger::open(context, table).await? {
+        Some(ledger) => ledger.seal(job).await,
         None => Ok(None),
     }
 }

@@ -36,11 +36,13 @@ pub use delta::statistics::correct::FixedValue;
 pub use delta::table_store::{TableStore, TestedBuckets};
 pub use error::LoadError;
 pub use handler::{Handler, HandlerError};
-pub use ledger::{Holding, Ledger, TakenOut, has_job, table_version};
+pub use ledger::{Holding, Ledger, Rows as RowsOfJobs, TakenOut, has_job, table_version};
 pub use load::{load, loading};
 pub use maintain::asked::{Checkpoints, Compaction, LEAST_RETENTION, Maintenance, Vacuum};
 pub use maintain::cleared::Cleared;
-pub use maintain::{Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain};
+pub use maintain::{
+    Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain, write_due_checkpoint,
+};
 pub use schema::columns::{check_columns, check_new_columns, check_replacement, check_sql_for_table};
 pub use schema::refusal::Refusal;
 pub use sql::check_sql;

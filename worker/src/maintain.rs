@@ -171,6 +171,29 @@ async fn unfinished(
     cleared.map_err(|source| LoadError::table(table, "clean up", DeltaTableError::Io { source }))
 }
 
+/// Writes a checkpoint of a table if one is due, by the table's setting; gives whether it did. Costs one small read where none is.
+pub async fn write_due_checkpoint(context: &LoadContext, table: &Location) -> Result<bool, LoadError> {
+    let head = context.head(table).await?;
+    let Some((head, state, version)) = head.as_ref().and_then(|head| Some((head, head.state()?, head.version()?)))
+    else {
+        return Ok(false);
+    };
+    let failed = |error| LoadError::table(table, "read the log of", error);
+    let last = last_checkpoint(&head.table().log_store()).await.map_err(failed)?;
+    if version.saturating_sub(last.unwrap_or_default()) < state.table_config().checkpoint_interval().get() {
+        return Ok(false);
+    }
+    // With its files, and at its latest version.
+    let snapshot = context.open(table).await?;
+    let Some((snapshot, state, version)) =
+        snapshot.as_ref().and_then(|snapshot| Some((snapshot, snapshot.state()?, snapshot.version()?)))
+    else {
+        return Ok(false);
+    };
+    let written = checkpoint(snapshot, state, version, &Maintenance::default()).await?;
+    Ok(written.is_some_and(|checkpoint| checkpoint.written))
+}
+
 /// Writes the checkpoint of the versions that this run added to the table, if one is due; gives the table's version.
 async fn checkpoint_of_changes(
     context: &LoadContext,

@@ -9,7 +9,7 @@ use splitter::{Changes, LeftOut, Replay};
 
 use crate::args::{QuarantineReplayArgs, work_prefix};
 use crate::error::{CliError, Done};
-use crate::ingest::Report;
+use crate::ingest::report::Report;
 use crate::jobs::single;
 use crate::known::table_of;
 use crate::numbers::{counted, grouped};

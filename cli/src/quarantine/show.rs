@@ -1,6 +1,7 @@
 //! `sluice quarantine show`: why records were rejected.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -43,6 +44,15 @@ struct Kind {
     stage: Stage,
     column: Option<String>,
     reason: String,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(column) = &self.column {
+            write!(f, "column '{column}': ")?;
+        }
+        f.write_str(&self.reason)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -88,6 +98,15 @@ pub(crate) async fn run(args: &QuarantineShowArgs, output: Output) -> Done {
     let report = report(&storage, &prefix, job).await?;
     output.result(&report, &text(&report))?;
     Ok(())
+}
+
+/// Why records of a job were rejected, each reason with its column, and how many for each.
+pub(crate) async fn reasons(storage: &Arc<dyn Storage>, area: &WorkArea) -> Result<Vec<(String, u64)>, CliError> {
+    let mut reasons = BTreeMap::new();
+    for at in objects(storage.as_ref(), area).await?.iter().flatten() {
+        read(storage, at, &mut reasons, |_| ()).await?;
+    }
+    Ok(reasons.into_values().map(|reason| (reason.kind.to_string(), reason.records)).collect())
 }
 
 /// The objects of a quarantine: those of the worker, and those of the splitter in the order of the source.
@@ -234,9 +253,8 @@ fn text(report: &Report) -> String {
         lines.push(format!("  kept in      {}", report.quarantine));
     }
     for Reason { kind, records, lines: taken_up, examples } in &report.reasons {
-        let column = kind.column.as_ref().map_or_else(String::new, |column| format!("column '{column}': "));
         let span = if taken_up > records { format!(" ({} lines)", grouped(*taken_up)) } else { String::new() };
-        lines.push(format!("{:>9}  {column}{}{span}", grouped(*records), kind.reason));
+        lines.push(format!("{:>9}  {kind}{span}", grouped(*records)));
         for Example { number, record, byte_offset, object, raw, .. } in examples {
             let of_chunk = || match chunk_of(object) {
                 Some(chunk) => format!("row {number} of chunk {chunk}"),

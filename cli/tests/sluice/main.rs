@@ -31,6 +31,7 @@ mod life;
 mod lost_files;
 mod lying_messages;
 mod maintain;
+mod many;
 mod moved;
 mod notices;
 mod others;

@@ -78,7 +78,13 @@ pub(crate) struct TableColumns {
 pub(crate) async fn columns(storage: &Arc<dyn Storage>, table: &Location) -> Result<TableColumns, SplitError> {
     let newest = newest_schema(storage, &table.join("_delta_log")).await.map_err(SplitError::Table)?;
     let Some((at, schema)) = newest else { return Ok(TableColumns::default()) };
-    let schema: TableSchema = serde_json::from_str(&schema).map_err(|error| SplitError::Table(malformed(at, error)))?;
+    columns_of(&schema, &at)
+}
+
+/// The columns by a schema as a log writes it; `at` is where it is from.
+pub(crate) fn columns_of(schema: &str, at: &Location) -> Result<TableColumns, SplitError> {
+    let malformed = |error| SplitError::Table(malformed(at.clone(), error));
+    let schema: TableSchema = serde_json::from_str(schema).map_err(malformed)?;
     let typed = |field: &TableField| {
         let column_type = column_type(field.data_type.as_str()?)?;
         Some(TypedColumn { name: field.name.clone(), column_type, date_format: None })

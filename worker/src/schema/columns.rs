@@ -44,7 +44,7 @@ pub async fn check_columns(
         Some(Err(_)) => return Ok(Ok(TableFit::default())),
         None => columns.clone(),
     };
-    let snapshot = match context.open(table).await {
+    let snapshot = match context.head(table).await {
         Err(LoadError::Unsupported { reason, .. }) => {
             return Ok(Err(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
         }
@@ -86,10 +86,13 @@ pub async fn check_replacement(
     table: &Location,
     jobs: &[JobId],
 ) -> Result<Option<Refusal>, LoadError> {
-    let Some(snapshot) = context.open(table).await? else { return Ok(None) };
-    if !snapshot.state().is_some_and(is_append_only) {
+    let is_in_the_way = !jobs.is_empty()
+        && context.head(table).await?.as_ref().and_then(TableSnapshot::state).is_some_and(is_append_only);
+    if !is_in_the_way {
         return Ok(None);
     }
+    // With its files.
+    let Some(snapshot) = context.open(table).await? else { return Ok(None) };
     let there = jobs_with_files(&snapshot);
     let replaced = jobs.iter().find(|job| there.contains(&job_app_id(job)));
     Ok(replaced.map(|job| Refusal {
@@ -108,7 +111,7 @@ pub async fn check_sql_for_table(
     sql: &str,
     columns: &SchemaRef,
 ) -> Result<Option<String>, LoadError> {
-    let snapshot = context.open(table).await?;
+    let snapshot = context.head(table).await?;
     let write_schema = write_schema_of(table, snapshot.as_ref().and_then(TableSnapshot::state), &[])?;
     Ok(check_sql_for(&write_schema, sql, columns).err())
 }
