@@ -45,6 +45,7 @@ pub(super) fn base(pattern: &str) -> &str {
     pattern.get(..end).unwrap_or_default()
 }
 
-/// How patterns are read: `*` and `?` stop at a slash, and hidden files have to be asked for.
+/// How patterns are read: `*` and `?` stop at a slash. Hidden files are left out by [`is_left_out`]: the library leaves them out even if
+/// they are asked for.
 pub(super) const READ: glob::MatchOptions =
-    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };

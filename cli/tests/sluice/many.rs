@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, read};
 
 /// Documents of the sources, and the summary.
 fn documents(ran: &Ran) -> (Vec<Value>, Value) {
@@ -29,10 +29,12 @@ fn states(documents: &[Value]) -> Vec<String> {
 
 /// Values of a column of integers, in order.
 fn numbers(place: &Place, column: &str) -> Vec<i64> {
-    let rows = place.rows();
-    let column = rows.column_by_name(column).unwrap();
-    let values: &arrow::array::Int64Array = arrow::array::AsArray::as_primitive(column);
-    let mut values: Vec<i64> = values.iter().flatten().collect();
+    let mut values: Vec<i64> = Vec::new();
+    for rows in place.files().iter().map(|file| read(file)) {
+        let Some(column) = rows.column_by_name(column) else { continue };
+        let column: &arrow::array::Int64Array = arrow::array::AsArray::as_primitive(column);
+        values.extend(column.iter().flatten());
+    }
     values.sort_unstable();
     values
 }
