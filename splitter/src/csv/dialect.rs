@@ -38,6 +38,9 @@ pub(crate) struct Found {
     pub(crate) is_declared: bool,
     /// Whether values stand in single quotes that are taken for a part of them.
     pub(crate) has_single_quotes: bool,
+    /// Whether backslashes within quotes come in twos alone, which are taken for what they are: a writer that escapes would have made
+    /// two of one.
+    pub(crate) has_doubled_backslashes: bool,
     /// Name of each column, as it stands in the text; empty where there is none.
     pub(crate) names: Vec<Vec<u8>>,
     /// Where the first record begins.
@@ -73,8 +76,10 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &Kno
     if settings.escape.explicit().is_none() && escapes(table, &candidate) {
         base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
         candidate.rows = rows(sample, whole_sample, &base);
-        candidate.dialect = base;
+        candidate.dialect = base.clone();
     }
+    let has_doubled_backslashes =
+        settings.escape.explicit().is_none() && base.escape.is_none() && has_doubled_backslashes(table, &candidate);
     let layout = layout(&candidate.rows, candidate.width, settings, known);
     let Candidate { mut dialect, rows, .. } = candidate;
     let header_end = layout.preamble + layout.header;
@@ -98,6 +103,7 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &Kno
         is_record_by_table: layout.is_record_by_table,
         is_declared: declared.is_some(),
         has_single_quotes: rows.iter().any(|row| dialect.quote != Some('\'') && has_single_quotes(row)),
+        has_doubled_backslashes,
         dialect,
         names: layout.names,
         data_start: skipped + start,
@@ -196,6 +202,35 @@ fn escapes(text: &[u8], candidate: &Candidate) -> bool {
         place += 1;
     }
     evidence
+}
+
+/// Whether there are backslashes within quotes, and each has one beside it. Where quotes are doubled within quotes, nothing is
+/// escaped by a backslash.
+fn has_doubled_backslashes(text: &[u8], candidate: &Candidate) -> bool {
+    let Some(quote) = candidate.dialect.quote.map(byte) else { return false };
+    let delimiter = byte(candidate.dialect.delimiter);
+    let (mut has_any, mut quoted, mut place) = (false, false, 0);
+    let mut starts = true;
+    while let Some(&here) = text.get(place) {
+        let next = text.get(place + 1);
+        if quoted && here == b'\\' {
+            if next != Some(&b'\\') {
+                return false;
+            }
+            has_any = true;
+            place += 1;
+        } else if quoted && here == quote {
+            if next == Some(&quote) {
+                return false;
+            }
+            quoted = false;
+        } else if !quoted {
+            quoted = starts && here == quote;
+            starts = here == delimiter || may_end(here, &candidate.dialect);
+        }
+        place += 1;
+    }
+    has_any
 }
 
 /// Whether a cell of a row begins with a single quote, and that or a later one ends with one: as in `'a,b'`.

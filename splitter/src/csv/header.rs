@@ -40,6 +40,8 @@ pub struct Layout {
     pub is_declared: bool,
     /// Whether values stand in single quotes that are taken for a part of them.
     pub has_single_quotes: bool,
+    /// Whether backslashes within quotes come in twos alone, which are kept.
+    pub has_doubled_backslashes: bool,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -84,6 +86,7 @@ pub(crate) fn read(
         is_record_by_table: found.is_record_by_table,
         is_declared: found.is_declared,
         has_single_quotes: found.has_single_quotes,
+        has_doubled_backslashes: found.has_doubled_backslashes,
     };
     Ok(Header { dialect: found.dialect, names, data_start, layout, head })
 }

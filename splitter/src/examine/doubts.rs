@@ -93,6 +93,10 @@ fn dialect(settings: &Settings, csv: &CsvPolicy, layout: &Layout) -> Vec<Warning
         let text = format!("{escape} within quotes is taken to escape the quote after it");
         warnings.push(Warning::new("escape", text, format!("CSV_ESCAPE={}", as_setting(escape))));
     }
+    if layout.has_doubled_backslashes {
+        let text = r"backslashes within quotes come in twos, and are kept (CSV_ESCAPE=\ if each two stand for one)";
+        warnings.push(Warning::new("escape", text.to_owned(), "CSV_ESCAPE=none".to_owned()));
+    }
     warnings
 }
 

@@ -39,6 +39,10 @@ const GUESSED: &[(&[u8], &str)] = &[
         "escape: \\ within quotes is taken to escape the quote after it; CSV_ESCAPE=\\ says so for good",
     ),
     (
+        b"id,t\n1,\"back\\\\slash\"\n2,\"x\"\n",
+        "escape: backslashes within quotes come in twos, and are kept (CSV_ESCAPE=\\ if each two stand for one); CSV_ESCAPE=none says so for good",
+    ),
+    (
         b"id,name\n1,\"x, y\"\n2,'O''Brien'\n3,\"z\"\n",
         "quote: values stand in single quotes, which are taken for a part of them (CSV_QUOTE=' if they are not); CSV_QUOTE=\" says so for good",
     ),
@@ -86,6 +90,12 @@ const PLAIN: &[&[u8]] = &[
     b"1,2\n3,4\n5,6\n",
     b"",
     b"{\"a\":1}\n{\"a\":2}\n",
+    // Backslashes that no writer escaped: one alone, and quotes that are doubled.
+    br#"id,share
+1,"\\server\it"
+2,"C:\"
+3,"D:\temp"
+"#,
 ];
 
 #[tokio::test]
