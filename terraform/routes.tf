@@ -1,9 +1,13 @@
-# The routes file, where there is one: which table each drop goes to.
+# The routes, where there are some: which table each drop goes to. A file, or a table of DynamoDB.
 
 locals {
   # Beside the chunks, where nothing expires.
-  routes_key = "${var.chunk_prefix}_config/routes.toml"
-  routes_uri = var.routes_file == null ? null : "s3://${local.chunk_bucket}/${local.routes_key}"
+  routes_key       = "${var.chunk_prefix}_config/routes.toml"
+  routes_file_uri  = var.routes_file == null ? null : "s3://${local.chunk_bucket}/${local.routes_key}"
+  routes_table     = one(var.routes_dynamodb[*].table)
+  routes_table_uri = local.routes_table == null ? null : join("?tables=", compact(["dynamodb://${local.routes_table}", var.routes_dynamodb.tables_uri]))
+
+  routes_uri = try(coalesce(local.routes_file_uri, local.routes_table_uri), null)
 }
 
 resource "aws_s3_object" "routes" {

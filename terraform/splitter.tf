@@ -203,11 +203,19 @@ resource "aws_iam_role_policy" "splitter" {
         }
       ],
       [
-        for uri in compact([local.routes_uri]) : {
+        for uri in compact([local.routes_file_uri]) : {
           Sid      = "ReadRoutes"
           Effect   = "Allow"
           Action   = "s3:GetObject"
           Resource = "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"
+        }
+      ],
+      [
+        for name in compact([local.routes_table]) : {
+          Sid      = "ScanRoutes"
+          Effect   = "Allow"
+          Action   = "dynamodb:Scan"
+          Resource = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${name}"
         }
       ],
       length(local.contract_uris) == 0 ? [] : [{

@@ -175,8 +175,8 @@ variable "table_uri" {
   default     = null
 
   validation {
-    condition     = (var.table_uri == null) != (var.routes_file == null)
-    error_message = "Set table_uri, or routes_file, and not both."
+    condition     = length(compact([var.table_uri, var.routes_file, one(var.routes_dynamodb[*].table)])) == 1
+    error_message = "Set one of table_uri, routes_file and routes_dynamodb."
   }
 
   validation {
@@ -212,15 +212,34 @@ variable "routes_file" {
   }
 }
 
+variable "routes_dynamodb" {
+  description = "Table of DynamoDB, in this account and region, whose items say which table each drop goes to (ROUTES_URI); tables_uri, s3://bucket/path, is where Delta tables are that items name as database.table. The table itself is not made here."
+  type = object({
+    table      = string
+    tables_uri = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.routes_dynamodb == null ? true : can(regex("^[A-Za-z0-9_.-]{3,255}$", var.routes_dynamodb.table))
+    error_message = "routes_dynamodb.table must be the name of a table."
+  }
+
+  validation {
+    condition     = try(var.routes_dynamodb.tables_uri, null) == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)*$", var.routes_dynamodb.tables_uri))
+    error_message = "routes_dynamodb.tables_uri must be s3://bucket or s3://bucket/path of plain characters, without a slash at its end."
+  }
+}
+
 variable "route_tables" {
-  description = "Tables that routes_file names, s3://bucket/path each, without captures; a path stands for all tables below it. The functions reach no others."
+  description = "Tables that the routes name, s3://bucket/path each, without captures; a path stands for all tables below it. The functions reach no others."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = (length(var.route_tables) > 0) == (var.routes_file != null)
-    error_message = "route_tables must name the tables of routes_file, and is empty without one."
+    condition     = (length(var.route_tables) > 0) == (var.routes_file != null || var.routes_dynamodb != null)
+    error_message = "route_tables must name the tables of the routes, and is empty without routes."
   }
 
   validation {
@@ -246,14 +265,14 @@ variable "route_tables" {
 }
 
 variable "route_contracts" {
-  description = "Contracts that routes_file names, s3://bucket/key each: the splitter may read them."
+  description = "Contracts that the routes name, s3://bucket/key each: the splitter may read them."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = length(var.route_contracts) == 0 || var.routes_file != null
-    error_message = "route_contracts are those of routes_file, and there is none."
+    condition     = length(var.route_contracts) == 0 || var.routes_file != null || var.routes_dynamodb != null
+    error_message = "route_contracts are those of routes, and there are none."
   }
 
   validation {

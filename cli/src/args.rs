@@ -23,7 +23,7 @@ pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayA
 pub(crate) use route::{RouteArgs, RouteCheckArgs, RouteCommand, RouteListArgs, RouteTestArgs};
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
 pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
-pub(crate) use values::{cores, link, location, work_prefix};
+pub(crate) use values::{cores, link, location, routes_at, work_prefix};
 use values::{default_workers, queue_url, s3_uri, time_span, without_routes};
 
 const STYLES: Styles = Styles::styled()

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use shared::{CompletionError, JobId, Location, LocationError, QueueError, RouteError, SettingsError, StorageError};
+use shared::{
+    CompletionError, JobId, Location, LocationError, QueueError, RouteError, RoutesTableError, SettingsError,
+    StorageError,
+};
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
@@ -242,7 +245,8 @@ impl CliError {
                 SplitError::Contract(_)
                 | SplitError::ContractStore(StorageError::NotFound { .. })
                 | SplitError::Routes(_)
-                | SplitError::RoutesStore(StorageError::NotFound { .. }),
+                | SplitError::RoutesStore(StorageError::NotFound { .. })
+                | SplitError::RoutesTable(RoutesTableError::NotFound { .. }),
             )
             | Self::SqlFile { .. }
             | Self::Sql(_)

@@ -3,7 +3,7 @@
 mod document;
 mod text;
 
-use shared::{Location, Routes, Settings, Stores};
+use shared::{Routes, RoutesAt, Settings, Stores};
 
 use crate::args::{self, RouteCheckArgs, RouteListArgs, RouteTestArgs};
 use crate::error::{CliError, Done};
@@ -29,7 +29,7 @@ pub(crate) async fn list(args: &RouteListArgs, output: Output) -> Done {
 /// Runs `sluice route test`.
 pub(crate) async fn test(args: &RouteTestArgs, output: Output) -> Done {
     let at = match &args.file {
-        Some(file) => Some(args::location(file)?),
+        Some(at) => Some(args::routes_at(at)?),
         None => Settings::from_env().map_err(CliError::Settings)?.routes,
     };
     let document = TestDocument::new(&routes(at).await?);
@@ -40,7 +40,7 @@ pub(crate) async fn test(args: &RouteTestArgs, output: Output) -> Done {
     }
 }
 
-async fn routes(at: Option<Location>) -> Result<Routes, CliError> {
+async fn routes(at: Option<RoutesAt>) -> Result<Routes, CliError> {
     let at = at.ok_or(CliError::NoRoutes)?;
     splitter::read_routes(Stores::from_env().as_ref(), &at).await.map_err(CliError::Split)
 }

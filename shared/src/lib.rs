@@ -99,6 +99,8 @@ pub use reading::{DropNumber, EarlierRows, ReadColumn, Reading};
 pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
 pub use resume_point::{MemberState, ResumePoint};
+pub use routes::at::{RoutesAt, RoutesTable};
+pub use routes::dynamodb::{RoutesTableError, routes_of_table};
 pub use routes::pinned::{PinnedRoute, routes_at};
 pub use routes::terms::{
     ExpectedRoute, NO_ROUTE, Route, RouteError, RouteExample, RouteFate, RouteKey, RouteProblem, RouteTarget, Routes,

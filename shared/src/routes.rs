@@ -1,5 +1,8 @@
-//! Routes: which table an object goes to, and how it is read. A file of TOML.
+//! Routes: which table an object goes to, and how it is read. A file of TOML, or a table of `DynamoDB`.
 
+pub(crate) mod at;
+pub(crate) mod dynamodb;
+pub(crate) mod items;
 mod load;
 mod parse;
 mod pattern;

@@ -15,6 +15,7 @@ use crate::expectations::Expectations;
 use crate::location::Location;
 use crate::memory::Memory;
 use crate::notice::{SnsTopic, Topic};
+use crate::routes::at::RoutesAt;
 use crate::routes::pinned::PinnedRoute;
 pub use groups::{AwsSettings, LoadSettings, ReadSettings};
 pub use limit::BadRecordLimit;
@@ -38,7 +39,7 @@ pub struct Settings {
     /// `TABLE_URI`.
     pub table: Option<Location>,
     /// `ROUTES_URI`.
-    pub routes: Option<Location>,
+    pub routes: Option<RoutesAt>,
     /// The route that these settings are of, where they are of one.
     pub route: Option<PinnedRoute>,
     /// The variables that were given, as they were.

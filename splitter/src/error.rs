@@ -5,7 +5,7 @@ use std::fmt;
 
 use shared::{
     BadRecordLimit, CompletionError, ContractError, JobId, Location, MemoryTooSmall, NoticeError, QueueError,
-    RouteError, RoutesError, StorageError,
+    RouteError, RoutesError, RoutesTableError, StorageError,
 };
 
 use crate::contract::difference::Deviation;
@@ -32,6 +32,9 @@ pub enum SplitError {
     /// The routes could not be read.
     #[error("cannot read the routes")]
     RoutesStore(#[source] StorageError),
+    /// The table that holds the routes could not be read.
+    #[error("cannot read the routes")]
+    RoutesTable(#[source] RoutesTableError),
     /// No route takes the source, or one takes it that cannot give it a table.
     #[error(transparent)]
     Route(Box<RouteError>),
@@ -274,6 +277,10 @@ impl SplitError {
             Self::RoutesStore(StorageError::NotFound { .. }) => Some("ROUTES_URI, or --routes, names the file"),
             Self::RoutesStore(StorageError::Denied { .. }) => {
                 Some("the user or role that runs this needs s3:GetObject on the routes")
+            }
+            Self::RoutesTable(RoutesTableError::NotFound { .. }) => Some("ROUTES_URI, or --routes, names the table"),
+            Self::RoutesTable(RoutesTableError::Denied { .. }) => {
+                Some("the user or role that runs this needs dynamodb:Scan on the table of routes")
             }
             Self::Route(error) => Some(error.hint()),
             Self::AllRejected(_) => Some(

@@ -199,6 +199,29 @@ run "routes" {
   }
 }
 
+run "routes_in_dynamodb" {
+  variables {
+    table_uri       = null
+    routes_dynamodb = { table = "routes", tables_uri = "s3://example-lake/raw" }
+    route_tables    = ["s3://example-lake/raw"]
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.splitter.policy).Statement : statement.Sid => statement.Resource if contains(["ReadRoutes", "ScanRoutes"], statement.Sid) } == {
+      ScanRoutes = "arn:aws:dynamodb:eu-central-1:000000000000:table/routes"
+    }
+    error_message = "The splitter must read the table of routes, and no file of them."
+  }
+
+  assert {
+    condition = length(aws_s3_object.routes) == 0 && alltrue([
+      for function in [aws_lambda_function.splitter, aws_lambda_function.worker] :
+      function.environment[0].variables.ROUTES_URI == "dynamodb://routes?tables=s3://example-lake/raw"
+    ])
+    error_message = "Both functions must be told of the table of routes."
+  }
+}
+
 run "no_vpc" {
   variables {
     permissions_boundary_arn = "arn:aws:iam::000000000000:policy/boundary"

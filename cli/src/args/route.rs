@@ -47,7 +47,7 @@ pub(crate) struct RouteListArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = TEST_HELP)]
 pub(crate) struct RouteTestArgs {
-    /// The routes: a path, or s3://bucket/key [env: ROUTES_URI]
+    /// The routes: a path, s3://bucket/key, or dynamodb://TABLE [env: ROUTES_URI]
     pub(crate) file: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::{Location, Settings, SettingsError};
+use shared::{Location, RoutesAt, Settings, SettingsError};
 
 use crate::error::CliError;
 
@@ -81,6 +81,17 @@ pub(crate) fn location(text: &str) -> Result<Location, CliError> {
     // Standard input is taken if a file was redirected to it.
     let text = if text == "-" { "/dev/stdin" } else { text };
     text.parse().map_err(CliError::Location)
+}
+
+/// Where routes are kept, as the user wrote it.
+pub(crate) fn routes_at(text: &str) -> Result<RoutesAt, CliError> {
+    text.parse().map_err(|expected| {
+        CliError::Settings(SettingsError {
+            name: "ROUTES_URI",
+            value: text.to_owned(),
+            expected: format!("a place of routes: {expected}"),
+        })
+    })
 }
 
 /// The absolute path of a link, if that is what the user named.

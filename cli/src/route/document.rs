@@ -7,7 +7,7 @@ use shared::{Location, Route, RouteExample, RouteFate, RouteKey, RouteTarget, Ro
 #[derive(Debug, Serialize)]
 pub(super) struct CheckDocument {
     pub(super) object: Location,
-    pub(super) routes: Location,
+    pub(super) routes: String,
     pub(super) version: String,
     /// The tables that it goes to, the one of the route that wins first.
     pub(super) targets: Vec<TargetDocument>,
@@ -40,7 +40,7 @@ pub(super) struct OtherDocument {
 /// All routes.
 #[derive(Debug, Serialize)]
 pub(super) struct ListDocument {
-    pub(super) at: Location,
+    pub(super) at: String,
     pub(super) version: String,
     /// The most specific first.
     pub(super) routes: Vec<RouteDocument>,
@@ -62,7 +62,7 @@ pub(super) struct RouteDocument {
 /// What came of the examples.
 #[derive(Debug, Serialize)]
 pub(super) struct TestDocument {
-    pub(super) at: Location,
+    pub(super) at: String,
     pub(super) version: String,
     pub(super) examples: Vec<ExampleDocument>,
 }
@@ -99,7 +99,7 @@ impl CheckDocument {
         };
         Self {
             object: object.clone(),
-            routes: routes.at.clone(),
+            routes: routes.at.to_string(),
             version: routes.version.clone(),
             targets: targets.iter().filter_map(target).collect(),
             others: routes.fates(object).into_iter().filter_map(other).collect(),
@@ -119,7 +119,7 @@ impl ListDocument {
             table: route.table().to_owned(),
             settings: settings(&route.given),
         };
-        let (at, version) = (routes.at.clone(), routes.version.clone());
+        let (at, version) = (routes.at.to_string(), routes.version.clone());
         Self { at, version, routes: routes.routes.iter().map(document).collect() }
     }
 }
@@ -134,7 +134,7 @@ impl TestDocument {
         };
         let mut examples: Vec<ExampleDocument> = routes.examples.iter().map(document).collect();
         examples.sort_by_key(|example| example.line);
-        Self { at: routes.at.clone(), version: routes.version.clone(), examples }
+        Self { at: routes.at.to_string(), version: routes.version.clone(), examples }
     }
 
     /// Examples that do not come out as they should.

@@ -209,6 +209,42 @@ fn routes_on_s3() {
     assert_eq!(denied.status, 2, "{denied:?}");
 }
 
+/// The usual table of routes: a key, a table, and SQL over a path to be filled in.
+#[test]
+fn routes_in_dynamodb() {
+    let (emulator, runtime) = (Emulator::start(), tokio::runtime::Runtime::new().unwrap());
+    let place = Place::with_env(emulator.env());
+    let lake = place.path("lake").display().to_string();
+    runtime.block_on(async {
+        emulator.create_bucket("landing").await;
+        let sql = "SELECT id + 1 AS next FROM read_parquet('{s3_input_path}') WHERE id > 0";
+        let crm = [("PartitionKey", "crm"), ("target_table", "sales.crm"), ("query_sql", sql)];
+        let rest = [("PartitionKey", "landing/erp/"), ("table", &format!("{lake}/erp")), ("infer", "none")];
+        emulator.create_routes("routes", &[&crm, &rest]).await;
+        emulator.create_routes("broken", &[&[("PartitionKey", "a"), ("target_table", "b.c")]]).await;
+        for key in ["crm/x.csv", "erp/2026/x.csv", "other/x.csv"] {
+            let at = format!("s3://landing/{key}").parse().unwrap();
+            emulator.s3().await.put(&at, "id\n0\n1\n2\n".into(), PutMode::Overwrite).await.unwrap();
+        }
+    });
+    let routes = format!("dynamodb://routes?tables={lake}");
+    let load = |key: &str| place.run(&["ingest", &format!("s3://landing/{key}"), "--routes", &routes, "--json"]);
+    let (crm, erp) = (load("crm/x.csv"), load("erp/2026/x.csv"));
+    assert_eq!((crm.status, &crm.json()["table"]["uri"]), (0, &json!("[place]/lake/sales/crm")), "{crm:?}");
+    assert_eq!((&crm.json()["rows"]["committed"], &crm.json()["rows"]["filtered"]), (&json!(2), &json!(1)));
+    assert_eq!(rows(&place.path("lake/sales/crm")).schema().field(0).name(), "next");
+    assert_eq!((erp.status, &erp.json()["route"]["name"]), (0, &json!("landing-erp")), "{erp:?}");
+    let said = [
+        printed(&load("other/x.csv")),
+        printed(&place.run(&["route", "list", "--routes", &routes])),
+        printed(&place.run(&["route", "check", "s3://landing/crm/x.csv", "--routes", &routes])),
+        printed(&place.run(&["route", "list", "--routes", "dynamodb://broken"])),
+        printed(&place.run(&["route", "list", "--routes", "dynamodb://missing"])),
+        printed(&place.run(&["route", "list", "--routes", "dynamodb://a/b"])),
+    ];
+    insta::assert_snapshot!("routes_in_dynamodb", said.join("\n----\n"));
+}
+
 /// The functions' own work on one machine: a splitter and a worker that know no table but by the routes.
 #[test]
 fn services_bind_drops_by_their_routes() {

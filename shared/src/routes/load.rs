@@ -6,6 +6,7 @@ use crate::hex::hex;
 use crate::location::Location;
 use crate::settings::{Settings, Variable};
 
+use super::at::RoutesAt;
 use super::parse::{Key, Keys, RouteTable, Text};
 use super::pattern::KeyPattern;
 use super::template::TableTemplate;
@@ -19,7 +20,7 @@ const OWN: &[&str] = &["name", "bucket", "key", "suffix", "also", "table"];
 
 impl Routes {
     /// Reads the file of routes that lies at `at`, and checks all of it. The error has everything that is wrong, with line and route.
-    pub fn parse(bytes: &[u8], at: &Location) -> Result<Self, RoutesError> {
+    pub fn parse(bytes: &[u8], at: &RoutesAt) -> Result<Self, RoutesError> {
         let failed = |problems| RoutesError { at: at.clone(), problems };
         let (text, file) = Text::read(bytes).map_err(|problem| failed(vec![problem]))?;
         let mut loader = Loader { text, problems: Vec::new(), examples: Vec::new() };

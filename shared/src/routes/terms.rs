@@ -5,6 +5,7 @@ use std::fmt;
 use crate::location::Location;
 use crate::settings::{Settings, SettingsError};
 
+use super::at::RoutesAt;
 use super::pattern::KeyPattern;
 use super::pinned::PinnedRoute;
 use super::rank::Rank;
@@ -13,8 +14,8 @@ use super::template::{TableTemplate, check_captured};
 /// All routes of a file.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    /// Where the file lies.
-    pub at: Location,
+    /// Where they are kept.
+    pub at: RoutesAt,
     /// Digest of its bytes.
     pub version: String,
     /// The most specific first.
@@ -262,7 +263,7 @@ pub enum RouteError {
         /// The object.
         object: Location,
         /// The routes.
-        routes: Location,
+        routes: RoutesAt,
         /// How many there are.
         count: usize,
     },
@@ -272,7 +273,7 @@ pub enum RouteError {
         /// The object.
         object: Location,
         /// The routes.
-        routes: Location,
+        routes: RoutesAt,
         /// Line of the route, from 1.
         line: usize,
         /// Its name.
@@ -298,8 +299,8 @@ impl RouteError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the routes cannot be used: {at}, {}", listed(.problems))]
 pub struct RoutesError {
-    /// The file.
-    pub at: Location,
+    /// Where they are kept.
+    pub at: RoutesAt,
     /// At least one, by their lines.
     pub problems: Vec<RouteProblem>,
 }

@@ -193,9 +193,9 @@ pub const VARIABLES: &[Variable] = &[
     row("TABLE_URI", "", text(r"\S.*", "s3://bucket/prefix or a path"), BOTH,
         "Delta table: `s3://bucket/prefix` or a path")
         .option("table", "TABLE_URI", TABLE),
-    row("ROUTES_URI", "", text(r"\S.*", "s3://bucket/key or a path"), BOTH,
-        "routes, a TOML file that says by the key of each source which table it goes to and how it is read: `s3://bucket/key` or a path")
-        .option("routes", "FILE", ROUTES),
+    row("ROUTES_URI", "", text(r"\S.*", "s3://bucket/key, a path, or dynamodb://TABLE"), BOTH,
+        "routes, a TOML file or a table of DynamoDB that says by the key of each source which table it goes to and how it is read: `s3://bucket/key`, a path, or `dynamodb://TABLE`")
+        .option("routes", "URI", ROUTES),
     row("TRANSFORM_SQL", "", ANY, BOTH,
         "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`")
         .option("sql", "SQL", TRANSFORM),

@@ -12,6 +12,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -205,6 +208,25 @@ impl Emulator {
         }
         let made = create.send().await.expect("a new queue");
         made.queue_url().expect("its URL").to_owned()
+    }
+
+    /// Makes a table of routes in `DynamoDB`, whose partition key is `PartitionKey`, with items of texts.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn create_routes(&self, name: &str, items: &[&[(&str, &str)]]) {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config().await);
+        let attribute =
+            AttributeDefinition::builder().attribute_name("PartitionKey").attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name("PartitionKey").key_type(KeyType::Hash);
+        let create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        let create = create.attribute_definitions(attribute.build().expect("an attribute"));
+        create.key_schema(key.build().expect("a key")).send().await.expect("a new table");
+        for item in items {
+            let item = item.iter().map(|(name, text)| ((*name).to_owned(), AttributeValue::S((*text).to_owned())));
+            client.put_item().table_name(name).set_item(Some(item.collect())).send().await.expect("a new item");
+        }
     }
 
     /// Runs a script of `fixtures/emulator` in the server's Python, as the account's owner; gives what it prints.

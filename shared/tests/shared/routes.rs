@@ -74,7 +74,7 @@ fn what_is_wrong_is_named_with_line_and_route() {
         let expected = format!("the routes cannot be used: s3://b/routes.toml, {expected}");
         assert_eq!(parsed(&text).unwrap_err(), expected, "{text}");
     }
-    let error = Routes::parse(b"version = 1\n# \xff", &at("/r.toml")).unwrap_err().to_string();
+    let error = Routes::parse(b"version = 1\n# \xff", &at("/r.toml").into()).unwrap_err().to_string();
     assert_eq!(error, "the routes cannot be used: /r.toml, line 2, the file: it is not UTF-8");
 }
 
@@ -277,7 +277,7 @@ fn file(routes: &[Drawn]) -> String {
 /// Routes that can be used together, as many as that. Those that are refused beside an earlier one have its rank.
 fn draw_routes(dice: &mut Dice, count: usize) -> Vec<Drawn> {
     let mut routes: Vec<Drawn> = (0..count * 3).map(|number| draw_route(dice, number)).collect();
-    let error = Routes::parse(file(&routes).as_bytes(), &at("/r.toml"));
+    let error = Routes::parse(file(&routes).as_bytes(), &at("/r.toml").into());
     for problem in error.err().iter().flat_map(|error| &error.problems) {
         assert!(problem.reason.contains("is as specific as"), "{problem}");
         let refused = routes.iter().find(|route| Some(&route.name) == problem.route.as_ref()).unwrap().clone();

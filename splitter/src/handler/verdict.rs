@@ -44,6 +44,7 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
         SplitError::ContractStore(_)
         | SplitError::Routes(_)
         | SplitError::RoutesStore(_)
+        | SplitError::RoutesTable(_)
         | SplitError::Source(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::WorkArea(StorageError::Denied { .. } | StorageError::NoBucket { .. })
         | SplitError::Table(StorageError::Denied { .. } | StorageError::NoBucket { .. })

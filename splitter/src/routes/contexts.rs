@@ -43,7 +43,15 @@ pub(crate) async fn contexts(
     {
         return targets.iter().map(|target| context(split, &begun, at, target)).collect();
     }
-    let targets = current.targets(at)?;
+    // A route may have been added since the routes were last read.
+    let (current, targets) = match current.targets(at) {
+        Err(error) if matches!(*error, RouteError::NoRoute { .. }) => {
+            let renewed = kept.renewed(storage, SystemTime::now()).await?;
+            let targets = renewed.targets(at)?;
+            (renewed, targets)
+        }
+        targets => (current, targets?),
+    };
     if pin.is_none_or(|pin| pin.routes != current.version) {
         let pin = SourcePin { version: 1, source: source.uri, routes: current.version.clone() };
         put_json(storage, &pin_at, &pin, PutMode::Overwrite).await.map_err(SplitError::WorkArea)?;

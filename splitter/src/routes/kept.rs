@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use shared::{Location, PutMode, Routes, Storage, StorageError, error_chain, routes_at};
+use shared::{Location, PutMode, Routes, RoutesAt, Storage, StorageError, error_chain, routes_at};
 use tokio::sync::Mutex;
 
 use super::read::read;
@@ -12,6 +12,9 @@ use crate::error::SplitError;
 /// How long routes are used before their file is read again. By the clock on the wall: a function may be frozen for hours.
 const LIFE: Duration = Duration::from_mins(1);
 
+/// Many objects without a route read the routes no more often than this.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The name, beside those of versions, of the last routes that could be used.
 const GOOD: &str = "good";
 
@@ -19,7 +22,7 @@ const GOOD: &str = "good";
 /// in one that starts later.
 #[derive(Clone, Debug)]
 pub struct KeptRoutes {
-    at: Location,
+    at: RoutesAt,
     work_prefix: Location,
     kept: Arc<Mutex<Option<Kept>>>,
 }
@@ -32,17 +35,31 @@ struct Kept {
 }
 
 impl KeptRoutes {
-    /// The routes that lie at a place, of jobs whose work areas are below a prefix.
-    pub fn new(at: Location, work_prefix: Location) -> Self {
+    /// The routes that are kept at a place, of jobs whose work areas are below a prefix.
+    pub fn new(at: RoutesAt, work_prefix: Location) -> Self {
         Self { at, work_prefix, kept: Arc::default() }
     }
 
     /// The routes as they are `now`, or were up to a minute ago. Each version that is given out is kept beside the work areas, where
     /// jobs find it that came by it.
     pub(super) async fn current(&self, storage: &dyn Storage, now: SystemTime) -> Result<Arc<Routes>, SplitError> {
+        self.no_older_than(LIFE, storage, now).await
+    }
+
+    /// The routes as they are `now`, or were up to a second ago: for an object that no route takes yet.
+    pub(super) async fn renewed(&self, storage: &dyn Storage, now: SystemTime) -> Result<Arc<Routes>, SplitError> {
+        self.no_older_than(MOMENT, storage, now).await
+    }
+
+    async fn no_older_than(
+        &self,
+        life: Duration,
+        storage: &dyn Storage,
+        now: SystemTime,
+    ) -> Result<Arc<Routes>, SplitError> {
         let mut kept = self.kept.lock().await;
         // A clock that was put back says nothing of the age.
-        let is_fresh = |kept: &&Kept| now.duration_since(kept.looked).is_ok_and(|age| age < LIFE);
+        let is_fresh = |kept: &&Kept| now.duration_since(kept.looked).is_ok_and(|age| age < life);
         if let Some(fresh) = kept.as_ref().filter(is_fresh) {
             return Ok(Arc::clone(&fresh.routes));
         }
@@ -103,7 +120,7 @@ mod tests {
     }
 
     fn kept() -> KeptRoutes {
-        KeptRoutes::new(at(), "s3://chunks/sluice".parse().unwrap())
+        KeptRoutes::new(at().into(), "s3://chunks/sluice".parse().unwrap())
     }
 
     /// The table that objects go to, so many seconds after the start.

@@ -41,7 +41,7 @@ impl World {
         let work = at("s3://chunks/work");
         let split = SplitContext::new(self.storage.clone(), work.clone(), settings);
         let split = SplitContext { queue: Some(self.queue.clone()), ..split };
-        let routes = Some(KeptRoutes::new(at("s3://config/routes.toml"), work));
+        let routes = Some(KeptRoutes::new(at("s3://config/routes.toml").into(), work));
         let context = HandlerContext { split, source_queue: None, routes };
         let body = format!(r#"{{"s3_bucket": "drops", "s3_object_key": "{key}"}}"#);
         let message = Message { id: "1".to_owned(), receipt: ReceiptHandle(String::new()), body, receive_count: 1 };

@@ -24,7 +24,7 @@ impl KnownRoutes {
         let at = routes_at(work_prefix, &route.version);
         if !self.0.contains_key(&at) {
             let text = storage.get(&at).await.map_err(|source| LoadError::reading(&at, source))?;
-            let routes = Routes::parse(&text, &at).map_err(|error| refused(chunk, error.to_string()))?;
+            let routes = Routes::parse(&text, &at.clone().into()).map_err(|error| refused(chunk, error.to_string()))?;
             self.0.insert(at.clone(), routes);
         }
         let Some(routes) = self.0.get(&at).filter(|routes| routes.version == route.version) else {

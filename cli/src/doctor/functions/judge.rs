@@ -1,7 +1,7 @@
 //! Whether functions run, and whether their configuration is right.
 
 use aws_sdk_lambda::types::RecursiveLoop;
-use shared::Location;
+use shared::{Location, RoutesAt};
 
 use super::function::{Function, Part};
 use crate::doctor::aws::Refusal;
@@ -74,9 +74,15 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
         need("CHUNK_BUCKET", settings.work_prefix.is_some(), "chunk_bucket_name");
         need("CHUNK_QUEUE_URL", settings.aws.chunk_queue_url.is_some(), "the module's own queue of chunks");
     }
-    for (variable, at) in
-        [("TABLE_URI", &settings.table), ("ROUTES_URI", &settings.routes), ("CHUNK_BUCKET", &settings.work_prefix)]
-    {
+    let routes = settings.routes.as_ref().and_then(|routes| match routes {
+        RoutesAt::File(at) => Some(at),
+        RoutesAt::DynamoDb(_) => None,
+    });
+    for (variable, at) in [
+        ("TABLE_URI", settings.table.as_ref()),
+        ("ROUTES_URI", routes),
+        ("CHUNK_BUCKET", settings.work_prefix.as_ref()),
+    ] {
         if let Some(Location::Local { path }) = at {
             let says = format!("{variable} is the path {path}, and what a function writes to its own disk is lost");
             findings.push(subject.problem(says, format!("give {variable} a bucket on S3")));
@@ -98,15 +104,23 @@ fn judge_environment(function: &Function) -> Vec<Finding> {
 pub(super) fn judge_agreement(splitter: &Function, worker: &Function) -> Vec<Finding> {
     let subject = Subject::new("environment", format!("{} and {}", splitter.name, worker.name));
     let (Ok(one), Ok(other)) = (splitter.settings(), worker.settings()) else { return Vec::new() };
-    let shown = |at: &Option<Location>| at.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let shown = |at: Option<&str>| at.unwrap_or("nothing").to_owned();
+    let (text, routes) = (
+        |at: &Option<Location>| at.as_ref().map(ToString::to_string),
+        |at: &Option<RoutesAt>| at.as_ref().map(ToString::to_string),
+    );
     let mut findings = Vec::new();
     for (what, one, other) in [
-        ("CHUNK_BUCKET and CHUNK_PREFIX differ", &one.work_prefix, &other.work_prefix),
-        ("TABLE_URI differs", &one.table, &other.table),
-        ("ROUTES_URI differs", &one.routes, &other.routes),
+        ("CHUNK_BUCKET and CHUNK_PREFIX differ", text(&one.work_prefix), text(&other.work_prefix)),
+        ("TABLE_URI differs", text(&one.table), text(&other.table)),
+        ("ROUTES_URI differs", routes(&one.routes), routes(&other.routes)),
     ] {
         if one != other {
-            let says = format!("{what}: {} for the splitter, {} for the worker", shown(one), shown(other));
+            let says = format!(
+                "{what}: {} for the splitter, {} for the worker",
+                shown(one.as_deref()),
+                shown(other.as_deref())
+            );
             findings.push(subject.problem(says, "set both alike: run terraform apply, which does"));
         }
     }
