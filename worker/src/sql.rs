@@ -3,6 +3,7 @@
 //! `DataFusion` parses it, checks its types and evaluates its expressions. A query is a chain of filters, projections and
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
+mod bundles;
 pub(crate) mod condition;
 mod conditions;
 mod engine;
@@ -32,6 +33,7 @@ use datafusion_sql::sqlparser::parser::Parser;
 use shared::RowCondition;
 
 use crate::schema::write_schema::WriteSchema;
+use bundles::Bundles;
 use engine::{Result, Rules, optimized};
 use names::Names;
 use step::Step;
@@ -39,9 +41,14 @@ use step::Step;
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// How many columns the chunk has.
+    /// Columns of the chunk that are planned as one, if there are any.
+    bundles: Option<Bundles>,
+    /// How many columns the chunk has for the step.
     columns: usize,
     step: Step,
+    /// The columns that come out of the step.
+    planned: SchemaRef,
+    /// The same, each by itself.
     schema: SchemaRef,
 }
 
@@ -59,11 +66,22 @@ impl Query {
     /// The same for a query that is parsed.
     fn of_statement(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
         refuse::unread_clauses(&statement)?;
-        let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
-        refuse::what_varies(&plan)?;
-        let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-        let (step, schema) = Step::of(&simplified(overflow::checked(plan)?)?)?;
-        Ok(Self { columns: chunk.fields().len(), step, schema })
+        match Bundles::of(&statement, chunk) {
+            Some(bundles) => Self::bundled(statement.clone(), bundles).or_else(|_| Self::plain(statement, chunk)),
+            None => Self::plain(statement, chunk),
+        }
+    }
+
+    /// A query that is planned for all columns one by one. What is wrong with it is told in their terms.
+    fn plain(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
+        let (step, schema) = planned(statement, chunk)?;
+        Ok(Self { bundles: None, columns: chunk.fields().len(), step, planned: Arc::clone(&schema), schema })
+    }
+
+    fn bundled(statement: Statement, bundles: Bundles) -> Result<Self> {
+        let (step, planned) = planned(statement, bundles.schema())?;
+        let (columns, schema) = (bundles.schema().fields().len(), bundles.unbundled_schema(&planned));
+        Ok(Self { bundles: Some(bundles), columns, step, planned, schema })
     }
 
     /// A query of a column for each condition, in their order. Each is one that [`Query::of_condition`] takes.
@@ -96,28 +114,56 @@ impl Query {
 
     /// For each column that comes out, the column of the chunk whose values it has; none for those that are computed.
     pub(crate) fn unchanged(&self) -> Vec<Option<usize>> {
-        self.step.unchanged(self.columns)
+        let sources = self.step.unchanged(self.columns);
+        match &self.bundles {
+            Some(bundles) => bundles.unbundled_sources(&self.planned, &sources),
+            None => sources,
+        }
     }
 
     /// The columns of the chunk that it reads, in order.
     pub(crate) fn reads(&self) -> Vec<usize> {
+        self.unbundled(&self.step_reads())
+    }
+
+    /// The columns that the step reads, of those that the chunk has for it.
+    fn step_reads(&self) -> Vec<usize> {
         let mut read = BTreeSet::new();
         self.step.read(self.columns, &mut read);
         read.into_iter().collect()
     }
 
+    fn unbundled(&self, columns: &[usize]) -> Vec<usize> {
+        match &self.bundles {
+            Some(bundles) => columns.iter().flat_map(|column| bundles.columns(*column)).collect(),
+            None => columns.to_vec(),
+        }
+    }
+
     /// The columns of the chunk that it reads, in order, and the query for batches that have just these.
     pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
-        let read = self.reads();
+        let read = self.step_reads();
+        let columns = self.unbundled(&read);
         self.step.narrow(&read);
         self.columns = read.len();
-        (read, self)
+        self.bundles = self.bundles.map(|bundles| bundles.narrowed(&read));
+        (columns, self)
     }
 
     /// What comes of the rows of a batch, in their order, batch by batch.
     pub(crate) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
-        self.step.run(batch)
+        let Some(bundles) = &self.bundles else { return self.step.run(batch) };
+        let made = self.step.run(&bundles.bundle(batch)?)?;
+        made.iter().map(|batch| bundles.unbundle(batch, &self.schema)).collect()
     }
+}
+
+/// The steps of a query of a chunk that has these columns, and the columns that come out.
+fn planned(statement: Statement, chunk: &SchemaRef) -> Result<(Step, SchemaRef)> {
+    let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
+    refuse::what_varies(&plan)?;
+    let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
+    Step::of(&simplified(overflow::checked(plan)?)?)
 }
 
 /// Whether SQL can be run on chunks with these columns, and a new table can have columns of the names that come out; the error says
