@@ -291,6 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn reasons_beyond_a_thousand_are_counted_together() {
+        let mut reasons = BTreeMap::new();
+        let at: Location = "s3://b/job/quarantine/split-00000-000.parquet".parse().unwrap();
+        for number in 0..4 * 1500 {
+            let (reason, column) = (format!("reason {}", number % 1500), Some("a".to_owned()));
+            let record = RejectedRecord { number, byte_offset: Some(number), column, reason, raw: b"x".to_vec() };
+            note(&mut reasons, record, &at);
+        }
+        let others = Kind { stage: Stage::Split, column: None, reason: "other reasons".to_owned() };
+        assert_eq!((reasons.len(), reasons[&others].records), (1001, 4 * 500));
+        assert!(reasons.values().all(|reason| reason.examples.len() == 3));
+    }
+
+    #[test]
     fn names_of_objects() {
         assert_eq!([chunk_of("load-00012.parquet"), chunk_of("split-00000-000.parquet")], [Some(12), None]);
         let in_order = [

@@ -44,3 +44,35 @@ fn send(file: &RangedFile, sender: &mpsc::Sender<Records>) -> Result<(), Box<dyn
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use parquet::arrow::ArrowWriter;
+    use shared::testing::MemoryStorage;
+    use shared::{PutMode, RejectedRecords};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn at_most_64_records_of_one_row_group_are_held() {
+        let mut writer = ArrowWriter::try_new(Vec::new(), shared::rejected_schema(), None).unwrap();
+        for row_group in [150_u64, 50] {
+            let mut records = RejectedRecords::default();
+            (0..row_group).for_each(|number| records.add(number, Some(number), None, "reason", b"raw"));
+            writer.write(&records.finish().unwrap()).unwrap();
+            writer.flush().unwrap();
+        }
+        let storage = MemoryStorage::default();
+        let at: Location = "s3://b/split-00000-000.parquet".parse().unwrap();
+        storage.put(&at, writer.into_inner().unwrap().into(), PutMode::Overwrite).await.unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(storage);
+        let mut records = rejected(&storage, &at).await.unwrap();
+        // One batch waits, and one more is decoded.
+        assert_eq!(records.max_capacity(), 1);
+        let mut held = Vec::new();
+        while let Some(batch) = records.recv().await {
+            held.push(batch.unwrap().len());
+        }
+        assert_eq!(held, [64, 64, 22, 50]);
+    }
+}

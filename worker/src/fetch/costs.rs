@@ -86,3 +86,51 @@ impl Costs<'_> {
         stored.max().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use parquet::arrow::ArrowSchemaConverter;
+    use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData};
+
+    use super::*;
+
+    /// The footer of a file with row groups of so many bytes.
+    fn footer(row_groups: &[i64]) -> ParquetMetaData {
+        let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+        let schema = Arc::new(ArrowSchemaConverter::new().convert(&schema).unwrap());
+        let group = |bytes: &i64| {
+            let column = ColumnChunkMetaData::builder(schema.column(0))
+                .set_total_compressed_size(*bytes)
+                .set_total_uncompressed_size(*bytes)
+                .set_num_values(1000);
+            let group = RowGroupMetaData::builder(Arc::clone(&schema)).set_num_rows(1000);
+            group.set_column_metadata(vec![column.build().unwrap()]).build().unwrap()
+        };
+        let groups: Vec<_> = row_groups.iter().map(group).collect();
+        let file = FileMetaData::new(2, 1000, None, None, Arc::clone(&schema), None);
+        ParquetMetaData::new(file, groups)
+    }
+
+    #[test]
+    fn a_row_group_is_read_ahead_up_to_32_mib_or_an_eighth_of_the_memory() {
+        const MIB: i64 = 1 << 20;
+        for (memory_mb, most) in [(1769, 32 * MIB), (512, 32 * MIB), (192, 16 * MIB), (128, 8 * MIB)] {
+            let memory = Memory::of_mb(memory_mb);
+            for (largest, reads_ahead) in [(most, true), (most + 1, false)] {
+                let footer = footer(&[1, largest, 2]);
+                let costs = Costs { footer: &footer, is_own: true, beside: |_| 0 };
+                assert_eq!(costs.reads_ahead(&memory), reads_ahead, "{largest} bytes, {memory_mb} MB");
+                // What is read ahead is taken of the account, too.
+                let ahead = if reads_ahead { size::unsigned(largest) } else { 0 };
+                assert_eq!(costs.whole(&memory), costs.largest(&memory) + ahead);
+            }
+        }
+        // Nor where there is no room for both.
+        let (footer, memory) = (footer(&[MIB]), Memory::of_mb(128));
+        let costs = Costs { footer: &footer, is_own: true, beside: |memory| memory.bytes() - 1024 };
+        assert!(!costs.reads_ahead(&memory));
+    }
+}

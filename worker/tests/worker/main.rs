@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::as_conversions, reason = "a test fails by panicking, and its numbers are small")]
 
+mod bounds;
 mod compact;
 mod contention;
 mod dictionaries;
