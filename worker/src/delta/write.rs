@@ -54,6 +54,10 @@ const PLACE_BYTES: usize = size_of::<(usize, usize)>();
 /// Part of the rows gathered that is written at least once they are too many: that of the largest partitions.
 const WRITTEN_PART: usize = 4;
 
+/// Times that files are closed since a further column has a value that is not a number. Then all columns of floats lose their bounds: a
+/// file for each of thousands of columns would cost more than bounds are worth.
+const MOST_CHANGES: usize = 3;
+
 /// Which columns a table wants statistics of; a new one those that Delta's defaults say.
 pub(crate) fn indexed(table: &Table) -> Indexed {
     let settings = table.state().map(DeltaTableState::table_config);
@@ -99,6 +103,8 @@ pub(crate) struct DataFiles<'a> {
     is_partitioned: bool,
     /// Those with values that are not numbers, in the files that are open.
     not_numbers: NotNumbers,
+    /// Times that a further one came.
+    changes: usize,
     partitions: Partitions,
     /// Rows that are in no file yet, and their bytes.
     gathered: Vec<RecordBatch>,
@@ -160,6 +166,7 @@ impl<'a> DataFiles<'a> {
             plain,
             is_partitioned,
             not_numbers,
+            changes: 0,
             partitions,
             gathered,
             rows: 0,
@@ -175,12 +182,7 @@ impl<'a> DataFiles<'a> {
         }
         let rows = &self.write_schema.to_file(rows).map_err(|error| self.bug(&error))?;
         if self.not_numbers.note(rows) {
-            // Files with such values have no bounds of their column, neither in the log nor of their own; those before have.
-            self.store(true).await?;
-            let encoder = encoder(self.table, &self.partitions, &self.not_numbers, &self.plain)?;
-            let mut files = self.take_files().await?;
-            files.use_encoder(encoder);
-            self.files = Stage::Idle(files);
+            self.leave_out_bounds(rows).await?;
         }
         let mut rest = rows.clone();
         while !self.is_partitioned && self.rows + rest.num_rows() >= ROW_GROUP_ROWS {
@@ -193,6 +195,20 @@ impl<'a> DataFiles<'a> {
             self.gather(rest)?;
         }
         if self.bytes >= self.room.rows { self.store(false).await } else { Ok(()) }
+    }
+
+    /// Files with values that are not numbers have no bounds of their column, neither in the log nor of their own; those before have.
+    async fn leave_out_bounds(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
+        self.changes += 1;
+        if self.changes == MOST_CHANGES {
+            self.not_numbers.suppose_all(rows.schema_ref().fields());
+        }
+        self.store(true).await?;
+        let encoder = encoder(self.table, &self.partitions, &self.not_numbers, &self.plain)?;
+        let mut files = self.take_files().await?;
+        files.use_encoder(encoder);
+        self.files = Stage::Idle(files);
+        Ok(())
     }
 
     fn gather(&mut self, rows: RecordBatch) -> Result<(), LoadError> {

@@ -1,9 +1,9 @@
-//! Bounds of a load that files show: how large their row groups are.
+//! Bounds of a load that files show: how large their row groups are, and how many files there are.
 
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use shared::{DataFileMode, Message};
@@ -60,4 +60,27 @@ async fn rejected_rows_are_written_once_they_are_4_mib() {
     // A row and its reason have 2 MiB.
     let groups = row_groups(world.area.load_quarantine(0).key());
     assert!(groups.len() >= 3 && groups.iter().all(|rows| *rows <= 4), "{groups:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_that_come_to_hold_nan_one_after_the_other_do_not_make_a_file_each() {
+    const COLUMNS: usize = 40;
+    let world = rewriting().await;
+    // In batch n, column n has its first value that is not a number.
+    let batch = |number: usize| {
+        let value = |column: usize| if column == number { f64::NAN } else { 1.5 };
+        let column = |column: usize| -> ArrayRef { Arc::new(Float64Array::from(vec![value(column); 2])) };
+        RecordBatch::try_from_iter((0..COLUMNS).map(|place| (format!("c{place}"), column(place)))).unwrap()
+    };
+    let task = chunk(&world, &(0..COLUMNS).map(batch).collect::<Vec<_>>()).await;
+    world.load_done(&[task]).await;
+    assert_eq!(world.rows().await.len(), 2 * COLUMNS);
+    let delta = world.delta().await;
+    let files: Vec<_> = delta.snapshot().unwrap().log_data().iter().collect();
+    assert_eq!(files.len(), 3);
+    // The last file has bounds of no column, since a later one may come to hold NaN in it.
+    let has_bounds = |file: &deltalake::kernel::LogicalFileView| {
+        file.min_values().is_some_and(|bounds| bounds.to_string().contains("1.5"))
+    };
+    assert_eq!(files.iter().filter(|file| has_bounds(file)).count(), 2);
 }

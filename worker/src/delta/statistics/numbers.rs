@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Fields, Float32Type, Float64Type};
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::{DeltaResult, Path};
 use futures::TryStreamExt;
@@ -25,6 +25,23 @@ impl NotNumbers {
             self.note_column(&[field.name().clone()], values);
         }
         self.0.len() > before
+    }
+
+    /// Takes it that all columns of floats that rows with this schema have hold such values.
+    pub(crate) fn suppose_all(&mut self, columns: &Fields) {
+        columns.iter().for_each(|field| self.suppose(&[field.name().clone()], field.data_type()));
+    }
+
+    fn suppose(&mut self, path: &[String], data_type: &DataType) {
+        match data_type {
+            DataType::Float32 | DataType::Float64 => drop(self.0.insert(path.to_vec())),
+            DataType::Struct(fields) => {
+                for field in fields {
+                    self.suppose(&[path, &[field.name().clone()]].concat(), field.data_type());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The columns.
