@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use buoyant_kernel::Error as KernelError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use shared::{
@@ -13,6 +14,9 @@ use crate::schema::refusal::Refusal;
 
 /// Why rows cannot be taken out of some tables.
 pub(crate) const APPEND_ONLY: &str = "rows can only be added to it (delta.appendOnly), and some would be taken out";
+
+/// Why a table cannot be read by its log alone.
+const CATALOG_MANAGED: &str = "the table has the feature catalogManaged, by which a catalog decides on its versions, and which this worker does not support";
 
 /// Why a chunk could not be loaded. Each names the object; causes are in `source`, and advice in [`LoadError::hint`].
 #[derive(Debug, thiserror::Error)]
@@ -333,6 +337,9 @@ impl LoadError {
             }
             DeltaTableError::Transaction { source: TransactionError::DeltaTableAppendOnly } => {
                 Self::Unsupported { table: table.clone(), reason: APPEND_ONLY.to_owned() }
+            }
+            DeltaTableError::KernelError(KernelError::MaxCatalogVersion(_)) => {
+                Self::Unsupported { table: table.clone(), reason: CATALOG_MANAGED.to_owned() }
             }
             source => Self::Table { table: table.clone(), action, source: Box::new(source) },
         }

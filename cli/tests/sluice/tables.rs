@@ -142,6 +142,27 @@ log.write_text('\\n'.join(map(json.dumps, actions)))",
 }
 
 #[test]
+fn a_table_whose_versions_a_catalog_decides_on() {
+    let place = made(
+        "write('t', pa.table({'id': pa.array([1], pa.int64())}))
+log = pathlib.Path('t/_delta_log/00000000000000000000.json')
+actions = [json.loads(line) for line in log.read_text().splitlines()]
+features = ['catalogManaged', 'inCommitTimestamp']
+for action in actions:
+    if 'protocol' in action:
+        action['protocol'] = {'minReaderVersion': 3, 'minWriterVersion': 7, 'readerFeatures': features[:1], 'writerFeatures': features}
+    if 'metaData' in action:
+        action['metaData']['configuration'] = {'delta.enableInCommitTimestamps': 'true'}
+    if 'commitInfo' in action:
+        action['commitInfo']['inCommitTimestamp'] = 1
+actions.sort(key=lambda action: 'commitInfo' not in action)
+log.write_text('\\n'.join(map(json.dumps, actions)))",
+    );
+    place.write("a.csv", "id\n1\n");
+    refused(&place, "a.csv", "the table has the feature catalogManaged");
+}
+
+#[test]
 fn in_commit_timestamps() {
     let place = with_table("spark-in-commit-timestamps");
     let text = "name,birthyear,age\nAnn,1986,30\nBob,1995,20\n";
