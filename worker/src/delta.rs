@@ -10,6 +10,7 @@ pub(crate) mod exclusive;
 pub(crate) mod former_uris;
 pub(crate) mod hint;
 pub(crate) mod log;
+pub(crate) mod names_after;
 pub(crate) mod presence;
 pub(crate) mod snapshot;
 pub(crate) mod staging;

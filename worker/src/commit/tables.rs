@@ -55,7 +55,7 @@ impl TableHandle {
                 snapshot.catch_up(store).await.inspect_err(|_| self.forget())?;
                 snapshot
             }
-            None => TableSnapshot::open(uri, store).await?,
+            None => TableSnapshot::open_head(uri, store).await?,
         };
         self.keep(&snapshot);
         Ok(snapshot)

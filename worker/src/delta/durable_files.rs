@@ -23,6 +23,8 @@ use deltalake::logstore::object_store::{
 use futures::stream::BoxStream;
 use shared::durable::{StagedFile, create_folders, folder_of, sync_folder};
 
+use crate::delta::names_after;
+
 /// Name of the store in its errors.
 const NAME: &str = "DurableFiles";
 
@@ -175,7 +177,10 @@ impl ObjectStore for DurableFiles {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list_with_offset(prefix, offset)
+        match prefix {
+            Some(prefix) => names_after::list(&self.files, prefix, offset),
+            None => self.files.list_with_offset(prefix, offset),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -39,10 +39,17 @@ impl TableSnapshot {
         Ok(snapshot)
     }
 
+    /// As [`Self::open`], without the table's files.
+    pub(crate) async fn open_head(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
+        let mut snapshot = Self { table: Table::open_head(uri, store).await?, log: None };
+        snapshot.read_log().await?;
+        Ok(snapshot)
+    }
+
     async fn read_log(&mut self) -> Result<(), LoadError> {
-        self.log = match self.table.state() {
-            Some(state) => {
-                let log = TxnLog::read(self.table.log_store(), state.version()).await;
+        self.log = match self.table.version() {
+            Some(version) => {
+                let log = TxnLog::read(self.table.log_store(), version).await;
                 Some(log.map_err(|error| LoadError::table(self.table.uri(), "read the log of", error))?)
             }
             None => None,
@@ -90,13 +97,13 @@ impl TableSnapshot {
     pub(crate) async fn catch_up(&mut self, store: &TableStore) -> Result<u64, LoadError> {
         let uri = self.table.uri().clone();
         let Some(log) = &mut self.log else {
-            *self = Self::open(&uri, store).await?;
+            *self = Self::open_head(&uri, store).await?;
             return Ok(0);
         };
         let landed = log.catch_up().await;
         let landed = landed.map_err(|error| LoadError::table(&uri, "read the log of", error))?;
         if landed.table_changed {
-            *self = Self::open(&uri, store).await?;
+            *self = Self::open_head(&uri, store).await?;
         }
         Ok(landed.versions)
     }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use buoyant_kernel::table_features::TableFeature;
 use deltalake::checkpoints::create_checkpoint;
-use deltalake::kernel::StructField;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
+use deltalake::kernel::{Snapshot, StructField};
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, ObjectStoreRef};
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
+use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder, DeltaTableError, Path};
 use serde_json::json;
 use shared::Location;
 use url::Url;
@@ -38,6 +38,18 @@ pub(crate) struct Table {
     broken_hint: Option<BrokenHint>,
     /// Columns by which others cluster the rows, as data files have them.
     clustered_by: Vec<Vec<String>>,
+    /// The version that was read of a table without its files: its state is one of memory.
+    head: Option<u64>,
+}
+
+/// What is read of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    Whole,
+    /// What does not grow with the table: protocol and metadata. Of a partitioned table the files, too, for they show how instants are
+    /// written in partitions.
+    Head,
 }
 
 impl fmt::Debug for Table {
@@ -49,6 +61,15 @@ impl fmt::Debug for Table {
 impl Table {
     /// Opens a table at its latest version. That there is none is not an error; that it cannot be read is one.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
+        Self::open_to(uri, store, Extent::Whole).await
+    }
+
+    /// As [`Self::open`], without the table's files, of which there may be many.
+    pub(crate) async fn open_head(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
+        Self::open_to(uri, store, Extent::Head).await
+    }
+
+    async fn open_to(uri: &Location, store: &TableStore, extent: Extent) -> Result<Self, LoadError> {
         let failed = |error| LoadError::table(uri, "open", error);
         let mut objects = store.object_store.clone();
         if let Location::Local { path } = uri {
@@ -66,16 +87,16 @@ impl Table {
             builder = builder.with_storage_backend(objects, url);
         }
         let handle = builder.with_storage_options(store.options.clone()).build().map_err(failed)?;
-        let mut table = Self { uri: uri.clone(), handle, broken_hint: None, clustered_by: Vec::new() };
-        match table.refresh().await {
-            Err(error @ LoadError::Table { .. }) => table.open_without_hint(error, store).await,
+        let mut table = Self { uri: uri.clone(), handle, broken_hint: None, clustered_by: Vec::new(), head: None };
+        match table.refresh_to(extent).await {
+            Err(error @ LoadError::Table { .. }) => table.open_without_hint(error, store, extent).await,
             Err(error) => Err(error),
             Ok(()) => Ok(table),
         }
     }
 
     /// Opens the table by its log alone if the hint at its last checkpoint is broken; else gives the error back.
-    async fn open_without_hint(self, error: LoadError, store: &TableStore) -> Result<Self, LoadError> {
+    async fn open_without_hint(self, error: LoadError, store: &TableStore, extent: Extent) -> Result<Self, LoadError> {
         let failed = |error| LoadError::table(&self.uri, "open", error);
         let Ok(Some(broken)) = hint::check(self.object_store().as_ref()).await else { return Err(error) };
         let objects = Arc::new(WithoutHint(self.log_store().root_object_store(None)));
@@ -83,8 +104,8 @@ impl Table {
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?.with_storage_backend(objects, url);
         let handle = builder.with_storage_options(store.options.clone()).build().map_err(failed)?;
         let (uri, clustered_by) = (self.uri.clone(), Vec::new());
-        let mut table = Self { uri, handle, broken_hint: Some(broken.clone()), clustered_by };
-        match table.refresh().await {
+        let mut table = Self { uri, handle, broken_hint: Some(broken.clone()), clustered_by, head: None };
+        match table.refresh_to(extent).await {
             Err(LoadError::Table { source, .. }) => {
                 let reason = match hint::missing_versions(self.object_store().as_ref()).await {
                     Ok(Some(versions)) => format!("{broken}, and so are the entries of {versions}"),
@@ -114,7 +135,7 @@ impl Table {
 
     /// Number of the latest version that was seen; `None` while there is no table.
     pub(crate) fn version(&self) -> Option<u64> {
-        self.state().map(DeltaTableState::version)
+        self.head.or_else(|| self.state().map(DeltaTableState::version))
     }
 
     /// What tells the table from another one that takes its place; `None` while there is no table.
@@ -149,16 +170,34 @@ impl Table {
         written.map_err(|error| LoadError::table(&self.uri, "write a checkpoint of", error))
     }
 
+    /// Reads protocol and metadata, or all of the table, at its latest version.
+    async fn read(&mut self, extent: Extent) -> DeltaResult<()> {
+        if extent == Extent::Whole {
+            self.head = None;
+            return self.handle.update_incremental(None).await;
+        }
+        let log = self.log_store();
+        log.refresh().await?;
+        let latest = Snapshot::try_new(log.as_ref(), None).await?;
+        if !latest.metadata().partition_columns().is_empty() {
+            return self.handle.update_incremental(None).await;
+        }
+        self.handle.state = Some(definition::state(latest.protocol(), latest.metadata()).await?);
+        self.head = Some(latest.version());
+        Ok(())
+    }
+
     /// Goes to the latest version.
-    pub(crate) async fn refresh(&mut self) -> Result<(), LoadError> {
-        let failed = |error| LoadError::table(&self.uri, "open", error);
-        let mut updated = self.handle.update_incremental(None).await;
+    async fn refresh_to(&mut self, extent: Extent) -> Result<(), LoadError> {
+        let uri = self.uri.clone();
+        let failed = |error| LoadError::table(&uri, "open", error);
+        let mut updated = self.read(extent).await;
         if matches!(updated, Err(DeltaTableError::NotATable(_))) {
             // There is no log, or it came to be just now, or it cannot be read: the last is no reason to begin a table.
             if !self.handle.verify_deltatable_existence().await.map_err(failed)? {
                 return Ok(());
             }
-            updated = self.handle.update_incremental(None).await;
+            updated = self.read(extent).await;
         }
         updated.map_err(failed)?;
         let Some(state) = self.state() else { return Ok(()) };
@@ -166,7 +205,8 @@ impl Table {
             return Err(LoadError::Unsupported { table: self.uri.clone(), reason });
         }
         if features::lists(state.protocol(), &TableFeature::ClusteredTable) {
-            self.clustered_by = clustered_by(&self.log_store(), state.version()).await.map_err(failed)?;
+            let version = self.version().unwrap_or_default();
+            self.clustered_by = clustered_by(&self.log_store(), version).await.map_err(failed)?;
         }
         Ok(())
     }
@@ -185,7 +225,7 @@ impl Table {
         let first = definition::first_entry(write_schema).await.map_err(|refusal| self.refused(refusal))?;
         let id = uuid::Uuid::new_v4();
         match self.log_store().write_commit_entry(0, CommitOrBytes::LogBytes(first), id).await {
-            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => self.refresh().await,
+            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => self.refresh_to(Extent::Whole).await,
             Err(error) => Err(failed(error.into())),
         }
     }

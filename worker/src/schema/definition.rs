@@ -168,6 +168,17 @@ fn with_fields(state: &DeltaTableState, fields: Vec<StructField>) -> Result<Meta
     Ok(serde_json::from_value(changed)?)
 }
 
+/// A table of this protocol and metadata, without files, at version 0.
+pub(crate) async fn state(protocol: &Protocol, metadata: &Metadata) -> Result<DeltaTableState, DeltaTableError> {
+    let actions = vec![Action::Protocol(protocol.clone()), Action::Metadata(metadata.clone())];
+    let operation = DeltaOperation::AddColumn { fields: Vec::new() };
+    let entry = CommitData::new(actions, operation, HashMap::new(), Vec::new()).get_bytes()?;
+    let mut draft = DeltaTable::new_in_memory();
+    draft.log_store().write_commit_entry(0, CommitOrBytes::LogBytes(entry), uuid::Uuid::new_v4()).await?;
+    draft.load().await?;
+    draft.state.ok_or(DeltaTableError::NotInitialized)
+}
+
 /// Opens a table of this protocol and the metadata among these actions.
 async fn open_with(protocol: &Protocol, actions: &[Action]) -> Result<(), DeltaTableError> {
     let mut all = vec![Action::Protocol(protocol.clone())];
