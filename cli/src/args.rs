@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
 mod contract;
+mod enqueue;
 mod given;
 mod quarantine;
 mod route;
@@ -18,6 +19,7 @@ use shared::{Location, Settings};
 
 use crate::error::CliError;
 pub(crate) use contract::{ContractArgs, ContractCheckArgs, ContractCommand};
+pub(crate) use enqueue::EnqueueArgs;
 use given::{Given, Ingest, Plan, Split};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
 pub(crate) use route::{RouteArgs, RouteCheckArgs, RouteCommand, RouteListArgs, RouteTestArgs};
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Maintain(MaintainArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
+    /// Announce objects that are there already to the splitter of a deployment
+    Enqueue(EnqueueArgs),
     /// Look into rejected records, or load them after all
     Quarantine(QuarantineArgs),
     /// Look into dead letters, or send them back

@@ -1,6 +1,5 @@
 //! `sluice ingest`: sources go down the pipeline.
 
-mod done_before;
 mod many;
 mod one;
 pub(crate) mod report;

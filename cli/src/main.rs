@@ -4,6 +4,8 @@ mod args;
 mod contract;
 mod dlq;
 mod doctor;
+mod done_before;
+mod enqueue;
 mod error;
 mod expected;
 mod gate;
@@ -96,6 +98,7 @@ async fn run(args: &Args, output: Output) -> Done {
         Command::Maintain(args) => maintain::run(args, output).await,
         Command::Undo(args) => undo::run(args, output).await,
         Command::Work(args) => work::run(args, output).await,
+        Command::Enqueue(args) => Box::pin(enqueue::run(args, output)).await,
         Command::Dlq(DlqArgs { command: DlqCommand::List(list) }) => dlq::list(list, args.verbose > 0, output).await,
         Command::Dlq(DlqArgs { command: DlqCommand::Replay(args) }) => dlq::replay(args, output).await,
         Command::Quarantine(QuarantineArgs { command: QuarantineCommand::Show(args) }) => {

@@ -290,9 +290,9 @@ impl SplitError {
                 "`sluice quarantine show` shows more of them; with a higher MAX_BAD_RECORDS it continues from here",
             ),
             Self::Source(StorageError::NotFound { .. }) => Some("check the path or the key; names are case-sensitive"),
-            Self::Source(StorageError::Malformed { .. }) => Some(
-                "name one file: a directory is not taken as a whole, and what comes through a pipe is taken by `sluice ingest` alone",
-            ),
+            Self::Source(StorageError::Malformed { .. }) => {
+                Some("name one file: `sluice ingest` alone takes directories, and what comes through a pipe")
+            }
             Self::Source(StorageError::Changed { .. }) => {
                 Some("the file was written to while it was read; run the same command again once it is complete")
             }

@@ -46,7 +46,7 @@ pub use contract::under_contract;
 pub use error::{AllRejected, BadInput, SplitError, TooManyBad};
 pub use examination::{Examination, Gate};
 pub use examine::examine;
-pub use handler::event::{DroppedObject, EventError, Notification, Payload, Skip};
+pub use handler::event::{DroppedObject, EventError, Notification, Payload, Skip, notification};
 pub use handler::{
     ContextError, HandlerContext, HandlerError, handle, handle_message, handle_within, splitting, threads,
 };

@@ -43,6 +43,8 @@ commands! {
     ContractCheck = "contract check";
     /// `sluice split`.
     Split = "split";
+    /// `sluice enqueue`.
+    Enqueue = "enqueue";
     /// `sluice tune`.
     Tune = "tune";
     /// `sluice route check`.

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::{StreamExt, stream};
-use shared::{Location, Settings, Stores};
+use shared::{Job, Location, Settings, Stores};
 use splitter::{SplitError, SplitOutcome};
 use tokio_util::sync::CancellationToken;
 
-use super::done_before::{self, Looked};
 use super::report::{CommitReport, Report};
-use super::source::{judge, look, report, show_command, with_command};
+use super::source::{is_as_asked, judge, look, report, show_command, with_command};
 use super::summary::Ends;
 use crate::args::{IngestArgs, work_prefix};
 use crate::contract::settled;
+use crate::done_before::{self, Looked, Way};
 use crate::error::{CliError, Done};
 use crate::gate::is_put_off;
 use crate::output::Output;
@@ -53,7 +53,12 @@ pub(super) async fn run(args: &IngestArgs, named: &[String], output: Output) -> 
     let (storage, stop) = (Stores::from_env(), stop::on_signal());
     let own = work_prefix(args.work_dir.as_deref(), &settings).map(|prefix| [prefix.beside("_drops"), prefix]);
     let own = own.as_ref().map_or(&[][..], |own| own);
-    let Sources { files, failed } = sources::find(storage.as_ref(), named, own).await;
+    let Sources { files, mut failed } = sources::find(storage.as_ref(), named, own).await;
+    if let ([_], true) = (named, files.is_empty())
+        && let Some((_, error)) = failed.pop()
+    {
+        return Err(error);
+    }
     let mut ends = Ends::new(output);
     for (named, error) in &failed {
         ends.failed(named, error)?;
@@ -92,15 +97,13 @@ async fn lanes(
         };
         for way in ways {
             let route = way.route.as_ref().map(|route| route.name.clone());
-            let same = lanes.iter_mut().find(|lane| lane.table == way.table && lane.route == route);
-            match same {
-                Some(lane) => lane.sources.push(file.clone()),
-                None => {
-                    let (table, sources) = (way.table.clone(), vec![file.clone()]);
-                    let pipeline = pipeline(args, way, stop).await?;
-                    lanes.push(Lane { table, route, pipeline, sources });
-                }
+            if let Some(lane) = lanes.iter_mut().find(|lane| lane.table == way.table && lane.route == route) {
+                lane.sources.push(file.clone());
+                continue;
             }
+            let (table, sources) = (way.table.clone(), vec![file.clone()]);
+            let pipeline = pipeline(args, way, stop).await?;
+            lanes.push(Lane { table, route, pipeline, sources });
         }
     }
     Ok(lanes)
@@ -139,7 +142,9 @@ impl Lane {
         let mut is_alone = !self.pipeline.has_table().await?;
         while !open.is_empty() {
             if self.is_over(args, ends) {
-                open.iter().for_each(|(source, _)| ends.not_begun(&source.named));
+                for (source, _) in &open {
+                    ends.not_begun(&source.named);
+                }
                 break;
             }
             let group = next_group(&mut open, is_alone);
@@ -165,9 +170,12 @@ impl Lane {
     ) -> Result<VecDeque<(NamedSource, u64)>, CliError> {
         let mut open = VecDeque::new();
         let began = Instant::now();
-        for (source, looked) in done_before::look(args, &self.pipeline, std::mem::take(&mut self.sources)).await? {
+        let Pipeline { load, table, split, .. } = &self.pipeline;
+        let is_as_asked = |job: &Job| is_as_asked(args, &split.settings, job);
+        let way = Way { load, table, work_prefix: &split.work_prefix, is_as_asked: &is_as_asked };
+        for (source, looked) in done_before::look(&way, std::mem::take(&mut self.sources)).await? {
             match looked {
-                Looked::Open(size) => open.push_back((source, size)),
+                Looked::Open(object) => open.push_back((source, object.size)),
                 Looked::Failed(error) => ends.failed(&source.named, &error)?,
                 Looked::Done(outcome, receipt) => {
                     let report = Report::of(&self.pipeline, &outcome, &receipt, None, began.elapsed());

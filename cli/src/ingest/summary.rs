@@ -80,7 +80,7 @@ struct Summary {
     /// Of the sources that this command loaded.
     rows: Rows,
     /// Why records of these were rejected, the most frequent reason first.
-    rejected_by_reason: Vec<Reason>,
+    rejected_by_reason: Vec<Rejects>,
     tables: Vec<TableReport>,
     commits: CommitReport,
     seconds: f64,
@@ -89,7 +89,7 @@ struct Summary {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Reason {
+struct Rejects {
     reason: String,
     records: u64,
     sources: u64,
@@ -209,10 +209,14 @@ impl Ends {
             rows += line.rows;
         }
         let reasons = self.reasons.iter();
-        let mut rejected_by_reason: Vec<Reason> = reasons
-            .map(|(reason, (records, sources))| Reason { reason: reason.clone(), records: *records, sources: *sources })
+        let mut rejected_by_reason: Vec<Rejects> = reasons
+            .map(|(reason, (records, sources))| Rejects {
+                reason: reason.clone(),
+                records: *records,
+                sources: *sources,
+            })
             .collect();
-        rejected_by_reason.sort_by(|one, other| other.records.cmp(&one.records));
+        rejected_by_reason.sort_by_key(|rejects| std::cmp::Reverse(rejects.records));
         let tables = self.tables.iter().map(|(uri, version)| TableReport { uri: uri.clone(), version: *version });
         Summary {
             sources: u64::try_from(self.lines.len()).unwrap_or(u64::MAX),
@@ -256,7 +260,7 @@ impl Ends {
         lines.push(format!("  committed    {}", grouped(committed)));
         lines.push(format!("  filtered     {}", filtered(&summary.rows)));
         lines.push(format!("  quarantined  {}", grouped(quarantined)));
-        for Reason { reason, records, sources } in summary.rejected_by_reason.iter().take(REASONS) {
+        for Rejects { reason, records, sources } in summary.rejected_by_reason.iter().take(REASONS) {
             lines.push(format!("  {:>11}  {reason} (in {})", grouped(*records), counted(*sources, "source")));
         }
         let memory =

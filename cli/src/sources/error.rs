@@ -32,6 +32,8 @@ pub(crate) enum SourcesError {
     },
     #[error("the list of sources {at} names none")]
     EmptyList { at: String },
+    #[error("a deployment splits objects of S3, and this is a local file")]
+    Local,
     #[error("--again is for one source, and several are named")]
     AgainOfSeveral,
 }
@@ -41,7 +43,11 @@ impl SourcesError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NothingFound { .. } | Self::Table { .. } | Self::Folder { .. } | Self::EmptyList { .. } => 3,
-            Self::Pattern { .. } | Self::PipeAmongOthers { .. } | Self::List { .. } | Self::AgainOfSeveral => 2,
+            Self::Pattern { .. }
+            | Self::PipeAmongOthers { .. }
+            | Self::Local
+            | Self::List { .. }
+            | Self::AgainOfSeveral => 2,
         }
     }
 
@@ -61,6 +67,7 @@ impl SourcesError {
                 Some("--files-from takes a file of UTF-8 text, or - for standard input: a source a line")
             }
             Self::AgainOfSeveral => Some("run a command for each: it loads a file once more each time it is run"),
+            Self::Local => Some("name objects, prefixes or patterns as s3://bucket/prefix/"),
             Self::Folder { .. } | Self::EmptyList { .. } => None,
         }
     }

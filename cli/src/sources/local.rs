@@ -65,9 +65,9 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<String>, SourcesError> {
 
 /// Whether a file lies in a table below the folder of the pattern, or the folder lies in one.
 fn is_of_table(path: &Path, below: &Path, tables: &mut HashMap<PathBuf, bool>) -> bool {
-    let folders = path.ancestors().skip(1).take(below.components().count());
-    let mut is_table = |folder: &Path| *tables.entry(folder.to_owned()).or_insert_with(|| folder.join(LOG).is_dir());
-    folders.into_iter().any(|folder| is_table(folder))
+    let mut folders = path.ancestors().skip(1).take(below.components().count());
+    let is_table = |folder: &Path| *tables.entry(folder.to_owned()).or_insert_with(|| folder.join(LOG).is_dir());
+    folders.any(is_table)
 }
 
 fn text(path: PathBuf) -> Result<String, SourcesError> {

@@ -21,14 +21,14 @@ fn a_missing_source() {
 }
 
 #[test]
-fn a_directory() {
+fn an_empty_directory() {
     let place = Place::new();
     std::fs::create_dir(place.path("dir.csv")).unwrap();
     let (status, text) = refused(&place, &["dir.csv"]);
     assert_eq!(status, 3);
     insta::assert_snapshot!(text, @r"
-    error: cannot read the source: [place]/dir.csv is not a valid file: it is a directory
-    hint: name one file: a directory is not taken as a whole, and what comes through a pipe is taken by `sluice ingest` alone
+    error: no file to load is in the folder dir.csv
+    hint: names that begin with . or _, or end in ~, .tmp, .part and the like, are left out, and so are Delta tables and work areas; name such a file itself to load it
     ");
 }
 

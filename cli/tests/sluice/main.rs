@@ -19,6 +19,7 @@ mod deployed;
 mod dlq;
 mod doctor;
 mod durable;
+mod enqueue;
 mod examples;
 mod exclusive;
 mod expectations;

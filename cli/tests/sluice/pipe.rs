@@ -155,8 +155,7 @@ fn pipes_that_cannot_be_taken() {
     }
     for command in [&["plan", "-"][..], &["split", "-", "--out", "out"]] {
         let ran = run_with(&place, &mut place.command(command), csv);
-        let said = "it is a pipe or a device\nhint: name one file: a directory is not taken as a whole, and what comes through a pipe is \
-                    taken by `sluice ingest` alone";
+        let said = "it is a pipe or a device\nhint: name one file: `sluice ingest` alone takes directories, and what comes through a pipe";
         assert_eq!((ran.status, ran.stderr.contains(said)), (3, true), "{ran:?}");
     }
     assert!(!place.path("t").exists());

@@ -119,10 +119,19 @@ const LOAD: &[&str] = &["ingest"];
 const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
 const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
 /// Commands that read a source by a route, or look into routes.
-const ROUTES: &[&str] = &["ingest", "plan", "route check", "route list"];
+const ROUTES: &[&str] = &["ingest", "plan", "route check", "route list", "enqueue"];
 /// Commands that look into a table.
-const TABLE: &[&str] =
-    &["ingest", "plan", "contract check", "status", "undo", "maintain", "quarantine show", "quarantine replay"];
+const TABLE: &[&str] = &[
+    "ingest",
+    "plan",
+    "contract check",
+    "status",
+    "undo",
+    "maintain",
+    "quarantine show",
+    "quarantine replay",
+    "enqueue",
+];
 
 /// Settings that the table `[read]` of a contract has, in small letters.
 pub(super) const CONTRACT_KEYS: &[&str] = &[

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
-use serde_json::Value;
-use shared::{Location, Message, NoMessageId, ReceiptHandle, batch_messages};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
+use shared::{Location, Message, NoMessageId, ReceiptHandle, SourceObject, batch_messages};
 
 /// What a Lambda function is handed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +189,15 @@ impl Notification {
             self.dropped.push(object);
         }
     }
+}
+
+/// The message that S3 sends when this object is created; for objects whose news did not come, or that were there before.
+pub fn notification(object: &SourceObject) -> String {
+    let key = utf8_percent_encode(object.uri.key(), NON_ALPHANUMERIC).to_string();
+    let of_object = json!({ "key": key, "size": object.size, "eTag": unquoted(&object.version.0) });
+    let s3 = json!({ "bucket": { "name": object.uri.bucket() }, "object": of_object });
+    let record = json!({ "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3 });
+    json!({ "Records": [record] }).to_string()
 }
 
 impl DroppedObject {

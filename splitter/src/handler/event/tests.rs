@@ -170,3 +170,18 @@ fn anything_else_is_one_message() {
         assert_eq!(read(&message.body), expected);
     }
 }
+
+#[test]
+fn what_is_announced_is_what_was_meant() {
+    for key in ["in/a.csv", "in/b c+\u{e9}%20=1.csv", "a&b/#?.csv"] {
+        let object = shared::SourceObject {
+            uri: Location::S3 { bucket: "drops".to_owned(), key: key.to_owned() },
+            size: 7,
+            version: shared::ObjectVersion("\"0f\"".to_owned()),
+        };
+        let read = Notification::parse(&notification(&object)).unwrap();
+        let [dropped] = read.dropped.as_slice() else { panic!("{read:?}") };
+        let expected = (object.uri, Some(7), Some("0f"));
+        assert_eq!((dropped.location(), dropped.size, dropped.e_tag.as_deref()), expected);
+    }
+}
