@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, output: Output) -> Done {
     match &args.command {
         Command::Ingest(args) => Box::pin(ingest::run(args, output)).await,
-        Command::Plan(asked) => plan::run(asked, args.verbose > 0, output).await,
+        Command::Plan(asked) => Box::pin(plan::run(asked, args.verbose > 0, output)).await,
         Command::Contract(ContractArgs { command: ContractCommand::Check(args) }) => {
             contract::check(args, output).await
         }
