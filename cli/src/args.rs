@@ -6,6 +6,7 @@ mod enqueue;
 mod given;
 mod quarantine;
 mod route;
+mod shell;
 mod tune;
 mod upkeep;
 mod values;
@@ -23,12 +24,14 @@ pub(crate) use enqueue::EnqueueArgs;
 use given::{Given, Ingest, Plan, Split};
 pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand, QuarantineReplayArgs, QuarantineShowArgs};
 pub(crate) use route::{RouteArgs, RouteCheckArgs, RouteCommand, RouteListArgs, RouteTestArgs};
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use tune::{Architecture, StageArgs, TuneArgs};
-pub(crate) use upkeep::{MaintainArgs, StatusArgs, UndoArgs};
+pub(crate) use upkeep::{JobsArgs, MaintainArgs, StatusArgs, UndoArgs};
 pub(crate) use values::{cores, link, location, routes_at, work_prefix};
 use values::{default_workers, queue_url, s3_uri, time_span, without_routes};
 
-const STYLES: Styles = Styles::styled()
+/// How help looks on a terminal.
+pub(crate) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
@@ -41,18 +44,24 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Print one JSON document on stdout instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GENERAL)]
     pub(crate) json: bool,
+    /// Print results and errors only: no warnings, no progress
+    #[arg(short, long, global = true, help_heading = GENERAL, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
     /// Log more to stderr; twice for still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GENERAL, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
+/// The options that every command has.
+const GENERAL: &str = "General options";
+
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than
+Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than \
 MAX_BAD_RECORDS allows or nothing but rejected ones, 130 stopped on request.
 
-Options that are not given are taken from environment variables: `sluice settings` lists them.";
+Options that are not given are taken from environment variables: `sluice settings` lists them. NO_COLOR=1 turns colours off.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -71,11 +80,13 @@ pub(crate) enum Command {
     TuneStage(StageArgs),
     /// Split a file into Parquet chunks, and do no more
     Split(SplitArgs),
+    /// List the loads of a table, with time, rows, rejected records and state
+    Jobs(JobsArgs),
     /// Say how far a job has come
     Status(StatusArgs),
     /// Take out of a table exactly what a job added
     Undo(UndoArgs),
-    /// Look after a table: checkpoint, expired log, files that nothing names, chunks of finished jobs
+    /// Look after a table: checkpoint, log, files that nothing names, chunks of finished jobs
     Maintain(MaintainArgs),
     /// Work on a queue until asked to stop: the worker, or the splitter, in a container
     Work(WorkArgs),
@@ -87,8 +98,12 @@ pub(crate) enum Command {
     Dlq(DlqArgs),
     /// Say what is wrong with a deployment on AWS, and how to fix it
     Doctor(DoctorArgs),
-    /// List all settings: variable, default, meaning, option, and the Lambda functions that read it
+    /// List all settings: variable, default, meaning, option, and the functions that read it
     Settings,
+    /// Print a script that completes commands and options in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands to a folder
+    Man(ManArgs),
 }
 
 const AFTER_INGEST_HELP: &str = "\
@@ -138,7 +153,7 @@ pub(crate) struct IngestArgs {
     #[arg(long)]
     pub(crate) again: bool,
     /// A file with the SQL
-    #[arg(long, value_name = "FILE", conflicts_with = "sql")]
+    #[arg(long, value_name = "FILE", conflicts_with = "sql", help_heading = given::TABLE)]
     sql_file: Option<PathBuf>,
     #[command(flatten)]
     given: Given<Ingest>,
@@ -233,7 +248,7 @@ pub(crate) struct DlqListArgs {
     pub(crate) work_dir: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = REPLAY_HELP)]
 pub(crate) struct DlqReplayArgs {
     /// The SQS queue of dead letters
@@ -242,7 +257,7 @@ pub(crate) struct DlqReplayArgs {
     /// The queue to send them to [default: the one that they came from]
     #[arg(long, value_name = "QUEUE_URL", value_parser = queue_url)]
     pub(crate) to: Option<String>,
-    /// Only chunk tasks of this job
+    /// Only chunk tasks of this job; latest and the beginning of a name do where the work area is known
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
     /// Only messages with this text in their first or last error, in letters of either case

@@ -5,10 +5,12 @@ mod reasons;
 mod replay;
 mod scan;
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use shared::{DeadLetter, DeadLetters, error_chain};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::DlqListArgs;
 use crate::error::{CliError, Done};
@@ -30,6 +32,29 @@ struct Listing<'a> {
     messages: Vec<DeadMessage>,
 }
 
+/// What dead letters are about.
+#[derive(Debug, Default)]
+pub(crate) struct Dead {
+    /// Jobs of chunks.
+    pub(crate) jobs: HashSet<String>,
+    /// URIs of what was dropped.
+    pub(crate) objects: HashSet<String>,
+}
+
+/// Looks through a queue of dead letters, and leaves them where they are.
+pub(crate) async fn dead(url: &str) -> Result<Dead, CliError> {
+    let found = all(&DeadLetters::from_env(url).await, usize::MAX, &stop::on_signal()).await?;
+    let mut dead = Dead::default();
+    for letter in &found {
+        let message = DeadMessage::new(letter, SystemTime::now());
+        match message.job_id {
+            Some(job) => drop(dead.jobs.insert(job)),
+            None => dead.objects.extend(message.objects),
+        }
+    }
+    Ok(dead)
+}
+
 /// Shows the dead letters, and leaves them where they are.
 pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) -> Done {
     let stop = stop::on_signal();
@@ -41,7 +66,21 @@ pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) 
             "no queue has this one as its queue of dead letters: messages of a queue in use are hidden by a look"
         );
     }
-    let mut scan = Scan::new(&letters);
+    let found = all(&letters, most, &stop).await?;
+    let now = SystemTime::now();
+    let mut messages: Vec<DeadMessage> = found.iter().map(|letter| DeadMessage::new(letter, now)).collect();
+    if let Err(error) = reasons.add_to(&mut messages).await {
+        tracing::warn!(reason = error_chain(&error), "what is kept of the reasons cannot be read");
+    }
+    messages.sort_by(|one, other| other.age_seconds.cmp(&one.age_seconds).then_with(|| one.id.cmp(&other.id)));
+    let listing = Listing { queue: &args.queue_url, is_cut: messages.len() >= most, messages };
+    output.result(&listing, &listing.text(with_bodies))?;
+    Ok(())
+}
+
+/// Meets each dead letter once, up to so many of them.
+async fn all(letters: &DeadLetters, most: usize, stop: &CancellationToken) -> Result<Vec<DeadLetter>, CliError> {
+    let mut scan = Scan::new(letters);
     let mut found: Vec<DeadLetter> = Vec::new();
     let ended = loop {
         if stop.is_cancelled() {
@@ -57,16 +96,7 @@ pub(crate) async fn list(args: &DlqListArgs, with_bodies: bool, output: Output) 
         }
     };
     scan.give_back().await;
-    ended?;
-    let now = SystemTime::now();
-    let mut messages: Vec<DeadMessage> = found.iter().map(|letter| DeadMessage::new(letter, now)).collect();
-    if let Err(error) = reasons.add_to(&mut messages).await {
-        tracing::warn!(reason = error_chain(&error), "what is kept of the reasons cannot be read");
-    }
-    messages.sort_by(|one, other| other.age_seconds.cmp(&one.age_seconds).then_with(|| one.id.cmp(&other.id)));
-    let listing = Listing { queue: &args.queue_url, is_cut: messages.len() >= most, messages };
-    output.result(&listing, &listing.text(with_bodies))?;
-    Ok(())
+    ended.map(|()| found)
 }
 
 impl Listing<'_> {

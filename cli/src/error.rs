@@ -69,6 +69,10 @@ pub(crate) enum CliError {
     SpoolStopped,
     #[error("no table is given")]
     NoTable,
+    #[error("no AWS region is set")]
+    NoRegion,
+    #[error("no AWS credentials can be used: {reason}")]
+    NoCredentials { reason: String },
     #[error("no contract is given")]
     NoContract,
     #[error("{at} exists, and is not overwritten")]
@@ -125,6 +129,8 @@ pub(crate) enum CliError {
     Maintain(LoadError),
     #[error("'{asked}' was loaded more than once, by the jobs {}", names(.jobs))]
     SeveralJobs { asked: String, jobs: Vec<JobId> },
+    #[error("'{asked}' is the beginning of {} jobs: {}", .jobs.len(), some_names(.jobs))]
+    AmbiguousJob { asked: String, jobs: Vec<JobId> },
     #[error("job {job_id} is not split to its end, so not all that it rejects is known")]
     NotSplit { job_id: JobId },
     #[error("job {job_id} was split alone, and is bound for no table")]
@@ -202,6 +208,16 @@ fn names(jobs: &[JobId]) -> String {
     jobs.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// The first of many names.
+fn some_names(jobs: &[JobId]) -> String {
+    const SHOWN: usize = 10;
+    let named = names(jobs.get(..SHOWN).unwrap_or(jobs));
+    match jobs.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => format!("{named} and {more} more"),
+        None => named,
+    }
+}
+
 fn no_single_source(queue: &str, sources: &[String]) -> String {
     match sources {
         [] => format!("no queue has {queue} as its queue of dead letters"),
@@ -254,6 +270,7 @@ impl CliError {
             | Self::Context(_)
             | Self::SameQueue { .. }
             | Self::SeveralJobs { .. }
+            | Self::AmbiguousJob { .. }
             | Self::SmallSample { .. }
             | Self::Prices { .. }
             | Self::NoSingleSource { .. } => 2,
@@ -303,6 +320,8 @@ impl CliError {
             ) => 3,
             // No catch-all: a new error has to choose.
             Self::Output { .. }
+            | Self::NoRegion
+            | Self::NoCredentials { .. }
             | Self::ExamplesFail { .. }
             | Self::Spool { .. }
             | Self::Split(_)

@@ -62,6 +62,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
             Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
         }
         CliError::SeveralJobs { .. } => Some("give the name of one of these jobs"),
+        CliError::AmbiguousJob { .. } => Some("give more of the name; `sluice jobs` lists all"),
         CliError::Panic(_) => {
             Some("no chunk is half in the table; please report it, with the output of the same command with -vv")
         }
@@ -190,6 +191,12 @@ fn hint_on_replay(error: &CliError) -> Option<&'static str> {
 /// What may help with queues and deployments.
 fn hint_on_aws(error: &CliError) -> Option<&'static str> {
     match error {
+        CliError::NoRegion => {
+            Some("set AWS_REGION to the region of buckets and queues, or AWS_PROFILE to a profile that has one")
+        }
+        CliError::NoCredentials { .. } => Some(
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws sso login` renews those of a profile with SSO",
+        ),
         CliError::Queue(QueueError::Denied { .. }) => Some(
             "credentials and region have to be those of the queue's account; docs/operations.md has the permissions",
         ),
@@ -222,6 +229,10 @@ fn hint_on_access(said: &str) -> Option<&'static str> {
             "set AWS_REGION to the region of the bucket, or AWS_PROFILE to a profile that has one",
         ),
         ("redirect without LOCATION", "the bucket is in another region: set AWS_REGION to that"),
+        (
+            "the credential provider was not enabled",
+            "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; and AWS_REGION",
+        ),
         (
             "error occurred while loading credentials",
             "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; and AWS_REGION",

@@ -1,6 +1,9 @@
 //! `sluice`: the whole line on one machine, and the operator's tool.
 
+mod account;
+mod areas;
 mod args;
+mod command_line;
 mod contract;
 mod dlq;
 mod doctor;
@@ -10,6 +13,7 @@ mod error;
 mod expected;
 mod gate;
 mod hints;
+mod history;
 mod holding;
 mod html;
 mod ingest;
@@ -28,6 +32,7 @@ mod reading;
 mod route;
 mod routed;
 mod settings;
+mod shell;
 mod sources;
 mod split;
 mod spool;
@@ -41,7 +46,7 @@ mod work;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use futures::FutureExt;
 use shared::{LogFormat, init_logs};
 use tracing::Level;
@@ -50,6 +55,7 @@ use crate::args::{
     Args, Command, ContractArgs, ContractCommand, DlqArgs, DlqCommand, QuarantineArgs, QuarantineCommand, RouteArgs,
     RouteCommand,
 };
+use crate::command_line::command;
 use crate::error::{CliError, Done};
 use crate::output::Output;
 
@@ -59,16 +65,21 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = parse();
     // What runs for long and prints nothing of its own is followed by its log.
     let is_service = matches!(args.command, Command::Work(_));
     let level = match args.verbose.saturating_add(u8::from(is_service)) {
+        0 if args.quiet && !is_service => Level::ERROR,
         0 => Level::WARN,
+        _ if args.quiet => Level::WARN,
         1 => Level::INFO,
         _ => Level::DEBUG,
     };
     let format = if is_service && args.json { LogFormat::Json } else { LogFormat::Text };
     init_logs(format, level);
+    if args.quiet {
+        progress::hide();
+    }
     let output = Output { json: args.json };
     let done = AssertUnwindSafe(run(&args, output)).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(CliError::Panic(said(panic.as_ref()))));
@@ -82,6 +93,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args, output: Output) -> Done {
+    account::ensure(&args.command).await?;
     match &args.command {
         Command::Ingest(args) => Box::pin(ingest::run(args, output)).await,
         Command::Plan(asked) => Box::pin(plan::run(asked, args.verbose > 0, output)).await,
@@ -94,6 +106,7 @@ async fn run(args: &Args, output: Output) -> Done {
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,
+        Command::Jobs(args) => history::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Maintain(args) => maintain::run(args, output).await,
         Command::Undo(args) => undo::run(args, output).await,
@@ -109,7 +122,16 @@ async fn run(args: &Args, output: Output) -> Done {
         }
         Command::Doctor(asked) => doctor::run(asked, args.verbose > 0, output).await,
         Command::Settings => settings::run(output),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args, output),
     }
+}
+
+/// What the user typed; ends the process where that is not understood, or asks for help.
+fn parse() -> Args {
+    let mut command = command();
+    let matches = command.get_matches_mut();
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// What a panic says.

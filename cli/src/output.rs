@@ -1,7 +1,7 @@
 //! What goes to stdout and stderr.
 
 use std::borrow::Cow;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 use shared::error_chain;
@@ -28,6 +28,21 @@ impl Output {
     /// Prints a result: the document, or its text.
     pub(crate) fn result(self, document: &impl Serialize, text: &str) -> Result<(), CliError> {
         if self.json { Self::json_line(document) } else { print(&printable(text)) }
+    }
+
+    /// Prints a result in place of the one before, on a terminal; after it elsewhere.
+    pub(crate) fn again(self, document: &impl Serialize, text: &str) -> Result<(), CliError> {
+        const CLEARED: &str = "\u{1b}[2J\u{1b}[H";
+        if self.json {
+            return Self::json_line(document);
+        }
+        let cleared = if io::stdout().is_terminal() { CLEARED } else { "" };
+        print(&format!("{cleared}{}", printable(text)))
+    }
+
+    /// Prints a document of another program's, as it is.
+    pub(crate) fn bytes(document: &[u8]) -> Result<(), CliError> {
+        written(|stdout| stdout.write_all(document))
     }
 
     /// Prints one line of JSON.
@@ -67,8 +82,12 @@ fn lines(chain: &str, hint: Option<&str>) -> String {
 
 /// Prints a line on stdout. A reader that has enough and leaves, as `head` does, is not a failure.
 fn print(text: &str) -> Result<(), CliError> {
+    written(|stdout| writeln!(stdout, "{text}"))
+}
+
+fn written(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(|source| CliError::Output { source }),
     }

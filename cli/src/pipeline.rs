@@ -213,6 +213,7 @@ impl Pipeline {
             if outcome.receipt.is_some() {
                 loaded = outcome.manifest.chunks.iter().map(|chunk| chunk.index).collect();
             }
+            let to_load = outcome.manifest.chunks.len().saturating_sub(loaded.len());
             let ledger = Ledger::open(&self.load, &self.table).await.map_err(CliError::Table)?;
             let lost = match &ledger {
                 Some(ledger) => {
@@ -222,6 +223,7 @@ impl Pipeline {
                 None => loaded,
             };
             if lost.is_empty() {
+                self.split.progress.chunks_to_load.add(u64::try_from(to_load).unwrap_or_default());
                 return Ok(outcome);
             }
             self.forget(&outcome, &lost).await?;

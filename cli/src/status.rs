@@ -86,7 +86,7 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let told = settings.table.clone();
     let context = context(settings);
     let storage = context.storage.as_ref();
-    let jobs = find(storage, &prefix, &args.job_or_source).await.map_err(CliError::WorkArea)?;
+    let jobs = find(storage, &prefix, told.as_ref(), &args.job_or_source).await?;
     if jobs.is_empty() {
         let (asked, prefix) = (args.job_or_source.clone(), prefix.to_string());
         return Err(CliError::NoJob { asked, prefix });

@@ -7,11 +7,17 @@ use tokio::sync::OnceCell;
 
 use crate::telemetry::error_chain;
 
+static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
+
 /// Settings by the usual AWS environment variables, profiles and `AWS_ENDPOINT_URL`; read once, so that all services share
 /// credentials and connections.
 pub async fn aws_settings() -> &'static SdkConfig {
-    static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
     CONFIG.get_or_init(|| aws_config::load_defaults(BehaviorVersion::latest())).await
+}
+
+/// The region of these settings, of a profile's too; none before they were read, and where there is none.
+pub fn aws_region() -> Option<String> {
+    CONFIG.get()?.region().map(ToString::to_string)
 }
 
 /// The message of the service, or, where no answer came, why.

@@ -10,6 +10,7 @@ use crate::notice::{Notice, NoticeError, Topic};
 use crate::reading::Reading;
 use crate::receipt::{ChunkReceipt, Receipt, Rows};
 use crate::row_hash::RowHash;
+use crate::run::Run;
 use crate::storage::{PutMode, Storage, StorageError, get_json, put_json, try_get_json};
 use crate::work_area::WorkArea;
 
@@ -101,7 +102,7 @@ impl Completion<'_> {
         note_replaced(storage, area, &job).await?;
         let Manifest { quarantined, shortened, .. } = manifest;
         let mut rows = Rows { read: quarantined, quarantined, shortened, ..Rows::default() };
-        let (mut row_hash, mut table_version) = (Some(RowHash::default()), None);
+        let (mut row_hash, mut table_version, mut attempts) = (Some(RowHash::default()), None, None);
         let mut expectations = job.load.expectations.as_ref().map(Expectations::no_results);
         for chunk in &manifest.chunks {
             let at = area.chunk_receipt(chunk.index);
@@ -114,6 +115,7 @@ impl Completion<'_> {
             }
             row_hash = RowHash::sum(row_hash, receipt.row_hash);
             table_version = table_version.max(receipt.table_version);
+            attempts = attempts.max(receipt.attempts);
         }
         if rows.read != manifest.records || !rows.balance() {
             let text = format!("{} records were read and {rows:?} are accounted for", manifest.records);
@@ -124,6 +126,8 @@ impl Completion<'_> {
             });
         }
         let reading = Reading::of(&job, manifest.lines);
+        let attempts = attempts.unwrap_or_default();
+        let run = manifest.run.map(|split| Run::until_now(split.started, split.attempts.max(attempts), split.bytes));
         Ok(Some(Receipt {
             version: 1,
             job_id: manifest.job_id,
@@ -138,6 +142,7 @@ impl Completion<'_> {
             route: job.route,
             expectations,
             reading,
+            run,
         }))
     }
 

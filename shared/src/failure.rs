@@ -1,7 +1,10 @@
 //! Why messages and jobs could not be done. A queue keeps no reasons, so they are kept beside the work areas.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::chunk_task::ChunkTask;
+use crate::job::JobId;
 use crate::location::Location;
 use crate::queue::Message;
 use crate::storage::{PutMode, Storage, StorageError, put_json, try_get_json};
@@ -23,6 +26,12 @@ pub struct Failure {
     /// Receives one after the other that ended without a word, if the latest ends so too; none once it has ended in another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<u32>,
+    /// The job of the chunk that the message names; none of other messages, and in notes from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// Position of that chunk in its job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u32>,
 }
 
 impl Failure {
@@ -34,6 +43,22 @@ impl Failure {
         message_id: &str,
     ) -> Result<Option<Self>, StorageError> {
         try_get_json(storage, &at(work_prefix, message_id), "failure").await
+    }
+
+    /// All that is noted below a prefix of work areas. A note that cannot be read is passed over.
+    pub async fn all(storage: &dyn Storage, work_prefix: &Location) -> Result<Vec<Self>, StorageError> {
+        let listed = storage.list(&work_prefix.join(FOLDER)).await?.into_iter().map(|listed| listed.location);
+        let reads = listed.map(|at| async move {
+            match try_get_json::<Self>(storage, &at, "failure").await {
+                Err(error @ StorageError::Malformed { .. }) => {
+                    tracing::warn!(reason = crate::telemetry::error_chain(&error), "a note is passed over");
+                    Ok(None)
+                }
+                read => read,
+            }
+        });
+        let all: Vec<Option<Self>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// Notes that a message failed for this reason.
@@ -93,7 +118,9 @@ impl Failure {
 
     fn new(message: &Message, first_error: String, last_error: String, unfinished: Option<u32>) -> Self {
         let (message_id, receives) = (message.id.clone(), message.receive_count);
-        Self { version: 1, message_id, first_error, last_error, receives, unfinished }
+        let named = ChunkTask::parse(&message.body).ok().and_then(|task| task.chunk);
+        let (chunk, job_id) = (named.as_ref().map(|named| named.index), named.map(|named| named.job_id));
+        Self { version: 1, message_id, first_error, last_error, receives, unfinished, job_id, chunk }
     }
 
     async fn put(&self, storage: &dyn Storage, work_prefix: &Location) -> Result<(), StorageError> {
@@ -125,9 +152,14 @@ impl LoadFailure {
     }
 }
 
-/// No job's name begins with an underscore.
+/// Where the notes are. No job's name begins with an underscore.
+const FOLDER: &str = "_failures";
+
+/// Notes that are read at once.
+const AT_ONCE: usize = 16;
+
 fn at(work_prefix: &Location, message_id: &str) -> Location {
-    work_prefix.join(&format!("_failures/{message_id}.json"))
+    work_prefix.join(&format!("{FOLDER}/{message_id}.json"))
 }
 
 #[cfg(test)]
@@ -189,6 +221,24 @@ mod tests {
         );
         let other = after(&[(1, "denied")]).await;
         assert_eq!((other.first_error.as_str(), other.last_error.as_str(), other.receives), ("denied", "denied", 1));
+    }
+
+    #[tokio::test]
+    async fn a_note_names_the_job_of_a_chunk() {
+        let (storage, prefix) = (MemoryStorage::default(), "s3://b/p".parse().unwrap());
+        let task = r#"{"version":1,"s3_bucket":"b","s3_object_key":"p/j-1/chunks/00003.parquet",
+            "chunk":{"job_id":"j-1","index":3,"rows":1,"bytes":1,"checksum":"c"}}"#;
+        for (id, body) in [("m1", task), ("m2", "?")] {
+            let receipt = ReceiptHandle(String::new());
+            let message = Message { id: id.to_owned(), receipt, body: body.to_owned(), receive_count: 1 };
+            Failure::note(&storage, &prefix, &message, "busy").await.unwrap();
+        }
+        let old = r#"{"version":1,"message_id":"m3","first_error":"e","last_error":"e","receives":1}"#;
+        storage.put(&at(&prefix, "m3"), old.into(), PutMode::Overwrite).await.unwrap();
+        storage.put(&at(&prefix, "m4"), "{".into(), PutMode::Overwrite).await.unwrap();
+        let all = Failure::all(&storage, &prefix).await.unwrap();
+        let named: Vec<_> = all.iter().map(|note| (note.job_id.as_ref().map(JobId::as_str), note.chunk)).collect();
+        assert_eq!(named, [(Some("j-1"), Some(3)), (None, None), (None, None)]);
     }
 
     #[tokio::test]

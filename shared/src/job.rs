@@ -29,20 +29,18 @@ impl JobId {
             digest.update(part.len().to_be_bytes());
             digest.update(part);
         }
-        let name = source.uri.name();
-        let stem: String = name
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .take(40)
-            .collect();
+        let stem = Self::stem_of(&source.uri);
         let hash = hex(&digest.finalize(), 8);
         Self(match generation {
             0 | 1 => format!("{stem}-{hash}"),
             n => format!("{stem}-{hash}-g{n}"),
         })
+    }
+
+    /// What the names of all jobs of a source begin with.
+    pub fn stem_of(source: &Location) -> String {
+        let stem = source.name().split('.').next().unwrap_or_default().chars();
+        stem.map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect()
     }
 
     /// The id of the `generation`-th replay (from 1) of what a job rejected.

@@ -41,6 +41,7 @@ mod rejected;
 mod resume_point;
 mod routes;
 mod row_hash;
+mod run;
 pub mod settings;
 mod source_object;
 mod storage;
@@ -55,7 +56,7 @@ mod words;
 mod work_area;
 
 pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
-pub use aws::{aws_error_message, aws_settings};
+pub use aws::{aws_error_message, aws_region, aws_settings};
 pub use backoff::{Backoff, BackoffSettings};
 pub use cells::{cells, type_name};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};
@@ -107,6 +108,7 @@ pub use routes::terms::{
     RoutesError,
 };
 pub use row_hash::RowHash;
+pub use run::{Moment, Run, VERSION};
 pub use settings::{
     AwsSettings, BadRecordLimit, LoadSettings, ReadSettings, Settings, SettingsError, VARIABLES, Variable,
 };

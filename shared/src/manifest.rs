@@ -7,6 +7,7 @@ use crate::job::JobId;
 use crate::lines::Lines;
 use crate::receipt::is_zero;
 use crate::resume_point::ResumePoint;
+use crate::run::{Moment, Run};
 use crate::work_area::WorkArea;
 
 /// One chunk as it was written.
@@ -74,6 +75,12 @@ pub struct Checkpoint {
     /// Lines before that block; none for what is no text, and where an attempt before did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Lines>,
+    /// When the first attempt began; none in checkpoints from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Moment>,
+    /// Attempts so far, of those that came to a checkpoint; 0 in checkpoints from before they were counted.
+    #[serde(default)]
+    pub attempts: u32,
 }
 
 /// What was split; its existence says that all of it was.
@@ -100,4 +107,22 @@ pub struct Manifest {
     /// Lines of the source; none for what is no text, and where an attempt did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Lines>,
+    /// When it was split, in how many attempts and by which build; none in manifests from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_from_before_times_were_kept_are_read() {
+        let manifest = r#"{"version":1,"job_id":"x-1","records":2,"quarantined":0,"chunks":[],"quarantine":[]}"#;
+        let manifest: Manifest = serde_json::from_str(manifest).unwrap();
+        assert_eq!((manifest.records, manifest.run), (2, None));
+        let checkpoint = r#"{"version":1,"block_start":7,"row_groups_done":0,"records_before":2,"restart":null,"chunks":[],"quarantine":[]}"#;
+        let checkpoint: Checkpoint = serde_json::from_str(checkpoint).unwrap();
+        assert_eq!((checkpoint.block_start, checkpoint.started, checkpoint.attempts), (7, None, 0));
+    }
 }

@@ -132,6 +132,7 @@ mod tests {
             route: None,
             expectations: None,
             reading: None,
+            run: None,
         };
         let notice = Notice::of(&receipt);
         insta::assert_snapshot!(notice.subject, @"Sluice: 10 rows loaded, 1 rejected, job orders-0123456789abcdef");

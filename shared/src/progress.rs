@@ -36,6 +36,10 @@ counters! {
     expectation_violations,
     /// Chunks that were stored and announced.
     chunks_split,
+    /// Chunks that one machine is to load, once it has split their source.
+    chunks_to_load,
+    /// Chunks whose data files are made, and not committed perhaps.
+    chunks_prepared,
     /// Chunks that are in the table.
     chunks_committed,
     /// Rows that are in the table.

@@ -8,6 +8,7 @@ use crate::location::Location;
 use crate::reading::Reading;
 use crate::routes::pinned::PinnedRoute;
 use crate::row_hash::RowHash;
+use crate::run::Run;
 
 /// What became of one chunk; written after its commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct ChunkReceipt {
     pub expectations: Option<ExpectationResults>,
     /// Version of the table that holds the chunk, where it is known.
     pub table_version: Option<u64>,
+    /// Times that its message was received until it was loaded; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
 }
 
 /// What became of rows: `read + added = committed + filtered + quarantined`.
@@ -112,6 +116,9 @@ pub struct Receipt {
     /// How the source was read; none of replays, and in receipts from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
+    /// From the first attempt to split it until all of it was in the table; none where the manifest does not say when that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
 }
 
 #[cfg(test)]
@@ -128,11 +135,12 @@ mod tests {
             checksum: None,
             expectations: None,
             table_version: Some(1),
+            attempts: None,
         };
         let checksum = Some("crc64nvme:ae8b14860a799888".to_owned());
-        let taken_over = ChunkReceipt { row_hash: None, checksum, ..written_anew.clone() };
+        let taken_over = ChunkReceipt { row_hash: None, checksum, attempts: Some(2), ..written_anew.clone() };
         insta::assert_snapshot!(serde_json::to_string(&written_anew).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":"00000000000000000000000000000007","table_version":1}"#);
-        insta::assert_snapshot!(serde_json::to_string(&taken_over).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":null,"checksum":"crc64nvme:ae8b14860a799888","table_version":1}"#);
+        insta::assert_snapshot!(serde_json::to_string(&taken_over).unwrap(), @r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0,"added":0},"row_hash":null,"checksum":"crc64nvme:ae8b14860a799888","table_version":1,"attempts":2}"#);
         for receipt in [written_anew, taken_over] {
             let text = serde_json::to_string(&receipt).unwrap();
             assert_eq!(serde_json::from_str::<ChunkReceipt>(&text).unwrap(), receipt);
@@ -140,5 +148,7 @@ mod tests {
         let old = r#"{"index":0,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0},"table_version":1}"#;
         let old: ChunkReceipt = serde_json::from_str(old).unwrap();
         assert_eq!((old.row_hash, old.checksum, old.rows), (None, None, rows));
+        let receipt = r#"{"version":1,"job_id":"x-1","source":"s3://b/x","table":null,"rows":{"read":3,"committed":3,"filtered":0,"quarantined":0},"chunks":1,"table_version":1}"#;
+        assert_eq!(serde_json::from_str::<Receipt>(receipt).unwrap().run, None);
     }
 }

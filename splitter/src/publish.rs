@@ -3,14 +3,15 @@
 //! While that is done for one chunk the next is written already.
 
 pub(crate) mod announce;
+pub(crate) mod failure;
 mod quarantine;
 
 use std::sync::Arc;
 use tracing::Instrument;
 
 use shared::{
-    BadRecordLimit, Checkpoint, ChunkEntry, Job, Lines, LoadFailure, Manifest, OnReplace, PutMode, QuarantineEntry,
-    ResumePoint, WorkArea, put_json,
+    BadRecordLimit, Checkpoint, ChunkEntry, Job, Lines, Manifest, Moment, OnReplace, PutMode, QuarantineEntry,
+    ResumePoint, Run, WorkArea, put_json,
 };
 use tokio::task::JoinSet;
 
@@ -43,6 +44,9 @@ pub(crate) struct Publisher<'a> {
     position: SourcePosition,
     /// Row groups at the start of the current block that are in earlier chunks already.
     to_skip: u64,
+    /// When the first attempt began, and how many there are with this one.
+    started: Moment,
+    attempts: u32,
 }
 
 /// Rejected records so far, those of earlier attempts included.
@@ -103,8 +107,14 @@ fn lines_before(job: &Job, checkpoint: &Checkpoint) -> Option<Lines> {
 }
 
 impl<'a> Publisher<'a> {
-    /// Goes on where the checkpoint says.
-    pub(crate) fn resume(context: &'a SplitContext, job: &'a Job, area: &'a WorkArea, checkpoint: &Checkpoint) -> Self {
+    /// Goes on where the checkpoint says, by an attempt that began then.
+    pub(crate) fn resume(
+        context: &'a SplitContext,
+        job: &'a Job,
+        area: &'a WorkArea,
+        checkpoint: &Checkpoint,
+        started: Moment,
+    ) -> Self {
         let position = SourcePosition {
             block_start: checkpoint.block_start,
             records_before: checkpoint.records_before,
@@ -132,6 +142,8 @@ impl<'a> Publisher<'a> {
             rejected: Rejected { count, ..Rejected::default() },
             position,
             to_skip: checkpoint.row_groups_done,
+            started: checkpoint.started.unwrap_or(started),
+            attempts: checkpoint.attempts.saturating_add(1),
         }
     }
 
@@ -209,13 +221,7 @@ impl<'a> Publisher<'a> {
             Some(limit) => SplitError::TooManyBad(Box::new(TooManyBad { at, rejected, read, limit, first, chunks })),
             None => SplitError::AllRejected(Box::new(AllRejected { at, read, first, chunks })),
         };
-        let failure = LoadFailure { version: 1, chunks: 0, reason: error.to_string() };
-        if let Err(error) = failure.put(storage, self.area).await {
-            tracing::warn!(
-                reason = shared::error_chain(&error),
-                "the work area does not keep why the source was given up"
-            );
-        }
+        failure::note(storage, self.area, &error).await;
         Ok(error)
     }
 
@@ -316,6 +322,8 @@ impl<'a> Publisher<'a> {
             quarantine: self.quarantined.clone(),
             content: Some(self.position.content_before.text()).filter(|content| !content.is_empty()),
             lines: self.position.lines_before.clone(),
+            started: Some(self.started),
+            attempts: self.attempts,
         }
     }
 
@@ -360,6 +368,7 @@ impl<'a> Publisher<'a> {
             chunks: self.chunks,
             quarantine: self.quarantined,
             content: Some(self.position.content.text()).filter(|content| !content.is_empty()),
+            run: Some(Run::until_now(self.started, self.attempts, self.job.source.size)),
         };
         let storage = self.context.storage.as_ref();
         let written = put_json(storage, &self.area.manifest(), &manifest, PutMode::Overwrite).await;

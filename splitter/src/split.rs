@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use shared::{
-    Checkpoint, Completion, EncodePool, Encoding, Format, Job, Location, Manifest, Policy, Reading, Receipt,
+    Checkpoint, Completion, EncodePool, Encoding, Format, Job, Location, Manifest, Moment, Policy, Reading, Receipt,
     SourceObject, WorkArea, get_json, keep_freed_memory, try_get_json,
 };
 
@@ -21,6 +21,7 @@ use crate::open::open;
 use crate::parquet_source::ParquetSource;
 use crate::publish::Publisher;
 use crate::publish::announce::{announce_again, announce_end};
+use crate::publish::failure;
 use crate::records::content;
 use crate::records::format::RecordFormat;
 use crate::records::framer::Block;
@@ -88,16 +89,27 @@ type EncodedStream<'a> = Pin<Box<dyn Stream<Item = Result<Encoded, SplitError>> 
 /// # }
 /// ```
 pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcome, SplitError> {
+    let started = Moment::now();
     let storage = context.storage.as_ref();
     let source = SourceObject::look_up(storage, uri).await.map_err(SplitError::Source)?;
     let named_for = context.known.named_for.as_ref().or(context.table.as_ref());
     let destination = named_for.unwrap_or(&context.work_prefix).clone();
     let (job, area) = open(context, &source, &destination).await?;
-    split_opened(context, job, area).await
+    split_since(context, job, area, started).await
 }
 
 /// Splits a job that is pinned in its work area, and announces its chunks. As safe as [`split`].
 pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> Result<SplitOutcome, SplitError> {
+    split_since(context, job, area, Moment::now()).await
+}
+
+/// The same of an attempt that began then.
+async fn split_since(
+    context: &SplitContext,
+    job: Job,
+    area: WorkArea,
+    started: Moment,
+) -> Result<SplitOutcome, SplitError> {
     let storage = context.storage.as_ref();
     tell(&job);
     let manifest: Option<Manifest> =
@@ -114,7 +126,11 @@ pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> R
         }
         None => {
             let room = Room::reserve(&context.settings, &job, context.threads).await;
-            split_job(context, &job, &area, &room).await?
+            let split = split_job(context, &job, &area, &room, started).await;
+            if let Err(why @ SplitError::BadInput(_)) = &split {
+                failure::note(storage, &area, why).await;
+            }
+            split?
         }
     };
     let receipt = match &context.table {
@@ -162,12 +178,18 @@ fn tell(job: &Job) {
     }
 }
 
-async fn split_job(context: &SplitContext, job: &Job, area: &WorkArea, room: &Room) -> Result<Manifest, SplitError> {
+async fn split_job(
+    context: &SplitContext,
+    job: &Job,
+    area: &WorkArea,
+    room: &Room,
+    started: Moment,
+) -> Result<Manifest, SplitError> {
     let checkpoint = try_get_json(context.storage.as_ref(), &area.checkpoint(), "checkpoint").await;
     let checkpoint: Checkpoint = checkpoint.map_err(SplitError::WorkArea)?.unwrap_or_default();
     announce_again(context, job, area, &checkpoint.chunks).await?;
     context.progress.bytes_total.add(job.source.size);
-    let mut publisher = Publisher::resume(context, job, area, &checkpoint);
+    let mut publisher = Publisher::resume(context, job, area, &checkpoint, started);
     let (row_groups, rows) = match &job.policy.format {
         Format::Csv(csv) => (text_row_groups(context, job, area, room, csv.into(), &checkpoint).await?, None),
         Format::Ndjson(json) => (text_row_groups(context, job, area, room, json.into(), &checkpoint).await?, None),

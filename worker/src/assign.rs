@@ -28,9 +28,9 @@ pub(crate) async fn assign(
 ) -> Vec<AssignedChunk> {
     let mut jobs = Jobs::default();
     let mut assigned = Vec::new();
-    for ReceivedTask { task, messages } in tasks {
+    for ReceivedTask { task, messages, receives } in tasks {
         match assign_task(context, &mut jobs, task, &messages).await {
-            Ok(chunk) => assigned.push(chunk),
+            Ok(chunk) => assigned.push(AssignedChunk { receives: Some(receives), ..chunk }),
             Err(error) => answers.give(&messages, &error.verdict()),
         }
     }
@@ -84,6 +84,7 @@ async fn assign_chunk(
         parquet_source: matches!(job.policy.format, Format::Parquet { .. }).then(|| job.source.uri.clone()),
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
+        receives: None,
         origin: Some(Origin {
             identity,
             replaced: replaced(&job, &area),
@@ -131,6 +132,7 @@ async fn assign_bare(
         quarantine: settings.work_prefix.as_ref().map(quarantine),
         app_id: format!("sluice/{name}"),
         messages: messages.to_vec(),
+        receives: None,
         at,
     })
 }

@@ -34,6 +34,8 @@ impl Answers {
 pub(crate) struct ReceivedTask {
     pub(crate) task: ChunkTask,
     pub(crate) messages: Vec<usize>,
+    /// Times that the one which came most often was received.
+    pub(crate) receives: u32,
 }
 
 /// Reads the messages; one that is not a chunk task is answered and left out, and a task that came twice stands once.
@@ -42,8 +44,11 @@ pub(crate) fn read_tasks(messages: &[Message], answers: &mut Answers) -> Vec<Rec
     for (position, message) in messages.iter().enumerate() {
         match ChunkTask::parse(&message.body) {
             Ok(task) => match tasks.iter_mut().find(|known| known.task == task) {
-                Some(known) => known.messages.push(position),
-                None => tasks.push(ReceivedTask { task, messages: vec![position] }),
+                Some(known) => {
+                    known.messages.push(position);
+                    known.receives = known.receives.max(message.receive_count);
+                }
+                None => tasks.push(ReceivedTask { task, messages: vec![position], receives: message.receive_count }),
             },
             Err(source) => {
                 let error = LoadError::Message { message: message.id.clone(), source };

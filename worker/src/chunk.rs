@@ -33,6 +33,8 @@ pub(crate) struct AssignedChunk {
     /// Where rejected rows go.
     pub(crate) quarantine: Option<Location>,
     pub(crate) messages: Vec<usize>,
+    /// Times that its message was received; none where it has no message.
+    pub(crate) receives: Option<u32>,
 }
 
 impl AssignedChunk {

@@ -102,7 +102,10 @@ async fn load_whole_files(
     let (mut kept, mut missing) = (Vec::new(), Vec::new());
     for chunk in chunks {
         match whole_file::is_kept(storage, table, &chunk).await {
-            Ok(true) => kept.push(chunk),
+            Ok(true) => {
+                context.progress.chunks_prepared.add(1);
+                kept.push(chunk);
+            }
             Ok(false) => missing.push(chunk),
             Err(error) => answers.give(&chunk.messages, &error.verdict()),
         }

@@ -46,6 +46,7 @@ pub(crate) async fn prepare_all(
         let result = AssertUnwindSafe(Box::pin(prepare(context, table, &before, &chunk))).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(LoadError::panic(&chunk.at, panic.as_ref()))) {
             Ok(((schema_after, files, counts), note)) => {
+                context.progress.chunks_prepared.add(1);
                 write_schema = Some(schema_after.clone());
                 prepared.push(Prepared {
                     chunk,

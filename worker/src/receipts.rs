@@ -30,7 +30,7 @@ pub(crate) async fn stage(
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
     let (index, at) = (identity.index, area.staged(identity.index));
-    let receipt = counts.clone().receipt(index, None);
+    let receipt = counts.clone().receipt(index, None, chunk.receives);
     let mut staged = Staged { receipt, files: files.iter().map(|file| file.path.clone()).collect() };
     match put_json(storage, &at, &staged, PutMode::IfAbsent).await {
         Err(StorageError::AlreadyExists { .. }) => {}
@@ -53,7 +53,7 @@ pub(crate) async fn note_committed(
     version: u64,
 ) -> Result<(), LoadError> {
     let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(()) };
-    let receipt = counts.receipt(identity.index, Some(version));
+    let receipt = counts.receipt(identity.index, Some(version), chunk.receives);
     Ok(put_json(storage, &area.chunk_receipt(identity.index), &receipt, PutMode::Overwrite).await?)
 }
 

@@ -31,9 +31,7 @@ pub(crate) struct ContractCheckArgs {
 const CHECK_HELP: &str = "\
 It shows how the file is read, which columns are matched, new or missing, which values of its first records do not fit, and the \
 outcome. The exit status is that of `sluice ingest`: 0 if the file would be loaded, 3 if the contract refuses it, 4 if all of its \
-first records would be rejected. A contract that cannot be used itself is status 2.
-
-Example: sluice contract check orders.csv --contract orders.toml";
+first records would be rejected. A contract that cannot be used itself is status 2.";
 
 impl ContractCheckArgs {
     /// Settings from the options, and from the environment where an option is not given.

@@ -27,9 +27,6 @@ pub(crate) struct EnqueueArgs {
 }
 
 const ENQUEUE_HELP: &str = "\
-Example:
-  sluice enqueue s3://landing/2026/ --queue-url https://sqs.eu-central-1.amazonaws.com/1/sluice-events --table s3://lake/t --dry-run
-
 For objects that were there before the deployment, or whose notifications were lost. Each object gets the message that S3 would have \
 sent. An object that is in its table is skipped, by the table's log and the work areas: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir, \
 to those of the deployment. A message that comes twice loads nothing twice, so the command can be cut off and run again. Of prefixes and \

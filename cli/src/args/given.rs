@@ -51,6 +51,8 @@ commands! {
     RouteCheck = "route check";
     /// `sluice route list`.
     RouteList = "route list";
+    /// `sluice jobs`.
+    Jobs = "jobs";
     /// `sluice status`.
     Status = "status";
     /// `sluice undo`.
@@ -114,6 +116,7 @@ fn arg<C: Takes>(variable: &'static Variable, option: CliOption) -> Arg {
         (false, default) => format!(" [env: {}] [default: {default}]", variable.name),
     };
     let arg = Arg::new(option.name).long(option.name).value_name(option.value).help(about + &from);
+    let arg = if taken::<C>().count() > FEW { arg.help_heading(topic(variable.name)) } else { arg };
     match (variable.name, variable.kind) {
         // Types are those of the job, so that there is nothing to widen.
         ("BAD_RECORDS", Kind::Word { words }) if C::is_of_job(variable) => {
@@ -121,6 +124,30 @@ fn arg<C: Takes>(variable: &'static Variable, option: CliOption) -> Arg {
             arg.value_parser(PossibleValuesParser::new(words.collect::<Vec<_>>()))
         }
         _ => arg,
+    }
+}
+
+/// As many options need no headings.
+const FEW: usize = 8;
+
+/// The headings, in their order.
+const TOPICS: [&str; 6] = [TABLE, READING, "CSV", COLUMNS, REJECTED, LIMITS];
+/// The heading of what says where rows go, and as what.
+pub(super) const TABLE: &str = "The table";
+const READING: &str = "How the file is read";
+const COLUMNS: &str = "Columns and values";
+const REJECTED: &str = "Rejected records";
+const LIMITS: &str = "Sizes and limits";
+
+/// What a setting is about, as the heading of its option.
+fn topic(name: &str) -> &'static str {
+    match name {
+        _ if name.starts_with("CSV_") => "CSV",
+        "FORMAT" | "COMPRESSION" | "ENCODING" | "CONTRACT_URI" | "ROUTES_URI" => READING,
+        "SCHEMA" | "INFER" | "COLUMN_NAMES" | "NULL_WORDS" => COLUMNS,
+        "BAD_RECORDS" | "MAX_BAD_RECORDS" => REJECTED,
+        "TABLE_URI" | "TRANSFORM_SQL" | "PARTITION_BY" | "COMMIT_MODE" | "DATA_FILES" | "ON_REPLACE" => TABLE,
+        _ => LIMITS,
     }
 }
 
@@ -133,7 +160,11 @@ fn sentence(about: &str) -> String {
 
 impl<C: Takes> clap::Args for Given<C> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(taken::<C>().map(|(variable, option)| arg::<C>(variable, option)))
+        let mut taken: Vec<_> = taken::<C>().collect();
+        if taken.len() > FEW {
+            taken.sort_by_key(|(variable, _)| TOPICS.iter().position(|known| *known == topic(variable.name)));
+        }
+        command.args(taken.into_iter().map(|(variable, option)| arg::<C>(variable, option)))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {

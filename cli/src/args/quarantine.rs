@@ -7,7 +7,7 @@ use clap::Subcommand;
 use shared::{Settings, Variable};
 use splitter::Changes;
 
-use super::given::{Given, QuarantineShow, Takes, settings};
+use super::given::{Given, QuarantineShow, TABLE, Takes, settings};
 use super::values::default_workers;
 use crate::error::CliError;
 
@@ -28,7 +28,7 @@ pub(crate) enum QuarantineCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_HELP)]
 pub(crate) struct QuarantineShowArgs {
-    /// Name of a job, or the file that it is about
+    /// Name of a job or its beginning, latest, or the file that it is about
     pub(crate) job_or_source: String,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
@@ -45,7 +45,7 @@ and shown as JSON. It reads the whole quarantine and changes nothing.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = REPLAY_HELP)]
 pub(crate) struct QuarantineReplayArgs {
-    /// Name of a job, or the file that it is about
+    /// Name of a job or its beginning, latest, or the file that it is about
     pub(crate) job_or_source: String,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
@@ -57,7 +57,7 @@ pub(crate) struct QuarantineReplayArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// A file with the SQL
-    #[arg(long, value_name = "FILE", conflicts_with = "sql")]
+    #[arg(long, value_name = "FILE", conflicts_with = "sql", help_heading = TABLE)]
     sql_file: Option<PathBuf>,
     #[command(flatten)]
     given: Given<Replay>,

@@ -33,12 +33,9 @@ pub(crate) struct RouteCheckArgs {
 }
 
 const CHECK_HELP: &str = "\
-The exit status is that of `sluice ingest`: 0 if a route takes the object, 2 if the routes cannot be used, 3 if no route takes it.
-
-Example: sluice route check s3://landing/crm/orders/a.csv --routes routes.toml";
+The exit status is that of `sluice ingest`: 0 if a route takes the object, 2 if the routes cannot be used, 3 if no route takes it.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: sluice route list --routes routes.toml")]
 pub(crate) struct RouteListArgs {
     #[command(flatten)]
     given: Given<RouteList>,
@@ -52,9 +49,7 @@ pub(crate) struct RouteTestArgs {
 }
 
 const TEST_HELP: &str = "\
-The exit status is 0 if all examples come out as they should, 1 if one does not, 2 if the routes cannot be used.
-
-Example: sluice route test routes.toml";
+The exit status is 0 if all examples come out as they should, 1 if one does not, 2 if the routes cannot be used.";
 
 impl RouteCheckArgs {
     /// Settings from the options, and from the environment where an option is not given.

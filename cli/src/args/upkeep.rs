@@ -6,14 +6,49 @@ use std::time::Duration;
 use shared::Settings;
 use worker::{Compaction, LEAST_RETENTION};
 
-use super::given::{Given, Maintain, Status, Undo};
-use super::values::time_span;
+use super::given::{Given, Jobs, Maintain, Status, Undo};
+use super::values::{queue_url, time_span};
 use crate::error::CliError;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = JOBS_HELP)]
+pub(crate) struct JobsArgs {
+    /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<String>,
+    /// Only jobs that were begun this long ago or later, as 90s, 15m, 1h or 2d
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
+    pub(crate) since: Option<Duration>,
+    /// Only jobs that are failed or dead
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Most jobs to show
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) most: Option<u32>,
+    /// An SQS queue of dead letters, to be looked through for messages of these jobs
+    #[arg(long, value_name = "DLQ_URL", value_parser = queue_url)]
+    pub(crate) dead_letters: Option<String>,
+    /// Show the list again whenever it changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    given: Given<Jobs>,
+}
+
+const JOBS_HELP: &str = "\
+The job that was begun last comes first. Rows are those in the table; before a job is done, those that were read so far. Without \
+--table, all jobs in the work area are shown.
+
+done: all of it is in the table. splitting: not all of the source is read yet. waiting: it is split, and no chunk is loaded. loading: \
+some chunks are. failed: the last attempt at some part failed. dead: a message of it is in the queue of --dead-letters. undone, \
+replaced: it was taken out, by sluice undo or by a later load.
+
+The list is made of documents in the work area. What others did to the table since, sluice status says.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = STATUS_HELP)]
 pub(crate) struct StatusArgs {
-    /// Name of a job, or the file that it is about
+    /// Name of a job or its beginning, latest, or the file that it is about
     pub(crate) job_or_source: String,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
@@ -33,7 +68,7 @@ more since the files were compacted. Order of rows and columns, and columns adde
 #[derive(Debug, clap::Args)]
 #[command(after_help = UNDO_HELP)]
 pub(crate) struct UndoArgs {
-    /// Name of a job, or the file that it loaded
+    /// Name of a job or its beginning, latest, or the file that it loaded
     pub(crate) job_or_source: String,
     /// Where chunks and receipts are kept [default: CHUNK_PREFIX in CHUNK_BUCKET, or else _sluice below the table]
     #[arg(long, value_name = "DIR")]
@@ -151,6 +186,13 @@ impl MaintainArgs {
     pub(crate) fn keep_jobs(&self) -> Duration {
         const DAY: Duration = Duration::from_hours(24);
         DAY * u32::from(self.keep_jobs)
+    }
+}
+
+impl JobsArgs {
+    /// Settings from the options, and from the environment where an option is not given.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        self.given.settings()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct DeadMessage {
     /// Position of the chunk in its job.
     chunk: Option<u32>,
     /// The chunk, or what was dropped.
-    objects: Vec<String>,
+    pub(super) objects: Vec<String>,
     /// Receives before this one, earlier looks at it included.
     receives: u32,
     /// Time since it was first sent.

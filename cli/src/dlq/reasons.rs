@@ -15,8 +15,8 @@ const AT_ONCE: usize = 16;
 /// Where reasons are kept.
 #[derive(Debug)]
 pub(super) struct Reasons {
-    storage: Arc<Stores>,
-    work_prefix: Option<Location>,
+    pub(super) storage: Arc<Stores>,
+    pub(super) work_prefix: Option<Location>,
 }
 
 impl Reasons {

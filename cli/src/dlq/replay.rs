@@ -11,6 +11,7 @@ use super::reasons::Reasons;
 use super::scan::Scan;
 use crate::args::DlqReplayArgs;
 use crate::error::{CliError, Done};
+use crate::jobs;
 use crate::numbers::counted;
 use crate::output::Output;
 use crate::stop;
@@ -45,6 +46,7 @@ pub(crate) async fn replay(args: &DlqReplayArgs, output: Output) -> Done {
     if let Some(to) = args.to.as_deref().filter(|to| name(to) == name(&args.queue_url)) {
         return Err(CliError::SameQueue { queue: to.to_owned() });
     }
+    let args = &with_whole_name(args).await?;
     let letters = DeadLetters::from_env(&args.queue_url).await;
     let report = if args.dry_run || args.has_filter() {
         one_by_one(&letters, args, &stop).await?
@@ -63,6 +65,18 @@ pub(crate) async fn replay(args: &DlqReplayArgs, output: Output) -> Done {
     };
     output.result(&report, &report.text())?;
     Ok(())
+}
+
+/// The same with the whole name of the job, where it is shortened, and the work area is known.
+async fn with_whole_name(args: &DlqReplayArgs) -> Result<DlqReplayArgs, CliError> {
+    let mut args = args.clone();
+    let reasons = Reasons::new(args.work_dir.as_deref())?;
+    if let (Some(job), Some(prefix)) = (&args.job, &reasons.work_prefix)
+        && let Some(found) = jobs::find(reasons.storage.as_ref(), prefix, None, job).await?.pop()
+    {
+        args.job = Some(found.job_id.to_string());
+    }
+    Ok(args)
 }
 
 /// Account and name of a queue, which its URL ends with.

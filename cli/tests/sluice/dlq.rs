@@ -106,12 +106,22 @@ fn a_replay_by_job_takes_no_other_and_loads_nothing_twice() {
     queues.let_die(&queues.chunks, &all);
     let one_job = job(&one[0]);
 
-    let dry = replay(&queues, &["--job", &one_job, "--dry-run"]);
+    let dry = replay(&queues, &["--job", "one", "--dry-run"]);
     assert_eq!((&dry["replayed"], &dry["left"], &dry["dry_run"]), (&json!(1), &json!(1), &json!(true)));
     assert_eq!(dry["messages"][0]["job_id"], one_job);
     assert_eq!((queues.messages(&queues.dead), queues.messages(&queues.chunks)), ((2, 0), (0, 0)));
 
-    let young = replay(&queues, &["--job", &one_job, "--older-than", "1h"]);
+    let listed = |more: &[&str]| {
+        let ran = queues.place.run(&[&["jobs", "--json"], more].concat()).json();
+        let jobs = ran["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| (job["job_id"].clone(), job["state"].clone())).collect::<Vec<_>>()
+    };
+    let in_state = |state: &str| [&other, &one].map(|tasks| (json!(job(&tasks[0])), json!(state)));
+    assert_eq!(listed(&[]), in_state("waiting"));
+    assert_eq!(listed(&["--dead-letters", &queues.dead, "--failed"]), in_state("dead"));
+    assert_eq!(queues.messages(&queues.dead), (2, 0), "a look takes nothing");
+
+    let young = replay(&queues, &["--job", "one-", "--older-than", "1h"]);
     assert_eq!((&young["replayed"], &young["left"]), (&json!(0), &json!(2)));
     assert_eq!(queues.messages(&queues.dead), (2, 0));
 

@@ -31,6 +31,9 @@ fn source_chunks_and_table_on_s3() {
     assert_eq!((&again["already_done"], &again["chunks"]), (&true.into(), &report["chunks"]));
     let status = place.run(&["status", args[1], "--table", args[3], "--json"]).json();
     assert_eq!(status[0]["state"], "done");
+    let jobs = place.run(&["jobs", "--table", args[3], "--json"]).json();
+    let loads = jobs["jobs"].as_array().unwrap();
+    assert_eq!((loads.len(), &loads[0]["source"], &loads[0]["rows"]), (1, &args[1].into(), &report["rows"]), "{jobs}");
     let tuned = place.run(&["tune", args[1], "--sizes", "1", "--chunk-size-mb", "1", "--json"]);
     let tuned = tuned.json()["sizes"][0].clone();
     assert_eq!((&tuned["chunks"], &tuned["basis"]), (&1.into(), &"measured".into()), "{tuned}");

@@ -125,6 +125,7 @@ const TABLE: &[&str] = &[
     "ingest",
     "plan",
     "contract check",
+    "jobs",
     "status",
     "undo",
     "maintain",

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use shared::testing::{MemoryStorage, MemoryTopic};
 use shared::{
     BadRecords, ChunkEntry, ChunkReceipt, CommitMode, Completion, CompletionError, Format, Job, LoadPolicy, Location,
-    Manifest, ObjectStat, ObjectVersion, OnReplace, Policy, PutMode, Receipt, RowHash, Rows, SourceObject, Storage,
-    StorageError, StoredObject, TextPolicy, Upload, WorkArea, get_json, put_json,
+    Manifest, Moment, ObjectStat, ObjectVersion, OnReplace, Policy, PutMode, Receipt, RowHash, Rows, Run, SourceObject,
+    Storage, StorageError, StoredObject, TextPolicy, Upload, WorkArea, get_json, put_json,
 };
 
 /// A job of two chunks, all of which is in the table.
@@ -47,13 +47,21 @@ impl Done {
             quarantine: vec![],
             content: None,
             lines: None,
+            run: Some(Run::until_now(Moment::now(), 2, 7)),
         };
         put_json(&storage, &area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
         for index in 0..2 {
             let rows = Rows { read: 2, committed: 2, ..Rows::default() };
             let row_hash = Some(RowHash(u128::MAX - 1));
-            let receipt =
-                ChunkReceipt { index, rows, row_hash, checksum: None, expectations: None, table_version: Some(7) };
+            let receipt = ChunkReceipt {
+                index,
+                rows,
+                row_hash,
+                checksum: None,
+                expectations: None,
+                table_version: Some(7),
+                attempts: Some(index + 2),
+            };
             put_json(&storage, &area.chunk_receipt(index), &receipt, PutMode::Overwrite).await.unwrap();
         }
         Self { storage, topic, area }
@@ -83,7 +91,11 @@ fn at(text: &str) -> Location {
 #[tokio::test]
 async fn one_receipt_and_one_notice() {
     let done = Done::new().await;
+    let manifest: Manifest = get_json(&done.storage, &done.area.manifest(), "manifest").await.unwrap();
     let receipt = done.complete().await.unwrap().unwrap();
+    let (split, run) = (manifest.run.unwrap(), receipt.run.clone().unwrap());
+    assert_eq!((run.started, run.attempts, run.bytes), (split.started, 3, split.bytes));
+    assert!(run.ended >= split.ended && run.duration_ms >= split.duration_ms, "{run:?}");
     assert_eq!(
         (receipt.rows.committed, receipt.row_hash, receipt.table_version),
         (4, Some(RowHash(u128::MAX - 3)), Some(7))

@@ -149,6 +149,7 @@ fn siblings(chunk: &AssignedChunk, manifest: &Manifest) -> Vec<AssignedChunk> {
             app_id: crate::delta::app_ids::chunk_app_id(&identity),
             quarantine: Some(origin.area.load_quarantine(entry.index)),
             messages: Vec::new(),
+            receives: None,
             origin: Some(Origin { identity, ..origin.clone() }),
             ..chunk.clone()
         })

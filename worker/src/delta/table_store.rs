@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use deltalake::logstore::ObjectStoreRef;
-use shared::is_own_server;
+use shared::{aws_region, is_own_server};
 
 /// How the object stores of tables are reached.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +34,17 @@ impl TestedBuckets {
 impl TableStore {
     /// Options by the usual AWS variables.
     pub fn from_env() -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()), aws_region())
     }
 
     /// The object store reads most variables itself. It does not know the endpoint of S3 alone, it wants to be told that an
-    /// endpoint speaks plain HTTP, and with an endpoint it looks into no profile unless it is told to.
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    /// endpoint speaks plain HTTP, and with an endpoint it looks into no profile unless it is told to. It takes no region from a profile,
+    /// but Virginia in its place.
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>, region: Option<String>) -> Self {
         let mut options = HashMap::new();
+        if lookup("AWS_REGION").or_else(|| lookup("AWS_DEFAULT_REGION")).is_none() {
+            options.extend(region.map(|region| ("aws_region".to_owned(), region)));
+        }
         if let Some(endpoint) = lookup("AWS_ENDPOINT_URL_S3").or_else(|| lookup("AWS_ENDPOINT_URL")) {
             if endpoint.starts_with("http://") {
                 options.insert("aws_allow_http".to_owned(), "true".to_owned());
@@ -63,12 +67,22 @@ mod tests {
     #[test]
     fn a_plain_endpoint_is_allowed() {
         let store =
-            TableStore::from_lookup(|name| (name == "AWS_ENDPOINT_URL").then(|| "http://localhost:1".to_owned()));
+            TableStore::from_lookup(|name| (name == "AWS_ENDPOINT_URL").then(|| "http://localhost:1".to_owned()), None);
         assert_eq!(store.options["aws_allow_http"], "true");
         assert_eq!(store.options["aws_endpoint"], "http://localhost:1");
         assert_eq!(store.options["AWS_FORCE_CREDENTIAL_LOAD"], "true");
         assert_eq!(store.own_server.as_deref(), Some("http://localhost:1"));
-        let aws = TableStore::from_lookup(|_| None);
+        let aws = TableStore::from_lookup(|_| None, None);
         assert!(aws.options.is_empty() && aws.own_server.is_none());
+    }
+
+    #[test]
+    fn the_region_of_a_profile_counts_unless_a_variable_names_one() {
+        let region = |variable: &str| {
+            let lookup = |name: &str| (name == variable).then(|| "eu-west-1".to_owned());
+            TableStore::from_lookup(lookup, Some("eu-west-3".to_owned())).options.get("aws_region").cloned()
+        };
+        assert_eq!(region("").as_deref(), Some("eu-west-3"));
+        assert_eq!(["AWS_REGION", "AWS_DEFAULT_REGION"].map(region), [None, None]);
     }
 }

@@ -19,8 +19,8 @@ pub(crate) struct RowCounts {
 }
 
 impl RowCounts {
-    pub(crate) fn receipt(self, index: u32, table_version: Option<u64>) -> ChunkReceipt {
+    pub(crate) fn receipt(self, index: u32, table_version: Option<u64>, attempts: Option<u32>) -> ChunkReceipt {
         let Self { rows, row_hash, checksum, expectations } = self;
-        ChunkReceipt { index, rows, row_hash, checksum, expectations, table_version }
+        ChunkReceipt { index, rows, row_hash, checksum, expectations, table_version, attempts }
     }
 }

@@ -120,6 +120,7 @@ impl World {
             quarantine: vec![],
             content: None,
             lines: None,
+            run: None,
         };
         put_json(self.context.storage.as_ref(), &self.area.manifest(), &manifest, PutMode::Overwrite).await.unwrap();
     }

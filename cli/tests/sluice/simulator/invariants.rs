@@ -109,8 +109,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Two attempts at a split may both come to its end, at two times; all else of what they write is the same.
     fn never_changes(&mut self, at: &Location, body: &Bytes) -> Checked {
-        let digest = checksum(body);
+        let mut body = body.clone();
+        if at.name() == "manifest.json" {
+            let manifest = Manifest { run: None, ..read(&body)? };
+            body = serde_json::to_vec(&manifest).unwrap().into();
+        }
+        let digest = checksum(&body);
         match self.fixed.insert(at.clone(), digest.clone()) {
             Some(before) if before != digest => Err(format!("{at} was written with other bytes than before")),
             _ => Ok(()),

@@ -1,0 +1,93 @@
+//! Region and credentials, looked for before anything is begun that needs them: what reaches AWS by itself tries for minutes, takes
+//! another region, or says less.
+
+use aws_sdk_s3::config::ProvideCredentials;
+use shared::{aws_settings, error_chain};
+
+use crate::args::Command;
+use crate::error::CliError;
+
+/// Settings that may name something on S3.
+const PLACES: [&str; 4] = ["TABLE_URI", "CHUNK_BUCKET", "CONTRACT_URI", "ROUTES_URI"];
+
+/// Makes sure of a region and of credentials where a command needs them.
+pub(crate) async fn ensure(command: &Command) -> Result<(), CliError> {
+    let places = PLACES.iter().filter_map(|name| std::env::var(name).ok().map(|value| (*name, value)));
+    if !needs_aws(command, std::env::args(), places) {
+        return Ok(());
+    }
+    let settings = aws_settings().await;
+    if settings.region().is_none() {
+        return Err(CliError::NoRegion);
+    }
+    let provider = settings.credentials_provider();
+    let provider = provider.ok_or_else(|| CliError::NoCredentials { reason: "none are set up".to_owned() })?;
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CliError::NoCredentials { reason: first_line(&error_chain(&error)) }),
+    }
+}
+
+/// Without the list of all that was tried.
+fn first_line(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    line.trim_end_matches("Attempted:").trim_end_matches([' ', '.', ':']).to_owned()
+}
+
+fn needs_aws(
+    command: &Command,
+    typed: impl Iterator<Item = String>,
+    mut places: impl Iterator<Item = (&'static str, String)>,
+) -> bool {
+    let is_s3 = |text: &str| ["s3://", "s3a://", "dynamodb://"].iter().any(|scheme| text.contains(scheme));
+    match command {
+        Command::Work(_) | Command::Enqueue(_) | Command::Dlq(_) | Command::Doctor(_) => true,
+        Command::Settings | Command::Completions(_) | Command::Man(_) | Command::Route(_) | Command::TuneStage(_) => {
+            false
+        }
+        _ => {
+            // `CHUNK_BUCKET` may be the bucket alone.
+            let is_bucket = |name: &str, value: &str| name == "CHUNK_BUCKET" && !value.contains('/');
+            typed.skip(1).any(|word| is_s3(&word))
+                || places.any(|(name, value)| is_s3(&value) || is_bucket(name, &value) && !value.is_empty())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::command_line::command;
+
+    #[test]
+    fn only_what_reaches_aws_needs_an_account() {
+        let needs = |line: &str, places: &[(&'static str, &str)]| {
+            let words = || line.split(' ').map(str::to_owned);
+            let args = Args::from_arg_matches(&command().get_matches_from(words())).unwrap();
+            needs_aws(&args.command, words(), places.iter().map(|(name, value)| (*name, (*value).to_owned())))
+        };
+        for (line, places, expected) in [
+            ("sluice plan x.csv", &[][..], false),
+            ("sluice plan s3://b/x.csv", &[], true),
+            ("sluice status latest --table=s3://b/t", &[], true),
+            ("sluice status latest", &[("TABLE_URI", "s3://b/t")], true),
+            ("sluice status latest", &[("TABLE_URI", "lake/t"), ("CHUNK_BUCKET", "/work")], false),
+            ("sluice status latest", &[("CHUNK_BUCKET", "chunks")], true),
+            ("sluice settings", &[("CHUNK_BUCKET", "chunks")], false),
+            ("sluice route check s3://b/x.csv", &[], false),
+            ("sluice doctor", &[], true),
+        ] {
+            assert_eq!(needs(line, places), expected, "{line} {places:?}");
+        }
+    }
+
+    #[test]
+    fn the_cause_is_one_line() {
+        let said = "no credentials found in chain. Attempted:\n  Environment: not set\n  Profile: not enabled";
+        assert_eq!(first_line(said), "no credentials found in chain");
+        assert_eq!(first_line("expired"), "expired");
+    }
+}
