@@ -59,7 +59,7 @@ use crate::command_line::command;
 use crate::error::{CliError, Done};
 use crate::output::Output;
 
-/// Set up in `.cargo/config.toml`: few arenas, which soon return what they do not use.
+/// Set up in `.cargo/config.toml`: few arenas, which return what they do not use.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
