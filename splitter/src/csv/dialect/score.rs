@@ -219,8 +219,8 @@ fn one_column(text: &[u8], whole: bool, base: &Dialect, settings: &CsvSettings) 
     let mut candidate = judge(text, whole, Dialect { delimiter: delimiter.unwrap_or(','), quote, ..base.clone() });
     let behind_first = candidate.rows.iter().skip(1);
     let mut lines = behind_first.filter_map(|row| row.fields.get(0)).filter(|line| !line.is_empty()).peekable();
-    // A comma makes two numbers of one, or one of two, so it shows nothing.
-    let is_value = |line: &[u8]| Kind::of(line).is_value() && !line.contains(&b',');
+    // A comma makes two numbers of one, or one of two, so it shows nothing; and a tab at the end may come before a column without values.
+    let is_value = |line: &[u8]| Kind::of(line).is_value() && !line.iter().any(|byte| b",\t".contains(byte));
     let values = lines.peek().is_some() && lines.all(is_value);
     candidate.score *= if values { 1.0 } else { ONE_COLUMN };
     candidate

@@ -157,6 +157,7 @@ fn what_stands_around_the_table() {
         ("a;b\n1,5;x\n2,75;y\n", "; decimal=, [a|b] 0+1"),
         ("a;b\n1,500;x\n2,750;y\n", "; [a|b] 0+1"),
         ("a,b,\n1,2,\n3,4,\n", ", trailing=1 [a|b] 0+1"),
+        ("3E2\t\n4E18\t\n2E8\t\n", "\\t [|] 0+0"),
         ("a|b\n1|2|\n3|4|\n", "| trailing=1 [a|b] 0+1"),
         ("a,b,\n1,2,\n3,4,5\n", ", [a|b|] 0+1"),
         ("a;b;c;\n1;2;3\n4;5;6\n", "; [a|b|c] 0+1"),
