@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::drops::note_replaced;
-use crate::expectations::Expectations;
+use crate::expectations::{ExpectationResults, Expectations};
 use crate::job::Job;
 use crate::manifest::Manifest;
 use crate::notice::{Notice, NoticeError, Topic};
@@ -110,9 +110,7 @@ impl Completion<'_> {
                 return Ok(None);
             };
             rows += receipt.rows;
-            if let (Some(all), Some(of_chunk)) = (&mut expectations, &receipt.expectations) {
-                *all += of_chunk;
-            }
+            add_results(expectations.as_mut(), receipt.expectations.as_ref());
             row_hash = RowHash::sum(row_hash, receipt.row_hash);
             table_version = table_version.max(receipt.table_version);
             attempts = attempts.max(receipt.attempts);
@@ -154,5 +152,12 @@ impl Completion<'_> {
             Ok(()) | Err(StorageError::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Adds what came of the rows of a chunk by expectations.
+fn add_results(all: Option<&mut ExpectationResults>, of_chunk: Option<&ExpectationResults>) {
+    if let (Some(all), Some(of_chunk)) = (all, of_chunk) {
+        *all += of_chunk;
     }
 }

@@ -121,7 +121,9 @@ async fn load_whole_files(
         let Some(one) = chunks.first() else { continue };
         if let Some(all) = whole_file::all_kept(storage, one).await? {
             if let Some(error) = whole_file::unexpected(&all) {
-                chunks.iter().for_each(|chunk| answers.give(&chunk.messages, &error.verdict()));
+                for chunk in &chunks {
+                    answers.give(&chunk.messages, &error.verdict());
+                }
                 continue;
             }
             let decided = commit(context, table.uri(), handle, all, true).await?;

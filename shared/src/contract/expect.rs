@@ -144,13 +144,11 @@ fn max_violations(value: &Spanned<Value>) -> Result<String, Wrong> {
         Value::Float(number) => number.to_string(),
         Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => String::new(),
     };
-    match text.parse::<BadRecordLimit>() {
-        Ok(_) => Ok(text),
-        Err(()) => {
-            let reason = format!("'{text}' cannot be used: it must be a number, or a percentage such as \"0.5%\"");
-            Err((value.span().start, "max_violations", reason))
-        }
+    if text.parse::<BadRecordLimit>().is_ok() {
+        return Ok(text);
     }
+    let reason = format!("'{text}' cannot be used: it must be a number, or a percentage such as \"0.5%\"");
+    Err((value.span().start, "max_violations", reason))
 }
 
 /// Values of one kind.

@@ -65,7 +65,9 @@ impl Contract {
         }
         for one in &self.expect {
             line("");
-            expect::lines(&one.expectation).iter().for_each(|written| line(written));
+            for written in expect::lines(&one.expectation) {
+                line(&written);
+            }
         }
         text
     }
