@@ -9,8 +9,8 @@ use crate::numbers::{counted, grouped};
 /// What comes of the first rows by what the contract expects; none if it expects nothing.
 pub(crate) fn tried(settings: &Settings, plan: &Plan) -> Result<Option<ExpectationResults>, CliError> {
     let Some(expectations) = settings.expectations().filter(|_| !plan.examination.is_empty) else { return Ok(None) };
-    let sql = settings.load.sql.as_deref();
-    let results = worker::try_expectations(&expectations, sql, &plan.examination.schema, &plan.sample);
+    let shaping = worker::Shaping::of_settings(settings);
+    let results = worker::try_expectations(&expectations, &shaping, &plan.examination.schema, &plan.sample);
     results.map(Some).map_err(CliError::Expectations)
 }
 

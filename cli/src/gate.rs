@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, TableFit, WorkArea, try_get_json};
 use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
-use worker::{LoadContext, LoadError, Refusal, TableStore, Tables};
+use worker::{LoadContext, LoadError, Refusal, Shaping, TableStore, Tables};
 
 use crate::error::CliError;
 
@@ -41,9 +41,9 @@ impl TableGate {
     }
 
     /// Tells of SQL that cannot be run on the chunks of a source, before a job is pinned that would keep it.
-    async fn check_sql(&self, sql: &str, found: &Examination) -> Result<(), SplitError> {
-        let checked =
-            worker::check_sql_for_table(&self.load, &self.table, sql, &found.schema).await.map_err(unknown)?;
+    async fn check_sql(&self, shaping: &Shaping, found: &Examination) -> Result<(), SplitError> {
+        let checked = worker::check_sql_for_table(&self.load, &self.table, shaping, &found.schema).await;
+        let checked = checked.map_err(unknown)?;
         checked.map_or(Ok(()), |reason| Err(SplitError::Gate(Box::new(BadSql(reason)))))
     }
 
@@ -139,15 +139,15 @@ impl Gate for TableGate {
             return Ok(None);
         }
         let Self { load, table, .. } = self;
-        let (sql, partition_by) = (load.settings.load.sql.as_deref(), &load.settings.load.partition_by);
-        if let Some(sql) = sql {
-            self.check_sql(sql, found).await?;
+        let (shaping, partition_by) = (&Shaping::of_settings(&load.settings), &load.settings.load.partition_by);
+        if !shaping.is_none() {
+            self.check_sql(shaping, found).await?;
         }
         if let Some(expectations) = load.settings.expectations() {
-            worker::try_expectations(&expectations, sql, &found.schema, &[])
+            worker::try_expectations(&expectations, shaping, &found.schema, &[])
                 .map_err(|reason| SplitError::Gate(Box::new(BadExpectations(reason))))?;
         }
-        let checked = worker::check_columns(load, table, &found.schema, sql, partition_by).await;
+        let checked = worker::check_columns(load, table, &found.schema, shaping, partition_by).await;
         let refused = |refusal: &Refusal| refused(found, &format!("it does not fit table {table}"), refusal);
         let fit = checked.map_err(unknown)?.map_err(|refusal| refused(&refusal))?;
         if self.has_others && (fit.is_new || !fit.added.is_empty()) {

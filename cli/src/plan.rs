@@ -10,7 +10,7 @@ use shared::{
     TextPolicy,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
-use worker::{SqlTrial, Tables};
+use worker::{Shaping, SqlTrial, Tables};
 
 use crate::args::{self, PlanArgs};
 use crate::contract::save::save;
@@ -68,20 +68,20 @@ pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done 
 /// What `ingest` would refuse before it splits; and what SQL makes of the first rows.
 async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument>, CliError> {
     let found = &plan.examination;
-    let (sql, partition_by) = (context.settings.load.sql.as_deref(), &context.settings.load.partition_by);
+    let (shaping, partition_by) = (&Shaping::of_settings(&context.settings), &context.settings.load.partition_by);
     if found.is_empty {
         return Ok(None);
     }
-    let tried = sql.map(|sql| worker::try_sql(sql, &found.schema, &plan.sample, SHOWN).map_err(CliError::Sql));
-    let tried = tried.transpose()?;
+    let try_sql = || worker::try_sql(shaping, &found.schema, &plan.sample, SHOWN).map_err(CliError::Sql);
+    let tried = if context.settings.load.sql.is_none() { None } else { Some(try_sql()?) };
     if let Some(table) = context.settings.table.clone() {
         TableGate::new(context, Tables::default(), table).admit(found).await.map_err(not_split)?;
     } else {
-        if let Some(sql) = sql {
-            worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
+        if !shaping.is_none() {
+            worker::check_sql(shaping, &found.schema).map_err(CliError::Sql)?;
         }
         if !partition_by.is_empty() {
-            refuse_new(found, worker::check_new_columns(&found.schema, sql, partition_by).await)?;
+            refuse_new(found, worker::check_new_columns(&found.schema, shaping, partition_by).await)?;
         }
     }
     Ok(tried.map(sql_document))

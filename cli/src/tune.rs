@@ -80,8 +80,8 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
         if rows == 0 {
             return Err(CliError::NoRows { source_uri: outlook.source });
         }
-        if let Some(sql) = &settings.load.sql {
-            worker::check_sql(sql, &found.schema).map_err(CliError::Sql)?;
+        if settings.load.sql.is_some() {
+            worker::check_sql(&worker::Shaping::of_settings(settings), &found.schema).map_err(CliError::Sql)?;
         }
         outlook.sizes.push((size, Whole { source_bytes: outlook.bytes, rows, chunks, chunk_bytes }));
         if chunks <= 1 {

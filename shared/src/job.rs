@@ -142,6 +142,10 @@ pub struct Job {
     /// Whether a notice of its end is wanted: who writes its receipt may know of no topic to send it to.
     #[serde(default)]
     pub is_noticed: bool,
+    /// When the source was dropped, in milliseconds since 1970 (UTC): by the event, or else when the job was first seen. None where neither SQL nor a
+    /// column asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingested_at: Option<i64>,
     /// The route that it came by; none of a job that was begun without routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<PinnedRoute>,
@@ -196,7 +200,8 @@ impl Job {
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
-        Self { replay_of, named_for: of.named_for.clone(), route: of.route.clone(), ..job }
+        let (named_for, route, ingested_at) = (of.named_for.clone(), of.route.clone(), of.ingested_at);
+        Self { replay_of, named_for, route, ingested_at, ..job }
     }
 
     fn named(
@@ -225,6 +230,7 @@ impl Job {
             replay_of,
             instead_of: Vec::new(),
             is_noticed,
+            ingested_at: None,
             route: None,
             seal,
         }

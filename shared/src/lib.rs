@@ -33,6 +33,7 @@ pub mod page_sizes;
 mod pages;
 mod policy;
 mod progress;
+mod provenance;
 mod queue;
 mod queues;
 mod reading;
@@ -89,6 +90,7 @@ pub use policy::{
     NdjsonPolicy, OnReplace, OtherKeys, Policy, RescuedField,
 };
 pub use progress::{Progress, ProgressSnapshot};
+pub use provenance::Provenance;
 pub use queue::{Message, Queue, QueueError, ReceiptHandle};
 pub use queues::batch::{NoMessageId, batch_answer, batch_messages};
 pub use queues::dead_letters::{DeadLetter, DeadLetters, Move, MoveState};

@@ -2,6 +2,7 @@
 //!
 //! The seal of a job is a digest of its policies: see `Seal`. A new field needs a default that is left out of the JSON.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::column::Column;
 use crate::dialect::Dialect;
 use crate::expectations::Expectations;
+use crate::provenance::Provenance;
 use crate::text_policy::TextPolicy;
 use crate::words::words;
 
@@ -51,17 +53,29 @@ pub struct LoadPolicy {
     /// What is expected of the rows, after SQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expectations: Option<Expectations>,
+    /// Captures of the route that SQL names as parameters, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// Columns that say where a row comes from, added after SQL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provenance: Vec<Provenance>,
 }
 
 /// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
 impl fmt::Debug for LoadPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sql, partition_by, commit, on_replace, expectations } = self;
+        let Self { sql, partition_by, commit, on_replace, expectations, parameters, provenance } = self;
         let mut shown = f.debug_struct("LoadPolicy");
         shown.field("sql", sql).field("partition_by", partition_by).field("commit", commit);
         shown.field("on_replace", on_replace);
         if let Some(expectations) = expectations {
             shown.field("expectations", expectations);
+        }
+        if !parameters.is_empty() {
+            shown.field("parameters", parameters);
+        }
+        if !provenance.is_empty() {
+            shown.field("provenance", provenance);
         }
         shown.finish()
     }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub routes: Option<RoutesAt>,
     /// The route that these settings are of, where they are of one.
     pub route: Option<PinnedRoute>,
+    /// What the captures of that route are.
+    pub captures: Vec<(String, String)>,
     /// The variables that were given, as they were.
     given: Arc<Vec<(&'static str, String)>>,
     /// `MEMORY_MB`: the account that all work draws on which was begun with these settings, or clones of them.
@@ -74,6 +76,7 @@ impl Settings {
             table: read.optional("TABLE_URI", |text| text.parse().ok())?,
             routes: read.optional("ROUTES_URI", |text| text.parse().ok())?,
             route: None,
+            captures: Vec::new(),
             given: Arc::new(VARIABLES.iter().filter_map(|row| Some((row.name, read.text(row.name)?))).collect()),
             memory: read.memory()?,
         })
@@ -91,11 +94,12 @@ impl Settings {
         given: &[(&'static str, String)],
         table: Location,
         route: PinnedRoute,
+        captures: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
         let of_route = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let routed = Self::from_lookup(|name| of_route(name).or_else(|| self.given(name).map(str::to_owned)))?;
         let (work_prefix, memory) = (self.work_prefix.clone(), self.memory.clone());
-        Ok(Self { table: Some(table), route: Some(route), work_prefix, memory, ..routed })
+        Ok(Self { table: Some(table), route: Some(route), captures, work_prefix, memory, ..routed })
     }
 
     /// The same with chunks of another size.

@@ -73,6 +73,8 @@ pub struct Known {
     pub dropped_as: Option<Location>,
     /// Columns of the table, as its log writes them; none where the caller has not looked, and the log is read for them.
     pub table_schema: Option<String>,
+    /// When the source was dropped, in milliseconds since 1970 (UTC), where an event says it.
+    pub dropped_at: Option<i64>,
     /// What the table holds of that generation's policy, where its work area is gone: it is pinned again as it was.
     pub seal: Option<Seal>,
 }

@@ -157,7 +157,8 @@ async fn examine_text(
 fn table_fit(context: &SplitContext, columns: &SchemaRef, table: &TableColumns) -> Option<TableFit> {
     let is_direct = context.table.is_some() && context.settings.load.sql.is_none();
     let names = columns.fields().iter().map(|field| field.name().as_str());
-    is_direct.then(|| TableFit::of(names, &table.names))
+    let added = context.settings.load.provenance.iter().map(|of| of.column());
+    is_direct.then(|| TableFit::of(names.chain(added), &table.names))
 }
 
 /// Whether a source is Parquet, by the settings or its first bytes.

@@ -286,7 +286,8 @@ async fn split_object(split_by: &SplitContext, object: &DroppedObject) -> Result
             return Ok(Ending::Superseded);
         }
     }
-    let outcome = split(split_by, &at).await?;
+    let known = Known { dropped_at: object.time, ..split_by.known.clone() };
+    let outcome = split(&SplitContext { known, ..split_by.clone() }, &at).await?;
     Ok(Ending::Split { before: outcome.was_split_before, manifest: Box::new(outcome.manifest) })
 }
 

@@ -3,10 +3,12 @@
 mod same_content;
 
 use std::iter;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use shared::{
-    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode,
-    Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json, try_get_json,
+    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace,
+    Provenance, PutMode, Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json,
+    try_get_json,
 };
 
 use crate::context::SplitContext;
@@ -68,12 +70,13 @@ pub(crate) async fn open(
     let (drop, drop_of_target) =
         number(context, source, destination, generation).await.map_err(SplitError::WorkArea)?;
     let load = load_policy(&context.settings);
+    let ingested_at = ingested_at(context, &load);
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
     let dropped_as = dropped_as.map(Location::to_string);
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
     let examined = Some(Examined { table: found.examined.table.clone().or(fit), ..found.examined });
     let route = context.settings.route.clone();
-    let job = Job { route, drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ..job };
+    let job = Job { route, drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ingested_at, ..job };
     let job = match context.known.seal {
         Some(seal) if generation == context.known.generation => sealed_as(job, seal),
         _ => job,
@@ -120,7 +123,22 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
         OnReplace::Replace => CommitMode::File,
     };
     let expectations = settings.expectations();
-    LoadPolicy { sql, partition_by, commit, on_replace: settings.load.on_replace, expectations }
+    let (on_replace, provenance) = (settings.load.on_replace, settings.load.provenance.clone());
+    // No others: the seal of a job whose SQL names none is that which earlier versions gave.
+    let is_named = |name: &str| sql.as_ref().is_some_and(|sql| sql.contains(&format!("${name}")));
+    let parameters = settings.captures.iter().filter(|(name, _)| is_named(name)).cloned().collect();
+    LoadPolicy { sql, partition_by, commit, on_replace, expectations, parameters, provenance }
+}
+
+/// When the source of a new job was dropped, where its rows are to say it.
+fn ingested_at(context: &SplitContext, load: &LoadPolicy) -> Option<i64> {
+    let is_named = load.sql.as_ref().is_some_and(|sql| sql.contains("$ingested_at"));
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    };
+    let is_asked = is_named || load.provenance.contains(&Provenance::IngestedAt);
+    is_asked.then(|| context.known.dropped_at.unwrap_or_else(now))
 }
 
 /// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table gives the types

@@ -19,6 +19,7 @@ use crate::context::LoadContext;
 use crate::delta::app_ids::chunk_app_id;
 use crate::delta::commit_info::LoadedFrom;
 use crate::error::LoadError;
+use crate::rows::shaping::Shaping;
 
 /// Finds where the chunks of tasks go; a task of which that is not known is answered and left out.
 pub(crate) async fn assign(
@@ -77,7 +78,7 @@ async fn assign_chunk(
         from: LoadedFrom { job_id: Some(job.job_id.to_string()), source: job.source.uri.to_string() },
         stat: None,
         app_id: chunk_app_id(&identity),
-        sql: job.load.sql.clone(),
+        shaping: Shaping::of_job(&job, identity.index),
         partition_by: job.load.partition_by.clone(),
         bad_records: job.policy.bad_records,
         expectations: job.load.expectations.clone().map(Arc::new),
@@ -124,7 +125,7 @@ async fn assign_bare(
         origin: None,
         from: LoadedFrom { job_id: None, source: at.to_string() },
         stat: Some(stat),
-        sql: settings.load.sql.clone(),
+        shaping: Shaping::of_bare(settings, at.to_string()),
         partition_by: settings.load.partition_by.clone(),
         bad_records: settings.read.bad_records,
         expectations: None,

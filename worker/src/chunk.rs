@@ -8,6 +8,7 @@ use shared::{
 
 use crate::delta::app_ids::job_app_id;
 use crate::delta::commit_info::LoadedFrom;
+use crate::rows::shaping::Shaping;
 
 /// A chunk and all that is known of its way.
 #[derive(Clone, Debug)]
@@ -22,7 +23,8 @@ pub(crate) struct AssignedChunk {
     /// Application id of the transaction that the chunk is committed with.
     pub(crate) app_id: String,
     pub(crate) table: Location,
-    pub(crate) sql: Option<String>,
+    /// What becomes of its rows before the table sees them.
+    pub(crate) shaping: Shaping,
     /// Columns by which the table is partitioned when it is created.
     pub(crate) partition_by: Vec<String>,
     pub(crate) bad_records: BadRecords,

@@ -43,9 +43,9 @@ pub use maintain::cleared::Cleared;
 pub use maintain::{
     Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain, write_due_checkpoint,
 };
-pub use schema::columns::{check_columns, check_new_columns, check_replacement, check_sql_for_table};
+pub use rows::shaping::Shaping;
+pub use schema::columns::{check_columns, check_new_columns, check_replacement, check_sql, check_sql_for_table};
 pub use schema::refusal::Refusal;
-pub use sql::check_sql;
 pub use sql_trial::{SqlTrial, try_expectations, try_sql};
 pub use undo::{Undoing, undo};
 pub use verify::{DifferingChunk, Finding, Tally, Verification, verify};

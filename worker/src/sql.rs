@@ -6,9 +6,11 @@
 mod bundles;
 pub(crate) mod condition;
 mod conditions;
+mod digests;
 mod engine;
 mod names;
 mod overflow;
+pub(crate) mod parameters;
 mod refuse;
 mod step;
 mod unnest;
@@ -16,8 +18,9 @@ mod unnest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::DataFusionError;
 use datafusion_common::config::ConfigOptions;
 use datafusion_expr::LogicalPlan;
@@ -32,11 +35,11 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 use shared::RowCondition;
 
-use crate::schema::write_schema::WriteSchema;
 use bundles::Bundles;
 use engine::{Result, Rules, optimized};
 use names::Names;
-use step::Step;
+use parameters::Parameters;
+use step::{Numbers, Step};
 
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
@@ -50,16 +53,28 @@ pub(crate) struct Query {
     planned: SchemaRef,
     /// The same, each by itself.
     schema: SchemaRef,
+    /// Whether it reads, as the last column of the chunk, the numbers of records.
+    asks_number: bool,
 }
 
 impl Query {
     /// Parses a query of a chunk that has these columns, and checks it. What depends on chance or on the clock is refused, since a
     /// chunk may be loaded in more than one attempt.
+    #[cfg(test)]
     pub(crate) fn new(sql: &str, chunk: &SchemaRef) -> Result<Self> {
+        Self::with_parameters(sql, chunk, &Parameters::default())
+    }
+
+    /// The same with parameters.
+    pub(crate) fn with_parameters(sql: &str, chunk: &SchemaRef, parameters: &Parameters) -> Result<Self> {
         let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
-        let Ok([statement @ Statement::Query(_)]) = <[Statement; 1]>::try_from(statements) else {
+        let Ok([mut statement @ Statement::Query(_)]) = <[Statement; 1]>::try_from(statements) else {
             return Err(DataFusionError::Plan("it is not one query".to_owned()));
         };
+        if parameters.bind(&mut statement)? {
+            let query = Self::of_statement(statement, &parameters::with_number(chunk))?;
+            return Ok(Self { asks_number: true, ..query });
+        }
         Self::of_statement(statement, chunk)
     }
 
@@ -75,13 +90,20 @@ impl Query {
     /// A query that is planned for all columns one by one. What is wrong with it is told in their terms.
     fn plain(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
         let (step, schema) = planned(statement, chunk)?;
-        Ok(Self { bundles: None, columns: chunk.fields().len(), step, planned: Arc::clone(&schema), schema })
+        Ok(Self {
+            bundles: None,
+            columns: chunk.fields().len(),
+            step,
+            planned: Arc::clone(&schema),
+            schema,
+            asks_number: false,
+        })
     }
 
     fn bundled(statement: Statement, bundles: Bundles) -> Result<Self> {
         let (step, planned) = planned(statement, bundles.schema())?;
         let (columns, schema) = (bundles.schema().fields().len(), bundles.unbundled_schema(&planned));
-        Ok(Self { bundles: Some(bundles), columns, step, planned, schema })
+        Ok(Self { bundles: Some(bundles), columns, step, planned, schema, asks_number: false })
     }
 
     /// A query of a column for each condition, in their order. Each is one that [`Query::of_condition`] takes.
@@ -105,6 +127,11 @@ impl Query {
         } else {
             Err(DataFusionError::Plan("it makes several rows of one".to_owned()))
         }
+    }
+
+    /// Whether it takes the record number of each row.
+    pub(crate) fn asks_number(&self) -> bool {
+        self.asks_number
     }
 
     /// The columns that come out.
@@ -142,8 +169,16 @@ impl Query {
 
     /// The columns of the chunk that it reads, in order, and the query for batches that have just these.
     pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
-        let read = self.step_reads();
-        let columns = self.unbundled(&read);
+        let mut read = self.step_reads();
+        let number = self.columns.saturating_sub(1);
+        if self.asks_number && read.last() != Some(&number) {
+            read.push(number);
+        }
+        let mut columns = self.unbundled(&read);
+        if self.asks_number {
+            // The column of numbers is not one of the chunk's.
+            columns.pop();
+        }
         self.step.narrow(&read);
         self.columns = read.len();
         self.bundles = self.bundles.map(|bundles| bundles.narrowed(&read));
@@ -152,9 +187,15 @@ impl Query {
 
     /// What comes of the rows of a batch, in their order, batch by batch.
     pub(crate) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
-        let Some(bundles) = &self.bundles else { return self.step.run(batch) };
-        let made = self.step.run(&bundles.bundle(batch)?)?;
-        made.iter().map(|batch| bundles.unbundle(batch, &self.schema)).collect()
+        Ok(self.run_numbered(batch, None)?.into_iter().map(|(batch, _)| batch).collect())
+    }
+
+    /// The same with the record number of each row, and of each that comes out. Without them, numbers that are asked for are null.
+    pub(crate) fn run_numbered(&self, batch: &RecordBatch, numbers: Numbers) -> Result<Vec<(RecordBatch, Numbers)>> {
+        let batch = if self.asks_number { with_number(batch, numbers.as_ref())? } else { batch.clone() };
+        let Some(bundles) = &self.bundles else { return self.step.run(&batch, numbers) };
+        let made = self.step.run(&bundles.bundle(&batch)?, numbers)?.into_iter();
+        made.map(|(batch, numbers)| Ok((bundles.unbundle(&batch, &self.schema)?, numbers))).collect()
     }
 }
 
@@ -166,16 +207,14 @@ fn planned(statement: Statement, chunk: &SchemaRef) -> Result<(Step, SchemaRef)>
     Step::of(&simplified(overflow::checked(plan)?)?)
 }
 
-/// Whether SQL can be run on chunks with these columns, and a new table can have columns of the names that come out; the error says
-/// why not.
-pub fn check_sql(sql: &str, columns: &SchemaRef) -> Result<(), String> {
-    check_sql_for(&WriteSchema::new(&[]), sql, columns)
-}
-
-/// The same for a table that may be there.
-pub(crate) fn check_sql_for(write_schema: &WriteSchema, sql: &str, columns: &SchemaRef) -> Result<(), String> {
-    let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
-    write_schema.check_names(query.schema())
+/// A batch of the chunk with the numbers of records as its last column.
+fn with_number(batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let column = numbers.map_or_else(|| new_null_array(&DataType::Int64, rows), Arc::clone);
+    let columns = batch.columns().iter().cloned().chain([column]).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let schema = parameters::with_number(batch.schema_ref());
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 /// Characters of what the engine says, at most: it may hold a value, or all of a query as it was parsed.

@@ -5,7 +5,8 @@ use arrow::record_batch::RecordBatch;
 use shared::{ExpectationResults, Expectations, cells, type_name};
 
 use crate::rows::judge::Judge;
-use crate::sql::{Query, text_of};
+use crate::rows::shaping::{Shape, Shaping};
+use crate::sql::text_of;
 
 /// What SQL makes of some rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +23,13 @@ pub struct SqlTrial {
 
 /// Runs SQL on rows of a source with these columns, and shows so many of the rows that come out at most. The error says why it
 /// cannot be run, on these columns or on these values.
-pub fn try_sql(sql: &str, columns: &SchemaRef, rows: &[RecordBatch], shown: usize) -> Result<SqlTrial, String> {
-    let query = Query::new(sql, columns).map_err(|error| text_of(&error))?;
-    let named = query.schema().fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
+pub fn try_sql(shaping: &Shaping, columns: &SchemaRef, rows: &[RecordBatch], shown: usize) -> Result<SqlTrial, String> {
+    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    let named = shape.schema().fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
     let mut trial = SqlTrial { columns: named.collect(), read: 0, made: 0, rows: Vec::new() };
     for batch in rows {
         trial.read += batch.num_rows();
-        for made in query.run(batch).map_err(|error| text_of(&error))? {
+        for made in shape.run(batch, None).map_err(|error| text_of(&error))? {
             trial.made += made.num_rows();
             let cells = cells(&made, shown - trial.rows.len()).map_err(|error| error.to_string())?;
             trial.rows.extend(cells);
@@ -41,19 +42,15 @@ pub fn try_sql(sql: &str, columns: &SchemaRef, rows: &[RecordBatch], shown: usiz
 /// judged, and why.
 pub fn try_expectations(
     expectations: &Expectations,
-    sql: Option<&str>,
+    shaping: &Shaping,
     columns: &SchemaRef,
     rows: &[RecordBatch],
 ) -> Result<ExpectationResults, String> {
-    let query = sql.map(|sql| Query::new(sql, columns)).transpose().map_err(|error| text_of(&error))?;
-    let mut judge = Judge::new(expectations, query.as_ref().map_or(columns, Query::schema))?;
+    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    let mut judge = Judge::new(expectations, shape.schema())?;
     for batch in rows {
-        let made = match &query {
-            Some(query) => query.run(batch).map_err(|error| text_of(&error))?,
-            None => vec![batch.clone()],
-        };
-        for batch in &made {
-            judge.judge(batch);
+        for made in shape.run(batch, None).map_err(|error| text_of(&error))? {
+            judge.judge(&made);
         }
     }
     Ok(judge.results().clone())

@@ -24,6 +24,7 @@ type Compare = fn(&Said<'_>) -> Both;
 pub(super) const COMPARED: &[(&str, Compare)] = &[
     ("TRANSFORM_SQL", |said| Some((or_none(said.settings.load.sql.clone()), or_none(said.job.load.sql.clone())))),
     ("PARTITION_BY", |said| Some((list(&said.settings.load.partition_by), list(&said.job.load.partition_by)))),
+    ("PROVENANCE", |said| Some((words(&said.settings.load.provenance), words(&said.job.load.provenance)))),
     ("ON_REPLACE", |said| Some((word(&said.settings.load.on_replace), word(&said.job.load.on_replace)))),
     ("BAD_RECORDS", |said| Some((word(&said.settings.read.bad_records), word(&said.job.policy.bad_records)))),
     ("MAX_RECORD_MB", |said| {
@@ -195,6 +196,10 @@ fn or_none(text: Option<String>) -> String {
 
 fn list(items: &[String]) -> String {
     or_none(Some(items.join(",")).filter(|_| !items.is_empty()))
+}
+
+fn words(items: &[impl Serialize]) -> String {
+    list(&items.iter().map(word).collect::<Vec<_>>())
 }
 
 /// A value that is a word, as documents have it.

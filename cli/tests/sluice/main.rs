@@ -40,6 +40,7 @@ mod others;
 mod parquet;
 mod pipe;
 mod plan;
+mod provenance;
 mod quarantine;
 mod queues;
 mod readme;

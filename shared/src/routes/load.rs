@@ -9,6 +9,7 @@ use crate::settings::{Settings, Variable};
 use super::at::RoutesAt;
 use super::parse::{Key, Keys, RouteTable, Text};
 use super::pattern::KeyPattern;
+use super::query;
 use super::template::TableTemplate;
 use super::terms::{ExpectedRoute, Route, RouteExample, RouteKey, RouteProblem, Routes, RoutesError};
 
@@ -90,6 +91,17 @@ impl Loader<'_> {
             self.or_note(name_of, key, key.text().and_then(|text| TableTemplate::parse(&text, &captures)))
         });
         let given = self.given(name_of, &keys);
+        for key in given.iter().filter(|key| key.variable == "TRANSFORM_SQL") {
+            if let Err(reason) = query::check(&key.value, &captures) {
+                self.problem(key.line, name_of, &key.key, format!("the SQL cannot be run: {reason}"));
+            }
+        }
+        let has_sql = given.iter().any(|key| key.variable == "TRANSFORM_SQL");
+        for name in captures.iter().filter(|name| has_sql && query::PARAMETERS.contains(name)) {
+            let reason = format!("call the capture {{{name}}} otherwise: SQL has a parameter ${name} of its own");
+            let line = find("key").map_or(line, |key| key.line);
+            self.problem(line, name_of, "key", reason);
+        }
         for keys in examples {
             self.example(keys, Some(name_of.unwrap_or_default()));
         }

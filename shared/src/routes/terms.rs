@@ -236,7 +236,7 @@ impl RouteTarget {
     /// Settings as the route has them for its object: what it gives comes before what is given otherwise.
     pub fn settings(&self, settings: &Settings) -> Result<Settings, SettingsError> {
         let given: Vec<_> = self.given.iter().map(|given| (given.variable, given.value.clone())).collect();
-        settings.routed(&given, self.table.clone(), self.route.clone())
+        settings.routed(&given, self.table.clone(), self.route.clone(), self.captured.clone())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::contract::terms::Contract;
 use crate::dialect::CsvSettings;
 use crate::location::Location;
 use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
+use crate::provenance::Provenance;
 use crate::text_policy::{Compression, Encoding};
 
 use super::limit::BadRecordLimit;
@@ -67,6 +68,8 @@ pub struct LoadSettings {
     pub data_files: DataFileMode,
     /// `ON_REPLACE`.
     pub on_replace: OnReplace,
+    /// `PROVENANCE`.
+    pub provenance: Vec<Provenance>,
     /// `MAX_PARTITIONS`.
     pub max_partitions: usize,
 }

@@ -6,6 +6,7 @@ use crate::backoff::BackoffSettings;
 use crate::column::{TypedColumn, typed_columns};
 use crate::dialect::{CsvSettings, Setting};
 use crate::memory::{Memory, given_mb};
+use crate::provenance::Provenance;
 use crate::text_policy::Encoding;
 
 use super::groups::{AwsSettings, LoadSettings, ReadSettings};
@@ -114,6 +115,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             commit_mode: self.word("COMMIT_MODE")?,
             data_files: self.word("DATA_FILES")?,
             on_replace: self.word("ON_REPLACE")?,
+            provenance: self.worded("PROVENANCE", Provenance::list)?,
             max_partitions: usize::try_from(self.number("MAX_PARTITIONS")?).unwrap_or(usize::MAX),
         })
     }

@@ -116,6 +116,7 @@ const CONTRACT: &[&str] = &["ingest", "plan", "split", "tune", "contract check"]
 /// Commands that read a source, and the one that reads rejected records in another way.
 const READ_OR_REPLAY: &[&str] = &["ingest", "plan", "split", "tune", "quarantine replay"];
 const LOAD: &[&str] = &["ingest"];
+const LOAD_OR_PLAN: &[&str] = &["ingest", "plan"];
 const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
 const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
 /// Commands that read a source by a route, or look into routes.
@@ -212,6 +213,9 @@ pub const VARIABLES: &[Variable] = &[
     row("PARTITION_BY", "", ANY, BOTH,
         "columns that partition a new table, separated by commas")
         .option("partition-by", "A,B", LOAD_PLAN_OR_TUNE),
+    row("PROVENANCE", "", text("(source|record_number|chunk|job|ingested_at)(,(source|record_number|chunk|job|ingested_at))*", "some of source, record_number, chunk, job, ingested_at, separated by commas"), BOTH,
+        "columns to add that say where a row comes from, separated by commas: `source`, `record_number`, `chunk`, `job`, `ingested_at`; their names begin with an underscore, as `_source`")
+        .option("provenance", "A,B", LOAD_OR_PLAN),
     row("COMMIT_MODE", "chunk", word(CommitMode::WORDS), SPLITTER,
         "what one commit adds: `chunk`, chunks as they come, or `file`, all chunks of a file, so that readers see all of it or nothing; a job keeps the mode that it was first seen with")
         .option("commit-mode", "WHAT", LOAD),

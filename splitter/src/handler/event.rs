@@ -44,6 +44,8 @@ pub struct DroppedObject {
     /// Orders the events of one key. Nothing has to be ordered by it: an event whose eTag is no longer the object's is the
     /// older one, and two events with the same eTag are the same drop.
     pub sequencer: Option<String>,
+    /// When that was, in milliseconds since 1970 (UTC).
+    pub time: Option<i64>,
 }
 
 /// A piece of news that asks for nothing to be done.
@@ -158,6 +160,7 @@ impl Notification {
             e_tag: e_tag(record, "/s3/object/eTag"),
             version_id: owned(record, "/s3/object/versionId"),
             sequencer: owned(record, "/s3/object/sequencer"),
+            time: millis(record, "/eventTime"),
             ..DroppedObject::new(bucket, &key)?
         });
         Ok(())
@@ -177,6 +180,7 @@ impl Notification {
             e_tag: e_tag(event, "/detail/object/etag"),
             version_id: owned(event, "/detail/object/version-id"),
             sequencer: owned(event, "/detail/object/sequencer"),
+            time: millis(event, "/time"),
             ..DroppedObject::new(bucket, key)?
         });
         Ok(())
@@ -200,6 +204,12 @@ pub fn notification(object: &SourceObject) -> String {
     json!({ "Records": [record] }).to_string()
 }
 
+/// A moment as `2024-01-31T10:00:00.000Z`, in milliseconds since 1970; none of what is not one.
+fn millis(event: &Value, pointer: &str) -> Option<i64> {
+    let moment = chrono::DateTime::parse_from_rfc3339(text(event, pointer)?).ok()?;
+    Some(moment.timestamp_millis())
+}
+
 impl DroppedObject {
     fn new(bucket: &str, key: &str) -> Result<Self, EventError> {
         // No bucket has such a name; elsewhere `file://` stands for this machine's own files, which no message may name.
@@ -207,7 +217,7 @@ impl DroppedObject {
             return Err(EventError::Field("bucket name"));
         }
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        Ok(Self { bucket, key, size: None, e_tag: None, version_id: None, sequencer: None })
+        Ok(Self { bucket, key, size: None, e_tag: None, version_id: None, sequencer: None, time: None })
     }
 
     /// Where it lies.

@@ -150,6 +150,7 @@ fn siblings(chunk: &AssignedChunk, manifest: &Manifest) -> Vec<AssignedChunk> {
             quarantine: Some(origin.area.load_quarantine(entry.index)),
             messages: Vec::new(),
             receives: None,
+            shaping: chunk.shaping.of_chunk(entry.index),
             origin: Some(Origin { identity, ..origin.clone() }),
             ..chunk.clone()
         })

@@ -40,6 +40,8 @@ pub(crate) struct ChunkFile {
     nulls: bool,
     /// Rows that are not among the batches, and were not taken yet.
     rejected: Mutex<Vec<RejectedRow>>,
+    /// Places of all such rows, from 1.
+    set_aside: Mutex<Vec<u64>>,
     /// The last bytes, and where they begin.
     footer: Bytes,
     footer_start: u64,
@@ -132,6 +134,7 @@ impl ChunkFile {
             parquet_source,
             nulls,
             rejected: Mutex::default(),
+            set_aside: Mutex::default(),
             footer,
             footer_start,
             schema: Arc::new(Schema::new(metadata.schema().fields().clone())),
@@ -265,6 +268,11 @@ impl ChunkFile {
         std::mem::take(&mut self.rejected.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Places of all rows, from 1, that are not among the batches that were read so far, in their order.
+    pub(crate) fn set_aside(&self) -> Vec<u64> {
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Decodes one row group while the next is being read.
     async fn scan(self: Arc<Self>, columns: Decoded, sender: mpsc::Sender<RecordBatch>) -> Result<(), LoadError> {
         let groups = self.metadata.metadata().num_row_groups();
@@ -356,6 +364,9 @@ impl ChunkFile {
                 let before: i64 = before.map(RowGroupMetaData::num_rows).sum();
                 let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows, at_once };
                 texts.decode(bytes.clone(), &self.metadata, group, |columns, left, rejected| {
+                    let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+                    set_aside.extend(rejected.iter().map(|row| row.number));
+                    drop(set_aside);
                     self.rejected.lock().unwrap_or_else(PoisonError::into_inner).extend(rejected);
                     sent(columns, left)
                 })

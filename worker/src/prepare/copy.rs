@@ -111,8 +111,8 @@ fn obstacle(
     let target = properties.and_then(|properties| properties.target_file_size);
     if settings.load.data_files == DataFileMode::Rewritten {
         Some("DATA_FILES is rewritten")
-    } else if chunk.sql.is_some() {
-        Some("it goes through SQL")
+    } else if !chunk.shaping.is_none() {
+        Some("it goes through SQL, or columns of provenance are added")
     } else if chunk.expectations.is_some() {
         Some("its rows are judged by expectations")
     } else if file.checksum().is_none() || chunk.parquet_source.is_some() {

@@ -32,7 +32,7 @@ pub(crate) async fn rewrite(
     let room = Room::of(&context.settings);
     // Rows are decoded as soon as they are asked for.
     let _share = file.take_memory().await?;
-    let rows = transform(file, chunk)?;
+    let rows = transform(context.storage.as_ref(), file, chunk).await?;
     let unfit = |refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
         LoadError::Unfit { chunk, table, refusal }

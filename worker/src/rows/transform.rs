@@ -7,11 +7,14 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_common::DataFusionError;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use shared::Storage;
 
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
-use crate::sql::{self, Query};
+use crate::rows::record_numbers::RecordNumbers;
+use crate::rows::shaping::Shape;
+use crate::sql;
 
 /// Rows on their way to the table.
 pub(crate) struct Rows {
@@ -27,12 +30,16 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// The rows that the chunk's SQL makes of it; the rows as they are when there is none.
-pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &AssignedChunk) -> Result<Rows, LoadError> {
-    let Some(sql) = &chunk.sql else {
+/// The rows of a chunk as its job wants them: by SQL, and with columns that say where they come from.
+pub(crate) async fn transform(
+    storage: &dyn Storage,
+    file: &Arc<ChunkFile>,
+    chunk: &AssignedChunk,
+) -> Result<Rows, LoadError> {
+    if chunk.shaping.is_none() {
         let unchanged = (0..file.schema().fields().len()).map(Some).collect();
         return Ok(Rows { schema: Arc::clone(file.schema()), unchanged, batches: file.batches() });
-    };
+    }
     let wrong = {
         let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
         move |error: DataFusionError| LoadError::Sql {
@@ -41,15 +48,24 @@ pub(crate) fn transform(file: &Arc<ChunkFile>, chunk: &AssignedChunk) -> Result<
             columns: columns.fields().iter().map(|field| field.name().clone()).collect(),
         }
     };
-    let query = Query::new(sql, file.schema()).map_err(&wrong)?;
-    let (schema, unchanged) = (Arc::clone(query.schema()), query.unchanged());
+    let shape = Shape::new(&chunk.shaping, file.schema()).map_err(&wrong)?;
+    let (schema, unchanged) = (Arc::clone(shape.schema()), shape.unchanged());
+    let mut numbers = None;
+    if shape.asks_numbers() {
+        numbers = Some(RecordNumbers::of(storage, chunk, file.rows()).await?);
+    }
     // Of what others encoded, all columns are decoded: a row with a text that is not UTF-8 is rejected whatever is asked for.
-    let (batches, query) = if file.is_own() {
-        let (columns, query) = query.narrowed();
-        (file.batches_of(&columns), query)
+    let (batches, shape) = if file.is_own() {
+        let (columns, shape) = shape.narrowed();
+        (file.batches_of(&columns), shape)
     } else {
-        (file.batches(), query)
+        (file.batches(), shape)
     };
-    let batches = batches.map(move |batch| query.run(&batch?).map_err(&wrong));
+    let file = Arc::clone(file);
+    let batches = batches.map(move |batch| {
+        let batch = batch?;
+        let numbers = numbers.as_mut().map(|numbers| numbers.next(batch.num_rows(), &file.set_aside()));
+        shape.run(&batch, numbers).map_err(&wrong)
+    });
     Ok(Rows { schema, unchanged, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
 }

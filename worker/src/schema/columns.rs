@@ -9,12 +9,13 @@ use crate::delta::app_ids::job_app_id;
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table::Table;
 use crate::error::{APPEND_ONLY, LoadError};
+use crate::rows::shaping::{Shape, Shaping};
 use crate::schema::checks::Checks;
 use crate::schema::definition;
 use crate::schema::features::is_append_only;
 use crate::schema::refusal::Refusal;
 use crate::schema::write_schema::{Sources, WriteSchema};
-use crate::sql::{Query, check_sql_for};
+use crate::sql::text_of;
 use crate::undo::files::jobs_with_files;
 use crate::verdict::{UNKNOWN_ACTION_HINT, UNSUPPORTED_HINT};
 
@@ -36,14 +37,11 @@ pub async fn check_columns(
     context: &LoadContext,
     table: &Location,
     columns: &SchemaRef,
-    sql: Option<&str>,
+    shaping: &Shaping,
     partition_by: &[String],
 ) -> Result<Result<TableFit, Refusal>, LoadError> {
-    let columns = match sql.map(|sql| Query::new(sql, columns)) {
-        Some(Ok(query)) => query.schema().clone(),
-        Some(Err(_)) => return Ok(Ok(TableFit::default())),
-        None => columns.clone(),
-    };
+    let Ok(shape) = Shape::new(shaping, columns) else { return Ok(Ok(TableFit::default())) };
+    let columns = shape.schema().clone();
     let snapshot = match context.head(table).await {
         Err(LoadError::Unsupported { reason, .. }) => {
             return Ok(Err(Refusal { reason, hint: Some(UNSUPPORTED_HINT) }));
@@ -60,18 +58,15 @@ pub async fn check_columns(
     let there: Vec<String> = there.iter().map(|field| field.name().clone()).collect();
     let names = || columns.fields().iter().map(|field| field.name().as_str());
     let fit = TableFit::of(names(), &there);
-    let fit = if sql.is_some() { fit.after_sql(names()) } else { fit };
+    let fit = if shaping.sql.is_some() { fit.after_sql(names()) } else { fit };
     Ok(fits(&write_schema, state, &columns).await.map(|()| fit))
 }
 
 /// Why no table can be made of these columns, or of what SQL makes of them, that is partitioned so; none when it can. SQL that
 /// cannot be run is told of elsewhere.
-pub async fn check_new_columns(columns: &SchemaRef, sql: Option<&str>, partition_by: &[String]) -> Option<Refusal> {
-    let columns = match sql.map(|sql| Query::new(sql, columns)) {
-        Some(query) => query.ok()?.schema().clone(),
-        None => columns.clone(),
-    };
-    fits(&WriteSchema::new(partition_by), None, &columns).await.err()
+pub async fn check_new_columns(columns: &SchemaRef, shaping: &Shaping, partition_by: &[String]) -> Option<Refusal> {
+    let shape = Shape::new(shaping, columns).ok()?;
+    fits(&WriteSchema::new(partition_by), None, shape.schema()).await.err()
 }
 
 async fn fits(write_schema: &WriteSchema, state: Option<&DeltaTableState>, columns: &Schema) -> Result<(), Refusal> {
@@ -108,12 +103,24 @@ pub async fn check_replacement(
 pub async fn check_sql_for_table(
     context: &LoadContext,
     table: &Location,
-    sql: &str,
+    shaping: &Shaping,
     columns: &SchemaRef,
 ) -> Result<Option<String>, LoadError> {
     let snapshot = context.head(table).await?;
     let write_schema = write_schema_of(table, snapshot.as_ref().and_then(TableSnapshot::state), &[])?;
-    Ok(check_sql_for(&write_schema, sql, columns).err())
+    Ok(check_for(&write_schema, shaping, columns).err())
+}
+
+/// Whether SQL can be run on chunks with these columns, and a new table can have columns of the names that come out; the error says
+/// why not.
+pub fn check_sql(shaping: &Shaping, columns: &SchemaRef) -> Result<(), String> {
+    check_for(&WriteSchema::new(&[]), shaping, columns)
+}
+
+/// The same for a table that may be there.
+fn check_for(write_schema: &WriteSchema, shaping: &Shaping, columns: &SchemaRef) -> Result<(), String> {
+    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    write_schema.check_names(shape.schema())
 }
 
 fn write_schema_of(

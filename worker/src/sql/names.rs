@@ -9,6 +9,8 @@ use datafusion_common::{DataFusionError, Result, TableReference};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
+use super::digests;
+
 /// Names under which SQL finds the chunk.
 const TABLES: [&str; 2] = ["chunk", "source"];
 
@@ -26,7 +28,8 @@ impl Names {
     pub(crate) fn of(chunk: &SchemaRef) -> Self {
         let mut functions = HashMap::new();
         let all = datafusion_functions::all_default_functions();
-        for function in all.into_iter().chain(datafusion_functions_nested::all_default_nested_functions()) {
+        let nested = datafusion_functions_nested::all_default_nested_functions();
+        for function in all.into_iter().chain(nested).chain(digests::all()) {
             for alias in function.aliases() {
                 functions.insert(alias.clone(), Arc::clone(&function));
             }

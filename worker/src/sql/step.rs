@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::cast::as_boolean_array;
@@ -16,6 +16,9 @@ use datafusion_physical_expr::expressions::Column;
 use super::engine::{Result, physical};
 use super::refuse;
 use super::unnest::Unnest;
+
+/// The number of the record that each row is, if that is asked for.
+pub(crate) type Numbers = Option<ArrayRef>;
 
 /// One thing that is done to rows, behind those that are done before.
 #[derive(Debug)]
@@ -134,25 +137,30 @@ impl Step {
         }
     }
 
-    pub(super) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+    /// What comes of the rows of a batch, with the numbers of the rows that they are of, if these are given.
+    pub(super) fn run(&self, batch: &RecordBatch, numbers: Numbers) -> Result<Vec<(RecordBatch, Numbers)>> {
         match self {
-            Self::Chunk(None) => Ok(vec![batch.clone()]),
-            Self::Chunk(Some(columns)) => Ok(vec![batch.project(columns)?]),
+            Self::Chunk(None) => Ok(vec![(batch.clone(), numbers)]),
+            Self::Chunk(Some(columns)) => Ok(vec![(batch.project(columns)?, numbers)]),
             Self::Filter { from, condition } => {
-                from.run(batch)?.iter().map(|batch| filtered(batch, condition.as_ref())).collect()
+                let filtered = |(batch, numbers)| filtered(&batch, numbers, condition.as_ref());
+                from.run(batch, numbers)?.into_iter().map(filtered).collect()
             }
             Self::Project { from, columns, schema } => {
-                from.run(batch)?.iter().map(|batch| projected(batch, columns, schema)).collect()
+                let projected = |(batch, numbers)| Ok((projected(&batch, columns, schema)?, numbers));
+                from.run(batch, numbers)?.into_iter().map(projected).collect()
             }
             Self::Unnest { from, unnest } => {
-                let unnested = from.run(batch)?.into_iter().map(|batch| unnest.run(&batch));
-                Ok(unnested.collect::<Result<Vec<_>>>()?.concat())
+                let unnested = |(batch, numbers): (_, Numbers)| unnest.run(&batch, numbers.as_ref());
+                Ok(from.run(batch, numbers)?.into_iter().map(unnested).collect::<Result<Vec<_>>>()?.concat())
             }
             Self::Union { queries, schema } => {
                 let mut all = Vec::new();
                 for query in queries {
-                    let renamed = query.run(batch)?.into_iter().map(|batch| renamed(&batch, schema));
-                    all.extend(renamed.collect::<Result<Vec<_>>>()?);
+                    let renamed = |(batch, numbers)| Ok((renamed(&batch, schema)?, numbers));
+                    all.extend(
+                        query.run(batch, numbers.clone())?.into_iter().map(renamed).collect::<Result<Vec<_>>>()?,
+                    );
                 }
                 Ok(all)
             }
@@ -160,10 +168,11 @@ impl Step {
     }
 }
 
-fn filtered(batch: &RecordBatch, condition: &dyn PhysicalExpr) -> Result<RecordBatch> {
+fn filtered(batch: &RecordBatch, numbers: Numbers, condition: &dyn PhysicalExpr) -> Result<(RecordBatch, Numbers)> {
     let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
     let is_kept: &BooleanArray = as_boolean_array(&values)?;
-    Ok(filter_record_batch(batch, is_kept)?)
+    let numbers = numbers.map(|numbers| filter(&numbers, is_kept)).transpose()?;
+    Ok((filter_record_batch(batch, is_kept)?, numbers))
 }
 
 fn projected(batch: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef) -> Result<RecordBatch> {

@@ -1,12 +1,17 @@
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Int64Array, ListArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 
+use datafusion_expr::planner::ContextProvider;
+
 use super::bundles::Bundles;
+use super::names::Names;
 use super::{Query, Statement};
 
 fn chunk() -> RecordBatch {
@@ -22,6 +27,36 @@ fn chunk() -> RecordBatch {
 
 fn run(query: &Query, batch: &RecordBatch) -> RecordBatch {
     concat_batches(query.schema(), &query.run(batch).unwrap()).unwrap()
+}
+
+/// Routes are checked where there is no `DataFusion`, by a list. `UPDATE_DOCS=1` writes it.
+#[test]
+fn the_functions_that_routes_are_checked_by() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src/routes/functions.txt");
+    let names = Names::of(chunk().schema_ref());
+    // `unnest()` is no function to the engine.
+    let all: BTreeSet<String> =
+        names.udf_names().into_iter().chain(["unnest".to_owned(), "unnest_outer".to_owned()]).collect();
+    let list: String = all.into_iter().map(|name| format!("{name}\n")).collect();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&at, &list).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(at).unwrap(), list);
+}
+
+/// Compared with `printf x | md5sum` and `sha256sum`.
+#[test]
+fn digests_are_hexadecimal() {
+    let chunk = chunk();
+    let query =
+        Query::new("select md5(b) as m, sha256(b) as s, md5(null) as n from chunk where b = 'x'", chunk.schema_ref());
+    let made = run(&query.unwrap(), &chunk);
+    let text = |column: usize| made.column(column).as_string::<i32>().value(0).to_owned();
+    assert_eq!(text(0), "9dd4e461268c8034f5c8564e155c67a6");
+    assert_eq!(text(1), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
+    assert!(made.column(2).is_null(0));
+    let error = Query::new("select md5(a) as m from chunk", chunk.schema_ref()).unwrap_err();
+    assert!(error.to_string().contains("md5() takes one text, or bytes"), "{error}");
 }
 
 #[test]

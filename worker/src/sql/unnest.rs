@@ -52,7 +52,12 @@ impl Unnest {
         &self.schema
     }
 
-    pub(crate) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+    /// The rows of a batch, one for each value. `numbers` are of rows, and come out with those that are made of them.
+    pub(crate) fn run(
+        &self,
+        batch: &RecordBatch,
+        numbers: Option<&ArrayRef>,
+    ) -> Result<Vec<(RecordBatch, Option<ArrayRef>)>> {
         let lists = cast(batch.column(self.list), &DataType::List(Arc::clone(&self.item)))?;
         let lists = lists.as_list::<i32>();
         let are_there = (0..lists.len()).map(|row| lists.is_valid(row));
@@ -71,25 +76,31 @@ impl Unnest {
             rows.extend(values.clone().map(|_| row));
             places.extend(values.map(Some));
             if rows.len() >= BATCH_ROWS {
-                batches.push(self.batch(batch, lists.values(), mem::take(&mut rows), mem::take(&mut places))?);
+                batches.push(self.batch(
+                    batch,
+                    numbers,
+                    lists.values(),
+                    (mem::take(&mut rows), mem::take(&mut places)),
+                )?);
             }
         }
-        batches.push(self.batch(batch, lists.values(), rows, places)?);
+        batches.push(self.batch(batch, numbers, lists.values(), (rows, places))?);
         Ok(batches)
     }
 
     fn batch(
         &self,
         from: &RecordBatch,
+        numbers: Option<&ArrayRef>,
         values: &ArrayRef,
-        rows: Vec<i32>,
-        places: Vec<Option<i32>>,
-    ) -> Result<RecordBatch> {
+        (rows, places): (Vec<i32>, Vec<Option<i32>>),
+    ) -> Result<(RecordBatch, Option<ArrayRef>)> {
         let (rows, places) = (Int32Array::from(rows), Int32Array::from(places));
         let columns = self.columns.iter().map(|column| {
             if *column == self.list { take(values, &places, None) } else { take(from.column(*column), &rows, None) }
         });
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?)?)
+        let numbers = numbers.map(|numbers| take(numbers, &rows, None)).transpose()?;
+        Ok((RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?)?, numbers))
     }
 }
 

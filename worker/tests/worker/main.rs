@@ -7,6 +7,7 @@ mod compact;
 mod contention;
 mod dictionaries;
 mod exactly_once;
+mod expectations;
 mod faults;
 mod fix_statistics;
 mod lost_files;

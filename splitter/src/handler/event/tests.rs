@@ -185,3 +185,19 @@ fn what_is_announced_is_what_was_meant() {
         assert_eq!((dropped.location(), dropped.size, dropped.e_tag.as_deref()), expected);
     }
 }
+
+#[test]
+fn when_an_object_was_dropped() {
+    let times = |body: &str| -> Vec<_> {
+        Notification::parse(body).unwrap().dropped.iter().map(|object| object.time).collect()
+    };
+    let mut event = created("ObjectCreated:Put", "x.csv");
+    for (time, expected) in
+        [("1970-01-01T00:00:01.500Z", Some(1500)), ("1970-01-01T01:00:00+01:00", Some(0)), ("soon", None)]
+    {
+        event["eventTime"] = json!(time);
+        assert_eq!(times(&json!({"Records": [event]}).to_string()), [expected], "{time}");
+    }
+    assert!(times(recorded!("eventbridge"))[0].is_some());
+    assert_eq!(times(recorded!("manual")), [None]);
+}

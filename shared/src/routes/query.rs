@@ -1,0 +1,151 @@
+//! SQL of a route, as far as it can be checked without the columns of a file.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, Visitor};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
+
+/// Parameters that all SQL has, without `$`.
+pub(super) const PARAMETERS: [&str; 5] = ["source", "record_number", "chunk", "job", "ingested_at"];
+
+/// Names under which SQL finds the chunk.
+const TABLES: [&str; 2] = ["chunk", "source"];
+
+/// Functions that SQL has, one a line. A test of the worker holds it against those that there are.
+const FUNCTIONS: &str = include_str!("functions.txt");
+
+/// Checks SQL that can name these captures as parameters. What depends on the columns of a file is checked when one is read.
+pub(super) fn check(sql: &str, captures: &[&str]) -> Result<(), String> {
+    let statements = Parser::parse_sql(&GenericDialect {}, sql).map_err(|error| {
+        let said = error.to_string();
+        said.trim_start_matches("sql parser error: ").to_owned()
+    })?;
+    let Ok([statement]) = <[Statement; 1]>::try_from(statements) else { return Err("it is not one query".to_owned()) };
+    let Statement::Query(query) = &statement else { return Err("it is not a query".to_owned()) };
+    has_rows_of_chunk(query)?;
+    let mut names = Names { captures, tables: TABLES.iter().map(|name| (*name).to_owned()).collect() };
+    match statement.visit(&mut names) {
+        ControlFlow::Break(reason) => Err(reason),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// It takes its rows from one table.
+fn has_rows_of_chunk(query: &Query) -> Result<(), String> {
+    fn selects(body: &SetExpr) -> Vec<&Select> {
+        match body {
+            SetExpr::Select(select) => vec![select],
+            SetExpr::Query(query) => selects(&query.body),
+            SetExpr::SetOperation { left, right, .. } => [selects(left), selects(right)].concat(),
+            _ => Vec::new(),
+        }
+    }
+    let all = selects(&query.body);
+    let is_join = |select: &&Select| select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
+    if all.is_empty() || all.iter().any(|select| select.from.is_empty()) {
+        return Err("it does not take rows FROM chunk".to_owned());
+    }
+    if all.iter().any(is_join) {
+        return Err(
+            "a join does not take each row by itself, and what comes of a file must not depend on where it was cut"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+struct Names<'a> {
+    captures: &'a [&'a str],
+    /// Tables that can be named.
+    tables: HashSet<String>,
+}
+
+impl Visitor for Names<'_> {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        let named =
+            query.with.iter().flat_map(|with| &with.cte_tables).map(|table| table.alias.name.value.to_lowercase());
+        self.tables.extend(named);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
+        let name = relation.to_string();
+        if self.tables.contains(&name.trim_matches('"').to_lowercase()) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(format!("there is no table '{name}', only 'chunk', also called 'source'"))
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<String> {
+        let reason = match expression {
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_lowercase();
+                let is_known = FUNCTIONS.lines().any(|known| known == name.trim_matches('"'));
+                (!is_known).then(|| format!("there is no function {name}(), or it takes several rows together"))
+            }
+            Expr::Value(value) => match &value.value {
+                Value::Placeholder(name) => self.unknown_parameter(name),
+                _ => None,
+            },
+            _ => None,
+        };
+        reason.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+}
+
+impl Names<'_> {
+    fn unknown_parameter(&self, placeholder: &str) -> Option<String> {
+        let name = placeholder.trim_start_matches('$');
+        let mut known = self.captures.iter().chain(&PARAMETERS);
+        if known.any(|known| *known == name) {
+            return None;
+        }
+        let all = self.captures.iter().chain(&PARAMETERS).map(|name| format!("${name}")).collect::<Vec<_>>().join(", ");
+        Some(format!("there is no parameter {placeholder}, only {all}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        for (sql, expected) in [
+            ("select * from chunk where amount > 0", None),
+            ("SELECT *, $system AS system, $record_number AS n FROM source", None),
+            ("select x from (select upper(a) as x from chunk) where x <> 'A'", None),
+            ("with t as (select a from chunk) select * from t", None),
+            ("select cast(a as int), trim(b), extract(year from c), coalesce(d, 'x'), md5(e) from chunk", None),
+            ("select unnest(l) as x from chunk union all select a as x from chunk", None),
+            ("selec * from chunk", Some("Expected: an SQL statement, found: selec at Line: 1, Column: 1")),
+            ("select * from chunk; select 1", Some("it is not one query")),
+            ("delete from chunk", Some("it is not a query")),
+            ("select 1", Some("it does not take rows FROM chunk")),
+            ("select * from orders", Some("there is no table 'orders', only 'chunk', also called 'source'")),
+            (
+                "select * from read_parquet('x')",
+                Some("there is no table 'read_parquet', only 'chunk', also called 'source'"),
+            ),
+            ("select sum(a) from chunk", Some("there is no function sum(), or it takes several rows together")),
+            ("select up(a) from chunk", Some("there is no function up(), or it takes several rows together")),
+            (
+                "select $sytem from chunk",
+                Some("there is no parameter $sytem, only $system, $source, $record_number, $chunk, $job, $ingested_at"),
+            ),
+            (
+                "select * from chunk a join chunk b on a.x = b.x",
+                Some(
+                    "a join does not take each row by itself, and what comes of a file must not depend on where it was cut",
+                ),
+            ),
+        ] {
+            assert_eq!(check(sql, &["system"]).err().as_deref(), expected, "{sql}");
+        }
+    }
+}

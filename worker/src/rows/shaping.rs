@@ -1,0 +1,262 @@
+//! What rows become on their way to the table: by SQL, and with columns that say where they come from.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
+use shared::{Job, Provenance, Settings};
+
+use crate::sql::Query;
+use crate::sql::parameters::{Parameter, Parameters};
+
+/// What is to become of the rows of a job.
+#[derive(Clone, Debug, Default)]
+pub struct Shaping {
+    pub(crate) sql: Option<String>,
+    parameters: Parameters,
+    provenance: Vec<Provenance>,
+    /// What is known of rows, if they are of a job.
+    about: About,
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug, Default)]
+struct About {
+    source: Option<String>,
+    job: Option<String>,
+    chunk: Option<u32>,
+    /// In milliseconds since 1970, UTC.
+    ingested_at: Option<i64>,
+}
+
+impl Shaping {
+    /// As the rows of a source are to be shaped by settings, before there is a job.
+    pub fn of_settings(settings: &Settings) -> Self {
+        Self::new(settings.load.sql.clone(), &settings.captures, &settings.load.provenance, About::default())
+    }
+
+    /// As the rows of a chunk are by their job.
+    pub(crate) fn of_job(job: &Job, chunk: u32) -> Self {
+        let parameters: Vec<(String, String)> = job.load.parameters.clone().into_iter().collect();
+        let about = About {
+            source: Some(job.source.uri.to_string()),
+            job: Some(job.job_id.to_string()),
+            chunk: Some(chunk),
+            ingested_at: job.ingested_at,
+        };
+        Self::new(job.load.sql.clone(), &parameters, &job.load.provenance, about)
+    }
+
+    /// As the rows of a file are that no job describes.
+    pub(crate) fn of_bare(settings: &Settings, source: String) -> Self {
+        let about = About { source: Some(source), ..About::default() };
+        Self::new(settings.load.sql.clone(), &[], &settings.load.provenance, about)
+    }
+
+    /// The same for another chunk of the job.
+    pub(crate) fn of_chunk(&self, chunk: u32) -> Self {
+        let mut shaping = self.clone();
+        shaping.about.chunk = Some(chunk);
+        let of_chunk = shaping.parameters.0.iter_mut().rfind(|(name, _)| name == "chunk");
+        if let Some((_, value)) = of_chunk {
+            *value = Parameter::Number(u64::from(chunk));
+        }
+        shaping
+    }
+
+    fn new(sql: Option<String>, captures: &[(String, String)], provenance: &[Provenance], about: About) -> Self {
+        let text = |text: &Option<String>| Parameter::Text(text.clone().unwrap_or_default());
+        let moment = Parameter::Moment(moment(about.ingested_at.unwrap_or_default()));
+        let own = [
+            ("source", text(&about.source)),
+            ("job", text(&about.job)),
+            ("chunk", Parameter::Number(u64::from(about.chunk.unwrap_or_default()))),
+            ("ingested_at", moment),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let captures = captures.iter().map(|(name, value)| (name.clone(), Parameter::Text(value.clone())));
+        Self { sql, parameters: Parameters(captures.chain(own).collect()), provenance: provenance.to_vec(), about }
+    }
+
+    /// Whether rows stay as they are.
+    pub fn is_none(&self) -> bool {
+        self.sql.is_none() && self.provenance.is_empty()
+    }
+}
+
+fn moment(millis: i64) -> String {
+    let moment = DateTime::<Utc>::from_timestamp_millis(millis).unwrap_or_default();
+    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The same, ready for batches of a chunk.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    query: Option<Query>,
+    /// How many columns the batches have.
+    columns: usize,
+    provenance: Vec<Origin>,
+    schema: SchemaRef,
+}
+
+/// A column that says where rows come from.
+#[derive(Clone, Debug)]
+enum Origin {
+    Constant(ScalarValue),
+    RecordNumber,
+}
+
+impl Shape {
+    /// For chunks with these columns.
+    pub(crate) fn new(shaping: &Shaping, columns: &SchemaRef) -> Result<Self> {
+        let query = shaping.sql.as_ref().map(|sql| Query::with_parameters(sql, columns, &shaping.parameters));
+        let query = query.transpose()?;
+        let made = query.as_ref().map_or(columns, Query::schema);
+        let mut fields: Vec<_> = made.fields().iter().cloned().collect();
+        let mut provenance = Vec::new();
+        for of in &shaping.provenance {
+            let name = of.column();
+            if made.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name)) {
+                let reason = format!("the rows have a column '{name}' already, which PROVENANCE adds");
+                return Err(DataFusionError::Plan(reason));
+            }
+            let (data_type, origin) = origin(*of, &shaping.about);
+            fields.push(Arc::new(Field::new(name, data_type, true)));
+            provenance.push(origin);
+        }
+        let schema = if provenance.is_empty() { Arc::clone(made) } else { Arc::new(Schema::new(fields)) };
+        Ok(Self { query, columns: columns.fields().len(), provenance, schema })
+    }
+
+    /// The columns that come out.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// For each column that comes out, the column of the chunk whose values it has; none for those that are computed.
+    pub(crate) fn unchanged(&self) -> Vec<Option<usize>> {
+        let of_rows = match &self.query {
+            Some(query) => query.unchanged(),
+            None => (0..self.columns).map(Some).collect(),
+        };
+        of_rows.into_iter().chain(self.provenance.iter().map(|_| None)).collect()
+    }
+
+    /// Whether it takes the record number of each row.
+    pub(crate) fn asks_numbers(&self) -> bool {
+        let is_number = |origin: &Origin| matches!(origin, Origin::RecordNumber);
+        self.query.as_ref().is_some_and(Query::asks_number) || self.provenance.iter().any(is_number)
+    }
+
+    /// The columns of the chunk that it reads, in order, and the same for batches that have just these.
+    pub(crate) fn narrowed(mut self) -> (Vec<usize>, Self) {
+        let Some(query) = self.query.take() else { return ((0..self.columns).collect(), self) };
+        let (read, query) = query.narrowed();
+        (self.query, self.columns) = (Some(query), read.len());
+        (read, self)
+    }
+
+    /// What comes of the rows of a batch, in their order, batch by batch. `numbers` has the record number of each row; it may be missing
+    /// where these are not asked for.
+    pub(crate) fn run(&self, batch: &RecordBatch, numbers: Option<ArrayRef>) -> Result<Vec<RecordBatch>> {
+        let made = match &self.query {
+            Some(query) => query.run_numbered(batch, numbers)?,
+            None => vec![(batch.clone(), numbers)],
+        };
+        if self.provenance.is_empty() {
+            return Ok(made.into_iter().map(|(batch, _)| batch).collect());
+        }
+        made.into_iter().map(|(batch, numbers)| self.with_provenance(&batch, numbers.as_ref())).collect()
+    }
+
+    fn with_provenance(&self, batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let column = |origin: &Origin| match (origin, numbers) {
+            (Origin::Constant(value), _) => value.to_array_of_size(rows),
+            (Origin::RecordNumber, Some(numbers)) => Ok(Arc::clone(numbers)),
+            (Origin::RecordNumber, None) => ScalarValue::Int64(None).to_array_of_size(rows),
+        };
+        let added = self.provenance.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let columns = batch.columns().iter().cloned().chain(added).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+fn origin(of: Provenance, about: &About) -> (DataType, Origin) {
+    let utc: Arc<str> = "UTC".into();
+    let micros = |millis: i64| millis.saturating_mul(1000);
+    let value = match of {
+        Provenance::RecordNumber => return (DataType::Int64, Origin::RecordNumber),
+        Provenance::Source => ScalarValue::Utf8(about.source.clone()),
+        Provenance::Job => ScalarValue::Utf8(about.job.clone()),
+        Provenance::Chunk => ScalarValue::Int64(about.chunk.map(i64::from)),
+        Provenance::IngestedAt => {
+            ScalarValue::TimestampMicrosecond(about.ingested_at.map(micros), Some(Arc::clone(&utc)))
+        }
+    };
+    let data_type = match of {
+        Provenance::IngestedAt => DataType::Timestamp(TimeUnit::Microsecond, Some(utc)),
+        _ => value.data_type(),
+    };
+    (data_type, Origin::Constant(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array, ListArray};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    fn numbers(sql: &str) -> Vec<i64> {
+        let lists = [Some(vec![Some(1), Some(2)]), None, Some(vec![Some(3)]), Some(vec![])];
+        let columns: [(&str, ArrayRef); 2] = [
+            ("a", Arc::new(Int64Array::from(vec![1, 2, 3, 4]))),
+            ("l", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))),
+        ];
+        let chunk = RecordBatch::try_from_iter(columns).unwrap();
+        let shaping =
+            Shaping::new(Some(sql.to_owned()), &[], &[Provenance::RecordNumber, Provenance::Source], About::default());
+        let (columns, shape) = Shape::new(&shaping, chunk.schema_ref()).unwrap().narrowed();
+        let records: ArrayRef = Arc::new(Int64Array::from(vec![10, 20, 30, 40]));
+        let made = shape.run(&chunk.project(&columns).unwrap(), Some(records)).unwrap();
+        let made = concat_batches(shape.schema(), &made).unwrap();
+        made.column_by_name("_record_number").unwrap().as_primitive::<Int64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn rows_keep_the_numbers_of_their_records() {
+        assert_eq!(numbers("select a from chunk"), [10, 20, 30, 40]);
+        assert_eq!(numbers("select 1 as one from chunk where a > 2"), [30, 40]);
+        assert_eq!(numbers("select unnest(l) as x from chunk"), [10, 10, 30]);
+        assert_eq!(numbers("select unnest_outer(l) as x from chunk where a < 3"), [10, 10, 20]);
+        assert_eq!(
+            numbers("select a from chunk where a = 4 union all select a from chunk where $record_number < 30"),
+            [40, 10, 20]
+        );
+        assert_eq!(numbers("select * from (select a, $record_number as n from chunk) where n = 30"), [30]);
+    }
+
+    #[test]
+    fn the_number_of_records_is_no_column_of_the_chunk() {
+        let columns: SchemaRef = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let shaping = |sql: &str| {
+            Shaping::new(Some(sql.to_owned()), &[("s".to_owned(), "'x'".to_owned())], &[], About::default())
+        };
+        for (sql, expected) in [
+            ("select *, $record_number as n, $s as s from chunk", &["a", "n", "s"][..]),
+            ("select c.* from chunk c where $record_number > 1", &["a"]),
+            ("select * exclude (a), $record_number + 1 as n from chunk", &["n"]),
+        ] {
+            let shape = Shape::new(&shaping(sql), &columns).unwrap();
+            let names: Vec<&str> = shape.schema().fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(names, expected, "{sql}");
+        }
+        let error = Shape::new(&shaping("select $t from chunk"), &columns).unwrap_err();
+        assert!(error.to_string().contains("there is no parameter $t, only $s, $source"), "{error}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Parameters of SQL, such as `$source`: bound to values, and never pasted into its text.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_common::{DataFusionError, Result};
+use datafusion_sql::sqlparser::ast::{
+    CastKind, DataType as SqlType, ExcludeSelectItem, Expr as Ast, Ident, ObjectName, Select, SelectItem, Statement,
+    TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+};
+
+/// The parameter that is another value in each row, and the column that chunks have for it while SQL reads it.
+pub(crate) const RECORD_NUMBER: &str = "$record_number";
+
+/// What parameters are, by their names without `$`; beside them there is [`RECORD_NUMBER`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters(pub(crate) Vec<(String, Parameter)>);
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parameter {
+    Text(String),
+    Number(u64),
+    /// A moment, as `2024-01-31T10:00:00Z`.
+    Moment(String),
+}
+
+impl Parameters {
+    /// Puts values in the place of parameters; gives whether the number of records is asked for. The error names a parameter that is not
+    /// there.
+    pub(super) fn bind(&self, statement: &mut Statement) -> Result<bool> {
+        let mut bind = Bind { parameters: self, asks_number: false };
+        if let ControlFlow::Break(error) = statement.visit(&mut bind) {
+            return Err(error);
+        }
+        if bind.asks_number
+            && let ControlFlow::Break(error) = statement.visit(&mut HideNumber)
+        {
+            return Err(error);
+        }
+        Ok(bind.asks_number)
+    }
+
+    fn value(&self, placeholder: &str) -> Result<Ast> {
+        let value = |value: Value| Ast::Value(value.with_empty_span());
+        let name = placeholder.trim_start_matches('$');
+        match self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value) {
+            Some(Parameter::Text(text)) => Ok(value(Value::SingleQuotedString(text.clone()))),
+            Some(Parameter::Number(number)) => Ok(value(Value::Number(number.to_string(), false))),
+            Some(Parameter::Moment(moment)) => Ok(Ast::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(value(Value::SingleQuotedString(moment.clone()))),
+                data_type: SqlType::Timestamp(None, TimezoneInfo::WithTimeZone),
+                array: false,
+                format: None,
+            }),
+            None => {
+                let known = self.0.iter().map(|(name, _)| format!("${name}"));
+                let known = known.chain([RECORD_NUMBER.to_owned()]).collect::<Vec<_>>().join(", ");
+                Err(DataFusionError::Plan(format!("there is no parameter {placeholder}, only {known}")))
+            }
+        }
+    }
+}
+
+/// Columns of a chunk with that of record numbers as the last.
+pub(super) fn with_number(columns: &Schema) -> SchemaRef {
+    let number = Arc::new(Field::new(RECORD_NUMBER, DataType::Int64, true));
+    Arc::new(Schema::new(columns.fields().iter().cloned().chain([number]).collect::<Vec<_>>()))
+}
+
+struct Bind<'a> {
+    parameters: &'a Parameters,
+    asks_number: bool,
+}
+
+impl VisitorMut for Bind<'_> {
+    type Break = DataFusionError;
+
+    fn post_visit_expr(&mut self, expression: &mut Ast) -> ControlFlow<Self::Break> {
+        let Ast::Value(value) = expression else { return ControlFlow::Continue(()) };
+        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        if name == RECORD_NUMBER {
+            self.asks_number = true;
+            *expression = Ast::Identifier(number());
+            return ControlFlow::Continue(());
+        }
+        match self.parameters.value(name) {
+            Ok(bound) => {
+                *expression = bound;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// Leaves the column of record numbers out of `*`, where that stands for the columns of the chunk.
+struct HideNumber;
+
+impl VisitorMut for HideNumber {
+    type Break = DataFusionError;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        let is_of_chunk = select.from.iter().any(|from| matches!(from.relation, TableFactor::Table { .. }));
+        for item in select.projection.iter_mut().filter(|_| is_of_chunk) {
+            let (SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) = item else { continue };
+            let hidden = ObjectName::from(vec![number()]);
+            options.opt_exclude = Some(match options.opt_exclude.take() {
+                None => ExcludeSelectItem::Single(hidden),
+                Some(ExcludeSelectItem::Single(other)) => ExcludeSelectItem::Multiple(vec![other, hidden]),
+                Some(ExcludeSelectItem::Multiple(mut others)) => {
+                    others.push(hidden);
+                    ExcludeSelectItem::Multiple(others)
+                }
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn number() -> Ident {
+    Ident::with_quote('"', RECORD_NUMBER)
+}
