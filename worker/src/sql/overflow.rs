@@ -228,7 +228,6 @@ mod tests {
             "l + 9223372036854775807 + 1",
             "case when l > 2 then l + 1 else 0 end",
             "coalesce(null, l) + 1",
-            "power(l, 2)",
             "factorial(i)",
             "lcm(l, 2)",
         ] {
