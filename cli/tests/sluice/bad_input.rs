@@ -122,7 +122,7 @@ fn stores_that_are_not_known_and_access_that_is_not_given() {
         (["ingest", "gs://b/x.csv", "t"], 2, "hint: Sluice works on S3, "),
         (["ingest", "x.csv", "az://b/t"], 2, "hint: Sluice works on S3, "),
         (["undo", "x.csv", "gs://b/t"], 2, "hint: Sluice works on S3, "),
-        (["ingest", "s3://b/x.csv", "t"], 1, "hint: set AWS_REGION to the region of the bucket"),
+        (["ingest", "s3://b/x.csv", "t"], 1, "hint: set AWS_REGION to the region of buckets"),
     ] {
         let [command, source, table] = args;
         let ran = place.run(&[command, source, "--table", table]);

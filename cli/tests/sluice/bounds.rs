@@ -161,7 +161,7 @@ fn rejected_rows_are_stored_and_shown_a_few_at_a_time() {
     hold("200,000 rejects", &seen, None, &Bound { status: 0, mib: 256, times: 0 });
     assert_eq!(seen.ran.json()["rows"]["quarantined"], 200_000);
     let shown = measure(&place, &["quarantine", "show", "x.csv", "--table", "t"]);
-    hold("200,000 rejects shown", &shown, None, &Bound { status: 0, mib: 64, times: 0 });
+    hold("200,000 rejects shown", &shown, None, &Bound { status: 0, mib: 80, times: 0 });
     let said = &shown.ran.stdout;
     assert!(said.contains("record 2 (row 2 of chunk 0): {\"id\":\"n2\""), "{said}");
     assert!(said.contains("record 5 (row 4 of chunk 0)") && said.contains("record 9, byte"), "{said}");

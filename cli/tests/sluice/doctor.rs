@@ -342,8 +342,8 @@ fn doctor_without_credentials_or_sense() {
     ])
     .run(&["doctor", "--name", "x"]);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: cannot look into the functions x-splitter and x-worker: dispatch failure: other: the credential provider was not enabled: no credentials found in chain.
-    hint: set AWS_REGION and credentials of the deployment's account that allow lambda:GetFunctionConfiguration
+    error: no AWS credentials can be used: the credential provider was not enabled: no credentials found in chain
+    hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws sso login` renews those of a profile with SSO
     ");
     assert_eq!(ran.status, 1);
     for source in ["in/x.csv", "gs://b/k", ""] {
