@@ -39,7 +39,10 @@ fn needs_aws(
     typed: impl Iterator<Item = String>,
     mut places: impl Iterator<Item = (&'static str, String)>,
 ) -> bool {
-    let is_s3 = |text: &str| ["s3://", "s3a://", "dynamodb://"].iter().any(|scheme| text.contains(scheme));
+    let is_s3 = |text: &str| ["s3://", "s3a://", "dynamodb://"].iter().any(|scheme| text.starts_with(scheme));
+    // Of `--table=s3://b/t` the value. What is within a word, such as a text in SQL, names nothing.
+    let value =
+        |word: &str| word.split_once('=').filter(|(name, _)| name.starts_with("--")).map(|(_, value)| value.to_owned());
     match command {
         Command::Work(_) | Command::Enqueue(_) | Command::Dlq(_) | Command::Doctor(_) => true,
         Command::Settings | Command::Completions(_) | Command::Man(_) | Command::Route(_) | Command::TuneStage(_) => {
@@ -48,7 +51,7 @@ fn needs_aws(
         _ => {
             // `CHUNK_BUCKET` may be the bucket alone.
             let is_bucket = |name: &str, value: &str| name == "CHUNK_BUCKET" && !value.contains('/');
-            typed.skip(1).any(|word| is_s3(&word))
+            typed.skip(1).any(|word| is_s3(value(&word).as_deref().unwrap_or(&word)))
                 || places.any(|(name, value)| is_s3(&value) || is_bucket(name, &value) && !value.is_empty())
         }
     }
@@ -72,6 +75,7 @@ mod tests {
         for (line, places, expected) in [
             ("sluice plan x.csv", &[][..], false),
             ("sluice plan s3://b/x.csv", &[], true),
+            ("sluice plan x.csv --sql='s3://b/'", &[], false),
             ("sluice status latest --table=s3://b/t", &[], true),
             ("sluice status latest", &[("TABLE_URI", "s3://b/t")], true),
             ("sluice status latest", &[("TABLE_URI", "lake/t"), ("CHUNK_BUCKET", "/work")], false),
