@@ -107,11 +107,6 @@ pub(crate) enum Command {
 }
 
 const AFTER_INGEST_HELP: &str = "\
-Examples:
-  sluice ingest orders.csv --table lake/orders
-  sluice ingest a.csv folder/ 'daily/*.csv' s3://drops/2026/ --table s3://lake/orders
-  find drops -name '*.csv' -mtime -1 -print0 | sluice ingest --files-from - --table lake/orders
-
 A table that does not exist is created.
 
 Several sources are loaded in the order of their names, each once, by one process that shares commits among them. A source that fails \
@@ -120,14 +115,14 @@ summary. The exit status is that of the worst. The same command again skips what
 patterns, names that begin with . or _, or end in ~, .tmp, .part and the like, Delta tables and work areas are left out; where nothing is \
 left, that is status 3.
 
-With --routes the file's key decides which table it goes to and how it is read. An option that contradicts the route is an error with
+With --routes the file's key decides which table it goes to and how it is read. An option that contradicts the route is an error with \
 status 2; the route comes before variables. No route for the file is status 3.
 
-What comes through a pipe is written to the work area first, which takes as much disk, and is deleted once its job is done. The same
+What comes through a pipe is written to the work area first, which takes as much disk, and is deleted once its job is done. The same \
 bytes are the same job. A producer that fails looks like one that ends: say set -o pipefail.
 
-A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job
-was undone, when an option contradicts how it was loaded, or when others restored the table to an earlier version or overwrote it.
+A file that was loaded before adds nothing, and the status is 0, also when others deleted rows of it since. It is 3 when the job \
+was undone, when an option contradicts how it was loaded, or when others restored the table to an earlier version or overwrote it. \
 Then, --again loads the file as another job.";
 
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         "ingest",
         &[
             "sluice ingest orders.csv --table lake/orders",
-            "zcat orders.csv.gz | sluice ingest - --table s3://lake/orders",
-            "sluice ingest s3://drops/orders.csv --table s3://lake/orders --schema 'price:decimal(12,2)'",
+            "sluice ingest a.csv folder/ 'daily/*.csv' s3://drops/2026/ --table s3://lake/orders",
+            "find drops -name '*.csv' -mtime -1 -print0 | sluice ingest --files-from - --table lake/orders",
         ],
     ),
     (

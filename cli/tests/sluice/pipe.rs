@@ -140,7 +140,8 @@ fn a_silent_pipe_can_be_left() {
 
 #[test]
 fn pipes_that_cannot_be_taken() {
-    let place = Place::new();
+    let account = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    let place = Place::with_env(account.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     let csv = b"id\n1\n";
     for (more, status, said) in [
         (&["--on-replace", "replace"][..], 2, "has no name by which it could take the place of earlier drops"),

@@ -3,11 +3,13 @@
 //! An item is a route. Its attributes are the keys of a route in a file, or those of the usual table: `PartitionKey` (the routing key),
 //! `target_table` and `query_sql` with `{s3_input_path}`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::location::Location;
 
 /// An item: its attributes, those of numbers, texts, booleans and lists as JSON.
@@ -29,10 +31,20 @@ pub(crate) fn document(mut items: Vec<Item>, tables: Option<&Location>) -> Resul
         (routing_key(item).unwrap_or_default().to_owned(), Value::from_iter(item.clone()).to_string())
     });
     let mut text = String::from("version = 1\n");
+    // Routing keys that differ may make the same name.
+    let mut names = BTreeSet::new();
     for item in &items {
         let routing_key = routing_key(item)?;
         let route = |error| format!("the item '{routing_key}': {error}");
-        for keys in routes(item, routing_key, tables).map_err(route)? {
+        for mut keys in routes(item, routing_key, tables).map_err(route)? {
+            if let Some(Value::String(name)) = keys.get_mut("name")
+                && !names.insert(name.clone())
+                && !item.contains_key("name")
+            {
+                let digest = hex(&Sha256::digest(routing_key), 4);
+                name.push('-');
+                name.push_str(&digest);
+            }
             text.push_str("\n[[route]]\n");
             for (key, value) in keys {
                 // A key that no route has is refused when the text is read; here it only has to be written.
@@ -129,18 +141,18 @@ fn over_chunk(sql: &str) -> Result<String, String> {
             ["read_", "parquet_scan", "scan_"].iter().any(|prefix| known.starts_with(prefix)).then_some(begin)
         });
         rest = match (function, after.trim_start().strip_prefix(')')) {
-            (Some(begin), Some(behind)) => {
+            (Some(begin), Some(behind)) if is_source(before.get(..begin).unwrap_or_default()) => {
                 read.push_str(before.get(..begin).unwrap_or_default());
                 behind
             }
-            (Some(_), None) => {
+            (Some(begin), None) if is_source(before.get(..begin).unwrap_or_default()) => {
                 return Err("the SQL gives the function that reads {s3_input_path} more than the path".to_owned());
             }
             (None, _) if is_source(before) => {
                 read.push_str(before);
                 after
             }
-            (None, _) => return Err(ELSEWHERE.to_owned()),
+            _ => return Err(ELSEWHERE.to_owned()),
         };
         read.push_str(CHUNK);
     }
@@ -209,12 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn names_that_would_be_the_same_differ() {
+        let items = ["landing/crm", "landing-crm"].map(|key| item(json!({"PartitionKey": key, "table": "s3://a/b"})));
+        let text = document(items.to_vec(), None).unwrap();
+        let names: Vec<&str> = text.lines().filter(|line| line.starts_with("\"name\"")).collect();
+        assert_eq!(
+            names,
+            ["\"name\" = \"landing-crm\"", "\"name\" = \"landing-crm.folder\"", "\"name\" = \"landing-crm-1\""]
+        );
+    }
+
+    #[test]
     fn sql_reads_the_chunk() {
         for (sql, expected) in [
             ("SELECT * FROM read_parquet('{s3_input_path}')", Ok("SELECT * FROM chunk")),
             ("SELECT * FROM READ_CSV_AUTO ( '{s3_input_path}' ) c", Ok("SELECT * FROM chunk c")),
             ("SELECT * FROM '{s3_input_path}'", Ok("SELECT * FROM chunk")),
             ("SELECT '{s3_input_path}' AS source FROM chunk", Err(ELSEWHERE)),
+            ("SELECT read_text('{s3_input_path}') AS source FROM chunk", Err(ELSEWHERE)),
             ("SELECT 1 FROM chunk", Ok("SELECT 1 FROM chunk")),
             (
                 "SELECT * FROM read_csv('{s3_input_path}', delim = ';')",

@@ -79,6 +79,8 @@ pub(crate) async fn keep(storage: &dyn Storage, prepared: &Prepared) -> Result<(
     Ok(put_json(storage, &area.prepared(identity.index), &document, PutMode::Overwrite).await?)
 }
 
+const UNJUDGED: &str = "a worker of an earlier version prepared it, which judges no rows; stop such workers, and send the chunk's task again";
+
 /// Whether a chunk waits already, with data files that are there and fit the table.
 pub(crate) async fn is_kept(storage: &dyn Storage, table: &Table, chunk: &AssignedChunk) -> Result<bool, LoadError> {
     let Some(prepared) = kept(storage, chunk).await? else { return Ok(false) };
@@ -122,12 +124,18 @@ pub(crate) async fn all_kept(storage: &dyn Storage, chunk: &AssignedChunk) -> Re
     Ok(all.into_iter().collect())
 }
 
-/// Why nothing of a file may be loaded: what its rows are against, by the sums of all chunks. None if it may.
+/// Why nothing of a file may be loaded: what its rows are against, by the sums of all chunks. None if it may. A chunk that a worker of an
+/// earlier version prepared was not judged, so nothing can be said of the file.
 pub(crate) fn unexpected(all: &[Prepared]) -> Option<LoadError> {
     let first = &all.first()?.chunk;
     let (expectations, origin) = (first.expectations.as_ref()?, first.origin.as_ref()?);
     let mut results = expectations.no_results();
-    all.iter().filter_map(|chunk| chunk.counts.expectations.as_ref()).for_each(|of_chunk| results += of_chunk);
+    for prepared in all {
+        let Some(of_chunk) = prepared.counts.expectations.as_ref() else {
+            return Some(LoadError::Expectations { chunk: prepared.chunk.at.clone(), reason: UNJUDGED.to_owned() });
+        };
+        results += of_chunk;
+    }
     let exceeded: Vec<String> = expectations.exceeded(&results).iter().map(ToString::to_string).collect();
     (!exceeded.is_empty()).then(|| LoadError::Unexpected {
         job: origin.identity.job_id.clone(),

@@ -124,6 +124,8 @@ fn literal(value: &Literal, field: &Field) -> Result<Ast> {
             Ok(Ast::Value(Value::Boolean(*is_so).with_empty_span()))
         }
         Literal::Boolean(is_so) => other(&is_so.to_string()),
+        // A double beside it would make doubles of the column's values, of which 0.1 is none.
+        Literal::Number(number) if *data_type == DataType::Float32 => Ok(cast(digits(number), SqlType::Real)),
         Literal::Number(number) if data_type.is_floating() || (data_type.is_numeric() && !number.contains('.')) => {
             Ok(digits(number))
         }
@@ -160,13 +162,11 @@ fn decimal(number: &str) -> Result<Ast> {
         u64::try_from(precision).unwrap_or_default(),
         i64::try_from(fraction.len()).unwrap_or_default(),
     );
-    Ok(Ast::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(text(number)),
-        data_type: SqlType::Decimal(info),
-        array: false,
-        format: None,
-    })
+    Ok(cast(text(number), SqlType::Decimal(info)))
+}
+
+fn cast(value: Ast, data_type: SqlType) -> Ast {
+    Ast::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
 }
 
 #[cfg(test)]
