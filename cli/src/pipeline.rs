@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{
-    Completion, Job, JobId, LoadFailure, Location, MemoryQueue, Progress, Receipt, Seal, Settings, StorageError,
+    Completion, Job, JobId, LoadFailure, Location, MemoryQueue, Progress, Queue, Receipt, Seal, Settings, StorageError,
     Stores, WorkArea,
 };
 use splitter::{SplitContext, SplitOutcome};
@@ -40,7 +40,10 @@ pub(crate) enum Load {
 pub(crate) struct Pipeline {
     pub(crate) split: SplitContext,
     pub(crate) load: LoadContext,
+    /// What is loaded from.
     queue: Arc<MemoryQueue>,
+    /// Chunks of one source among others, until it is split to its end; see [`Pipeline::beside`].
+    kept_back: Option<Arc<MemoryQueue>>,
     pub(crate) table: Location,
     workers: usize,
 }
@@ -76,16 +79,28 @@ impl Pipeline {
         let mut own = settings;
         (own.work_prefix, own.table, own.routes) = (Some(split.work_prefix.clone()), Some(table.clone()), None);
         let load = LoadContext { progress, topic, ..LoadContext::new(storage, own, TableStore::from_env()) };
-        let mut pipeline = Self { split, load, queue, table, workers };
+        let mut pipeline = Self { split, load, queue, kept_back: None, table, workers };
         pipeline.set_gate();
         pipeline
     }
 
-    /// Another line for one source more, with the same queue, counters and tables.
+    /// Another line for one source more, with the same queue, counters and tables. Its chunks are kept back until they are handed over:
+    /// of a source that cannot be split to its end none is loaded.
     pub(crate) fn beside(&self) -> Self {
-        let split = SplitContext { known: splitter::Known::default(), gate: None, ..self.split.clone() };
+        let own = Arc::new(MemoryQueue::new(VISIBILITY, MAX_RECEIVES));
+        let to: Arc<dyn Queue> = own.clone();
+        let split =
+            SplitContext { queue: Some(to), known: splitter::Known::default(), gate: None, ..self.split.clone() };
         let (load, queue, table) = (self.load.clone(), Arc::clone(&self.queue), self.table.clone());
-        Self { split, load, queue, table, workers: self.workers }
+        Self { split, load, queue, kept_back: Some(own), table, workers: self.workers }
+    }
+
+    /// Has the chunks loaded that were kept back, now that their source is split to its end.
+    pub(crate) async fn hand_over(&self) -> Result<(), CliError> {
+        match &self.kept_back {
+            Some(own) => self.queue.send(&own.take_all()).await.map_err(CliError::Queue),
+            None => Ok(()),
+        }
     }
 
     /// Has new sources looked at by what is known by now.

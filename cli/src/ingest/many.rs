@@ -209,6 +209,7 @@ impl Lane {
                     ends.failed(&source.named, &with_command(*error, &show))?;
                 }
                 Came::Split(one) => {
+                    one.0.hand_over().await?;
                     let (former, all) = (&one.0.load.former_uris, &mut self.pipeline.load.former_uris);
                     all.moved.extend(former.moved.clone());
                     all.are_all_known |= former.are_all_known;

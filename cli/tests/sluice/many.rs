@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::resume::numbered;
 use crate::support::{Place, Ran, read};
 
 /// Documents of the sources, and the summary.
@@ -197,4 +198,34 @@ fn a_checkpoint_is_written_when_it_is_due() {
     // What is done is found by the checkpoint, too.
     let again = place.run(&["ingest", "1.csv", "2.csv", "3.csv", "--table", "t"]);
     assert!(again.stdout.starts_with("3 sources: 3 already done\n"), "{again:?}");
+}
+
+/// Chunks of a file that are cut before its bad record are loaded by no other file's commit.
+#[test]
+fn nothing_is_loaded_of_a_file_that_fails_at_its_end() {
+    const RECORDS: u64 = 100_000;
+    for has_table in [false, true] {
+        let place = Place::new();
+        let text = std::fs::read_to_string(numbered(&place, RECORDS)).unwrap();
+        place.write("a.csv", format!("{text}x,1,y\n"));
+        place.write("b.csv", "id,square,filler\n-1,1,y\n-2,4,y\n");
+        place.write("first.csv", "id,square,filler\n-3,9,y\n");
+        let read = ["--table", "t", "--chunk-size-mb", "1", "--schema", "id:int64", "--bad-records", "fail"];
+        if has_table {
+            let first = place.run(&[&["ingest", "first.csv"], &read[..]].concat());
+            assert_eq!(first.status, 0, "{first:?}");
+        }
+        let args = [&["ingest", "a.csv", "b.csv"], &read[..]].concat();
+        let ran = place.run(&[&args[..], &["--json"]].concat());
+        let (sources, summary) = documents(&ran);
+        assert_eq!((ran.status, states(&sources)), (3, vec!["a.csv failed".to_owned(), "b.csv loaded".to_owned()]));
+        let loaded = if has_table { vec![-3, -2, -1] } else { vec![-2, -1] };
+        assert_eq!((numbers(&place, "id"), &summary["rows"]["committed"]), (loaded.clone(), &Value::from(2)));
+
+        place.write("a.csv", text);
+        let corrected = place.run(&args);
+        assert_eq!(corrected.status, 0, "{corrected:?}");
+        let all = loaded.into_iter().chain(1..=i64::try_from(RECORDS).unwrap()).collect::<Vec<_>>();
+        assert!(numbers(&place, "id") == all, "each record comes once");
+    }
 }

@@ -60,6 +60,13 @@ impl MemoryQueue {
         self.len() == 0
     }
 
+    /// Takes all messages out, hidden ones included, and gives their bodies, the first first.
+    pub fn take_all(&self) -> Vec<String> {
+        let taken = std::mem::take(&mut self.lock().messages);
+        self.changed.notify_waiters();
+        taken.into_iter().map(|message| message.body).collect()
+    }
+
     /// Waits until every message is acknowledged or dead.
     pub async fn emptied(&self) {
         loop {
