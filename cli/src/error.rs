@@ -131,6 +131,10 @@ pub(crate) enum CliError {
     SeveralJobs { asked: String, jobs: Vec<JobId> },
     #[error("'{asked}' is the beginning of {} jobs: {}", .jobs.len(), some_names(.jobs))]
     AmbiguousJob { asked: String, jobs: Vec<JobId> },
+    #[error(
+        "'{asked}' is too short a beginning of a job's name to change something by; one job's name begins so: {job_id}"
+    )]
+    ShortName { asked: String, job_id: JobId },
     #[error("job {job_id} is not split to its end, so not all that it rejects is known")]
     NotSplit { job_id: JobId },
     #[error("job {job_id} was split alone, and is bound for no table")]
@@ -271,6 +275,7 @@ impl CliError {
             | Self::SameQueue { .. }
             | Self::SeveralJobs { .. }
             | Self::AmbiguousJob { .. }
+            | Self::ShortName { .. }
             | Self::SmallSample { .. }
             | Self::Prices { .. }
             | Self::NoSingleSource { .. } => 2,

@@ -63,6 +63,9 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
         }
         CliError::SeveralJobs { .. } => Some("give the name of one of these jobs"),
         CliError::AmbiguousJob { .. } => Some("give more of the name; `sluice jobs` lists all"),
+        CliError::ShortName { .. } => {
+            Some("give its whole name, or more of it: at least four of the digits that follow the name of its file")
+        }
         CliError::Panic(_) => {
             Some("no chunk is half in the table; please report it, with the output of the same command with -vv")
         }

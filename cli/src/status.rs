@@ -12,7 +12,7 @@ use crate::args::{StatusArgs, work_prefix};
 use crate::error::{CliError, Done};
 use crate::expected::{expected, filtered};
 use crate::holding::held;
-use crate::jobs::find;
+use crate::jobs::{Purpose, find};
 use crate::known::table_of;
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
@@ -86,7 +86,7 @@ pub(crate) async fn run(args: &StatusArgs, output: Output) -> Done {
     let told = settings.table.clone();
     let context = context(settings);
     let storage = context.storage.as_ref();
-    let jobs = find(storage, &prefix, told.as_ref(), &args.job_or_source).await?;
+    let jobs = find(storage, &prefix, told.as_ref(), &args.job_or_source, Purpose::Show).await?;
     if jobs.is_empty() {
         let (asked, prefix) = (args.job_or_source.clone(), prefix.to_string());
         return Err(CliError::NoJob { asked, prefix });

@@ -9,7 +9,7 @@ use worker::{Ledger, LoadContext, LoadError, TableStore, Undoing, has_job};
 
 use crate::args::{UndoArgs, work_prefix};
 use crate::error::{CliError, Done};
-use crate::jobs::{find, in_table};
+use crate::jobs::{Purpose, find, in_table};
 use crate::known::{Names, table_of};
 use crate::numbers::{counted, mebibytes};
 use crate::output::Output;
@@ -60,7 +60,7 @@ pub(crate) fn context(settings: Settings) -> LoadContext {
 /// The job that is meant. Of several loads of one source it has to be the only one that is not undone: to guess would be to
 /// undo another one each time that the command is repeated.
 async fn which(context: &LoadContext, prefix: &Location, table: &Location, asked: &str) -> Result<JobId, CliError> {
-    let jobs = find(context.storage.as_ref(), prefix, Some(table), asked).await?;
+    let jobs = find(context.storage.as_ref(), prefix, Some(table), asked, Purpose::Change).await?;
     let mut ids = Vec::new();
     for job in jobs {
         if table_of(context, prefix, Some(table), &job).await?.as_ref() == Some(table) {

@@ -11,7 +11,7 @@ use super::reasons::Reasons;
 use super::scan::Scan;
 use crate::args::DlqReplayArgs;
 use crate::error::{CliError, Done};
-use crate::jobs;
+use crate::jobs::{self, Purpose};
 use crate::numbers::counted;
 use crate::output::Output;
 use crate::stop;
@@ -72,7 +72,7 @@ async fn with_whole_name(args: &DlqReplayArgs) -> Result<DlqReplayArgs, CliError
     let mut args = args.clone();
     let reasons = Reasons::new(args.work_dir.as_deref())?;
     if let (Some(job), Some(prefix)) = (&args.job, &reasons.work_prefix)
-        && let Some(found) = jobs::find(reasons.storage.as_ref(), prefix, None, job).await?.pop()
+        && let Some(found) = jobs::find(reasons.storage.as_ref(), prefix, None, job, Purpose::Change).await?.pop()
     {
         args.job = Some(found.job_id.to_string());
     }

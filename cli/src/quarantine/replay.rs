@@ -10,7 +10,7 @@ use splitter::{Changes, LeftOut, Replay};
 use crate::args::{QuarantineReplayArgs, work_prefix};
 use crate::error::{CliError, Done};
 use crate::ingest::report::Report;
-use crate::jobs::single;
+use crate::jobs::{Purpose, single};
 use crate::known::table_of;
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
@@ -47,7 +47,8 @@ pub(crate) async fn run(args: &QuarantineReplayArgs, output: Output) -> Done {
     let (settings, changes) = (args.settings()?, args.changes()?);
     let limit = settings.read.max_bad_records;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
-    let job = single(Stores::from_env().as_ref(), &prefix, settings.table.as_ref(), &args.job_or_source).await?;
+    let (storage, asked) = (Stores::from_env(), &args.job_or_source);
+    let job = single(storage.as_ref(), &prefix, settings.table.as_ref(), asked, Purpose::Change).await?;
     let table = table_of(&context(settings.clone()), &prefix, settings.table.as_ref(), &job).await?;
     let table = table.ok_or_else(|| CliError::BoundForNoTable { job_id: job.job_id.clone() })?;
     if let Some(told) = settings.table.as_ref().filter(|told| **told != table) {

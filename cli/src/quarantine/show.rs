@@ -13,7 +13,7 @@ use splitter::rejected;
 use super::record_numbers::RecordNumbers;
 use crate::args::{QuarantineShowArgs, work_prefix};
 use crate::error::{CliError, Done};
-use crate::jobs::single;
+use crate::jobs::{Purpose, single};
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
 
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: &QuarantineShowArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
     let storage: Arc<dyn Storage> = Stores::from_env();
-    let job = single(storage.as_ref(), &prefix, settings.table.as_ref(), &args.job_or_source).await?;
+    let job = single(storage.as_ref(), &prefix, settings.table.as_ref(), &args.job_or_source, Purpose::Show).await?;
     let report = report(&storage, &prefix, job).await?;
     output.result(&report, &text(&report))?;
     Ok(())
