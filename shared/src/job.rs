@@ -1,6 +1,7 @@
 //! A job: one source object bound for one table, and how it is cut and read.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -197,10 +198,12 @@ impl Job {
     /// once the job is split; its name follows from the job's alone.
     pub fn replay(of: &Self, generation: u32, source: SourceObject, policy: Policy, load: LoadPolicy) -> Self {
         let job_id = of.job_id.of_replay(generation);
+        // The original has none where neither its SQL nor a column asked for it.
+        let ingested_at = of.ingested_at.or_else(|| load.asks_ingested_at().then(now_millis));
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
-        let (named_for, route, ingested_at) = (of.named_for.clone(), of.route.clone(), of.ingested_at);
+        let (named_for, route) = (of.named_for.clone(), of.route.clone());
         Self { replay_of, named_for, route, ingested_at, ..job }
     }
 
@@ -234,6 +237,14 @@ impl Job {
             route: None,
             seal,
         }
+    }
+}
+
+/// The present time, in milliseconds since 1970 (UTC).
+pub fn now_millis() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |before| -before),
     }
 }
 

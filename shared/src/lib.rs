@@ -78,7 +78,7 @@ pub use expectations::{
     RowCondition,
 };
 pub use failure::{Failure, LoadFailure};
-pub use job::{Job, JobId, Seal, SealedJob};
+pub use job::{Job, JobId, Seal, SealedJob, now_millis};
 pub use lines::{LineKind, Lines, SkippedLine, SkippedLines};
 pub use location::{Location, LocationError};
 pub use manifest::{Checkpoint, ChunkEntry, Manifest, QuarantineEntry};

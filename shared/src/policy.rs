@@ -61,6 +61,14 @@ pub struct LoadPolicy {
     pub provenance: Vec<Provenance>,
 }
 
+impl LoadPolicy {
+    /// Whether rows are to say when their source was dropped.
+    pub fn asks_ingested_at(&self) -> bool {
+        let is_named = self.sql.as_ref().is_some_and(|sql| sql.contains("$ingested_at"));
+        is_named || self.provenance.contains(&Provenance::IngestedAt)
+    }
+}
+
 /// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
 impl fmt::Debug for LoadPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,11 +3,10 @@
 mod same_content;
 
 use std::iter;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use shared::{
-    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace,
-    Provenance, PutMode, Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, put_json,
+    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode,
+    Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, now_millis, put_json,
     try_get_json,
 };
 
@@ -132,13 +131,7 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
 
 /// When the source of a new job was dropped, where its rows are to say it.
 fn ingested_at(context: &SplitContext, load: &LoadPolicy) -> Option<i64> {
-    let is_named = load.sql.as_ref().is_some_and(|sql| sql.contains("$ingested_at"));
-    let now = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    };
-    let is_asked = is_named || load.provenance.contains(&Provenance::IngestedAt);
-    is_asked.then(|| context.known.dropped_at.unwrap_or_else(now))
+    load.asks_ingested_at().then(|| context.known.dropped_at.unwrap_or_else(now_millis))
 }
 
 /// The job as it was pinned before its work area was lost, if there is a way to have that seal. Since then the table gives the types

@@ -61,22 +61,20 @@ impl Shaping {
         shaping.about.chunk = Some(chunk);
         let of_chunk = shaping.parameters.0.iter_mut().rfind(|(name, _)| name == "chunk");
         if let Some((_, value)) = of_chunk {
-            *value = Parameter::Number(u64::from(chunk));
+            *value = Parameter::Number(Some(u64::from(chunk)));
         }
         shaping
     }
 
     fn new(sql: Option<String>, captures: &[(String, String)], provenance: &[Provenance], about: About) -> Self {
-        let text = |text: &Option<String>| Parameter::Text(text.clone().unwrap_or_default());
-        let moment = Parameter::Moment(moment(about.ingested_at.unwrap_or_default()));
         let own = [
-            ("source", text(&about.source)),
-            ("job", text(&about.job)),
-            ("chunk", Parameter::Number(u64::from(about.chunk.unwrap_or_default()))),
-            ("ingested_at", moment),
+            ("source", Parameter::Text(about.source.clone())),
+            ("job", Parameter::Text(about.job.clone())),
+            ("chunk", Parameter::Number(about.chunk.map(u64::from))),
+            ("ingested_at", Parameter::Moment(about.ingested_at.and_then(moment))),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
-        let captures = captures.iter().map(|(name, value)| (name.clone(), Parameter::Text(value.clone())));
+        let captures = captures.iter().map(|(name, value)| (name.clone(), Parameter::Text(Some(value.clone()))));
         Self { sql, parameters: Parameters(captures.chain(own).collect()), provenance: provenance.to_vec(), about }
     }
 
@@ -86,9 +84,10 @@ impl Shaping {
     }
 }
 
-fn moment(millis: i64) -> String {
-    let moment = DateTime::<Utc>::from_timestamp_millis(millis).unwrap_or_default();
-    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
+/// A moment in milliseconds since 1970, as SQL writes it.
+fn moment(millis: i64) -> Option<String> {
+    let moment = DateTime::<Utc>::from_timestamp_millis(millis)?;
+    Some(moment.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// The same, ready for batches of a chunk.
@@ -206,7 +205,7 @@ fn origin(of: Provenance, about: &About) -> (DataType, Origin) {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, Int64Array, ListArray};
+    use arrow::array::{Array, AsArray, Int64Array, ListArray};
     use arrow::compute::concat_batches;
     use arrow::datatypes::Int64Type;
 
@@ -239,6 +238,20 @@ mod tests {
             [40, 10, 20]
         );
         assert_eq!(numbers("select * from (select a, $record_number as n from chunk) where n = 30"), [30]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let chunk = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let sql = "select $source as s, $job as j, $chunk as c, $ingested_at as i from chunk";
+        let shaping = Shaping::new(Some(sql.to_owned()), &[], &[], About::default());
+        let shape = Shape::new(&shaping, chunk.schema_ref()).unwrap();
+        let made = concat_batches(shape.schema(), &shape.run(&chunk, None).unwrap()).unwrap();
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        for (column, expected) in [DataType::Utf8, DataType::Utf8, DataType::Int64, utc].iter().enumerate() {
+            assert_eq!(made.schema_ref().field(column).data_type(), expected);
+            assert_eq!(made.column(column).null_count(), 1, "{expected}");
+        }
     }
 
     #[test]

@@ -6,24 +6,28 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExcludeSelectItem, Expr as Ast, Ident, ObjectName, Select, SelectItem, Statement,
-    TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    CastKind, DataType as SqlType, ExcludeSelectItem, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Select, SelectItem, Statement, TableFactor,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 /// The parameter that is another value in each row, and the column that chunks have for it while SQL reads it.
 pub(crate) const RECORD_NUMBER: &str = "$record_number";
 
+/// The type of moments: that of the column `_ingested_at`.
+const MOMENT: &str = "Timestamp(Microsecond, Some(\"UTC\"))";
+
 /// What parameters are, by their names without `$`; beside them there is [`RECORD_NUMBER`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(pub(crate) Vec<(String, Parameter)>);
 
-/// The value of a parameter.
+/// The value of a parameter; what is not known is null.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Parameter {
-    Text(String),
-    Number(u64),
+    Text(Option<String>),
+    Number(Option<u64>),
     /// A moment, as `2024-01-31T10:00:00Z`.
-    Moment(String),
+    Moment(Option<String>),
 }
 
 impl Parameters {
@@ -46,9 +50,12 @@ impl Parameters {
         let value = |value: Value| Ast::Value(value.with_empty_span());
         let name = placeholder.trim_start_matches('$');
         match self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value) {
-            Some(Parameter::Text(text)) => Ok(value(Value::SingleQuotedString(text.clone()))),
-            Some(Parameter::Number(number)) => Ok(value(Value::Number(number.to_string(), false))),
-            Some(Parameter::Moment(moment)) => Ok(Ast::Cast {
+            Some(Parameter::Text(Some(text))) => Ok(value(Value::SingleQuotedString(text.clone()))),
+            Some(Parameter::Text(None)) => Ok(typed(Value::Null, "Utf8")),
+            Some(Parameter::Number(Some(number))) => Ok(value(Value::Number(number.to_string(), false))),
+            Some(Parameter::Number(None)) => Ok(typed(Value::Null, "Int64")),
+            Some(Parameter::Moment(None)) => Ok(typed(Value::Null, MOMENT)),
+            Some(Parameter::Moment(Some(moment))) => Ok(Ast::Cast {
                 kind: CastKind::Cast,
                 expr: Box::new(value(Value::SingleQuotedString(moment.clone()))),
                 data_type: SqlType::Timestamp(None, TimezoneInfo::WithTimeZone),
@@ -62,6 +69,26 @@ impl Parameters {
             }
         }
     }
+}
+
+/// A value of an Arrow type, by the name that this has in `arrow_cast()`.
+fn typed(value: Value, data_type: &str) -> Ast {
+    let argument = |value: Value| FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::Value(value.with_empty_span())));
+    let arguments = FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![argument(value), argument(Value::SingleQuotedString(data_type.to_owned()))],
+        clauses: Vec::new(),
+    };
+    Ast::Function(Function {
+        name: ObjectName::from(vec![Ident::new("arrow_cast")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(arguments),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// Columns of a chunk with that of record numbers as the last.
