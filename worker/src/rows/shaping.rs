@@ -255,6 +255,19 @@ mod tests {
     }
 
     #[test]
+    fn the_moment_is_that_of_the_column() {
+        let chunk = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let about = About { ingested_at: Some(1_700_000_000_123), ..About::default() };
+        let sql = "select $ingested_at as i from chunk where $ingested_at > '2023-11-14T22:13:20Z'";
+        let shaping = Shaping::new(Some(sql.to_owned()), &[], &[Provenance::IngestedAt], about);
+        let shape = Shape::new(&shaping, chunk.schema_ref()).unwrap();
+        let made = concat_batches(shape.schema(), &shape.run(&chunk, None).unwrap()).unwrap();
+        assert_eq!(made.num_rows(), 1);
+        assert_eq!(made.column(0).data_type(), &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+        assert_eq!(made.column(0), made.column(1));
+    }
+
+    #[test]
     fn the_number_of_records_is_no_column_of_the_chunk() {
         let columns: SchemaRef = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
         let shaping = |sql: &str| {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExcludeSelectItem, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Select, SelectItem, Statement, TableFactor,
-    TimezoneInfo, Value, VisitMut, VisitorMut,
+    ExcludeSelectItem, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, Select, SelectItem, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 /// The parameter that is another value in each row, and the column that chunks have for it while SQL reads it.
@@ -55,13 +54,7 @@ impl Parameters {
             Some(Parameter::Number(Some(number))) => Ok(value(Value::Number(number.to_string(), false))),
             Some(Parameter::Number(None)) => Ok(typed(Value::Null, "Int64")),
             Some(Parameter::Moment(None)) => Ok(typed(Value::Null, MOMENT)),
-            Some(Parameter::Moment(Some(moment))) => Ok(Ast::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(value(Value::SingleQuotedString(moment.clone()))),
-                data_type: SqlType::Timestamp(None, TimezoneInfo::WithTimeZone),
-                array: false,
-                format: None,
-            }),
+            Some(Parameter::Moment(Some(moment))) => Ok(typed(Value::SingleQuotedString(moment.clone()), MOMENT)),
             None => {
                 let known = self.0.iter().map(|(name, _)| format!("${name}"));
                 let known = known.chain([RECORD_NUMBER.to_owned()]).collect::<Vec<_>>().join(", ");
