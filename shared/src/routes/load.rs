@@ -20,11 +20,21 @@ const SHORT: &[(&str, &str)] = &[("sql", "TRANSFORM_SQL"), ("contract", "CONTRAC
 const OWN: &[&str] = &["name", "bucket", "key", "suffix", "also", "table"];
 
 impl Routes {
-    /// Reads the file of routes that lies at `at`, and checks all of it. The error has everything that is wrong, with line and route.
+    /// Reads the file of routes that lies at `at`, and checks all of it but SQL: a version that was in use stays as it is. The error has
+    /// everything that is wrong, with line and route.
     pub fn parse(bytes: &[u8], at: &RoutesAt) -> Result<Self, RoutesError> {
+        Self::read(bytes, at, false)
+    }
+
+    /// The same for routes that come into use, whose SQL is checked, too.
+    pub fn parse_new(bytes: &[u8], at: &RoutesAt) -> Result<Self, RoutesError> {
+        Self::read(bytes, at, true)
+    }
+
+    fn read(bytes: &[u8], at: &RoutesAt, checks_sql: bool) -> Result<Self, RoutesError> {
         let failed = |problems| RoutesError { at: at.clone(), problems };
         let (text, file) = Text::read(bytes).map_err(|problem| failed(vec![problem]))?;
-        let mut loader = Loader { text, problems: Vec::new(), examples: Vec::new() };
+        let mut loader = Loader { text, checks_sql, problems: Vec::new(), examples: Vec::new() };
         let mut routes: Vec<Route> = file.route.into_iter().filter_map(|table| loader.route(table)).collect();
         for keys in file.example {
             loader.example(keys, None);
@@ -51,6 +61,7 @@ fn version(bytes: &[u8]) -> String {
 
 struct Loader<'a> {
     text: Text<'a>,
+    checks_sql: bool,
     problems: Vec<RouteProblem>,
     examples: Vec<RouteExample>,
 }
@@ -91,16 +102,17 @@ impl Loader<'_> {
             self.or_note(name_of, key, key.text().and_then(|text| TableTemplate::parse(&text, &captures)))
         });
         let given = self.given(name_of, &keys);
-        for key in given.iter().filter(|key| key.variable == "TRANSFORM_SQL") {
+        let checks_sql = self.checks_sql;
+        for key in given.iter().filter(|key| checks_sql && key.variable == "TRANSFORM_SQL") {
             if let Err(reason) = query::check(&key.value, &captures) {
                 self.problem(key.line, name_of, &key.key, format!("the SQL cannot be run: {reason}"));
             }
-        }
-        let has_sql = given.iter().any(|key| key.variable == "TRANSFORM_SQL");
-        for name in captures.iter().filter(|name| has_sql && query::PARAMETERS.contains(name)) {
-            let reason = format!("call the capture {{{name}}} otherwise: SQL has a parameter ${name} of its own");
-            let line = find("key").map_or(line, |key| key.line);
-            self.problem(line, name_of, "key", reason);
+            let named = query::parameters(&key.value);
+            for name in captures.iter().filter(|name| query::PARAMETERS.contains(name) && named.contains(**name)) {
+                let reason = format!("call the capture {{{name}}} otherwise: SQL has a parameter ${name} of its own");
+                let line = find("key").map_or(line, |key| key.line);
+                self.problem(line, name_of, "key", reason);
+            }
         }
         for keys in examples {
             self.example(keys, Some(name_of.unwrap_or_default()));

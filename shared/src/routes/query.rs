@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, Visitor};
+use sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, Visitor, visit_expressions};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
@@ -30,6 +30,21 @@ pub(super) fn check(sql: &str, captures: &[&str]) -> Result<(), String> {
         ControlFlow::Break(reason) => Err(reason),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// The parameters that SQL names, without `$`; none where it cannot be read.
+pub(super) fn parameters(sql: &str) -> HashSet<String> {
+    let mut named = HashSet::new();
+    let statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_default();
+    let _: ControlFlow<()> = visit_expressions(&statements, |expression: &Expr| {
+        if let Expr::Value(value) = expression
+            && let Value::Placeholder(name) = &value.value
+        {
+            named.insert(name.trim_start_matches('$').to_owned());
+        }
+        ControlFlow::Continue(())
+    });
+    named
 }
 
 /// It takes its rows from one table.
@@ -74,7 +89,7 @@ impl Visitor for Names<'_> {
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
         let name = relation.to_string();
-        if self.tables.contains(&name.trim_matches('"').to_lowercase()) {
+        if self.tables.contains(&name.trim_matches(['"', '`', '\'']).to_lowercase()) {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(format!("there is no table '{name}', only 'chunk', also called 'source'"))
@@ -115,12 +130,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parameters_are_those_that_are_named() {
+        let named = parameters("select $a, '$b' as b from chunk where x > $source_2");
+        assert_eq!(named, HashSet::from(["a".to_owned(), "source_2".to_owned()]));
+        assert!(parameters("selec").is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_run_is_refused() {
         for (sql, expected) in [
             ("select * from chunk where amount > 0", None),
             ("SELECT *, $system AS system, $record_number AS n FROM source", None),
             ("select x from (select upper(a) as x from chunk) where x <> 'A'", None),
             ("with t as (select a from chunk) select * from t", None),
+            ("select * from `chunk` union all select * from \"source\"", None),
             ("select cast(a as int), trim(b), extract(year from c), coalesce(d, 'x'), md5(e) from chunk", None),
             ("select unnest(l) as x from chunk union all select a as x from chunk", None),
             ("selec * from chunk", Some("Expected: an SQL statement, found: selec at Line: 1, Column: 1")),

@@ -12,6 +12,26 @@ fn at(text: &str) -> Location {
     text.parse().unwrap()
 }
 
+/// Versions that jobs came by are read without it.
+#[test]
+fn sql_is_checked_of_new_routes() {
+    let expected = "call the capture {source} otherwise: SQL has a parameter $source of its own";
+    for (sql, expected) in [
+        ("select total(a) from chunk", Some("the SQL cannot be run: there is no function total()")),
+        ("select *, $source as s from chunk", Some(expected)),
+        ("select *, $job as s from chunk", None),
+    ] {
+        let text = format!(
+            "version = 1\n[[route]]\nname = \"a\"\nkey = \"{{source}}/*\"\ntable = \"s3://lake/a\"\nsql = \"{sql}\"\n"
+        );
+        assert!(parsed(&text).is_ok(), "{sql}");
+        let read = Routes::parse_new(text.as_bytes(), &"s3://b/routes.toml".parse().unwrap());
+        let said = read.err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), expected.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().contains(expected.unwrap_or_default()), "{sql}");
+    }
+}
+
 const ORDERS: &str = "[[route]]\nname = \"orders\"\nkey = \"orders/*\"\ntable = \"s3://lake/orders\"\n";
 
 /// Files that cannot be used, and why.

@@ -19,5 +19,5 @@ pub(super) async fn read(storage: &dyn Storage, at: &RoutesAt) -> Result<(Routes
             error => SplitError::RoutesTable(error),
         })?,
     };
-    Routes::parse(&text, at).map(|routes| (routes, text)).map_err(SplitError::from)
+    Routes::parse_new(&text, at).map(|routes| (routes, text)).map_err(SplitError::from)
 }
