@@ -135,6 +135,8 @@ pub(crate) enum CliError {
         "'{asked}' is too short a beginning of a job's name to change something by; one job's name begins so: {job_id}"
     )]
     ShortName { asked: String, job_id: JobId },
+    #[error("which job is the latest is not certain: within a second of each other were begun {}", names(.jobs))]
+    LatestTie { jobs: Vec<JobId> },
     #[error("job {job_id} is not split to its end, so not all that it rejects is known")]
     NotSplit { job_id: JobId },
     #[error("job {job_id} was split alone, and is bound for no table")]
@@ -276,6 +278,7 @@ impl CliError {
             | Self::SeveralJobs { .. }
             | Self::AmbiguousJob { .. }
             | Self::ShortName { .. }
+            | Self::LatestTie { .. }
             | Self::SmallSample { .. }
             | Self::Prices { .. }
             | Self::NoSingleSource { .. } => 2,

@@ -61,7 +61,7 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
         CliError::Undo(LoadError::Mingled { .. }) => {
             Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
         }
-        CliError::SeveralJobs { .. } => Some("give the name of one of these jobs"),
+        CliError::SeveralJobs { .. } | CliError::LatestTie { .. } => Some("give the name of one of these jobs"),
         CliError::AmbiguousJob { .. } => Some("give more of the name; `sluice jobs` lists all"),
         CliError::ShortName { .. } => {
             Some("give its whole name, or more of it: at least four of the digits that follow the name of its file")

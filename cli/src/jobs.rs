@@ -1,5 +1,7 @@
 //! Jobs, by what a person calls them: a name, the beginning of one, `latest`, or the source.
 
+use std::time::{Duration, SystemTime};
+
 use shared::{Job, JobId, Location, Seal, Storage, WorkArea, try_get_json};
 use worker::LoadContext;
 
@@ -14,6 +16,9 @@ const DIGITS: usize = 16;
 
 /// Digits that the beginning of a name has to have where something is changed by it.
 const LEAST_DIGITS: usize = 4;
+
+/// Most time between two jobs of which it is not known which was begun last: some stores keep whole seconds.
+const TIE: Duration = Duration::from_secs(1);
 
 /// What a job is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub(crate) async fn find(
     }
     let areas = areas(storage, prefix).await.map_err(CliError::WorkArea)?;
     if asked == LATEST {
-        return Ok(latest(storage, prefix, table, &areas).await?.into_iter().collect());
+        return Ok(latest(storage, prefix, table, &areas, purpose).await?.into_iter().collect());
     }
     let found = of_source(storage, &areas, asked).await?;
     if !is_name || !found.is_empty() || digits_at(asked).is_some() {
@@ -89,20 +94,36 @@ fn is_long_enough(asked: &str, job: &JobId) -> bool {
     digits_at(job.as_str()).is_some_and(|at| asked.len() >= at + LEAST_DIGITS)
 }
 
-/// The job of a table, if one is given, that was begun last.
+/// The job of a table, if one is given, that was begun last, by the store's time of its document. To change something by it, no other
+/// is to have been begun within [`TIE`] of it.
 async fn latest(
     storage: &dyn Storage,
     prefix: &Location,
     table: Option<&Location>,
     areas: &[Area],
+    purpose: Purpose,
 ) -> Result<Option<Job>, CliError> {
+    let mut last: Option<(&Area, Job)> = None;
     for area in areas {
+        if last.as_ref().is_some_and(|(newest, _)| !is_tie(newest.begun, area.begun)) {
+            break;
+        }
         let job = area.job(storage).await.map_err(CliError::WorkArea)?;
-        if let Some(job) = job.filter(|job| belongs(job, prefix, table)) {
+        let Some(job) = job.filter(|job| belongs(job, prefix, table)) else { continue };
+        if let Some((_, newest)) = &last {
+            return Err(CliError::LatestTie { jobs: vec![newest.job_id.clone(), job.job_id] });
+        }
+        if purpose == Purpose::Show {
             return Ok(Some(job));
         }
+        last = Some((area, job));
     }
-    Ok(None)
+    Ok(last.map(|(_, job)| job))
+}
+
+/// Whether the store's times do not tell which of two jobs was begun last.
+fn is_tie(later: SystemTime, earlier: SystemTime) -> bool {
+    later.duration_since(earlier).map_or(true, |apart| apart <= TIE)
 }
 
 /// All jobs of a source.
@@ -175,6 +196,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(digits_at(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn times_that_tell_which_job_is_the_last() {
+        let at = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        for (later, earlier, expected) in [(5000, 5000, true), (5000, 4000, true), (5000, 3999, false)] {
+            assert_eq!(is_tie(at(later), at(earlier)), expected, "{later} {earlier}");
         }
     }
 

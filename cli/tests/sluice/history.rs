@@ -101,6 +101,15 @@ fn a_job_by_the_beginning_of_its_name() {
     }
     let show = place.run(&["quarantine", "show", "latest", "--table", "t", "--json"]).json();
     assert_eq!((&show["job_id"], &show["rejected"]), (&name(0).into(), &1.into()));
+    let begun = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let set_begun = |job: &str, at| {
+        let document = place.path(&format!("t/_sluice/{job}/job.json"));
+        std::fs::File::options().append(true).open(document).unwrap().set_modified(at).unwrap();
+    };
+    (0..3).for_each(|at| set_begun(&name(at), begun));
+    let tie = place.run(&["undo", "latest", "--table", "t"]);
+    assert_eq!((tie.status, tie.stderr.contains(&name(0))), (2, true), "{tie:?}");
+    set_begun(&name(0), begun + std::time::Duration::from_secs(2));
     let undone = place.run(&["undo", "latest", "--table", "t", "--json"]).json();
     assert_eq!(undone["job_id"], *name(0));
     assert_eq!(text(&jobs(&place, &[])[0], "state"), "undone");
