@@ -18,7 +18,8 @@ pub(crate) fn tried(settings: &Settings, plan: &Plan) -> Result<Option<Expectati
 pub(crate) fn expected(results: &ExpectationResults) -> Vec<String> {
     let line = |ExpectationResult { name, on, violations, nulls }: &ExpectationResult| {
         if *violations == 0 {
-            return format!("  expected     {name}: met");
+            // Of a file that was refused nothing is in the table, and nothing was added up.
+            return format!("  expected     {name}: {}", if results.rows == 0 { "no rows judged" } else { "met" });
         }
         let by_nulls = if *nulls > 0 { format!(", {} by nulls", grouped(*nulls)) } else { String::new() };
         format!("  expected     {name}: {} against it{by_nulls} ({})", counted(*violations, "row"), on.word())
@@ -51,6 +52,9 @@ mod tests {
             result("d", OnViolation::Warn, 2, 0),
         ];
         let lines = expected(&ExpectationResults { digest: String::new(), rows: 9, all }).join("\n");
+        let none = vec![result("e", OnViolation::Fail, 0, 0)];
+        let none = ExpectationResults { digest: String::new(), rows: 0, all: none };
+        assert_eq!(expected(&none), ["  expected     e: no rows judged"]);
         insta::assert_snapshot!(lines, @r"
           expected     a: met
           expected     b: 1,200 rows against it (drop)

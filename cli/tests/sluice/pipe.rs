@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::shim::{Fault, Shim};
-use crate::support::{Place, Ran, fixture};
+use crate::support::{Place, Ran, account, fixture};
 
 /// `sluice ingest - --table t` with these bytes on its standard input, and more arguments.
 fn piped(place: &Place, bytes: &[u8], more: &[&str]) -> Ran {
@@ -140,8 +140,7 @@ fn a_silent_pipe_can_be_left() {
 
 #[test]
 fn pipes_that_cannot_be_taken() {
-    let account = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
-    let place = Place::with_env(account.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    let place = Place::with_env(account());
     let csv = b"id\n1\n";
     for (more, status, said) in [
         (&["--on-replace", "replace"][..], 2, "has no name by which it could take the place of earlier drops"),

@@ -10,7 +10,7 @@ use shared::testing::Emulator;
 use crate::gate::Gate;
 use crate::queues::{MAX_RECEIVES, Queues};
 use crate::resume::{assert_each_once, numbered};
-use crate::support::Place;
+use crate::support::{Place, account};
 
 #[test]
 fn a_drop_becomes_rows_once_however_often_it_is_told_of() {
@@ -160,7 +160,7 @@ fn a_queue_that_does_not_answer_is_waited_for() {
 
 #[test]
 fn what_cannot_be_right_is_refused() {
-    let place = Place::new();
+    let place = Place::with_env(account());
     for (args, said) in [
         (&["work"][..], "--queue-url"),
         (&["work", "--queue-url", "chunks"], "a queue is named by its URL"),

@@ -244,6 +244,8 @@ fn expected(text: &str) -> Result<ExpectedRoute, String> {
     match text.split_once(' ') {
         Some(("no", "route")) => Ok(ExpectedRoute::NoRoute),
         Some(("table", uri)) => table(uri),
-        _ => Err(format!("'{text}' cannot be used: it must be \"no route\" or \"table URI\"")),
+        _ => Err(format!(
+            "'{text}' cannot be used: it must be \"no route\", or the word table and a URI, as \"table s3://lake/raw\""
+        )),
     }
 }

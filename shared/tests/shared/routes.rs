@@ -87,7 +87,7 @@ fn what_is_wrong_is_named_with_line_and_route() {
             ),
             "line 7, route 'orders', key: 'gs://b/x' has the scheme 'gs'; known are s3:// and plain paths; \
              line 9, route 'orders', expect: an example here has key and table; \
-             line 12, expect: 'x' cannot be used: it must be \"no route\" or \"table URI\"",
+             line 12, expect: 'x' cannot be used: it must be \"no route\", or the word table and a URI, as \"table s3://lake/raw\"",
         ),
     ] {
         let text = if text.starts_with("version") { text.to_owned() } else { format!("{start}{text}") };
