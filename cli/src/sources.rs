@@ -155,6 +155,7 @@ mod tests {
             "empty/.keep",
             "lake/t/_delta_log/00000000000000000000.json",
             "lake/t/part-0.parquet",
+            "lake/t/day=1/part-1.parquet",
             "work/j-1/chunks/00000.parquet",
         ] {
             let path = root.join(name);
@@ -190,6 +191,8 @@ mod tests {
             (&["ROOT/empty"], "! no file to load is in the folder ROOT/empty"),
             (&["ROOT/*.json", "ROOT/a.csv"], "a.csv ! no file to load matches the pattern ROOT/*.json"),
             (&["ROOT/lake/t"], "! ROOT/lake/t is a Delta table"),
+            (&["ROOT/lake/t/day=1"], "! ROOT/lake/t is a Delta table"),
+            (&["ROOT/lake/t/day=1/*"], "! ROOT/lake/t is a Delta table"),
             (&["ROOT/lake/*/*"], "! no file to load matches the pattern ROOT/lake/*/*"),
             (&["ROOT/a[.csv"], "! ROOT/a[.csv is not a valid pattern: invalid range pattern"),
             (&["-"], "! - is a pipe, which can only be loaded alone"),
@@ -212,6 +215,7 @@ mod tests {
             "inner/e.csv",
             "t/_delta_log/00000000000000000000.json",
             "t/part-0.parquet",
+            "t/day=1/part-1.parquet",
             "work/j-1/chunks/00000.parquet",
         ] {
             let at = Location::S3 { bucket: "b".to_owned(), key: key.to_owned() };
@@ -228,6 +232,8 @@ mod tests {
             (&["ROOT/in/x[1].csv"], "in/x[1].csv"),
             (&["ROOT"], "in/2026/c.csv in/a.csv in/b.csv in/x[1].csv inner/e.csv"),
             (&["ROOT/t/"], "! ROOT/t is a Delta table"),
+            (&["ROOT/t/day=1/"], "! ROOT/t is a Delta table"),
+            (&["ROOT/t/day=1/*"], "! ROOT/t is a Delta table"),
             (&["ROOT/none/"], "! no object to load is below ROOT/none/"),
             (&["ROOT/in/*.json"], "! no object to load matches the pattern ROOT/in/*.json"),
             // Without the slash it is an object.
@@ -235,6 +241,19 @@ mod tests {
         ] {
             let shown = shown(&storage, "s3://b", texts, std::slice::from_ref(&work)).await;
             assert_eq!(shown.replace("ROOT/", ""), expected.replace("ROOT/", ""), "{texts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_a_table() {
+        let storage = MemoryStorage::default();
+        for key in ["_delta_log/00000000000000000000.json", "part-0.parquet", "day=1/part-1.parquet"] {
+            let at = Location::S3 { bucket: "b".to_owned(), key: key.to_owned() };
+            storage.put(&at, "x".into(), PutMode::Overwrite).await.unwrap();
+        }
+        for asked in ["ROOT", "ROOT/", "ROOT/*.parquet", "ROOT/*/*", "ROOT/day=1/", "ROOT/day=1/*"] {
+            let shown = shown(&storage, "s3://b", &[asked], &[]).await;
+            assert!(shown.starts_with("! "), "{asked}: {shown}");
         }
     }
 

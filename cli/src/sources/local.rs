@@ -10,12 +10,19 @@ use super::left_out::{LOG, READ, base, is_hidden, is_left_out, is_unfinished};
 
 /// Paths of the files in a folder and in the folders in it. Links to files are followed, links to folders are not.
 pub(super) fn in_folder(folder: &Path) -> Result<Vec<String>, SourcesError> {
-    if folder.join(LOG).is_dir() {
-        return Err(SourcesError::Table { at: folder.display().to_string() });
-    }
+    refuse_table(folder)?;
     let mut found = Vec::new();
     walk(folder, &mut found).map_err(|(at, source)| SourcesError::Folder { at, source })?;
     found.into_iter().map(text).collect()
+}
+
+/// An error if a folder is a table, or lies in one.
+fn refuse_table(folder: &Path) -> Result<(), SourcesError> {
+    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    match whole.ancestors().find(|above| above.join(LOG).is_dir()) {
+        Some(table) => Err(SourcesError::Table { at: table.display().to_string() }),
+        None => Ok(()),
+    }
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
@@ -48,6 +55,7 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<String>, SourcesError> {
     let pattern = pattern.trim_start_matches("./");
     let paths = glob::glob_with(pattern, READ).map_err(|error| invalid(error.msg))?;
     let folder = base(pattern);
+    refuse_table(Path::new(if folder.is_empty() { "." } else { folder }))?;
     let (mut found, mut tables) = (Vec::new(), HashMap::new());
     for path in paths {
         let path = path.map_err(|error| {
@@ -63,7 +71,7 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<String>, SourcesError> {
     Ok(found)
 }
 
-/// Whether a file lies in a table below the folder of the pattern, or the folder lies in one.
+/// Whether a file lies in a table below the folder of the pattern.
 fn is_of_table(path: &Path, below: &Path, tables: &mut HashMap<PathBuf, bool>) -> bool {
     let mut folders = path.ancestors().skip(1).take(below.components().count());
     let is_table = |folder: &Path| *tables.entry(folder.to_owned()).or_insert_with(|| folder.join(LOG).is_dir());
