@@ -45,7 +45,9 @@ pub(crate) async fn run(args: &EnqueueArgs, output: Output) -> Done {
         return Err(CliError::NoTable);
     }
     let (storage, mut worst) = (Stores::from_env(), 0);
-    let Sources { files, failed } = sources::find(storage.as_ref(), &args.sources, &[]).await;
+    let own = work_prefix(args.work_dir.as_deref(), &settings).map(|prefix| [prefix.beside("_drops"), prefix]);
+    let own = own.as_ref().map_or(&[][..], |own| own);
+    let Sources { files, failed } = sources::find(storage.as_ref(), &args.sources, own).await;
     let mut failures: Vec<(String, CliError)> = failed;
     let objects = files.len();
     let found = looked(args, &settings, files, &mut failures).await?;
