@@ -7,12 +7,17 @@ use shared::{aws_settings, error_chain};
 use crate::args::Command;
 use crate::error::CliError;
 
-/// Settings that may name something on S3.
-const PLACES: [&str; 4] = ["TABLE_URI", "CHUNK_BUCKET", "CONTRACT_URI", "ROUTES_URI"];
+/// Settings that may name something on S3, each with the option that comes before it.
+const PLACES: [(&str, &str); 4] = [
+    ("TABLE_URI", "--table"),
+    ("CHUNK_BUCKET", "--work-dir"),
+    ("CONTRACT_URI", "--contract"),
+    ("ROUTES_URI", "--routes"),
+];
 
 /// Makes sure of a region and of credentials where a command needs them.
 pub(crate) async fn ensure(command: &Command) -> Result<(), CliError> {
-    let places = PLACES.iter().filter_map(|name| std::env::var(name).ok().map(|value| (*name, value)));
+    let places = PLACES.iter().filter_map(|(name, _)| std::env::var(name).ok().map(|value| (*name, value)));
     if !needs_aws(command, std::env::args(), places) {
         return Ok(());
     }
@@ -43,6 +48,13 @@ fn needs_aws(
     // Of `--table=s3://b/t` the value. What is within a word, such as a text in SQL, names nothing.
     let value =
         |word: &str| word.split_once('=').filter(|(name, _)| name.starts_with("--")).map(|(_, value)| value.to_owned());
+    let typed: Vec<String> = typed.skip(1).collect();
+    let is_given = |option: &str| {
+        let is_it =
+            |word: &String| word.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        typed.iter().any(is_it)
+    };
+    let is_overridden = |place: &str| PLACES.iter().any(|(name, option)| *name == place && is_given(option));
     match command {
         Command::Work(_) | Command::Enqueue(_) | Command::Dlq(_) | Command::Doctor(_) => true,
         Command::Settings | Command::Completions(_) | Command::Man(_) | Command::Route(_) | Command::TuneStage(_) => {
@@ -51,8 +63,9 @@ fn needs_aws(
         _ => {
             // `CHUNK_BUCKET` may be the bucket alone.
             let is_bucket = |name: &str, value: &str| name == "CHUNK_BUCKET" && !value.contains('/');
-            typed.skip(1).any(|word| is_s3(value(&word).as_deref().unwrap_or(&word)))
-                || places.any(|(name, value)| is_s3(&value) || is_bucket(name, &value) && !value.is_empty())
+            let names_s3 = |name: &str, value: &str| is_s3(value) || is_bucket(name, value) && !value.is_empty();
+            typed.iter().any(|word| is_s3(value(word).as_deref().unwrap_or(word)))
+                || places.any(|(name, value)| names_s3(name, &value) && !is_overridden(name))
         }
     }
 }
@@ -80,6 +93,14 @@ mod tests {
             ("sluice status latest", &[("TABLE_URI", "s3://b/t")], true),
             ("sluice status latest", &[("TABLE_URI", "lake/t"), ("CHUNK_BUCKET", "/work")], false),
             ("sluice status latest", &[("CHUNK_BUCKET", "chunks")], true),
+            // What an option overrides is not used.
+            ("sluice status latest --table lake/t", &[("TABLE_URI", "s3://b/t")], false),
+            ("sluice status latest --table=lake/t --work-dir work", &[("CHUNK_BUCKET", "chunks")], false),
+            ("sluice status latest --table lake/t", &[("CHUNK_BUCKET", "chunks")], true),
+            ("sluice ingest x.csv --table t --contract c.toml", &[("CONTRACT_URI", "s3://b/c.toml")], false),
+            ("sluice ingest x.csv --table t --routes r.toml", &[("ROUTES_URI", "s3://b/r.toml")], false),
+            ("sluice ingest x.csv --table t", &[("CONTRACT_URI", "s3://b/c.toml")], true),
+            ("sluice status latest --work-dir work", &[("TABLE_URI", "s3://b/t")], true),
             ("sluice settings", &[("CHUNK_BUCKET", "chunks")], false),
             ("sluice route check s3://b/x.csv", &[], false),
             ("sluice doctor", &[], true),
