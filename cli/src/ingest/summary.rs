@@ -60,6 +60,8 @@ struct Line {
     state: State,
     source: String,
     rows: Rows,
+    /// Whether an earlier command loaded these rows.
+    already_done: bool,
     error: Option<String>,
 }
 
@@ -128,7 +130,8 @@ impl Ends {
         let version = self.tables.entry(report.table.uri.clone()).or_default();
         *version = (*version).max(report.table.version);
         let error = failure.as_ref().map(|failure| failure.error.clone());
-        self.lines.push(Line { state, source: report.source.clone(), rows: report.rows, error });
+        let (source, rows, already_done) = (report.source.clone(), report.rows, report.already_done);
+        self.lines.push(Line { state, source, rows, already_done, error });
         self.document(&Document { state, report: Some(report), failure })
     }
 
@@ -137,14 +140,14 @@ impl Ends {
         let state = if error.exit_code() == 4 { State::Rejected } else { State::Failed };
         let failure = self.failure(Some(source), source, error);
         let (source, error) = (source.to_owned(), Some(failure.error.clone()));
-        self.lines.push(Line { state, source, rows: Rows::default(), error });
+        self.lines.push(Line { state, source, rows: Rows::default(), already_done: false, error });
         self.document(&Document { state, report: None, failure: Some(failure) })
     }
 
     /// A source that the command did not come to.
     pub(super) fn not_begun(&mut self, source: &str) {
         let (source, rows, error) = (source.to_owned(), Rows::default(), None);
-        self.lines.push(Line { state: State::NotBegun, source, rows, error });
+        self.lines.push(Line { state: State::NotBegun, source, rows, already_done: false, error });
     }
 
     /// Why records of a source were rejected.
@@ -205,7 +208,7 @@ impl Ends {
 
     fn summary(&self, elapsed: Duration) -> Summary {
         let mut rows = Rows::default();
-        for line in self.lines.iter().filter(|line| line.state != State::AlreadyDone) {
+        for line in self.lines.iter().filter(|line| !line.already_done) {
             rows += line.rows;
         }
         let reasons = self.reasons.iter();

@@ -229,3 +229,18 @@ fn nothing_is_loaded_of_a_file_that_fails_at_its_end() {
         assert!(numbers(&place, "id") == all, "each record comes once");
     }
 }
+
+#[test]
+fn rows_that_an_earlier_command_loaded_are_not_counted_again() {
+    let place = Place::new();
+    place.write("a.csv", "id,name\n1,a\n2\n");
+    place.write("b.csv", "id,name\n3,b\n");
+    let first = place.run(&["ingest", "a.csv", "b.csv", "--table", "t"]);
+    assert_eq!(first.status, 0, "{first:?}");
+    place.write("c.csv", "id,name\n4,c\n");
+    let ran = place.run(&["ingest", "a.csv", "c.csv", "--table", "t", "--max-bad-records", "0", "--json"]);
+    let (sources, summary) = documents(&ran);
+    assert_eq!((ran.status, states(&sources)), (4, vec!["a.csv rejected".to_owned(), "c.csv loaded".to_owned()]));
+    let rows = &summary["rows"];
+    assert_eq!((&rows["committed"], &rows["quarantined"]), (&Value::from(1), &Value::from(0)), "{summary}");
+}
