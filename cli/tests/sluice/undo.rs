@@ -120,6 +120,23 @@ fn undo_of_a_load_that_was_interrupted() {
     assert_eq!(place.rows().num_rows(), 2);
 }
 
+/// The name of a job is not the beginning of its next generation's.
+#[test]
+fn undo_of_a_job_without_a_work_area_takes_out_no_other() {
+    let place = Place::new();
+    let source = place.write("x.csv", "id\n1\n2\n");
+    let job = place.ingest(&source, &[])["job_id"].as_str().unwrap().to_owned();
+    assert_eq!(undo(&place, &job, &[]).status, 0);
+    assert!(place.ingest(&source, &["--again"])["job_id"].as_str().unwrap().ends_with("-g2"));
+    std::fs::remove_dir_all(place.path(&format!("t/_sluice/{job}"))).unwrap();
+    let again = undo(&place, &job, &[]);
+    assert!(!again.stdout.contains("-g2"), "{again:?}");
+    assert_eq!(place.rows().num_rows(), 2);
+    let short = undo(&place, "x-", &[]);
+    assert_eq!((short.status, short.stderr.contains("too short a beginning")), (2, true), "{short:?}");
+    assert_eq!(place.rows().num_rows(), 2);
+}
+
 #[test]
 fn undo_of_rows_that_others_merged_took_out_and_brought_back() {
     let place = Place::new();
