@@ -277,6 +277,13 @@ mod tests {
             ("select *, $record_number as n, $s as s from chunk", &["a", "n", "s"][..]),
             ("select c.* from chunk c where $record_number > 1", &["a"]),
             ("select * exclude (a), $record_number + 1 as n from chunk", &["n"]),
+            ("with t as (select a from chunk where $record_number > 1) select * from t", &["a"]),
+            (
+                "with t as (select *, $record_number as n from chunk), u as (select * from t) select * from u",
+                &["a", "n"],
+            ),
+            ("with chunk as (select *, $record_number as n from chunk) select * from chunk", &["a", "n"]),
+            ("select * from (select a, $record_number as n from CHUNK)", &["a", "n"]),
         ] {
             let shape = Shape::new(&shaping(sql), &columns).unwrap();
             let names: Vec<&str> = shape.schema().fields().iter().map(|field| field.name().as_str()).collect();

@@ -12,7 +12,7 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 use super::digests;
 
 /// Names under which SQL finds the chunk.
-const TABLES: [&str; 2] = ["chunk", "source"];
+pub(super) const TABLES: [&str; 2] = ["chunk", "source"];
 
 /// What is there to be named.
 pub(crate) struct Names {

@@ -7,8 +7,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::sqlparser::ast::{
     ExcludeSelectItem, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Select, SelectItem, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    Ident, ObjectName, Query, Select, SelectItem, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
+
+use super::names::TABLES;
 
 /// The parameter that is another value in each row, and the column that chunks have for it while SQL reads it.
 pub(crate) const RECORD_NUMBER: &str = "$record_number";
@@ -38,7 +40,7 @@ impl Parameters {
             return Err(error);
         }
         if bind.asks_number
-            && let ControlFlow::Break(error) = statement.visit(&mut HideNumber)
+            && let ControlFlow::Break(error) = statement.visit(&mut HideNumber::default())
         {
             return Err(error);
         }
@@ -117,13 +119,56 @@ impl VisitorMut for Bind<'_> {
 }
 
 /// Leaves the column of record numbers out of `*`, where that stands for the columns of the chunk.
-struct HideNumber;
+#[derive(Default)]
+struct HideNumber {
+    /// The queries that are being visited, each within the one before it.
+    queries: Vec<Scope>,
+}
+
+/// What a query names with `WITH`.
+#[derive(Default)]
+struct Scope {
+    names: Vec<String>,
+    /// How many of the names are there already: a query of `WITH` knows those before it alone.
+    known: usize,
+}
+
+impl HideNumber {
+    /// Whether a relation is the chunk.
+    fn is_chunk(&self, relation: &TableFactor) -> bool {
+        let TableFactor::Table { name, .. } = relation else { return false };
+        let [part] = name.0.as_slice() else { return false };
+        let Some(name) = part.as_ident().map(normalized) else { return false };
+        let is_of = |scope: &Scope| scope.names.iter().take(scope.known).any(|of| *of == name);
+        TABLES.contains(&name.as_str()) && !self.queries.iter().any(is_of)
+    }
+}
+
+/// A name as the engine compares it.
+fn normalized(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
 
 impl VisitorMut for HideNumber {
     type Break = DataFusionError;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.queries.push(Scope { names: tables.map(|table| normalized(&table.alias.name)).collect(), known: 0 });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Self::Break> {
+        self.queries.pop();
+        // Of the queries within a query, those of `WITH` come first, in their order.
+        if let Some(around) = self.queries.last_mut() {
+            around.known += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
-        let is_of_chunk = select.from.iter().any(|from| matches!(from.relation, TableFactor::Table { .. }));
+        let is_of_chunk = select.from.iter().any(|from| self.is_chunk(&from.relation));
         for item in select.projection.iter_mut().filter(|_| is_of_chunk) {
             let (SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) = item else { continue };
             let hidden = ObjectName::from(vec![number()]);
