@@ -40,8 +40,8 @@ pub(crate) struct ChunkFile {
     nulls: bool,
     /// Rows that are not among the batches, and were not taken yet.
     rejected: Mutex<Vec<RejectedRow>>,
-    /// Places of all such rows, from 1.
-    set_aside: Mutex<Vec<u64>>,
+    /// Places of all such rows, from 1; none where nobody asks for them.
+    set_aside: Mutex<Option<Vec<u64>>>,
     /// The last bytes, and where they begin.
     footer: Bytes,
     footer_start: u64,
@@ -268,9 +268,15 @@ impl ChunkFile {
         std::mem::take(&mut self.rejected.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Places of all rows, from 1, that are not among the batches that were read so far, in their order.
-    pub(crate) fn set_aside(&self) -> Vec<u64> {
-        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// From now on keeps the places of rows that are not among the batches.
+    pub(crate) fn keep_set_aside(&self) {
+        *self.set_aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// Gives places of all rows, from 1, that are not among the batches that were read since these are kept, in their order.
+    pub(crate) fn with_set_aside<T>(&self, take: impl FnOnce(&[u64]) -> T) -> T {
+        let set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        take(set_aside.as_deref().unwrap_or_default())
     }
 
     /// Decodes one row group while the next is being read.
@@ -365,7 +371,9 @@ impl ChunkFile {
                 let texts = pages::Texts { schema: &self.schema, before, nulls: self.nulls, skip: rows, at_once };
                 texts.decode(bytes.clone(), &self.metadata, group, |columns, left, rejected| {
                     let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
-                    set_aside.extend(rejected.iter().map(|row| row.number));
+                    if let Some(set_aside) = set_aside.as_mut() {
+                        set_aside.extend(rejected.iter().map(|row| row.number));
+                    }
                     drop(set_aside);
                     self.rejected.lock().unwrap_or_else(PoisonError::into_inner).extend(rejected);
                     sent(columns, left)

@@ -52,6 +52,7 @@ pub(crate) async fn transform(
     let (schema, unchanged) = (Arc::clone(shape.schema()), shape.unchanged());
     let mut numbers = None;
     if shape.asks_numbers() {
+        file.keep_set_aside();
         numbers = Some(RecordNumbers::of(storage, chunk, file.rows()).await?);
     }
     // Of what others encoded, all columns are decoded: a row with a text that is not UTF-8 is rejected whatever is asked for.
@@ -64,7 +65,8 @@ pub(crate) async fn transform(
     let file = Arc::clone(file);
     let batches = batches.map(move |batch| {
         let batch = batch?;
-        let numbers = numbers.as_mut().map(|numbers| numbers.next(batch.num_rows(), &file.set_aside()));
+        let rows = batch.num_rows();
+        let numbers = numbers.as_mut().map(|numbers| file.with_set_aside(|set_aside| numbers.next(rows, set_aside)));
         shape.run(&batch, numbers).map_err(&wrong)
     });
     Ok(Rows { schema, unchanged, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
