@@ -139,7 +139,8 @@ impl Gate for TableGate {
             return Ok(None);
         }
         let Self { load, table, .. } = self;
-        let (shaping, partition_by) = (&Shaping::of_settings(&load.settings), &load.settings.load.partition_by);
+        let (shaping, partition_by) =
+            (&Shaping::of_settings(&load.settings, &found.source), &load.settings.load.partition_by);
         if !shaping.is_none() {
             self.check_sql(shaping, found).await?;
         }

@@ -68,7 +68,8 @@ pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done 
 /// What `ingest` would refuse before it splits; and what SQL makes of the first rows.
 async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument>, CliError> {
     let found = &plan.examination;
-    let (shaping, partition_by) = (&Shaping::of_settings(&context.settings), &context.settings.load.partition_by);
+    let (shaping, partition_by) =
+        (&Shaping::of_settings(&context.settings, &found.source), &context.settings.load.partition_by);
     if found.is_empty {
         return Ok(None);
     }

@@ -81,7 +81,8 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
             return Err(CliError::NoRows { source_uri: outlook.source });
         }
         if settings.load.sql.is_some() {
-            worker::check_sql(&worker::Shaping::of_settings(settings), &found.schema).map_err(CliError::Sql)?;
+            worker::check_sql(&worker::Shaping::of_settings(settings, &found.source), &found.schema)
+                .map_err(CliError::Sql)?;
         }
         outlook.sizes.push((size, Whole { source_bytes: outlook.bytes, rows, chunks, chunk_bytes }));
         if chunks <= 1 {

@@ -1,5 +1,8 @@
 //! What SQL and expectations make of the first rows of a source, before there is a chunk.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use shared::{ExpectationResults, Expectations, cells, type_name};
@@ -28,8 +31,9 @@ pub fn try_sql(shaping: &Shaping, columns: &SchemaRef, rows: &[RecordBatch], sho
     let named = shape.schema().fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
     let mut trial = SqlTrial { columns: named.collect(), read: 0, made: 0, rows: Vec::new() };
     for batch in rows {
+        let numbers = numbers(trial.read, batch);
         trial.read += batch.num_rows();
-        for made in shape.run(batch, None).map_err(|error| text_of(&error))? {
+        for made in shape.run(batch, Some(numbers)).map_err(|error| text_of(&error))? {
             trial.made += made.num_rows();
             let cells = cells(&made, shown - trial.rows.len()).map_err(|error| error.to_string())?;
             trial.rows.extend(cells);
@@ -48,10 +52,19 @@ pub fn try_expectations(
 ) -> Result<ExpectationResults, String> {
     let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
     let mut judge = Judge::new(expectations, shape.schema())?;
+    let mut read = 0;
     for batch in rows {
-        for made in shape.run(batch, None).map_err(|error| text_of(&error))? {
+        let numbers = numbers(read, batch);
+        read += batch.num_rows();
+        for made in shape.run(batch, Some(numbers)).map_err(|error| text_of(&error))? {
             judge.judge(&made);
         }
     }
     Ok(judge.results().clone())
+}
+
+/// The numbers of the rows of a batch, of which so many come before.
+fn numbers(before: usize, batch: &RecordBatch) -> ArrayRef {
+    let number = |row: usize| i64::try_from(before + row).unwrap_or(i64::MAX);
+    Arc::new(Int64Array::from_iter_values((1..=batch.num_rows()).map(number)))
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
-use shared::{Job, Provenance, Settings};
+use shared::{Job, JobId, Provenance, Settings, SourceObject, now_millis};
 
 use crate::sql::Query;
 use crate::sql::parameters::{Parameter, Parameters};
@@ -32,9 +32,16 @@ struct About {
 }
 
 impl Shaping {
-    /// As the rows of a source are to be shaped by settings, before there is a job.
-    pub fn of_settings(settings: &Settings) -> Self {
-        Self::new(settings.load.sql.clone(), &settings.captures, &settings.load.provenance, About::default())
+    /// As the rows of a source are to be shaped by settings, before there is a job: as those of a first chunk that came just now.
+    pub fn of_settings(settings: &Settings, source: &SourceObject) -> Self {
+        let destination = settings.table.as_ref().unwrap_or(&source.uri);
+        let about = About {
+            source: Some(source.uri.to_string()),
+            job: Some(JobId::derive(source, destination, 1).to_string()),
+            chunk: Some(0),
+            ingested_at: Some(now_millis()),
+        };
+        Self::new(settings.load.sql.clone(), &settings.captures, &settings.load.provenance, about)
     }
 
     /// As the rows of a chunk are by their job.
