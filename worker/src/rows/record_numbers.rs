@@ -9,7 +9,9 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use shared::{Checkpoint, ChunkEntry, Location, Manifest, Storage, StorageError, WorkArea, try_get_json};
+use shared::{
+    Checkpoint, ChunkEntry, Location, Manifest, QuarantineEntry, Storage, StorageError, WorkArea, try_get_json,
+};
 
 use crate::chunk::{AssignedChunk, Origin};
 use crate::error::LoadError;
@@ -31,23 +33,43 @@ impl RecordNumbers {
     /// Those of a chunk with so many rows. A file without a job has its rows for records.
     pub(crate) async fn of(storage: &dyn Storage, chunk: &AssignedChunk, rows: u64) -> Result<Self, LoadError> {
         let Some(Origin { identity, area, .. }) = &chunk.origin else { return Ok(Self::default()) };
-        let before = rows_before(storage, area, identity.index).await?;
-        let before = before.ok_or_else(|| LoadError::Damaged {
+        let (chunks, quarantine) = noted(storage, area).await?;
+        let before = rows_before(&chunks, identity.index).ok_or_else(|| LoadError::Damaged {
             chunk: chunk.at.clone(),
             reason: "the rows of the chunks before it are not known, and with them its record numbers".to_owned(),
         })?;
-        let mut numbers = Self { last: before, ..Self::default() };
-        for at in rejects(storage, area, identity.index).await? {
-            for number in read(storage, &at).await? {
-                // As long as the record that the row would be is a rejected one, it is the one after that.
-                if number <= numbers.last + 1 {
-                    numbers.last += 1;
-                } else if number <= numbers.last + rows + u64::try_from(numbers.rejected.len()).unwrap_or(u64::MAX) {
-                    numbers.rejected.push(number);
-                }
+        let (earlier, own) = rejects(storage, area, identity.index, (chunks.as_slice(), quarantine.as_slice())).await?;
+        let mut rejected: Vec<u64> = Vec::new();
+        for object in &own {
+            rejected.extend(read(storage, object).await?);
+        }
+        // Records that were rejected while an earlier chunk was made may lie in this one. Where one lies before it, so do all before that,
+        // and their count will do.
+        let mut counted = earlier.iter().filter_map(|object| object.records).fold(0, u64::saturating_add);
+        for object in earlier.iter().rev() {
+            if rejected.first().is_some_and(|first| first.saturating_sub(counted) <= before.saturating_add(1)) {
+                break;
+            }
+            let mut of_object = read(storage, object).await?;
+            counted = counted.saturating_sub(object.records.unwrap_or_default());
+            of_object.append(&mut rejected);
+            rejected = of_object;
+        }
+        Ok(Self::after(before.saturating_add(counted), rows, rejected))
+    }
+
+    /// Those of so many rows after records of which these were rejected.
+    fn after(last: u64, rows: u64, rejected: Vec<u64>) -> Self {
+        let mut numbers = Self { last, ..Self::default() };
+        for number in rejected {
+            // As long as the record that the row would be is a rejected one, it is the one after that.
+            if number <= numbers.last + 1 {
+                numbers.last += 1;
+            } else if number <= numbers.last + rows + u64::try_from(numbers.rejected.len()).unwrap_or(u64::MAX) {
+                numbers.rejected.push(number);
             }
         }
-        Ok(numbers)
+        numbers
     }
 
     /// The numbers of the next rows; `set_aside` has the places of rows of the chunk, from 1, that are in no batch, in their order.
@@ -74,40 +96,76 @@ impl RecordNumbers {
     }
 }
 
-/// Rows of the chunks before one; none where that is not noted.
-async fn rows_before(storage: &dyn Storage, area: &WorkArea, index: u32) -> Result<Option<u64>, StorageError> {
-    if index == 0 {
-        return Ok(Some(0));
+/// The chunks, and the objects with rejected records, that are noted of a job: in the end, or so far.
+async fn noted(
+    storage: &dyn Storage,
+    area: &WorkArea,
+) -> Result<(Vec<ChunkEntry>, Vec<QuarantineEntry>), StorageError> {
+    if let Some(manifest) = try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? {
+        return Ok((manifest.chunks, manifest.quarantine));
     }
-    let chunks = match try_get_json::<Manifest>(storage, &area.manifest(), "manifest").await? {
-        Some(manifest) => manifest.chunks,
-        None => {
-            let checkpoint = try_get_json::<Checkpoint>(storage, &area.checkpoint(), "checkpoint").await?;
-            checkpoint.unwrap_or_default().chunks
-        }
-    };
+    let checkpoint = try_get_json::<Checkpoint>(storage, &area.checkpoint(), "checkpoint").await?.unwrap_or_default();
+    Ok((checkpoint.chunks, checkpoint.quarantine))
+}
+
+/// Rows of the chunks before one; none where that is not noted.
+fn rows_before(chunks: &[ChunkEntry], index: u32) -> Option<u64> {
     let before: Vec<&ChunkEntry> = chunks.iter().filter(|chunk| chunk.index < index).collect();
     let is_known = u32::try_from(before.len()).is_ok_and(|count| count == index);
-    Ok(is_known.then(|| before.iter().map(|chunk| chunk.rows).sum()))
+    is_known.then(|| before.iter().map(|chunk| chunk.rows).sum())
 }
 
-/// Objects with the records that were rejected while a chunk, or one before it, was made, in the order of the source.
-async fn rejects(storage: &dyn Storage, area: &WorkArea, index: u32) -> Result<Vec<Location>, StorageError> {
-    let mut objects: Vec<((u32, u32), Location)> = Vec::new();
-    for listed in storage.list(&area.quarantine()).await? {
-        let name = listed.location.name();
-        let numbers = name.strip_prefix("split-").and_then(|rest| rest.strip_suffix(".parquet")?.split_once('-'));
-        let numbers = numbers.and_then(|(chunk, part)| Some((chunk.parse().ok()?, part.parse().ok()?)));
-        if let Some(numbers) = numbers.filter(|(chunk, _)| *chunk <= index) {
-            objects.push((numbers, listed.location));
+/// An object with records that were rejected while a chunk was made.
+#[derive(Debug)]
+struct Rejects {
+    /// The chunk, and the number of the object among those of the chunk.
+    place: (u32, u32),
+    at: Location,
+    /// How many records it has, if that is noted.
+    records: Option<u64>,
+}
+
+/// The chunk and the part that the name of an object with rejected records says.
+fn place(name: &str) -> Option<(u32, u32)> {
+    let (chunk, part) = name.strip_prefix("split-")?.strip_suffix(".parquet")?.split_once('-')?;
+    Some((chunk.parse().ok()?, part.parse().ok()?))
+}
+
+/// Those of the chunks before one, and those of this one, each in the order of the source. Those of chunks that are noted are noted, too;
+/// only for a chunk that is not noted yet is it looked up what is there.
+async fn rejects(
+    storage: &dyn Storage,
+    area: &WorkArea,
+    index: u32,
+    (chunks, quarantine): (&[ChunkEntry], &[QuarantineEntry]),
+) -> Result<(Vec<Rejects>, Vec<Rejects>), StorageError> {
+    let (mut earlier, mut own) = (Vec::new(), Vec::new());
+    let is_noted = chunks.iter().any(|chunk| chunk.index == index);
+    for entry in quarantine {
+        let at = area.root().join(&entry.key);
+        let Some(place) = place(at.name()) else { continue };
+        let of_chunk = Rejects { place, at, records: Some(entry.records) };
+        if place.0 < index {
+            earlier.push(of_chunk);
+        } else if place.0 == index && is_noted {
+            own.push(of_chunk);
         }
     }
-    objects.sort();
-    Ok(objects.into_iter().map(|(_, at)| at).collect())
+    if !is_noted {
+        for listed in storage.list(&area.quarantine()).await? {
+            if let Some(place) = place(listed.location.name()).filter(|(chunk, _)| *chunk == index) {
+                own.push(Rejects { place, at: listed.location, records: None });
+            }
+        }
+    }
+    earlier.sort_by_key(|rejects| rejects.place);
+    own.sort_by_key(|rejects| rejects.place);
+    Ok((earlier, own))
 }
 
-/// The numbers of rejected records in an object.
-async fn read(storage: &dyn Storage, at: &Location) -> Result<Vec<u64>, LoadError> {
+/// The numbers of rejected records in an object, which has as many as are noted.
+async fn read(storage: &dyn Storage, object: &Rejects) -> Result<Vec<u64>, LoadError> {
+    let at = &object.at;
     let malformed = |source: Box<dyn std::error::Error + Send + Sync>| StorageError::Malformed {
         at: at.clone(),
         what: "object of rejected records",
@@ -124,7 +182,13 @@ async fn read(storage: &dyn Storage, at: &Location) -> Result<Vec<u64>, LoadErro
         let column = column.ok_or_else(|| malformed("it has no record numbers".into()))?;
         numbers.extend(column.values().iter().filter_map(|number| u64::try_from(*number).ok()));
     }
-    Ok(numbers)
+    let found = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
+    match object.records {
+        Some(records) if records != found => {
+            Err(malformed(format!("it has {found} records instead of {records}").into()).into())
+        }
+        _ => Ok(numbers),
+    }
 }
 
 #[cfg(test)]
