@@ -215,6 +215,7 @@ mod tests {
     use arrow::array::{Array, AsArray, Int64Array, ListArray};
     use arrow::compute::concat_batches;
     use arrow::datatypes::Int64Type;
+    use shared::ObjectVersion;
 
     use super::*;
 
@@ -245,6 +246,17 @@ mod tests {
             [40, 10, 20]
         );
         assert_eq!(numbers("select * from (select a, $record_number as n from chunk) where n = 30"), [30]);
+    }
+
+    #[test]
+    fn a_trial_has_the_source() {
+        let sql = "select cast(split_part($source, '_', 2) as date) as d, $record_number as n from chunk";
+        let settings = Settings::from_lookup(|name| (name == "TRANSFORM_SQL").then(|| sql.to_owned())).unwrap();
+        let uri = "s3://in/x_2024-01-31_y.csv".parse().unwrap();
+        let source = SourceObject { uri, size: 1, version: ObjectVersion("a".to_owned()) };
+        let columns: SchemaRef = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let shape = Shape::new(&Shaping::of_settings(&settings, &source), &columns).unwrap();
+        assert_eq!(shape.schema().field(0).data_type(), &DataType::Date32);
     }
 
     #[test]
