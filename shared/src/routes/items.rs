@@ -227,7 +227,7 @@ mod tests {
         let names: Vec<&str> = text.lines().filter(|line| line.starts_with("\"name\"")).collect();
         assert_eq!(
             names,
-            ["\"name\" = \"landing-crm\"", "\"name\" = \"landing-crm.folder\"", "\"name\" = \"landing-crm-1\""]
+            ["\"name\" = \"landing-crm\"", "\"name\" = \"landing-crm.folder\"", "\"name\" = \"landing-crm-31f52cbe\""]
         );
     }
 
