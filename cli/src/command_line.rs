@@ -50,12 +50,12 @@ fn topics(command: &Command) -> String {
     let width = width.unwrap_or_default();
     let mut text = String::new();
     for (topic, names) in TOPICS {
-        text += &format!("\n{}\n", heading(topic));
+        text.extend(["\n", &heading(topic), "\n"]);
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
             // It comes from the library, which adds it later.
             let about = about.unwrap_or_else(|| "Print this message or the help of a command".to_owned());
-            text += &format!("  {literal}{name:<width$}{literal:#}  {about}\n");
+            text.extend([format!("  {literal}{name:<width$}{literal:#}  {about}\n")]);
         }
     }
     text

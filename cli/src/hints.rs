@@ -61,25 +61,33 @@ fn hint_on_jobs(error: &CliError) -> Option<&'static str> {
         CliError::Undo(LoadError::Mingled { .. }) => {
             Some("nothing was changed; what the job added has to be deleted by its values, or the table restored")
         }
-        CliError::SeveralJobs { .. } | CliError::LatestTie { .. } => Some("give the name of one of these jobs"),
-        CliError::AmbiguousJob { .. } => Some("give more of the name; `sluice jobs` lists all"),
-        CliError::ShortName { .. } => {
-            Some("give its whole name, or more of it: at least four of the digits that follow the name of its file")
-        }
         CliError::Panic(_) => {
             Some("no chunk is half in the table; please report it, with the output of the same command with -vv")
         }
         CliError::TooManyBad { .. } => Some("`sluice quarantine show` shows the reasons, each with examples"),
-        CliError::NoJob { .. } => Some(
-            "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir; those \
-             of sluice ingest are below their table: set --table",
-        ),
-        _ => hint_on_contract(error)
+        _ => hint_on_names(error)
+            .or_else(|| hint_on_contract(error))
             .or_else(|| hint_on_routes(error))
             .or_else(|| hint_on_tuning(error))
             .or_else(|| hint_on_lost_rows(error))
             .or_else(|| hint_on_pipe(error))
             .or_else(|| hint_on_replay(error)),
+    }
+}
+
+/// What may help with the names of jobs.
+fn hint_on_names(error: &CliError) -> Option<&'static str> {
+    match error {
+        CliError::SeveralJobs { .. } | CliError::LatestTie { .. } => Some("give the name of one of these jobs"),
+        CliError::AmbiguousJob { .. } => Some("give more of the name; `sluice jobs` lists all"),
+        CliError::ShortName { .. } => {
+            Some("give its whole name, or more of it: at least four of the digits that follow the name of its file")
+        }
+        CliError::NoJob { .. } => Some(
+            "jobs of a deployment are in its chunk bucket: set CHUNK_BUCKET and CHUNK_PREFIX, or --work-dir; those \
+             of sluice ingest are below their table: set --table",
+        ),
+        _ => None,
     }
 }
 

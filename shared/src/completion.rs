@@ -115,14 +115,7 @@ impl Completion<'_> {
             table_version = table_version.max(receipt.table_version);
             attempts = attempts.max(receipt.attempts);
         }
-        if rows.read != manifest.records || !rows.balance() {
-            let text = format!("{} records were read and {rows:?} are accounted for", manifest.records);
-            return Err(StorageError::Malformed {
-                at: area.loaded(),
-                what: "set of chunk receipts",
-                source: text.into(),
-            });
-        }
+        check_balance(rows, manifest.records, area)?;
         let reading = Reading::of(&job, manifest.lines);
         let attempts = attempts.unwrap_or_default();
         let run = manifest.run.map(|split| Run::until_now(split.started, split.attempts.max(attempts), split.bytes));
@@ -153,6 +146,15 @@ impl Completion<'_> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Every record that was read is accounted for.
+fn check_balance(rows: Rows, records: u64, area: &WorkArea) -> Result<(), StorageError> {
+    if rows.read == records && rows.balance() {
+        return Ok(());
+    }
+    let text = format!("{records} records were read and {rows:?} are accounted for");
+    Err(StorageError::Malformed { at: area.loaded(), what: "set of chunk receipts", source: text.into() })
 }
 
 /// Adds what came of the rows of a chunk by expectations.

@@ -204,7 +204,7 @@ impl Job {
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
         let (named_for, route) = (of.named_for.clone(), of.route.clone());
-        Self { replay_of, named_for, route, ingested_at, ..job }
+        Self { named_for, replay_of, ingested_at, route, ..job }
     }
 
     fn named(

@@ -7,6 +7,7 @@ mod load;
 mod parse;
 mod pattern;
 pub(crate) mod pinned;
+#[cfg(feature = "checks")]
 mod query;
 mod rank;
 mod sequence;

@@ -200,7 +200,7 @@ pub fn splitting(message: &Message) -> String {
 /// ```
 pub async fn handle_message(context: &HandlerContext, message: &Message) -> Verdict {
     let (context, worked_on) = (context.clone(), message.clone());
-    let work = tokio::spawn(async move { work_on(&context, &worked_on).await }.in_current_span());
+    let work = tokio::spawn(async move { Box::pin(work_on(&context, &worked_on)).await }.in_current_span());
     work.await.unwrap_or_else(|panic| {
         let reason = error_chain(&panic);
         tracing::error!(message_id = message.id, reason, "the splitter has a bug");

@@ -95,12 +95,12 @@ pub async fn split(context: &SplitContext, uri: &Location) -> Result<SplitOutcom
     let named_for = context.known.named_for.as_ref().or(context.table.as_ref());
     let destination = named_for.unwrap_or(&context.work_prefix).clone();
     let (job, area) = open(context, &source, &destination).await?;
-    split_since(context, job, area, started).await
+    Box::pin(split_since(context, job, area, started)).await
 }
 
 /// Splits a job that is pinned in its work area, and announces its chunks. As safe as [`split`].
 pub async fn split_opened(context: &SplitContext, job: Job, area: WorkArea) -> Result<SplitOutcome, SplitError> {
-    split_since(context, job, area, Moment::now()).await
+    Box::pin(split_since(context, job, area, Moment::now())).await
 }
 
 /// The same of an attempt that began then.

@@ -55,13 +55,6 @@ impl LoadError {
             }
             Self::Damaged { .. } => "delete it and split the source again: the same bytes will be made",
             Self::Sql { columns, .. } => return Some(format!("the columns of chunk are {}", columns.join(", "))),
-            Self::Expectations { .. } => {
-                "change the expectation in the contract; `sluice contract check SOURCE --contract FILE` tries it on the first records"
-            }
-            Self::Unexpected { .. } => {
-                "fix the file, or change on or max_violations in the contract; `sluice plan SOURCE --contract FILE` counts violations in the \
-                 first records"
-            }
             Self::Sealed { .. } => {
                 "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
                  out what is there with `sluice undo` and then ingest with --again"
@@ -70,9 +63,6 @@ impl LoadError {
                 "another process still loaded it: keep its rows, or take them out with `sluice undo` and then ingest with --again"
             }
             Self::Undone { .. } => "it stays undone; to load the file again, ingest it with --again",
-            Self::BadRow { .. } => {
-                "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
-            }
             Self::NotExclusive { .. } | Self::Storage(StorageError::NotExclusive { .. }) => NOT_EXCLUSIVE_HINT,
             Self::Table { .. } | Self::Storage(_) => match self.outlook() {
                 Outlook::Full => {
@@ -84,9 +74,29 @@ impl LoadError {
                 Outlook::ReadOnly => "it lies on a file system that is mounted read-only",
                 Outlook::Passes | Outlook::Soon | Outlook::Never => return None,
             },
-            _ => return self.hint_on_table().map(str::to_owned).or_else(|| self.hint_on_bounds()),
+            _ => {
+                let hint = self.hint_on_rows().or_else(|| self.hint_on_table());
+                return hint.map(str::to_owned).or_else(|| self.hint_on_bounds());
+            }
         };
         Some(hint.to_owned())
+    }
+
+    /// The same where rows stand in the way.
+    fn hint_on_rows(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Expectations { .. } => {
+                "change the expectation in the contract; `sluice contract check SOURCE --contract FILE` tries it on the first records"
+            }
+            Self::Unexpected { .. } => {
+                "fix the file, or change on or max_violations in the contract; `sluice plan SOURCE --contract FILE` counts violations in the \
+                 first records"
+            }
+            Self::BadRow { .. } => {
+                "BAD_RECORDS=quarantine keeps such rows beside the job, BAD_RECORDS=null makes the value null"
+            }
+            _ => return None,
+        })
     }
 
     /// The same where the table itself stands in the way.

@@ -31,9 +31,8 @@ pub(super) fn text(jobs: &[Entry], work_areas: &Location) -> String {
         (0..COLUMNS.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default()).collect();
     let mut lines = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(COLUMNS).zip(&widths).map(|((cell, (_, is_number)), width)| match is_number {
-            true => format!("{cell:>width$}"),
-            false => format!("{cell:<width$}"),
+        let cells = row.iter().zip(COLUMNS).zip(&widths).map(|((cell, (_, is_number)), width)| {
+            if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
         lines.push(cells.collect::<Vec<_>>().join("  ").trim_end().to_owned());
         let entry = index.checked_sub(1).and_then(|index| jobs.get(index));

@@ -132,7 +132,7 @@ fn large() -> String {
     let mut state = 1_u64;
     for id in 0..150_000 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (amount, country) = (state >> 40, if id == 149_990 { String::new() } else { format!("{:016x}", state) });
+        let (amount, country) = (state >> 40, if id == 149_990 { String::new() } else { format!("{state:016x}") });
         text += &format!("{id},{}.{:02},{country}\n", amount % 1_000_000, amount % 100);
     }
     text

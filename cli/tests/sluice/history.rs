@@ -14,6 +14,19 @@ fn text<'a>(job: &'a Value, key: &str) -> &'a str {
     job[key].as_str().unwrap_or_else(|| panic!("no {key}: {job}"))
 }
 
+/// What is known of a load that is done, besides what `ingest` printed of it.
+fn of_a_load(place: &Place, done: &Value, whole: &Value) {
+    assert_eq!((&done["job_id"], &done["rows"], &done["table_version"]), (&whole["job_id"], &whole["rows"], &1.into()));
+    assert_eq!(
+        (&done["bytes"], &done["attempts"], text(done, "sluice")),
+        (&18.into(), &1.into(), env!("CARGO_PKG_VERSION"))
+    );
+    assert!(text(done, "started") <= text(done, "ended") && done["duration_ms"].is_u64(), "{done}");
+    let receipt = format!("t/_sluice/{}/receipt.json", text(done, "job_id"));
+    let receipt: Value = serde_json::from_slice(&std::fs::read(place.path(&receipt)).unwrap()).unwrap();
+    assert_eq!((&receipt["run"]["started"], &receipt["run"]["duration_ms"]), (&done["started"], &done["duration_ms"]));
+}
+
 #[test]
 fn every_load_is_listed_the_last_one_first() {
     let place = Place::new();
@@ -50,21 +63,12 @@ fn every_load_is_listed_the_last_one_first() {
     assert_eq!(text(&all[2], "replaced_by"), text(&all[1], "job_id"));
     assert!(text(&all[0], "reason").contains("record 1"), "{}", all[0]);
 
-    let done = &all[4];
-    assert_eq!((&done["job_id"], &done["rows"], &done["table_version"]), (&whole["job_id"], &whole["rows"], &1.into()));
-    assert_eq!(
-        (&done["bytes"], &done["attempts"], text(done, "sluice")),
-        (&18.into(), &1.into(), env!("CARGO_PKG_VERSION"))
-    );
-    assert!(text(done, "started") <= text(done, "ended") && done["duration_ms"].is_u64(), "{done}");
-    let receipt = format!("t/_sluice/{}/receipt.json", text(done, "job_id"));
-    let receipt: Value = serde_json::from_slice(&std::fs::read(place.path(&receipt)).unwrap()).unwrap();
-    assert_eq!((&receipt["run"]["started"], &receipt["run"]["duration_ms"]), (&done["started"], &done["duration_ms"]));
+    of_a_load(&place, &all[4], &whole);
 
     assert_eq!(jobs(&place, &["--failed"]), [all[0].clone()]);
     assert_eq!(jobs(&place, &["--most", "2"]), all[..2]);
     assert_eq!(jobs(&place, &["--since", "1h"]), all);
-    assert_eq!(jobs(&place, &["--since", "0s"]), [] as [Value; 0]);
+    assert_eq!(jobs(&place, &["--since", "0s"]), Vec::<Value>::new());
     let other = place.run(&["jobs", "--table", "t", "--since", "0s"]);
     assert_eq!(other.stdout, "no such job in [place]/t/_sluice\n");
 

@@ -225,6 +225,7 @@ mod tests {
     }
 
     /// Contracts that cannot be used, and why.
+    #[expect(clippy::too_many_lines, reason = "cases, one after the other")]
     fn broken() -> Vec<(String, &'static str)> {
         vec![
             ("version = 2\n".to_owned(), "line 1, version: it is 2, and this build of Sluice reads version 1"),

@@ -9,6 +9,7 @@ use crate::settings::{Settings, Variable};
 use super::at::RoutesAt;
 use super::parse::{Key, Keys, RouteTable, Text};
 use super::pattern::KeyPattern;
+#[cfg(feature = "checks")]
 use super::query;
 use super::template::TableTemplate;
 use super::terms::{ExpectedRoute, Route, RouteExample, RouteKey, RouteProblem, Routes, RoutesError};
@@ -102,17 +103,8 @@ impl Loader<'_> {
             self.or_note(name_of, key, key.text().and_then(|text| TableTemplate::parse(&text, &captures)))
         });
         let given = self.given(name_of, &keys);
-        let checks_sql = self.checks_sql;
-        for key in given.iter().filter(|key| checks_sql && key.variable == "TRANSFORM_SQL") {
-            if let Err(reason) = query::check(&key.value, &captures) {
-                self.problem(key.line, name_of, &key.key, format!("the SQL cannot be run: {reason}"));
-            }
-            let named = query::parameters(&key.value);
-            for name in captures.iter().filter(|name| query::PARAMETERS.contains(name) && named.contains(**name)) {
-                let reason = format!("call the capture {{{name}}} otherwise: SQL has a parameter ${name} of its own");
-                let line = find("key").map_or(line, |key| key.line);
-                self.problem(line, name_of, "key", reason);
-            }
+        if self.checks_sql {
+            self.check_sql(name_of, &given, &captures, find("key").map_or(line, |key| key.line));
         }
         for keys in examples {
             self.example(keys, Some(name_of.unwrap_or_default()));
@@ -121,6 +113,25 @@ impl Loader<'_> {
         let is_whole = self.problems.len() == before;
         is_whole.then_some(Route { name, line, bucket, suffixes, also, given, key, table })
     }
+
+    /// SQL that a route gives, with its captures as parameters; `line` is that of the pattern.
+    #[cfg(feature = "checks")]
+    fn check_sql(&mut self, route: Option<&str>, given: &[RouteKey], captures: &[&str], line: usize) {
+        for key in given.iter().filter(|key| key.variable == "TRANSFORM_SQL") {
+            if let Err(reason) = query::check(&key.value, captures) {
+                self.problem(key.line, route, &key.key, format!("the SQL cannot be run: {reason}"));
+            }
+            let named = query::parameters(&key.value);
+            for name in captures.iter().filter(|name| query::PARAMETERS.contains(name) && named.contains(**name)) {
+                let reason = format!("call the capture {{{name}}} otherwise: SQL has a parameter ${name} of its own");
+                self.problem(line, route, "key", reason);
+            }
+        }
+    }
+
+    /// The splitter's function has no parser of SQL, for the sake of its size: the worker refuses what cannot be run.
+    #[cfg(not(feature = "checks"))]
+    fn check_sql(&mut self, _: Option<&str>, _: &[RouteKey], _: &[&str], _: usize) {}
 
     /// The settings that a route gives, each checked by itself and then together.
     fn given(&mut self, route: Option<&str>, keys: &[Key]) -> Vec<RouteKey> {

@@ -56,7 +56,7 @@ pub(crate) struct Found {
 /// cells they have, and by which cells look most like cells; a comma where nothing is better. What the settings give is
 /// not looked for. A row that has names of the table's columns is the header.
 pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &KnownNames<'_>) -> Found {
-    let mut base = Dialect {
+    let base = Dialect {
         escape: settings.escape.explicit().flatten(),
         comment: settings.comment.explicit().flatten(),
         terminator: settings.terminator.explicit().unwrap_or_else(|| ends_with_returns(text).then_some('\r')),
@@ -73,13 +73,8 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &Kno
     let table = text.get(skipped..).unwrap_or_default();
     let (sample, whole_sample) = sample(table, whole, &base);
     let (mut candidate, confidence) = best(sample, whole_sample, &base, settings);
-    if settings.escape.explicit().is_none() && escapes(table, &candidate) {
-        base = Dialect { escape: Some('\\'), ..candidate.dialect.clone() };
-        candidate.rows = rows(sample, whole_sample, &base);
-        candidate.dialect = base.clone();
-    }
-    let has_doubled_backslashes =
-        settings.escape.explicit().is_none() && base.escape.is_none() && has_doubled_backslashes(table, &candidate);
+    let has_doubled_backslashes = settings.escape.explicit().is_none()
+        && settle_escape(table, |dialect| rows(sample, whole_sample, dialect), &mut candidate);
     let layout = layout(&candidate.rows, candidate.width, settings, known);
     let Candidate { mut dialect, rows, .. } = candidate;
     let header_end = layout.preamble + layout.header;
@@ -109,6 +104,16 @@ pub(crate) fn find(text: &[u8], whole: bool, settings: &CsvSettings, known: &Kno
         data_start: skipped + start,
         is_open,
     }
+}
+
+/// Takes a backslash for the escape where that shows, and reads the rows anew. Gives whether backslashes come in twos alone instead.
+fn settle_escape(table: &[u8], read: impl Fn(&Dialect) -> Vec<Row>, candidate: &mut Candidate) -> bool {
+    if !escapes(table, candidate) {
+        return has_doubled_backslashes(table, candidate);
+    }
+    candidate.dialect.escape = Some('\\');
+    candidate.rows = read(&candidate.dialect);
+    false
 }
 
 /// The rows of a header, `skipped` bytes further on in the text than they say.

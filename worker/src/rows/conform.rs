@@ -59,6 +59,12 @@ enum RejectReason {
 /// The first reason of each row, with the place of its column.
 type Reasons = Vec<Option<(usize, RejectReason)>>;
 
+/// Reasons of rows that are against what is expected; none for others, and for all where nothing is expected.
+fn reasons_by(fates: &[Fate], rows: usize) -> Reasons {
+    let reason = |row: usize| fates.get(row).is_some_and(|fate| *fate != Fate::Kept);
+    (0..rows).map(|row| reason(row).then_some((0, RejectReason::Unexpected))).collect()
+}
+
 impl Conform<'_> {
     /// The rows that fit, with exactly the columns of the schema, and the rows that do not.
     pub(crate) fn conform(&mut self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<RejectedRow>), LoadError> {
@@ -67,18 +73,11 @@ impl Conform<'_> {
         let (mut columns, mut shortened, mut emptied) =
             (Vec::with_capacity(self.sources.len()), Vec::new(), Vec::new());
         let fates = self.judge.as_mut().map(|judge| judge.judge(batch)).unwrap_or_default();
-        let mut reasons: Reasons = vec![None; batch.num_rows()];
-        for (reason, fate) in reasons.iter_mut().zip(&fates) {
-            *reason = (*fate != Fate::Kept).then_some((0, RejectReason::Unexpected));
-        }
+        let mut reasons = reasons_by(&fates, batch.num_rows());
         for (place, (field, source)) in self.write_schema.schema().fields().iter().zip(self.sources).enumerate() {
-            let carried = match source {
-                Some(source) => carry(batch.column(*source), field.data_type()).map_err(internal)?,
-                None => {
-                    carry(&new_null_array(&DataType::Null, batch.num_rows()), field.data_type()).map_err(internal)?
-                }
-            };
-            let Carried { values, invalid, shortened: cut } = carried;
+            let nulls = || new_null_array(&DataType::Null, batch.num_rows());
+            let source = source.map_or_else(nulls, |source| batch.column(source).clone());
+            let Carried { values, invalid, shortened: cut } = carry(&source, field.data_type()).map_err(internal)?;
             let nulls_wanted = self.chunk.bad_records == BadRecords::Null && field.is_nullable();
             let Placed { values, misplaced, emptied: empty } = self.place(field, values).map_err(internal)?;
             emptied.extend(empty);

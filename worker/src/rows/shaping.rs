@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_null() {
-        let chunk = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let chunk = RecordBatch::try_from_iter([("a", column)]).unwrap();
         let sql = "select $source as s, $job as j, $chunk as c, $ingested_at as i from chunk";
         let shaping = Shaping::new(Some(sql.to_owned()), &[], &[], About::default());
         let shape = Shape::new(&shaping, chunk.schema_ref()).unwrap();
@@ -275,7 +276,8 @@ mod tests {
 
     #[test]
     fn the_moment_is_that_of_the_column() {
-        let chunk = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let chunk = RecordBatch::try_from_iter([("a", column)]).unwrap();
         let about = About { ingested_at: Some(1_700_000_000_123), ..About::default() };
         let sql = "select $ingested_at as i from chunk where $ingested_at > '2023-11-14T22:13:20Z'";
         let shaping = Shaping::new(Some(sql.to_owned()), &[], &[Provenance::IngestedAt], about);

@@ -46,7 +46,7 @@ fn checked_expression(expression: Expr, schema: &DFSchema) -> Result<Transformed
     };
     let types = arguments.iter().map(|argument| argument.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let data_type = expression.get_type(schema)?;
-    let is_whole = types.iter().all(|one| one.is_integer()) || types.iter().all(DataType::is_decimal);
+    let is_whole = types.iter().all(DataType::is_integer) || types.iter().all(DataType::is_decimal);
     if !is_whole && !matches!(data_type, DataType::Duration(_)) {
         return Ok(Transformed::no(expression));
     }
@@ -253,11 +253,13 @@ mod tests {
         .unwrap();
         let names: Vec<&str> = made.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["chunk.l - Int64(1)", "same", "few", "(- chunk.i)", "d", "b"]);
-        assert_eq!(made.column(0).as_ref(), &Int64Array::from(vec![Some(1), None]) as &dyn Array);
-        assert_eq!(made.column(3).as_ref(), &Int32Array::from(vec![-2, -3]) as &dyn Array);
+        let (longs, ints) = (Int64Array::from(vec![Some(1), None]), Int32Array::from(vec![-2, -3]));
+        let (longs, ints): (&dyn Array, &dyn Array) = (&longs, &ints);
+        assert_eq!((made.column(0).as_ref(), made.column(3).as_ref()), (longs, ints));
         let union = run(
             "select l + 1 as x from chunk where l < 9 union all select x + i as x from (select i + 1 as x, i from chunk) where i < 9",
         );
-        assert_eq!(union.unwrap().column(0).as_ref(), &Int64Array::from(vec![3, 5, 7]) as &dyn Array);
+        let longs: &dyn Array = &Int64Array::from(vec![3, 5, 7]);
+        assert_eq!(union.unwrap().column(0).as_ref(), longs);
     }
 }

@@ -13,7 +13,7 @@ use crate::support::{Load, World, longs, message};
 /// Rows of each row group of a file.
 fn row_groups(path: impl AsRef<std::path::Path>) -> Vec<i64> {
     let file = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
-    file.metadata().row_groups().iter().map(|group| group.num_rows()).collect()
+    file.metadata().row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).collect()
 }
 
 async fn rewriting() -> World {
