@@ -129,7 +129,7 @@ impl Report {
         lines.extend(self.reading.iter().flat_map(reading::of_source));
         lines.extend(self.route.iter().map(|route| format!("  route        {route}")));
         lines.push(format!("  table        {}{version}", self.table.uri));
-        // What became of the table is told by the run that did it.
+        // The run that changed the table says what became of it.
         let made = self.reading.iter().filter(|_| !self.already_done && rows.read > 0);
         lines.extend(made.flat_map(reading::of_table));
         lines.push(format!("  read         {}", grouped(rows.read)));
