@@ -57,7 +57,7 @@ mod words;
 mod work_area;
 
 pub use arrow_metadata::{FooterError, INSTANTS_KEY, arrow_metadata, arrow_metadata_of_bytes, int96_are_instants};
-pub use aws::{aws_error_message, aws_region, aws_settings};
+pub use aws::{aws_error_message, aws_region, aws_settings, https_client};
 pub use backoff::{Backoff, BackoffSettings};
 pub use cells::{cells, type_name};
 pub use chunk_task::{ChunkIdentity, ChunkTask, ChunkTaskError};

@@ -20,6 +20,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use tempfile::TempDir;
 
+use crate::aws::https_client;
 use crate::queues::sqs::SqsQueue;
 use crate::stores::s3::S3Storage;
 use crate::testing::python;
@@ -143,6 +144,7 @@ impl Emulator {
     /// Settings of the SDK with which it is used, as the account's owner.
     pub async fn sdk_config(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https_client())
             .region(Region::new(REGION))
             .endpoint_url(self.endpoint())
             .credentials_provider(Credentials::new(KEY, KEY, None, None, "emulator"))

@@ -10,7 +10,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use futures::{StreamExt, stream};
 use shared::testing::{Emulator, MemoryStorage, storage_contract};
-use shared::{Copied, LocalStorage, Location, ObjectVersion, PutMode, S3Storage, Storage, StorageError, error_chain};
+use shared::{
+    Copied, LocalStorage, Location, ObjectVersion, PutMode, S3Storage, Storage, StorageError, error_chain, https_client,
+};
 
 fn at(text: &str) -> Location {
     text.parse().unwrap()
@@ -175,6 +177,7 @@ fn scripted(answers: &'static [&'static str]) -> (SdkConfig, thread::JoinHandle<
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(https_client())
         .region(Region::new("eu-central-1"))
         .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
         .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::new(
