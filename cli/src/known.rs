@@ -144,15 +144,19 @@ pub(crate) async fn look(
     let source = look_up(storage, source).await?;
     let ledger = Ledger::open(load, table).await.map_err(CliError::Table)?;
     let mut names = Names::in_log(&split.work_prefix, table, ledger.as_ref()).await?;
+    let mut of_table = Some(generations_of(split, ledger.as_ref(), &source, table).await?);
     // To ask all jobs is dear. A commit has to know all names, for the log has the present one from then on.
-    if again || !is_loaded(split, ledger.as_ref(), &source, table).await? {
+    if again || !is_loaded(storage, of_table.iter().flatten().last()).await? {
         names.ask_jobs(storage, &split.work_prefix).await?;
     }
     load.former_uris.moved.extend(names.moved());
     load.former_uris.are_all_known = names.is_all;
     let (mut named_for, mut generations) = (names.iter().next().unwrap_or(table), Vec::new());
     for name in names.iter() {
-        let of_name = generations_of(split, ledger.as_ref(), &source, name).await?;
+        let of_name = match of_table.take_if(|_| name == table) {
+            Some(of_table) => of_table,
+            None => generations_of(split, ledger.as_ref(), &source, name).await?,
+        };
         // A work area beside the table may be that of another table, which was here before.
         if of_name.iter().any(|one| one.seal.is_some() || one.is_pinned && name == table) {
             (named_for, generations) = (name, of_name);
@@ -181,16 +185,10 @@ pub(crate) async fn look(
     Ok((known, None))
 }
 
-/// Whether a job of a source that is named for the table itself is all in it, by its seal and its receipt.
-async fn is_loaded(
-    split: &SplitContext,
-    ledger: Option<&Ledger>,
-    source: &SourceObject,
-    table: &Location,
-) -> Result<bool, CliError> {
-    let generations = generations_of(split, ledger, source, table).await?;
-    let Some(last) = generations.last().filter(|last| last.seal.is_some()) else { return Ok(false) };
-    split.storage.exists(&last.area.receipt()).await.map_err(CliError::WorkArea)
+/// Whether the last job of a source is all in the table, by its seal and its receipt.
+async fn is_loaded(storage: &dyn Storage, last: Option<&Generation>) -> Result<bool, CliError> {
+    let Some(last) = last.filter(|last| last.seal.is_some()) else { return Ok(false) };
+    storage.exists(&last.area.receipt()).await.map_err(CliError::WorkArea)
 }
 
 async fn look_up(storage: &dyn Storage, source: &Location) -> Result<SourceObject, CliError> {

@@ -11,6 +11,7 @@ mod engine;
 mod names;
 mod overflow;
 pub(crate) mod parameters;
+mod pieces;
 mod refuse;
 mod step;
 mod unnest;
@@ -29,7 +30,6 @@ use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::Statement;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
@@ -201,7 +201,7 @@ impl Query {
 
 /// The steps of a query of a chunk that has these columns, and the columns that come out.
 fn planned(statement: Statement, chunk: &SchemaRef) -> Result<(Step, SchemaRef)> {
-    let plan = SqlToRel::new(&Names::of(chunk)).sql_statement_to_plan(statement).map_err(refuse::explained)?;
+    let plan = pieces::planned(&Names::of(chunk), statement).map_err(refuse::explained)?;
     refuse::what_varies(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     Step::of(&simplified(overflow::checked(plan)?)?)

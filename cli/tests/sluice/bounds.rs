@@ -98,6 +98,17 @@ fn partitions_are_counted_and_their_files_closed() {
     hold("30 partitions of 29", &seen, None, &Bound { status: 3, mib: 256, times: 0 });
 }
 
+/// Footers of files that are open take memory for each of their columns.
+#[test]
+fn partitions_of_many_columns_take_little_memory() {
+    let place = Place::new();
+    let header = (0..400).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
+    let text = (0..600).fold(format!("p,{header}"), |text, row| text + "\n" + &row.to_string() + &",1".repeat(400));
+    let seen = ingest(&place, &place.write("wide.csv", text), &["--partition-by", "p"]);
+    hold("600 partitions of 400 columns", &seen, None, &Bound { status: 0, mib: 150, times: 0 });
+    assert_eq!((place.files().len(), place.rows().num_rows()), (600, 600));
+}
+
 #[test]
 fn thousands_of_columns_are_written_anew() {
     let place = Place::new();

@@ -46,6 +46,8 @@ pub struct S3Storage {
     own_server: Option<String>,
     /// Buckets of which the test was passed.
     exclusive: Arc<Mutex<HashSet<String>>>,
+    /// Buckets that are known to be there.
+    present: Arc<Mutex<HashSet<String>>>,
 }
 
 impl S3Storage {
@@ -61,7 +63,7 @@ impl S3Storage {
         let endpoint = endpoint.or_else(|| config.endpoint_url().map(str::to_owned));
         let config = aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some()).build();
         let own_server = endpoint.filter(|endpoint| is_own_server(endpoint));
-        Self { client: Client::from_conf(config), own_server, exclusive: Arc::default() }
+        Self { client: Client::from_conf(config), own_server, exclusive: Arc::default(), present: Arc::default() }
     }
 
     /// The same without the test of a server that is not AWS's, for one that answers by a script.
@@ -166,13 +168,21 @@ impl S3Storage {
     }
 
     /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could say; the
-    /// answer to a GET has.
+    /// answer to a GET has, and one of them is enough for a bucket.
     async fn absence(&self, at: &Location) -> StorageError {
-        match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
+        let mut present = self.present.lock().await;
+        if present.contains(at.bucket()) {
+            return StorageError::NotFound { at: at.clone() };
+        }
+        let error = match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
             Err(error) => failed(at, "look up", &error),
             // It came into being in between: absent is what it was when it was asked for.
             Ok(_) => StorageError::NotFound { at: at.clone() },
+        };
+        if matches!(error, StorageError::NotFound { .. }) {
+            present.insert(at.bucket().to_owned());
         }
+        error
     }
 }
 

@@ -59,6 +59,44 @@ fn digests_are_hexadecimal() {
     assert!(error.to_string().contains("md5() takes one text, or bytes"), "{error}");
 }
 
+/// Its columns are planned some at a time.
+#[test]
+fn a_long_list_of_columns_is_planned_as_a_short_one() {
+    let wide = |columns: usize| {
+        let columns = (0..columns).map(|column| {
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, i64::try_from(column).ok()]));
+            (format!("c{column}"), values)
+        });
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let list = |item: &dyn Fn(usize) -> String| (0..150).map(item).collect::<Vec<_>>().join(", ");
+    let batch = wide(150);
+    for (sql, rows) in [
+        (format!("select {} from chunk", list(&|column| format!("c{column}"))), 3),
+        (
+            format!("select {} from chunk c where c7 is not null", list(&|column| format!("c.c{column} as c{column}"))),
+            2,
+        ),
+    ] {
+        let query = Query::new(&sql, batch.schema_ref()).unwrap();
+        let made = run(&query, &batch);
+        assert_eq!((made.num_columns(), made.num_rows()), (150, rows), "{sql}");
+        assert_eq!(query.unchanged(), (0..150).map(Some).collect::<Vec<_>>());
+        assert_eq!(made.column(149).as_primitive::<Int64Type>().value(rows - 1), 149);
+    }
+    let sql = format!("select {} from chunk", list(&|column| format!("c{column} + 1 as d{column}")));
+    let made = run(&Query::new(&sql, batch.schema_ref()).unwrap(), &batch);
+    assert_eq!(made.column(149).as_primitive::<Int64Type>().value(2), 150);
+    for (sql, reason) in [
+        (format!("select {}, c0 from chunk", list(&|column| format!("c{column}"))), "c0"),
+        (format!("select {}, nothing from chunk", list(&|column| format!("c{column}"))), "nothing"),
+        (format!("select {}, count(*) from chunk", list(&|column| format!("c{column}"))), "row"),
+    ] {
+        let error = Query::new(&sql, batch.schema_ref()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
 #[test]
 fn a_query_reads_what_it_asks_for() {
     let chunk = chunk();

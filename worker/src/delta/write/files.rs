@@ -92,21 +92,31 @@ impl Files {
 
     /// Writes a row group for each part; `all` closes all files.
     pub(super) async fn store(&mut self, rows: Arc<Rows>, parts: Vec<Part>, all: bool) -> Result<(), LoadError> {
-        let mut work = Vec::new();
-        for part in parts {
-            let file = match self.open.remove(&part.id) {
-                Some(file) => file,
-                None => OpenFile::new(&self.target, &self.encoder, part.partition)
-                    .map_err(|error| self.target.failed(error))?,
-            };
-            work.push((part.id, file, Some(part.rows)));
+        // So many at a time that their footers find room.
+        let at_once = self.target.held_bytes / (self.encoder.width() * FOOTER_BYTES).max(1);
+        let mut parts = parts.into_iter().peekable();
+        while parts.peek().is_some() {
+            let some = parts.by_ref().take(at_once.max(FILES_AT_ONCE)).map(|part| self.file_of(part));
+            let some = some.collect::<Result<_, _>>()?;
+            self.advance(Arc::clone(&rows), some, all).await?;
+            let large = self.too_large();
+            if !large.is_empty() {
+                self.advance(Arc::new(Rows::none()), large, true).await?;
+            }
         }
-        if all {
-            work.extend(self.open.drain().map(|(id, file)| (id, file, None)));
-        }
-        self.advance(rows, work, all).await?;
-        let large = self.too_large();
-        if large.is_empty() { Ok(()) } else { self.advance(Arc::new(Rows::none()), large, true).await }
+        let rest = if all { self.open.drain().map(|(id, file)| (id, file, None)).collect() } else { Vec::new() };
+        self.advance(Arc::new(Rows::none()), rest, all).await
+    }
+
+    /// The file that a part goes to, the one that is open or a new one.
+    fn file_of(&mut self, part: Part) -> Result<(usize, OpenFile, Option<Order>), LoadError> {
+        let file = match self.open.remove(&part.id) {
+            Some(file) => file,
+            None => {
+                OpenFile::new(&self.target, &self.encoder, part.partition).map_err(|error| self.target.failed(error))?
+            }
+        };
+        Ok((part.id, file, Some(part.rows)))
     }
 
     /// Adds rows to files, some at once, and closes those that are full; with `all`, all of these. When one fails, the others are
