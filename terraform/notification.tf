@@ -1,6 +1,9 @@
 # How a drop becomes a message: S3 -> events queue, S3 -> topic -> events queue, or S3 -> EventBridge rule -> events queue.
 
 locals {
+  # Whose bucket it is that drops come to.
+  source_account_id = coalesce(var.source_account_id, local.account_id)
+
   through_sns         = var.notify_through == "sns"
   through_eventbridge = var.notify_through == "eventbridge"
 
@@ -70,7 +73,7 @@ resource "aws_sqs_queue_policy" "events" {
         # A bucket's ARN does not say whose it is, that of a topic or rule does.
         Condition = merge(
           { ArnEquals = { "aws:SourceArn" = local.events_sender.source_arn } },
-          var.notify_through == "s3" ? { StringEquals = { "aws:SourceAccount" = local.account_id } } : {},
+          var.notify_through == "s3" ? { StringEquals = { "aws:SourceAccount" = local.source_account_id } } : {},
         )
       },
       {
@@ -110,7 +113,7 @@ resource "aws_sns_topic_policy" "events" {
         Resource  = aws_sns_topic.events[0].arn
         Condition = {
           ArnEquals    = { "aws:SourceArn" = local.source_bucket_arn }
-          StringEquals = { "aws:SourceAccount" = local.account_id }
+          StringEquals = { "aws:SourceAccount" = local.source_account_id }
         }
       },
       {

@@ -2,6 +2,8 @@
 
 locals {
   splitter_zip = coalesce(var.splitter_zip, "${path.module}/../target/lambda/splitter/bootstrap.zip")
+  # Null where the zip is a file.
+  splitter_object = try(regex(local.object_uri, local.splitter_zip), null)
 
   # A contract may lie in any bucket.
   contract_uris = [for uri in concat([lookup(var.settings, "CONTRACT_URI", "")], var.route_contracts) : uri if startswith(uri, "s3://")]
@@ -29,18 +31,21 @@ resource "aws_lambda_function" "splitter" {
   #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
   #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
   #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
-  function_name    = local.functions.splitter
-  description      = "Splits a dropped file into Parquet chunks"
-  role             = aws_iam_role.function["splitter"].arn
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.architecture]
-  filename         = local.splitter_zip
-  source_code_hash = filebase64sha256(local.splitter_zip)
-  timeout          = var.splitter_timeout_seconds
-  memory_size      = var.splitter_memory_mb
-  kms_key_arn      = var.kms_key_arn
-  tags             = var.tags
+  function_name     = local.functions.splitter
+  description       = "Splits a dropped file into Parquet chunks"
+  role              = aws_iam_role.function["splitter"].arn
+  runtime           = "provided.al2023"
+  handler           = "bootstrap"
+  architectures     = [var.architecture]
+  filename          = local.splitter_object == null ? local.splitter_zip : null
+  source_code_hash  = local.splitter_object == null ? filebase64sha256(local.splitter_zip) : null
+  s3_bucket         = try(local.splitter_object.bucket, null)
+  s3_key            = try(local.splitter_object.key, null)
+  s3_object_version = try(local.splitter_object.version, null)
+  timeout           = var.splitter_timeout_seconds
+  memory_size       = var.splitter_memory_mb
+  kms_key_arn       = var.kms_key_arn
+  tags              = var.tags
 
   environment {
     variables = merge(var.extra_environment, local.settings.splitter, { for name, value in local.splitter_environment : name => value if value != null })
@@ -67,7 +72,7 @@ resource "aws_lambda_function" "splitter" {
 
   lifecycle {
     precondition {
-      condition     = fileexists(local.splitter_zip)
+      condition     = local.splitter_object != null || fileexists(local.splitter_zip)
       error_message = "No splitter at ${local.splitter_zip}: build it with cargo lambda build --profile dist-splitter --output-format zip -p splitter, or set splitter_zip."
     }
 

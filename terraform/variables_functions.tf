@@ -13,24 +13,24 @@ variable "architecture" {
 }
 
 variable "splitter_zip" {
-  description = "Path of the splitter's zip; null takes target/lambda/splitter/bootstrap.zip beside this module."
+  description = "The splitter's zip: a path, or an object as s3://bucket/key.zip, with ?versionId=... for one of its versions; null takes target/lambda/splitter/bootstrap.zip beside this module."
   type        = string
   default     = null
 
   validation {
-    condition     = var.splitter_zip == null ? true : endswith(var.splitter_zip, ".zip")
-    error_message = "splitter_zip must be the path of a .zip file."
+    condition     = var.splitter_zip == null ? true : endswith(var.splitter_zip, ".zip") || can(regex("^s3://[^/]+/[^?]+\\.zip\\?versionId=.+$", var.splitter_zip))
+    error_message = "splitter_zip must be the path of a .zip file, or s3://bucket/key.zip."
   }
 }
 
 variable "worker_zip" {
-  description = "Path of the worker's zip; null takes target/lambda/worker/bootstrap.zip beside this module."
+  description = "The worker's zip: a path, or an object as s3://bucket/key.zip, with ?versionId=... for one of its versions; null takes target/lambda/worker/bootstrap.zip beside this module."
   type        = string
   default     = null
 
   validation {
-    condition     = var.worker_zip == null ? true : endswith(var.worker_zip, ".zip")
-    error_message = "worker_zip must be the path of a .zip file."
+    condition     = var.worker_zip == null ? true : endswith(var.worker_zip, ".zip") || can(regex("^s3://[^/]+/[^?]+\\.zip\\?versionId=.+$", var.worker_zip))
+    error_message = "worker_zip must be the path of a .zip file, or s3://bucket/key.zip."
   }
 }
 

@@ -61,6 +61,22 @@ variable "manage_notification" {
   nullable    = false
 }
 
+variable "source_account_id" {
+  description = "Account of an existing source bucket, where that is another one: its notifications are let in, and its owner sets them up. Null for this account."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_account_id == null ? true : can(regex("^[0-9]{12}$", var.source_account_id))
+    error_message = "source_account_id must be an account's twelve digits."
+  }
+
+  validation {
+    condition     = var.source_account_id == null || (!var.create_source_bucket && !var.manage_notification && var.notify_through != "eventbridge")
+    error_message = "A bucket of another account (source_account_id) needs create_source_bucket = false, manage_notification = false and notify_through s3 or sns: its owner sets up its notifications."
+  }
+}
+
 variable "notify_through" {
   description = "How a drop is told of: s3 notifies the queue itself; sns sends through a topic, so that others can listen to the same drops; eventbridge through a rule, which leaves the bucket's notifications free for others."
   type        = string

@@ -18,4 +18,7 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.region
+
+  # An object of S3, and a version of it.
+  object_uri = "^s3://(?P<bucket>[^/]+)/(?P<key>[^?]+)(?:\\?versionId=(?P<version>.+))?$"
 }

@@ -2,6 +2,8 @@
 
 locals {
   worker_zip = coalesce(var.worker_zip, "${path.module}/../target/lambda/worker/bootstrap.zip")
+  # Null where the zip is a file.
+  worker_object = try(regex(local.object_uri, local.worker_zip), null)
 
   worker_environment = {
     CHUNK_BUCKET         = local.chunk_bucket
@@ -24,18 +26,21 @@ resource "aws_lambda_function" "worker" {
   #checkov:skip=CKV_AWS_117:a VPC is an option, see subnet_ids; S3 and SQS are reached over TLS without one
   #checkov:skip=CKV_AWS_173:nothing in the environment is a secret; kms_key_arn encrypts it
   #checkov:skip=CKV_AWS_272:the zip is built and hashed here; signing needs a profile that the account's owner keeps
-  function_name    = local.functions.worker
-  description      = "Appends Parquet chunks to a Delta table"
-  role             = aws_iam_role.function["worker"].arn
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.architecture]
-  filename         = local.worker_zip
-  source_code_hash = filebase64sha256(local.worker_zip)
-  timeout          = var.worker_timeout_seconds
-  memory_size      = var.worker_memory_mb
-  kms_key_arn      = var.kms_key_arn
-  tags             = var.tags
+  function_name     = local.functions.worker
+  description       = "Appends Parquet chunks to a Delta table"
+  role              = aws_iam_role.function["worker"].arn
+  runtime           = "provided.al2023"
+  handler           = "bootstrap"
+  architectures     = [var.architecture]
+  filename          = local.worker_object == null ? local.worker_zip : null
+  source_code_hash  = local.worker_object == null ? filebase64sha256(local.worker_zip) : null
+  s3_bucket         = try(local.worker_object.bucket, null)
+  s3_key            = try(local.worker_object.key, null)
+  s3_object_version = try(local.worker_object.version, null)
+  timeout           = var.worker_timeout_seconds
+  memory_size       = var.worker_memory_mb
+  kms_key_arn       = var.kms_key_arn
+  tags              = var.tags
 
   environment {
     variables = merge(var.extra_environment, local.settings.worker, { for name, value in local.worker_environment : name => value if value != null })
@@ -62,7 +67,7 @@ resource "aws_lambda_function" "worker" {
 
   lifecycle {
     precondition {
-      condition     = fileexists(local.worker_zip)
+      condition     = local.worker_object != null || fileexists(local.worker_zip)
       error_message = "No worker at ${local.worker_zip}: build it with cargo lambda build --profile dist --output-format zip -p worker, or set worker_zip."
     }
 

@@ -262,6 +262,23 @@ run "other_name" {
   }
 }
 
+run "zips_in_a_bucket" {
+  variables {
+    splitter_zip = "s3://releases/sluice/sluice-splitter-0.1.0-arm64.zip"
+    worker_zip   = "s3://releases/sluice/sluice-worker-0.1.0-arm64.zip?versionId=3sL4kqtJlcpXroDTDmJ"
+  }
+
+  assert {
+    condition     = aws_lambda_function.splitter.s3_bucket == "releases" && aws_lambda_function.splitter.s3_key == "sluice/sluice-splitter-0.1.0-arm64.zip"
+    error_message = "The splitter's code must come from the object."
+  }
+
+  assert {
+    condition     = aws_lambda_function.worker.s3_key == "sluice/sluice-worker-0.1.0-arm64.zip" && aws_lambda_function.worker.s3_object_version == "3sL4kqtJlcpXroDTDmJ"
+    error_message = "The worker's code must come from that version of the object."
+  }
+}
+
 run "no_zip" {
   command = plan
 

@@ -263,3 +263,29 @@ run "notification_elsewhere" {
     error_message = "A notification that something else owns must be left alone."
   }
 }
+
+run "bucket_of_another_account" {
+  variables {
+    source_account_id    = "111111111111"
+    create_source_bucket = false
+    manage_notification  = false
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_sqs_queue_policy.events.policy).Statement : statement.Condition.StringEquals if statement.Effect == "Allow"] == [
+      { "aws:SourceAccount" = "111111111111" }
+    ]
+    error_message = "The bucket's account, and no other, must be let in."
+  }
+}
+
+run "whose_notification_is_not_ours" {
+  command = plan
+
+  variables {
+    source_account_id    = "111111111111"
+    create_source_bucket = false
+  }
+
+  expect_failures = [var.source_account_id]
+}
