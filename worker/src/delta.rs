@@ -6,6 +6,7 @@ pub(crate) mod commit_info;
 pub(crate) mod data_file;
 pub(crate) mod deletions;
 pub(crate) mod durable_files;
+pub(crate) mod entries;
 pub(crate) mod exclusive;
 pub(crate) mod former_uris;
 pub(crate) mod hint;

@@ -34,14 +34,16 @@ pub(crate) struct TableSnapshot {
 impl TableSnapshot {
     /// Opens a table at its latest version. That there is none is not an error.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
-        let mut snapshot = Self { table: Table::open(uri, store).await?, log: None };
+        let (table, _opening) = Table::opening(uri, store).await?;
+        let mut snapshot = Self { table, log: None };
         snapshot.read_log().await?;
         Ok(snapshot)
     }
 
     /// As [`Self::open`], without the table's files.
     pub(crate) async fn open_head(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
-        let mut snapshot = Self { table: Table::open_head(uri, store).await?, log: None };
+        let (table, _opening) = Table::opening_head(uri, store).await?;
+        let mut snapshot = Self { table, log: None };
         snapshot.read_log().await?;
         Ok(snapshot)
     }

@@ -20,6 +20,7 @@ use url::Url;
 use crate::delta::commit_info::commit_data;
 use crate::delta::data_file::DataFile;
 use crate::delta::durable_files::DurableFiles;
+use crate::delta::entries::{Opening, ReadOnce};
 use crate::delta::hint::{self, BrokenHint, WithoutHint};
 use crate::delta::log::clustered_by;
 use crate::delta::table_store::TableStore;
@@ -61,15 +62,20 @@ impl fmt::Debug for Table {
 impl Table {
     /// Opens a table at its latest version. That there is none is not an error; that it cannot be read is one.
     pub(crate) async fn open(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
+        Ok(Self::open_to(uri, store, Extent::Whole).await?.0)
+    }
+
+    /// The same, and what keeps the entries of its log until they are read once more.
+    pub(crate) async fn opening(uri: &Location, store: &TableStore) -> Result<(Self, Opening), LoadError> {
         Self::open_to(uri, store, Extent::Whole).await
     }
 
-    /// As [`Self::open`], without the table's files, of which there may be many.
-    pub(crate) async fn open_head(uri: &Location, store: &TableStore) -> Result<Self, LoadError> {
+    /// As [`Self::opening`], without the table's files, of which there may be many.
+    pub(crate) async fn opening_head(uri: &Location, store: &TableStore) -> Result<(Self, Opening), LoadError> {
         Self::open_to(uri, store, Extent::Head).await
     }
 
-    async fn open_to(uri: &Location, store: &TableStore, extent: Extent) -> Result<Self, LoadError> {
+    async fn open_to(uri: &Location, store: &TableStore, extent: Extent) -> Result<(Self, Opening), LoadError> {
         let failed = |error| LoadError::table(uri, "open", error);
         let mut objects = store.object_store.clone();
         if let Location::Local { path } = uri {
@@ -82,16 +88,20 @@ impl Table {
             objects = objects.or_else(|| Some(Arc::new(DurableFiles::new(path))));
         }
         let url = url(uri)?;
-        let mut builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?;
-        if let Some(objects) = objects {
-            builder = builder.with_storage_backend(objects, url);
-        }
-        let handle = builder.with_storage_options(store.options.clone()).build().map_err(failed)?;
+        let builder =
+            || DeltaTableBuilder::from_url(url.clone()).map(|new| new.with_storage_options(store.options.clone()));
+        let objects = match objects {
+            Some(objects) => objects,
+            None => builder().and_then(|builder| builder.build_storage()).map_err(failed)?.root_object_store(None),
+        };
+        let (objects, opening) = ReadOnce::new(objects);
+        let builder = builder().map_err(failed)?.with_storage_backend(objects, url.clone());
+        let handle = builder.build().map_err(failed)?;
         let mut table = Self { uri: uri.clone(), handle, broken_hint: None, clustered_by: Vec::new(), head: None };
         match table.refresh_to(extent).await {
-            Err(error @ LoadError::Table { .. }) => table.open_without_hint(error, store, extent).await,
+            Err(error @ LoadError::Table { .. }) => Ok((table.open_without_hint(error, store, extent).await?, opening)),
             Err(error) => Err(error),
-            Ok(()) => Ok(table),
+            Ok(()) => Ok((table, opening)),
         }
     }
 
