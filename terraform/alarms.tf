@@ -64,6 +64,51 @@ locals {
         above       = local.timeouts[key] * 10 * var.duration_alarm_percent # milliseconds
       }
     },
+    # The program's own metrics; docs/watching.md says what each counts.
+    {
+      for key, function in local.functions : "${function}-rejects" => {
+        description = "${function} put more than ${var.rejected_rows_alarm} records into quarantine within five minutes. See sluice jobs and sluice quarantine show."
+        metric      = ["Sluice", "RowsQuarantined", "Sum"]
+        of          = { FunctionName = function }
+        seconds     = 300
+        above       = var.rejected_rows_alarm
+      }
+    },
+    {
+      "${local.functions.splitter}-files-rejected" = {
+        description = "${local.functions.splitter} rejected a file as a whole: none of it is loaded. See sluice jobs --failed and sluice dlq list."
+        metric      = ["Sluice", "FilesRejected", "Sum"]
+        of          = { FunctionName = local.functions.splitter }
+        seconds     = 300
+        above       = 0
+      }
+      "${local.functions.worker}-lag" = {
+        description = "A chunk came into its table more than ${var.lag_alarm_seconds} s after its file was dropped: the functions do not keep up, or a dead letter was replayed."
+        metric      = ["Sluice", "LoadLag", "Maximum"]
+        of          = { FunctionName = local.functions.worker }
+        seconds     = 300
+        above       = var.lag_alarm_seconds * 1000 # milliseconds
+      }
+    },
+    # Housekeeping finds such jobs, once a schedule.
+    {
+      for function in var.maintain_schedule == null ? [] : [local.functions.worker] : "${function}-unfinished" => {
+        description = "A job was begun more than ${var.unfinished_alarm_seconds} s ago, and is neither in its table as a whole, nor failed, nor undone. See sluice jobs."
+        metric      = ["Sluice", "OldestUnfinishedJob", "Maximum"]
+        of          = { FunctionName = function }
+        seconds     = 7200
+        above       = var.unfinished_alarm_seconds * 1000 # milliseconds
+      }
+    },
+    {
+      for from, queue in local.dead_letter_queues : "${queue}-age" => {
+        description = "A message waits in ${queue} for more than ${var.dead_letter_age_alarm_seconds} s: SQS deletes it 14 days after it was first sent. Replay it or give it up."
+        metric      = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"]
+        of          = { QueueName = queue }
+        seconds     = 3600
+        above       = var.dead_letter_age_alarm_seconds
+      }
+    },
     # What topic or rule cannot deliver never reaches a queue, so no dead letter tells of it.
     {
       for topic in aws_sns_topic.events : "${var.name}-events-undelivered" => {

@@ -1,4 +1,4 @@
-# One page, read from top to bottom as data flows: what waits, what is lost, how the functions do.
+# One page: what came and what became of it, what waits, what is lost, how the functions do.
 
 resource "aws_cloudwatch_dashboard" "sluice" {
   dashboard_name = var.name
@@ -9,6 +9,75 @@ resource "aws_cloudwatch_dashboard" "sluice" {
         type   = "metric"
         x      = 0
         y      = 0
+        width  = 6
+        height = 6
+        properties = {
+          title  = "Rows"
+          region = local.region
+          view   = "timeSeries"
+          stat   = "Sum"
+          period = 60
+          metrics = [
+            ["Sluice", "RowsRead", "FunctionName", local.functions.splitter, { label = "read" }],
+            ["Sluice", "RowsCommitted", "FunctionName", local.functions.worker, { label = "in tables" }],
+          ]
+        }
+      },
+      {
+        type   = "metric"
+        x      = 6
+        y      = 0
+        width  = 6
+        height = 6
+        properties = {
+          title   = "Bytes read"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Sum"
+          period  = 60
+          metrics = [["Sluice", "BytesRead", "FunctionName", local.functions.splitter, { label = "bytes" }]]
+        }
+      },
+      {
+        type   = "metric"
+        x      = 12
+        y      = 0
+        width  = 6
+        height = 6
+        properties = {
+          title  = "Rejected records and files, skipped lines"
+          region = local.region
+          view   = "timeSeries"
+          stat   = "Sum"
+          period = 60
+          metrics = [
+            ["Sluice", "RowsQuarantined", "FunctionName", local.functions.splitter, { label = "records, while read" }],
+            ["Sluice", "RowsQuarantined", "FunctionName", local.functions.worker, { label = "rows, by the table" }],
+            ["Sluice", "FilesRejected", "FunctionName", local.functions.splitter, { label = "files, each attempt" }],
+            ["Sluice", "LinesSkipped", "FunctionName", local.functions.splitter, { label = "skipped lines" }],
+          ]
+        }
+      },
+      {
+        type   = "metric"
+        x      = 18
+        y      = 0
+        width  = 6
+        height = 6
+        properties = {
+          title       = "Longest time from drop to table, milliseconds"
+          region      = local.region
+          view        = "timeSeries"
+          stat        = "Maximum"
+          period      = 60
+          metrics     = [["Sluice", "LoadLag", "FunctionName", local.functions.worker, { label = "lag" }]]
+          annotations = { horizontal = [{ label = "alarm", value = var.lag_alarm_seconds * 1000 }] }
+        }
+      },
+      {
+        type   = "metric"
+        x      = 0
+        y      = 6
         width  = 8
         height = 6
         properties = {
@@ -26,7 +95,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "metric"
         x      = 8
-        y      = 0
+        y      = 6
         width  = 8
         height = 6
         properties = {
@@ -42,7 +111,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "metric"
         x      = 16
-        y      = 0
+        y      = 6
         width  = 8
         height = 6
         properties = {
@@ -57,7 +126,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "metric"
         x      = 0
-        y      = 6
+        y      = 12
         width  = 8
         height = 6
         properties = {
@@ -76,7 +145,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "metric"
         x      = 8
-        y      = 6
+        y      = 12
         width  = 8
         height = 6
         properties = {
@@ -94,7 +163,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "metric"
         x      = 16
-        y      = 6
+        y      = 12
         width  = 8
         height = 6
         properties = {
@@ -109,7 +178,7 @@ resource "aws_cloudwatch_dashboard" "sluice" {
       {
         type   = "log"
         x      = 0
-        y      = 12
+        y      = 18
         width  = 24
         height = 6
         properties = {

@@ -59,3 +59,51 @@ variable "duration_alarm_percent" {
     error_message = "duration_alarm_percent must be from 1 to 100."
   }
 }
+
+variable "rejected_rows_alarm" {
+  description = "Records that a function may put into quarantine within five minutes before an alarm is raised."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.rejected_rows_alarm >= 0
+    error_message = "rejected_rows_alarm must not be negative."
+  }
+}
+
+variable "lag_alarm_seconds" {
+  description = "Time from a drop to the commit of one of its chunks that raises an alarm."
+  type        = number
+  default     = 3600
+  nullable    = false
+
+  validation {
+    condition     = var.lag_alarm_seconds >= 1
+    error_message = "lag_alarm_seconds must be at least 1."
+  }
+}
+
+variable "unfinished_alarm_seconds" {
+  description = "Age of a job that is neither done nor failed that raises an alarm; found by housekeeping (maintain_schedule)."
+  type        = number
+  default     = 86400
+  nullable    = false
+
+  validation {
+    condition     = var.unfinished_alarm_seconds >= 60
+    error_message = "unfinished_alarm_seconds must be at least 60."
+  }
+}
+
+variable "dead_letter_age_alarm_seconds" {
+  description = "Time that a dead letter may wait before an alarm is raised; SQS deletes it 14 days after it was first sent."
+  type        = number
+  default     = 604800
+  nullable    = false
+
+  validation {
+    condition     = var.dead_letter_age_alarm_seconds >= 60 && var.dead_letter_age_alarm_seconds < 1209600
+    error_message = "dead_letter_age_alarm_seconds must be at least 60 and less than 14 days (1209600)."
+  }
+}

@@ -207,6 +207,9 @@ pub(crate) struct WorkArgs {
     /// Most messages of a batch; the chunks of a batch go into one commit
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10))]
     pub(crate) batch: u8,
+    /// Write what is done to stderr once a minute, in CloudWatch's embedded metric format, under this FunctionName
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metrics: Option<String>,
 }
 
 const WORK_HELP: &str = "\

@@ -2,7 +2,7 @@
 
 use worker::{
     Checkpoints, Cleared, Compacted, FixedFile, FixedStatistics, FixedValue, LoadError, Maintained, Maintenance,
-    Vacuum, WrittenCheckpoint, maintain,
+    UnfinishedJobs, Vacuum, WrittenCheckpoint, maintain,
 };
 
 use crate::args::{MaintainArgs, work_prefix};
@@ -52,7 +52,17 @@ impl MaintainArgs {
 
 fn text(maintained: &Maintained) -> String {
     let Maintained {
-        dry_run, compaction, statistics, checkpoint, log, vacuum, unfinished, work_areas, completed, ..
+        dry_run,
+        compaction,
+        statistics,
+        checkpoint,
+        log,
+        vacuum,
+        unfinished,
+        work_areas,
+        completed,
+        unfinished_jobs,
+        ..
     } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
     let checkpoint = checkpoint.as_ref().map(|WrittenCheckpoint { last, broken_hint, written }| {
@@ -90,6 +100,9 @@ fn text(maintained: &Maintained) -> String {
         cleared(unfinished, "file").and_then(|text| line("unfinished", text)),
         line("work areas", cleared(work_areas, "object").unwrap_or_else(left)),
         line("made good", completed.unwrap_or_else(left)),
+        unfinished_jobs.and_then(|UnfinishedJobs { jobs, oldest_seconds }| {
+            line("not done", format!("{}, the oldest begun {oldest_seconds} s ago", counted(jobs, "job")))
+        }),
     ]
     .into_iter()
     .flatten()

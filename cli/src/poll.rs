@@ -12,6 +12,7 @@ use shared::{
 };
 use splitter::HandlerContext;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use worker::LoadContext;
 
 /// How long one receive waits for a message: in this process, and at SQS, which asks for whole seconds and charges every
@@ -141,7 +142,8 @@ impl Pollers {
             };
             self.begin(begun).await;
             let verdicts = match &self.work {
-                Work::Load(context) => worker::load(context, begun).await,
+                Work::Load(context) if self.requeue.is_none() => worker::load(context, begun).await,
+                Work::Load(context) => worker::load(context, begun).instrument(worker::batch_span(begun)).await,
                 Work::Split(context) => join_all(begun.iter().map(|m| splitter::handle_message(context, m))).await,
             };
             for (message, verdict) in begun.iter().zip(verdicts) {
@@ -174,11 +176,13 @@ impl Pollers {
     async fn answer(&self, message: &Message, verdict: Verdict) {
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
         let is_load = matches!(self.work, Work::Load(_));
+        let of = ChunkTask::parse(&message.body).ok().and_then(|task| task.chunk);
+        let (job, chunk) = (of.as_ref().map(|of| of.job_id.as_str()), of.as_ref().map(|of| of.index));
         let Answers { done, retried, rejected, reasons, .. } = &self.answers;
         match &verdict {
             Verdict::Done => {
                 done.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(message_id, receives, "done");
+                tracing::info!(message_id, receives, job, chunk, "done");
                 if let Some(requeue) = &self.requeue {
                     requeue.end(message).await;
                 }
@@ -202,16 +206,23 @@ impl Pollers {
                 let after_seconds = rest.as_secs();
                 if is_embedded && receives > 1 {
                     // Who looks at the screen has read why.
-                    tracing::info!(message_id, receives, reason, after_seconds, "to be tried again");
+                    tracing::info!(message_id, receives, job, chunk, reason, after_seconds, "to be tried again");
                 } else {
-                    tracing::warn!(message_id, receives, reason, after_seconds, "to be tried again");
+                    tracing::warn!(message_id, receives, job, chunk, reason, after_seconds, "to be tried again");
                 }
             }
             Verdict::Reject { reason, .. } => {
                 rejected.fetch_add(1, Ordering::Relaxed);
                 // The splitter's handler has said why, object by object.
                 if is_load {
-                    tracing::error!(message_id, receives, reason, "rejected, on its way to the dead letters");
+                    tracing::error!(
+                        message_id,
+                        receives,
+                        job,
+                        chunk,
+                        reason,
+                        "rejected, on its way to the dead letters"
+                    );
                 }
             }
         }

@@ -1,10 +1,14 @@
 //! `sluice work`: worker or splitter as a process that polls a queue until it is asked to stop.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use shared::{QueueAttributes, QueueError, Settings, SqsQueue, Stores};
+use shared::metrics::metrics;
+use shared::settings::Function;
+use shared::{Progress, QueueAttributes, QueueError, Settings, SqsQueue, Stores};
 use splitter::HandlerContext;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -37,14 +41,23 @@ pub(crate) async fn run(args: &WorkArgs, output: Output) -> Done {
     let stop = stop.child_token();
     let work = if args.splitter { split(args, settings, &stop).await? } else { load(settings) };
     let queue = SqsQueue::from_env(&args.queue_url).await;
+    let metered = args.metrics.as_ref().map(|name| Arc::new(Metered::of(&work, name)));
+    let printing = metered.clone().map(|metered| tokio::spawn(async move { metered.print_each_minute().await }));
     let report = match look_into(&queue, &stop).await.map_err(CliError::Queue)? {
         Some(attributes) => {
             warn_of(&attributes);
             let (batch, visibility) = (usize::from(args.batch), attributes.visibility);
-            poll(Pollers::new(Arc::new(queue), work, batch, visibility), args.workers(), &stop).await?
+            poll(Pollers::new(Arc::new(queue), work, batch, visibility), args.workers(), &stop).await
         }
-        None => Report::default(),
+        None => Ok(Report::default()),
     };
+    if let Some(printing) = printing {
+        printing.abort();
+    }
+    if let Some(metered) = metered {
+        metered.print();
+    }
+    let report = report?;
     let done = counted(report.done, "message");
     let (retried, rejected, handed_back) =
         (grouped(report.retried), grouped(report.rejected), grouped(report.handed_back));
@@ -118,6 +131,38 @@ async fn poll(pollers: Pollers, workers: usize, stop: &CancellationToken) -> Res
         }
     }
     outcome.map(|()| Report::new(pollers.answers()))
+}
+
+/// What is printed as metrics, and under which name.
+struct Metered {
+    name: String,
+    of: Function,
+    progress: Arc<Progress>,
+}
+
+impl Metered {
+    fn of(work: &Work, name: &str) -> Self {
+        let (of, progress) = match work {
+            Work::Load(context) => (Function::Worker, &context.progress),
+            Work::Split(context) => (Function::Splitter, &context.split.progress),
+        };
+        Self { name: name.to_owned(), of, progress: Arc::clone(progress) }
+    }
+
+    /// Prints what was done since the last time.
+    fn print(&self) {
+        if let Some(line) = metrics(self.of, &self.name, SystemTime::now(), &self.progress.take()) {
+            // Nobody is left to tell when stderr is gone.
+            drop(writeln!(io::stderr(), "{line}"));
+        }
+    }
+
+    async fn print_each_minute(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            self.print();
+        }
+    }
 }
 
 impl Report {

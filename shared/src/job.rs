@@ -147,6 +147,9 @@ pub struct Job {
     /// column asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingested_at: Option<i64>,
+    /// When the source was dropped, in milliseconds since 1970 (UTC), where an event says it: for the time that loads take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_at: Option<i64>,
     /// The route that it came by; none of a job that was begun without routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<PinnedRoute>,
@@ -234,6 +237,7 @@ impl Job {
             instead_of: Vec::new(),
             is_noticed,
             ingested_at: None,
+            dropped_at: None,
             route: None,
             seal,
         }

@@ -17,6 +17,11 @@ macro_rules! counters {
             pub fn snapshot(&self) -> ProgressSnapshot {
                 ProgressSnapshot { $($name: self.$name.get()),* }
             }
+
+            /// All counters now, which begin again from zero.
+            pub fn take(&self) -> ProgressSnapshot {
+                ProgressSnapshot { $($name: self.$name.0.swap(0, Relaxed)),* }
+            }
         }
     };
 }
@@ -50,6 +55,26 @@ counters! {
     commit_conflicts,
     /// Time that was waited between attempts to commit, in milliseconds.
     commit_wait_ms,
+    /// Longest time from a drop to the commit of a chunk of it, in milliseconds.
+    load_lag_ms,
+    /// Age of the oldest job of which neither all rows are in the table nor the end is noted, in milliseconds.
+    oldest_unfinished_ms,
+    /// Attempts to split a dropped file.
+    split_attempts,
+    /// Attempts that found that a file cannot be split as it is.
+    files_rejected,
+    /// Files that were split to their end; the next ones are counted at that end, once a file.
+    files_split,
+    /// Size of these as they are stored, in bytes.
+    split_bytes,
+    /// Records of these.
+    split_records,
+    /// Those of them that the splitter rejected.
+    split_rejected,
+    /// Lines of these that are not part of a record.
+    split_skipped_lines,
+    /// Chunks of these.
+    split_chunks,
 }
 
 /// One counter.
@@ -60,6 +85,11 @@ impl Counter {
     /// Raises it.
     pub fn add(&self, by: u64) {
         self.0.fetch_add(by, Relaxed);
+    }
+
+    /// Raises it to a value, unless it is there already.
+    pub fn raise_to(&self, value: u64) {
+        self.0.fetch_max(value, Relaxed);
     }
 
     /// Its value.

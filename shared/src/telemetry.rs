@@ -2,15 +2,11 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::progress::ProgressSnapshot;
 
 /// How log lines are written; always to stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,40 +81,8 @@ fn is_frame(line: &str) -> bool {
     is_numbered || is_place
 }
 
-/// What one call of a worker did, as a line of the embedded metric format of `CloudWatch`, which becomes metrics of namespace
-/// `Sluice` when it is logged. The function is their one dimension: each further one is charged, and a call may commit to
-/// several tables.
-pub fn metrics(function: &str, at: SystemTime, done: &ProgressSnapshot) -> Value {
-    let mut values = vec![
-        ("CommitAttempts", "Count", done.commit_attempts),
-        ("CommitConflicts", "Count", done.commit_conflicts),
-        ("CommitWait", "Milliseconds", done.commit_wait_ms),
-        ("ChunksCommitted", "Count", done.chunks_committed),
-        ("RowsCommitted", "Count", done.rows_committed),
-        ("RowsQuarantined", "Count", done.rows_quarantined),
-    ];
-    if done.expectation_violations > 0 {
-        // Only where there is something to count: each is charged.
-        values.push(("RowsDropped", "Count", done.rows_dropped));
-        values.push(("ExpectationViolations", "Count", done.expectation_violations));
-    }
-    let timestamp = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let definitions: Vec<Value> = values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
-    let directive = json!({ "Namespace": "Sluice", "Dimensions": [["FunctionName"]], "Metrics": definitions });
-    let mut line = json!({
-        "_aws": { "Timestamp": u64::try_from(timestamp).unwrap_or_default(), "CloudWatchMetrics": [directive] },
-        "FunctionName": function,
-    });
-    if let Some(line) = line.as_object_mut() {
-        line.extend(values.into_iter().map(|(name, _, value)| (name.to_owned(), json!(value))));
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -130,17 +94,5 @@ mod tests {
         #[error("Kernel error: {0}")]
         struct Outer(#[source] Inner);
         assert_eq!(error_chain(&Outer(Inner)), "Kernel error: too deep");
-    }
-
-    #[test]
-    fn a_line_of_metrics() {
-        let done =
-            ProgressSnapshot { commit_attempts: 3, commit_conflicts: 2, commit_wait_ms: 150, ..Default::default() };
-        let line = metrics("sluice-worker", UNIX_EPOCH + Duration::from_millis(1_700_000_000_123), &done);
-        insta::assert_snapshot!(line, @r#"{"ChunksCommitted":0,"CommitAttempts":3,"CommitConflicts":2,"CommitWait":150,"FunctionName":"sluice-worker","RowsCommitted":0,"RowsQuarantined":0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["FunctionName"]],"Metrics":[{"Name":"CommitAttempts","Unit":"Count"},{"Name":"CommitConflicts","Unit":"Count"},{"Name":"CommitWait","Unit":"Milliseconds"},{"Name":"ChunksCommitted","Unit":"Count"},{"Name":"RowsCommitted","Unit":"Count"},{"Name":"RowsQuarantined","Unit":"Count"}],"Namespace":"Sluice"}],"Timestamp":1700000000123}}"#);
-        let done = ProgressSnapshot { expectation_violations: 7, rows_dropped: 5, ..Default::default() };
-        let line = metrics("sluice-worker", UNIX_EPOCH, &done);
-        assert_eq!((&line["ExpectationViolations"], &line["RowsDropped"]), (&json!(7), &json!(5)));
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][7]["Name"], "ExpectationViolations");
     }
 }

@@ -6,6 +6,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use serde_json::Value;
 use shared::{
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{Known, SplitContext};
 use crate::error::{BadInput, SplitError};
 use crate::handler::event::{DroppedObject, EventError, Notification, Payload, unquoted};
-use crate::handler::verdict::{RETRY_AFTER, graver, reason, verdict};
+use crate::handler::verdict::{RETRY_AFTER, graver, logged, verdict};
 use crate::room::THREAD_BYTES;
 use crate::routes::contexts::contexts;
 use crate::routes::kept::KeptRoutes;
@@ -225,12 +226,16 @@ async fn work_on(context: &HandlerContext, message: &Message) -> Verdict {
     let mut advanced = false;
     for object in &notification.dropped {
         for split in contexts_of(context, object).await {
+            let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
+            // Of the gravest level, so that it is there whatever level is logged.
+            let span = tracing::error_span!("drop", message_id, bucket, key, job = Empty);
             let result = match split {
-                Ok(split) => split_object(&split, object).await,
+                Ok(split) => split_object(&split, object).instrument(span.clone()).await,
                 Err(error) => Err(error),
             };
             advanced |= has_advanced(&result);
-            let verdict = log_result(message_id, object, &result);
+            let verdict = span.in_scope(|| log_result(message_id, object, &result));
+            count(&context.split.progress, &result, &verdict);
             if matches!(result, Err(SplitError::Stopped { .. })) {
                 return if advanced { hand_over(context, message, verdict).await } else { verdict };
             }
@@ -300,6 +305,23 @@ fn has_advanced(result: &Result<Ending, SplitError>) -> bool {
     }
 }
 
+/// Counts what became of an object. Records and lines of a file count once, at its end, whatever number of attempts it takes.
+fn count(progress: &Progress, result: &Result<Ending, SplitError>, verdict: &Verdict) {
+    match result {
+        Ok(Ending::Superseded | Ending::Own | Ending::Split { before: true, .. }) => return,
+        Ok(Ending::Split { before: false, manifest }) => {
+            progress.files_split.add(1);
+            progress.split_bytes.add(manifest.run.as_ref().map_or(0, |run| run.bytes));
+            progress.split_records.add(manifest.records);
+            progress.split_rejected.add(manifest.quarantined);
+            progress.split_skipped_lines.add(manifest.lines.as_ref().map_or(0, Lines::skipped));
+            progress.split_chunks.add(u64::try_from(manifest.chunks.len()).unwrap_or_default());
+        }
+        Err(_) => progress.files_rejected.add(u64::from(matches!(verdict, Verdict::Reject { .. }))),
+    }
+    progress.split_attempts.add(1);
+}
+
 /// Logs what became of an object, this once, and returns the answer to its message.
 fn log_result(message_id: &str, object: &DroppedObject, result: &Result<Ending, SplitError>) -> Verdict {
     let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
@@ -335,7 +357,7 @@ fn log_result(message_id: &str, object: &DroppedObject, result: &Result<Ending, 
         Err(error) => error,
     };
     let verdict = verdict(error, object.e_tag.is_some());
-    let reason = reason(error);
+    let reason = logged(error);
     match verdict {
         Verdict::Done => tracing::warn!(message_id, bucket, key, reason, "the object was deleted before it was split"),
         Verdict::Retry { .. } => tracing::warn!(message_id, bucket, key, reason, "not split for now"),

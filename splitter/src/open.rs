@@ -75,7 +75,19 @@ pub(crate) async fn open(
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
     let examined = Some(Examined { table: found.examined.table.clone().or(fit), ..found.examined });
     let route = context.settings.route.clone();
-    let job = Job { route, drop, drop_of_target, dropped_as, examined, is_noticed, instead_of, ingested_at, ..job };
+    let dropped_at = context.known.dropped_at;
+    let job = Job {
+        route,
+        drop,
+        drop_of_target,
+        dropped_as,
+        examined,
+        is_noticed,
+        instead_of,
+        ingested_at,
+        dropped_at,
+        ..job
+    };
     let job = match context.known.seal {
         Some(seal) if generation == context.known.generation => sealed_as(job, seal),
         _ => job,

@@ -111,6 +111,7 @@ async fn split_since(
     started: Moment,
 ) -> Result<SplitOutcome, SplitError> {
     let storage = context.storage.as_ref();
+    tracing::Span::current().record("job", job.job_id.as_str());
     tell(&job);
     let manifest: Option<Manifest> =
         try_get_json(storage, &area.manifest(), "manifest").await.map_err(SplitError::WorkArea)?;

@@ -76,8 +76,16 @@ run "deployment" {
       sluice-worker-throttles    = ["AWS/Lambda", "Throttles", "Sum", "FunctionName sluice-worker", 0]
       sluice-splitter-duration   = ["AWS/Lambda", "Duration", "Maximum", "FunctionName sluice-splitter", 720000]
       sluice-worker-duration     = ["AWS/Lambda", "Duration", "Maximum", "FunctionName sluice-worker", 240000]
+
+      sluice-splitter-rejects        = ["Sluice", "RowsQuarantined", "Sum", "FunctionName sluice-splitter", 0]
+      sluice-worker-rejects          = ["Sluice", "RowsQuarantined", "Sum", "FunctionName sluice-worker", 0]
+      sluice-splitter-files-rejected = ["Sluice", "FilesRejected", "Sum", "FunctionName sluice-splitter", 0]
+      sluice-worker-lag              = ["Sluice", "LoadLag", "Maximum", "FunctionName sluice-worker", 3600000]
+      sluice-worker-unfinished       = ["Sluice", "OldestUnfinishedJob", "Maximum", "FunctionName sluice-worker", 86400000]
+      sluice-events-dead-age         = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName sluice-events-dead", 604800]
+      sluice-chunks-dead-age         = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName sluice-chunks-dead", 604800]
     }
-    error_message = "Dead letters, messages that wait, errors, throttles and calls near their timeout must raise alarms, and nothing else."
+    error_message = "Dead letters and their age, messages that wait, errors, throttles, calls near their timeout, rejected records and files, lag and unfinished jobs must raise alarms, and nothing else."
   }
 
   assert {
@@ -116,6 +124,10 @@ run "all_settings" {
     alarm_topic_arns              = ["arn:aws:sns:eu-central-1:000000000000:on-call"]
     queue_age_alarm_seconds       = 600
     duration_alarm_percent        = 50
+    rejected_rows_alarm           = 10
+    lag_alarm_seconds             = 60
+    unfinished_alarm_seconds      = 7200
+    dead_letter_age_alarm_seconds = 86400
     tags                          = { team = "data" }
 
     settings = {
@@ -237,7 +249,7 @@ run "all_settings" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.sluice["sluice-chunks-age"].threshold == 600 && aws_cloudwatch_metric_alarm.sluice["sluice-worker-duration"].threshold == 150000
+    condition     = [for name in ["chunks-age", "worker-duration", "splitter-rejects", "worker-lag", "worker-unfinished", "chunks-dead-age"] : aws_cloudwatch_metric_alarm.sluice["sluice-${name}"].threshold] == [600, 150000, 10, 60000, 7200000, 86400]
     error_message = "Thresholds must follow the variables."
   }
 

@@ -60,6 +60,11 @@ run "off" {
   }
 
   assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.sluice), "sluice-worker-unfinished")
+    error_message = "Without a schedule nothing finds unfinished jobs."
+  }
+
+  assert {
     condition     = !contains(jsondecode(aws_iam_role_policy.worker.policy).Statement[*].Sid, "CleanWorkAreas")
     error_message = "Without a schedule the worker must not delete chunks."
   }

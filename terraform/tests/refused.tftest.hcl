@@ -148,6 +148,10 @@ run "names_and_watching" {
     alarm_topic_arns              = ["on-call"]
     queue_age_alarm_seconds       = 59
     duration_alarm_percent        = 101
+    rejected_rows_alarm           = -1
+    lag_alarm_seconds             = 0
+    unfinished_alarm_seconds      = 59
+    dead_letter_age_alarm_seconds = 1209600
   }
 
   expect_failures = [
@@ -166,6 +170,10 @@ run "names_and_watching" {
     var.alarm_topic_arns,
     var.queue_age_alarm_seconds,
     var.duration_alarm_percent,
+    var.rejected_rows_alarm,
+    var.lag_alarm_seconds,
+    var.unfinished_alarm_seconds,
+    var.dead_letter_age_alarm_seconds,
   ]
 }
 

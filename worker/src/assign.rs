@@ -95,6 +95,7 @@ async fn assign_chunk(
             seal: job.seal,
             former_seal: job.former_seal(),
             commit: job.load.commit,
+            dropped_at: job.dropped_at,
         }),
         at,
     })

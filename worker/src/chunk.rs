@@ -61,6 +61,8 @@ pub(crate) struct Origin {
     pub(crate) replay_of: Vec<SealedJob>,
     /// Earlier generations that the job was begun in place of.
     pub(crate) instead_of: Vec<JobId>,
+    /// When the source was dropped, in milliseconds since 1970 (UTC), where its event said it.
+    pub(crate) dropped_at: Option<i64>,
 }
 
 /// Earlier drops of a source: those before a number.

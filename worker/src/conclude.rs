@@ -1,6 +1,6 @@
 //! What follows a commit: receipts, and verdicts on messages.
 
-use shared::{Rows, Verdict};
+use shared::{Rows, Verdict, now_millis};
 
 use crate::batch::Answers;
 use crate::chunk::AssignedChunk;
@@ -25,7 +25,7 @@ pub(crate) async fn conclude(
         }
         let verdict = match outcome {
             CommitOutcome::Committed(version) => {
-                count(context, counts.rows);
+                count(context, &chunk, counts.rows);
                 verdict(committed(context, &chunk, counts, version).await)
             }
             CommitOutcome::Found => verdict(found(context, &chunk).await),
@@ -52,7 +52,7 @@ pub(crate) async fn conclude_whole(
     for Decided { chunk: Prepared { chunk, counts, .. }, outcome } in decided {
         let noted = match outcome {
             CommitOutcome::Committed(version) => {
-                count(context, counts.rows);
+                count(context, &chunk, counts.rows);
                 verdict(receipts::note_committed(storage, &chunk, counts, version).await)
             }
             CommitOutcome::Found => verdict(receipts::note_found(storage, &chunk).await),
@@ -80,7 +80,11 @@ pub(crate) async fn conclude_whole(
     outdated
 }
 
-fn count(context: &LoadContext, rows: Rows) {
+fn count(context: &LoadContext, chunk: &AssignedChunk, rows: Rows) {
+    if let Some(dropped_at) = chunk.origin.as_ref().and_then(|origin| origin.dropped_at) {
+        let lag = now_millis().saturating_sub(dropped_at);
+        context.progress.load_lag_ms.raise_to(u64::try_from(lag).unwrap_or_default());
+    }
     context.progress.chunks_committed.add(1);
     context.progress.rows_committed.add(rows.committed);
 }

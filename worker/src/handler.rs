@@ -6,15 +6,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Deserialize;
 use serde_json::Value;
+use shared::metrics::metrics;
+use shared::settings::Function;
 use shared::{
-    Location, Message, NoMessageId, Progress, Queue, Requeue, Settings, SqsQueue, Storage, Stores, Verdict,
-    batch_answer, batch_messages, metrics,
+    ChunkTask, Location, Message, NoMessageId, Progress, Queue, Requeue, Settings, SqsQueue, Storage, Stores, Verdict,
+    batch_answer, batch_messages,
 };
+use tracing::Instrument;
 
 use crate::context::LoadContext;
 use crate::delta::table_store::TableStore;
 use crate::error::LoadError;
-use crate::load::{load, loading};
+use crate::load::{batch_span, load, loading};
 use crate::maintain::asked::{Compaction, Maintenance, Vacuum};
 use crate::maintain::{Maintained, maintain};
 
@@ -87,8 +90,9 @@ impl Handler {
         context.deadline = Instant::now().checked_add(left.saturating_sub(MARGIN));
         if let Some(asked) = event.get("maintain").filter(|asked| !asked.is_null()) {
             let asked = MaintainEvent::deserialize(asked).map_err(HandlerError::Maintain)?;
-            let done = look_after(&context, &asked).await?;
-            return serde_json::to_value(done).map_err(HandlerError::Answer);
+            let done = look_after(&context, &asked).await;
+            print_metrics(function, &context.progress);
+            return serde_json::to_value(done?).map_err(HandlerError::Answer);
         }
         let records = event.get("Records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let messages = batch_messages(records)?;
@@ -106,7 +110,8 @@ impl Handler {
         let requeue = &self.requeue;
         let held = requeue.heartbeat(&messages);
         requeue.begin(&messages, loading(messages.len()), &context.settings.memory, Some(left)).await;
-        let verdicts = load(context, &messages).await;
+        let span = batch_span(&messages);
+        let verdicts = load(context, &messages).instrument(span.clone()).await;
         print_metrics(function, &context.progress);
         let failed = messages.into_iter().zip(verdicts).map(async |(message, verdict)| {
             if let Some(held) = &held {
@@ -121,14 +126,16 @@ impl Handler {
             }
             (!is_done).then_some(message.id)
         });
-        futures::future::join_all(failed).await.into_iter().flatten().collect()
+        futures::future::join_all(failed).instrument(span).await.into_iter().flatten().collect()
     }
 }
 
 /// `CloudWatch` takes metrics from what a function prints.
 #[expect(clippy::print_stdout, reason = "logs go to stderr")]
 fn print_metrics(function: &str, progress: &Progress) {
-    println!("{}", metrics(function, SystemTime::now(), &progress.snapshot()));
+    if let Some(line) = metrics(Function::Worker, function, SystemTime::now(), &progress.take()) {
+        println!("{line}");
+    }
 }
 
 /// Looks after one table after the other. One that fails does not keep the others from it; the call then fails at its end.
@@ -148,6 +155,9 @@ async fn look_after(context: &LoadContext, asked: &MaintainEvent) -> Result<Vec<
         let prefix = context.settings.work_prefix.clone().unwrap_or_else(|| table.join("_sluice"));
         match maintain(context, table, &prefix, &maintenance).await {
             Ok(maintained) => {
+                if let Some(unfinished) = &maintained.unfinished_jobs {
+                    context.progress.oldest_unfinished_ms.raise_to(unfinished.oldest_seconds.saturating_mul(1000));
+                }
                 let report = serde_json::to_string(&maintained).map_err(HandlerError::Answer)?;
                 tracing::info!(%table, report, "table looked after");
                 done.push(maintained);
@@ -165,11 +175,15 @@ async fn look_after(context: &LoadContext, asked: &MaintainEvent) -> Result<Vec<
 
 fn log(message: &Message, verdict: &Verdict) {
     let (message_id, receive_count) = (message.id.as_str(), message.receive_count);
+    let of = ChunkTask::parse(&message.body).ok().and_then(|task| task.chunk);
+    let (job, chunk) = (of.as_ref().map(|of| of.job_id.as_str()), of.as_ref().map(|of| of.index));
     match verdict {
-        Verdict::Done => tracing::info!(message_id, receive_count, "chunk loaded"),
+        Verdict::Done => tracing::info!(message_id, receive_count, job, chunk, "chunk loaded"),
         Verdict::Retry { reason, .. } => {
-            tracing::warn!(message_id, receive_count, reason, "chunk not loaded for now");
+            tracing::warn!(message_id, receive_count, job, chunk, reason, "chunk not loaded for now");
         }
-        Verdict::Reject { reason, .. } => tracing::error!(message_id, receive_count, reason, "chunk cannot be loaded"),
+        Verdict::Reject { reason, .. } => {
+            tracing::error!(message_id, receive_count, job, chunk, reason, "chunk cannot be loaded");
+        }
     }
 }

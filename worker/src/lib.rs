@@ -37,11 +37,12 @@ pub use delta::table_store::{TableStore, TestedBuckets};
 pub use error::LoadError;
 pub use handler::{Handler, HandlerError};
 pub use ledger::{Holding, Ledger, Rows as RowsOfJobs, TakenOut, has_job, table_version};
-pub use load::{load, loading};
+pub use load::{batch_span, load, loading};
 pub use maintain::asked::{Checkpoints, Compaction, LEAST_RETENTION, Maintenance, Vacuum};
 pub use maintain::cleared::Cleared;
 pub use maintain::{
-    Compacted, FixedFile, FixedStatistics, Maintained, WrittenCheckpoint, maintain, write_due_checkpoint,
+    Compacted, FixedFile, FixedStatistics, Maintained, UnfinishedJobs, WrittenCheckpoint, maintain,
+    write_due_checkpoint,
 };
 pub use rows::shaping::Shaping;
 pub use schema::columns::{check_columns, check_new_columns, check_replacement, check_sql, check_sql_for_table};

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 use shared::{ChunkTask, JobId, Location, Message, Verdict};
+use tracing::Span;
 
 use crate::already_loaded::skip_what_is_there;
 use crate::assign::{assign, by_table};
@@ -40,6 +41,14 @@ pub async fn load(context: &LoadContext, messages: &[Message]) -> Vec<Verdict> {
     }
     let verdicts = answers.into_verdicts().into_iter().zip(messages);
     verdicts.map(|(verdict, message)| verdict.at_receive(message.receive_count)).collect()
+}
+
+/// The span of a batch of messages, for the log: the chunks that its lines are of, as `job/chunk`. Of the gravest level, so that it is
+/// there whatever level is logged.
+pub fn batch_span(messages: &[Message]) -> Span {
+    let chunks = messages.iter().filter_map(|message| ChunkTask::parse(&message.body).ok()?.chunk);
+    let chunks: Vec<String> = chunks.map(|chunk| format!("{}/{}", chunk.job_id, chunk.index)).collect();
+    tracing::error_span!("load", chunks = chunks.join(" "))
 }
 
 /// What is begun with each of so many messages, in words.

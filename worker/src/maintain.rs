@@ -26,6 +26,7 @@ use crate::delta::log::last_checkpoint;
 use crate::delta::snapshot::TableSnapshot;
 use crate::error::LoadError;
 use crate::verdict::Patience;
+pub use areas::UnfinishedJobs;
 use areas::WorkAreas;
 use asked::{Checkpoints, LEAST_RETENTION, Maintenance, Vacuum};
 use cleared::{Cleared, before, clear};
@@ -59,6 +60,9 @@ pub struct Maintained {
     pub work_areas: Option<Cleared>,
     /// Jobs that were done and had no receipt, or no notice: theirs were made good. None in a dry run, which makes none.
     pub completed: Option<u64>,
+    /// Jobs whose fate is open; none when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished_jobs: Option<UnfinishedJobs>,
 }
 
 /// What became of the checkpoint.
@@ -130,6 +134,7 @@ async fn attempt(
     };
     // Last what may fail for the sake of one job, or one file: the rest is done by then.
     let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
+    let unfinished_jobs = areas.unfinished(storage, table).await?;
     let compaction = compact::compact(context, table, asked).await?;
     let statistics = fix_statistics::fix(context, table, asked).await?;
     let is_merged = compaction.is_some_and(|compacted| compacted.made > 0);
@@ -152,6 +157,7 @@ async fn attempt(
         unfinished,
         work_areas,
         completed,
+        unfinished_jobs,
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use shared::Verdict;
+use tracing::Instrument;
 
 use crate::batch::Answers;
 use crate::chunk::AssignedChunk;
@@ -43,7 +44,11 @@ pub(crate) async fn prepare_all(
             continue;
         }
         let before = write_schema.clone().unwrap_or_else(|| WriteSchema::new(&chunk.partition_by));
-        let result = AssertUnwindSafe(Box::pin(prepare(context, table, &before, &chunk))).catch_unwind().await;
+        let of = chunk.origin.as_ref().map(|origin| &origin.identity);
+        let (job, index) = (of.map(|of| of.job_id.as_str()), of.map(|of| of.index));
+        let span = tracing::info_span!("chunk", job, chunk = index);
+        let preparing = Box::pin(prepare(context, table, &before, &chunk)).instrument(span);
+        let result = AssertUnwindSafe(preparing).catch_unwind().await;
         match result.unwrap_or_else(|panic| Err(LoadError::panic(&chunk.at, panic.as_ref()))) {
             Ok(((schema_after, files, counts), note)) => {
                 context.progress.chunks_prepared.add(1);

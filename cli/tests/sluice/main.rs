@@ -62,5 +62,6 @@ mod tune;
 mod types;
 mod undo;
 mod verify;
+mod watching;
 mod work;
 mod written;

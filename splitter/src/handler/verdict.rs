@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{QueueError, StorageError, Verdict, error_chain};
 
-use crate::error::SplitError;
+use crate::error::{AllRejected, BadInput, SplitError, TooManyBad};
 
 /// How long a message is left alone: after a failure that may pass, when permissions are to be fixed, after a change of
 /// the source, whose new version may be complete any moment.
@@ -17,6 +17,24 @@ pub(super) fn reason(error: &SplitError) -> String {
     match error.hint() {
         Some(hint) => format!("{}; hint: {hint}", error_chain(error)),
         None => error_chain(error),
+    }
+}
+
+/// The same for the log, which has no values of records: without what is wrong with single ones.
+pub(super) fn logged(error: &SplitError) -> String {
+    match error {
+        SplitError::TooManyBad(why) if !why.first.is_empty() => {
+            reason(&SplitError::TooManyBad(Box::new(TooManyBad { first: Vec::new(), at: why.at.clone(), ..**why })))
+        }
+        SplitError::AllRejected(why) if !why.first.is_empty() => {
+            reason(&SplitError::AllRejected(Box::new(AllRejected { first: Vec::new(), at: why.at.clone(), ..**why })))
+        }
+        SplitError::BadInput(why) if why.record.is_some() => {
+            let (at, column) = (why.at.clone(), why.column.clone());
+            let reason_elsewhere = "rejected; the dead letter's note has the reason".to_owned();
+            reason(&BadInput { at, column, reason: reason_elsewhere, ..**why }.into())
+        }
+        _ => reason(error),
     }
 }
 
@@ -74,7 +92,21 @@ mod tests {
 
     use super::*;
     use crate::contract::difference::Deviation;
-    use crate::error::BadInput;
+
+    #[test]
+    fn no_value_of_a_record_is_logged() {
+        let at: Location = "s3://b/k".parse().unwrap();
+        let first = vec!["record 2, byte 9, column 'price': 'secret' is not a number".to_owned()];
+        let bad = BadInput {
+            record: Some(2),
+            column: Some("price".to_owned()),
+            ..BadInput::at_byte(&at, 9, "'secret' is not a number", "")
+        };
+        let errors: [SplitError; 2] =
+            [SplitError::AllRejected(Box::new(AllRejected { at: at.clone(), read: 3, first, chunks: 0 })), bad.into()];
+        let told = errors.each_ref().map(|error| (reason(error).contains("secret"), logged(error)));
+        insta::assert_debug_snapshot!(told);
+    }
 
     #[test]
     fn every_error_has_its_verdict() {

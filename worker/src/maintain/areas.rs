@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 use serde_json::Value;
 use shared::{Job, JobId, Location, Storage, StorageError, StoredObject, WorkArea, get_json, try_get_json};
 
@@ -28,6 +29,10 @@ pub(super) struct WorkAreas(BTreeMap<Location, Area>);
 #[expect(clippy::struct_excessive_bools, reason = "each says whether a document is there")]
 struct Area {
     at: WorkArea,
+    /// When the job was pinned.
+    begun: Option<SystemTime>,
+    /// Whether there is a note of why it was given up.
+    has_failed: bool,
     /// When the job came to its end: all is loaded, or it is undone.
     ended: Option<SystemTime>,
     /// Whether all of the source is split, and what tells of its end is there.
@@ -39,6 +44,15 @@ struct Area {
     transient: Vec<StoredObject>,
     /// Documents that may name data files.
     documents: Vec<StoredObject>,
+}
+
+/// Jobs that are neither in their table as a whole, nor noted as failed, nor undone: they are in progress, or stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UnfinishedJobs {
+    /// How many.
+    pub jobs: u64,
+    /// Seconds since the oldest was begun.
+    pub oldest_seconds: u64,
 }
 
 impl WorkAreas {
@@ -72,10 +86,10 @@ impl WorkAreas {
 
     /// Writes receipts of jobs for this table that are done and have none, and sends notices that nobody sent: who was to do it
     /// may have died, and its message may be let go, as that of a file which was overwritten since. Gives how many.
-    pub(super) async fn complete(&self, context: &LoadContext, table: &Location) -> Result<u64, LoadError> {
+    pub(super) async fn complete(&mut self, context: &LoadContext, table: &Location) -> Result<u64, LoadError> {
         let (storage, completion) = (context.storage.as_ref(), completion(context));
         let (mut completed, mut failed) = (0, None);
-        for area in self.0.values() {
+        for area in self.0.values_mut() {
             // Whoever wrote the receipt may be about to send the notice.
             let is_settled = area.ended.is_some_and(|ended| ended < before(SETTLED));
             let lacks_notice =
@@ -92,6 +106,7 @@ impl WorkAreas {
             };
             match made_good.await {
                 Ok(receipt) => {
+                    area.ended = area.ended.or(receipt.as_ref().map(|_| SystemTime::now()));
                     completed += u64::from(receipt.is_some_and(|receipt| lacks_receipt || receipt.is_noticed));
                 }
                 // One job does not keep the others from their ends.
@@ -99,6 +114,24 @@ impl WorkAreas {
             }
         }
         failed.map_or(Ok(completed), Err)
+    }
+
+    /// Jobs for this table whose fate is open; none when there are none.
+    pub(super) async fn unfinished(
+        &self,
+        storage: &dyn Storage,
+        table: &Location,
+    ) -> Result<Option<UnfinishedJobs>, LoadError> {
+        let (mut jobs, mut oldest) = (0, None);
+        for area in self.0.values().filter(|area| area.ended.is_none() && !area.has_failed) {
+            let Some(begun) = area.begun else { continue };
+            if is_for(storage, &area.at, table).await? {
+                jobs += 1;
+                oldest = Some(oldest.map_or(begun, |oldest: SystemTime| oldest.min(begun)));
+            }
+        }
+        let age = |begun: SystemTime| SystemTime::now().duration_since(begun).unwrap_or_default().as_secs();
+        Ok(oldest.map(|oldest| UnfinishedJobs { jobs, oldest_seconds: age(oldest) }))
     }
 
     /// Removes chunks of jobs for this table that ended before a time.
@@ -131,6 +164,8 @@ impl Area {
     fn new(at: WorkArea) -> Self {
         Self {
             at,
+            begun: None,
+            has_failed: false,
             ended: None,
             is_split: false,
             has_receipt: false,
@@ -142,6 +177,10 @@ impl Area {
     }
 
     fn take(&mut self, name: &str, listed: StoredObject) {
+        if name == self.at.job().name() {
+            self.begun = Some(listed.modified);
+        }
+        self.has_failed |= name == self.at.load_failure().name();
         self.is_split |= name == self.at.manifest().name();
         self.has_receipt |= name == self.at.receipt().name();
         self.has_notice |= name == self.at.noticed().name();
