@@ -43,6 +43,11 @@ zips arch="arm64":
 image builder="docker":
     {{builder}} build --file cli/container/Dockerfile --tag sluice:{{version}} .
 
+# Tries the deployed shape on this machine, without AWS (docs/laptop.md).
+demo:
+    cargo build --workspace
+    examples/laptop/run
+
 # Uses each artefact that was made, from a clean folder.
 check:
     cli/container/check {{made}}

@@ -12,6 +12,6 @@ pub use buckets_on_disk::BucketsOnDisk;
 pub use emulator::Emulator;
 pub use memory_storage::MemoryStorage;
 pub use memory_topic::MemoryTopic;
-pub use python::{readers_python, run_python};
+pub use python::{emulator_python, readers_python, run_python};
 pub use queue_contract::queue_contract;
 pub use storage_contract::storage_contract;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use shared::testing::{emulator_python, readers_python};
+
 use crate::support::Place;
 
 /// What each script prints, among other things.
@@ -40,5 +42,31 @@ fn the_examples_run() {
         for text in shown {
             assert!(ran.stdout.contains(text), "{name} {text}: {ran:?}");
         }
+    }
+}
+
+/// The deployed shape on a laptop, from a drop to the replay of a dead letter. The page has what it prints.
+#[test]
+fn the_laptop_example_runs() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").canonicalize().unwrap();
+    let binaries = Path::new(env!("CARGO_BIN_EXE_sluice")).parent().unwrap();
+    let place = Place::new();
+    let mut command = Command::new(examples.join("laptop/run"));
+    command.current_dir(place.path("")).env_clear().env("PATH", "/usr/bin:/bin").env("BINARIES", binaries);
+    command.env("PYTHON", emulator_python()).env("READER", readers_python()).env("TMPDIR", place.path(""));
+    let ran = place.ended(command.output().unwrap());
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let page = std::fs::read_to_string(examples.join("../docs/laptop.md")).unwrap();
+    for shown in [
+        "1 job: 1 done",
+        "           record 3, byte 43: 3,edsger,8.00,express",
+        "  id=4  customer=barbara  price=3.25\n  3 rows, version ",
+        "does not exist; hint: it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again",
+        "1 message is sent back to where each came from",
+        "  id=6  customer=katherine  price=8.0\n  5 rows, version ",
+        "29 checks passed",
+    ] {
+        assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
+        assert!(page.contains(shown), "docs/laptop.md should have {shown}");
     }
 }

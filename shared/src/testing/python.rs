@@ -18,6 +18,15 @@ pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
 }
 
+/// A Python with the emulator of AWS, and with what deploys to it: `fixtures/emulator/requirements.txt`.
+///
+/// # Panics
+///
+/// When there is none and none can be made; the message says what to install.
+pub fn emulator_python() -> PathBuf {
+    with_requirements("emulator/requirements.txt")
+}
+
 /// A Python with the other readers and writers of tables that the tests compare with: `fixtures/readers/requirements.txt`.
 ///
 /// # Panics
