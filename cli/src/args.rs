@@ -157,9 +157,14 @@ pub(crate) struct IngestArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_PLAN_HELP)]
 pub(crate) struct PlanArgs {
-    /// The file: a path, or s3://bucket/key; CSV, NDJSON or Parquet, detected from its content
-    pub(crate) source: String,
-    /// Write how the file is read to a file of TOML, a path or s3://bucket/key: the contract of its feed, for --contract
+    /// Files, folders, patterns such as 'daily/*.csv', S3 objects, or prefixes that end in /; CSV, NDJSON or Parquet, detected from
+    /// the content
+    #[arg(value_name = "SOURCE", required_unless_present = "files_from")]
+    pub(crate) sources: Vec<String>,
+    /// Plan what a file lists, too, or standard input for -: a source a line, or NUL bytes between them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<String>,
+    /// Write how the file, or the first, is read to a file of TOML, a path or s3://bucket/key: the contract of its feed, for --contract
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<String>,
     /// Let --save overwrite a file that exists
@@ -174,6 +179,8 @@ The types of the columns of --table, if it exists, win over those that are detec
 
 With -v, each column has what its values say: how many there are, and the first one that each other type does not take. \
 With --sql, what SQL makes of the first rows is shown, too.
+
+Of several sources the first is shown in full, and of the others how they differ from it: encoding, dialect, columns and types.
 
 With --save orders.toml the reading becomes a contract: `sluice ingest SOURCE --contract orders.toml` reads the next files by it, \
 detects nothing, and refuses or sets aside what deviates.";

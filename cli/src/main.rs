@@ -11,6 +11,7 @@ mod done_before;
 mod enqueue;
 mod error;
 mod expected;
+mod failure;
 mod gate;
 mod hints;
 mod history;

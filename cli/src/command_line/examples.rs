@@ -15,7 +15,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "sluice plan orders.csv --table lake/orders",
             "sluice plan orders.csv --sql 'select id, price * 2 as double from chunk'",
-            "sluice plan orders.csv --save orders.toml",
+            "sluice plan 'daily/*.csv' --save orders.toml",
         ],
     ),
     ("contract check", &["sluice contract check orders.csv --contract orders.toml"]),

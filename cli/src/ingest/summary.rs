@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::{Rows, error_chain};
+use shared::Rows;
 
 use super::report::{CommitReport, Report, TableReport};
 use crate::error::{CliError, Done};
 use crate::expected::filtered;
-use crate::hints::hint;
+use crate::failure::{Failure, STOPPED, worse};
 use crate::numbers::{counted, grouped, mebibytes};
 use crate::output::Output;
 use crate::usage::peak_rss_bytes;
@@ -41,17 +41,6 @@ struct Document<'a> {
     report: Option<&'a Report>,
     #[serde(flatten)]
     failure: Option<Failure>,
-}
-
-#[derive(Debug, Serialize)]
-struct Failure {
-    /// None where the report has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    error: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    exit_status: u8,
 }
 
 /// A line of the table at the end.
@@ -172,8 +161,7 @@ impl Ends {
     fn failure(&mut self, told: Option<&str>, source: &str, error: &CliError) -> Failure {
         self.worst = worse(self.worst, error.exit_code());
         Output::failure(source, error);
-        let hint = hint(error).map(std::borrow::Cow::into_owned);
-        Failure { source: told.map(str::to_owned), error: error_chain(error), hint, exit_status: error.exit_code() }
+        Failure::new(told, error)
     }
 
     fn document(&self, document: &Document<'_>) -> Done {
@@ -301,28 +289,4 @@ fn head(summary: &Summary) -> String {
     let parts = parts.into_iter().filter(|(count, _)| *count > 0);
     let parts: Vec<String> = parts.map(|(count, state)| format!("{} {}", grouped(count), word(state))).collect();
     format!("{}: {}", counted(summary.sources, "source"), parts.join(", "))
-}
-
-/// Exit status of a command that was stopped.
-const STOPPED: u8 = 130;
-
-/// The worse of two exit statuses: what a person has to look into comes before what a file is to blame for.
-fn worse(one: u8, other: u8) -> u8 {
-    let rank = |status: u8| [0, 4, 3, 2, 1, STOPPED].iter().position(|known| *known == status);
-    if rank(other) > rank(one) { other } else { one }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worst_status() {
-        let worst = |statuses: &[u8]| statuses.iter().copied().fold(0, worse);
-        for (statuses, expected) in
-            [(&[0, 0][..], 0), (&[4, 3], 3), (&[3, 4], 3), (&[2, 3], 2), (&[1, 3, 2], 1), (&[130, 1], 130)]
-        {
-            assert_eq!(worst(statuses), expected, "{statuses:?}");
-        }
-    }
 }

@@ -148,6 +148,42 @@ fn what_is_found_as_json() {
 }
 
 #[test]
+fn many_are_compared_with_the_first() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.write("in/1.csv", "id,name,price\n1,Ann,1.50\n2,Bob,2.25\n");
+    place.write("in/2.csv", "id,name,price\n3,Cy,3.50\n");
+    place.write("in/3.csv", "price;id;kind\n1,50;A1;x\n2,50;A2;y\n");
+    place.write("in/4.ndjson", "{\"id\": 1}\n");
+    let ran = place.run(&["plan", "in", "missing.csv", "--save", "feed.toml"]);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    let end = ran.stdout.split_once("feed.toml is the contract").unwrap().1.split_once("\n\n").unwrap().1;
+    insta::assert_snapshot!(end, @r"
+    5 sources: 2 read alike, 2 read otherwise, 1 failed
+      [place]/in/3.csv
+        delimiter: ';', not ','
+        decimal separator: ',', not '.'
+        type of column 'id': text, not int64
+        column 'kind' (text) is not in the first
+        column 'name' of the first is missing
+        columns are in another order
+      [place]/in/4.ndjson
+        format: ndjson, not csv
+      missing.csv
+        cannot read the source: [place]/missing.csv does not exist
+    ");
+    let contract = std::fs::read_to_string(place.path("feed.toml")).unwrap();
+    assert!(contract.contains("in/1.csv"), "{contract}");
+    let ran = place.run(&["plan", "in/1.csv", "in/3.csv", "--json"]);
+    let documents: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((ran.status, documents.len()), (0, 3), "{ran:?}");
+    assert_eq!(documents[0]["differences"], serde_json::json!([]));
+    assert_eq!(documents[1]["differences"][0], "delimiter: ';', not ','");
+    insta::assert_snapshot!(documents[2], @r#"{"summary":{"alike":1,"different":1,"exit_status":0,"failed":0,"sources":2}}"#);
+}
+
+#[test]
 fn json_lines_and_parquet() {
     let place = Place::new();
     place.write("x.txt", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5}\n");
