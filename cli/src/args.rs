@@ -161,7 +161,7 @@ pub(crate) struct PlanArgs {
     /// the content
     #[arg(value_name = "SOURCE", required_unless_present = "files_from")]
     pub(crate) sources: Vec<String>,
-    /// Plan what a file lists, too, or standard input for -: a source a line, or NUL bytes between them
+    /// Also plan the sources that a file lists, one a line or with NUL bytes between them; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<String>,
     /// Write how the file, or the first, is read to a file of TOML, a path or s3://bucket/key: the contract of its feed, for --contract

@@ -2,21 +2,21 @@
 
 use futures::{StreamExt, stream};
 use serde::Serialize;
-use shared::Stores;
+use shared::{Storage, Stores};
 
 use super::compared::differences;
 use super::document::Document;
 use super::one::planned;
 use super::text;
-use crate::args::PlanArgs;
+use crate::args::{self, PlanArgs};
 use crate::error::{CliError, Done};
-use crate::failure::{Failure, worse};
+use crate::failure::{Failure, STOPPED, worse};
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
 use crate::sources::{self, Sources};
 
 /// Sources that are examined at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// The document of a source.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,13 @@ pub(super) async fn run(args: &PlanArgs, named: &[String], verbose: bool, output
         && let Some((_, error)) = failed.pop()
     {
         return Err(error);
+    }
+    // What a contract cannot be written to is no fault of a source.
+    if let Some(at) = args.save.as_deref().filter(|_| !args.force) {
+        let at = args::location(at)?;
+        if storage.exists(&at).await.map_err(CliError::ContractWrite)? {
+            return Err(CliError::ContractExists { at });
+        }
     }
     let mut comparison = Comparison { output, first: None, lines: Vec::new(), summary: Summary::default() };
     for (named, error) in &failed {
@@ -89,6 +96,7 @@ impl Comparison {
     fn add(&mut self, named: &str, plan: Result<Document, CliError>) -> Done {
         let plan = match plan {
             Ok(plan) => plan,
+            Err(error) if error.exit_code() == STOPPED => return Err(error),
             Err(error) => return self.failed(named, &error),
         };
         let found = self.first.as_ref().map(|first| differences(first, &plan)).unwrap_or_default();

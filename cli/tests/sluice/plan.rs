@@ -174,6 +174,8 @@ fn many_are_compared_with_the_first() {
     ");
     let contract = std::fs::read_to_string(place.path("feed.toml")).unwrap();
     assert!(contract.contains("in/1.csv"), "{contract}");
+    let ran = place.run(&["plan", "in", "--save", "feed.toml"]);
+    assert_eq!((ran.status, ran.stderr.matches("exists").count()), (2, 1), "{ran:?}");
     let ran = place.run(&["plan", "in/1.csv", "in/3.csv", "--json"]);
     let documents: Vec<serde_json::Value> =
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -3,11 +3,11 @@
 mod error;
 mod upload;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -33,6 +33,9 @@ use crate::storage::{
 /// How often a range whose body broke off is asked for again; the SDK retries requests, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
 
+/// How long a bucket that was there is taken to be there: the look-ups of one job, and no longer.
+const PRESENT_FOR: Duration = Duration::from_secs(10);
+
 /// Characters that are escaped where a key stands in a header.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -46,8 +49,8 @@ pub struct S3Storage {
     own_server: Option<String>,
     /// Buckets of which the test was passed.
     exclusive: Arc<Mutex<HashSet<String>>>,
-    /// Buckets that are known to be there.
-    present: Arc<Mutex<HashSet<String>>>,
+    /// When buckets were last seen to be there.
+    present: Arc<std::sync::Mutex<HashMap<String, Instant>>>,
 }
 
 impl S3Storage {
@@ -168,10 +171,9 @@ impl S3Storage {
     }
 
     /// What a HEAD found to be absent, the object or the bucket. The answer to a HEAD has no body that could say; the
-    /// answer to a GET has, and one of them is enough for a bucket.
+    /// answer to a GET has, and holds for the bucket for a while.
     async fn absence(&self, at: &Location) -> StorageError {
-        let mut present = self.present.lock().await;
-        if present.contains(at.bucket()) {
+        if self.seen().get(at.bucket()).is_some_and(|seen| seen.elapsed() < PRESENT_FOR) {
             return StorageError::NotFound { at: at.clone() };
         }
         let error = match self.client.get_object().bucket(at.bucket()).key(at.key()).range("bytes=0-0").send().await {
@@ -180,9 +182,13 @@ impl S3Storage {
             Ok(_) => StorageError::NotFound { at: at.clone() },
         };
         if matches!(error, StorageError::NotFound { .. }) {
-            present.insert(at.bucket().to_owned());
+            self.seen().insert(at.bucket().to_owned(), Instant::now());
         }
         error
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

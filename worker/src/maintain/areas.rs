@@ -123,7 +123,9 @@ impl WorkAreas {
         table: &Location,
     ) -> Result<Option<UnfinishedJobs>, LoadError> {
         let (mut jobs, mut oldest) = (0, None);
-        for area in self.0.values().filter(|area| area.ended.is_none() && !area.has_failed) {
+        // A file that was refused and then split to its end after all is no failure any more.
+        let is_open = |area: &&Area| area.ended.is_none() && (!area.has_failed || area.is_split);
+        for area in self.0.values().filter(is_open) {
             let Some(begun) = area.begun else { continue };
             if is_for(storage, &area.at, table).await? {
                 jobs += 1;
