@@ -1,6 +1,7 @@
 //! What the user typed.
 #![expect(clippy::doc_markdown, reason = "the comments on options are their help texts")]
 
+mod chain;
 mod contract;
 mod enqueue;
 mod given;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 use shared::{Location, Settings};
 
 use crate::error::CliError;
+pub(crate) use chain::ChainArgs;
 pub(crate) use contract::{ContractArgs, ContractCheckArgs, ContractCommand};
 pub(crate) use enqueue::EnqueueArgs;
 use given::{Given, Ingest, Plan, Split};
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     Contract(ContractArgs),
     /// Look into routes: which table a file goes to, and why
     Route(RouteArgs),
+    /// Bring tables up to date with the tables that routes make them of
+    Chain(ChainArgs),
     /// Split and load samples of a file in chunks of several sizes, and recommend one
     Tune(TuneArgs),
     /// One stage of that, in a process of its own

@@ -12,7 +12,7 @@ use examples::EXAMPLES;
 
 /// Commands by topic, in the order of the help.
 const TOPICS: [(&str, &[&str]); 4] = [
-    ("Load files", &["ingest", "plan", "contract", "route", "tune"]),
+    ("Load files", &["ingest", "plan", "contract", "route", "chain", "tune"]),
     ("See and mend what was loaded", &["jobs", "status", "quarantine", "undo", "maintain"]),
     ("Run a deployment", &["enqueue", "split", "work", "dlq", "doctor"]),
     ("Set up", &["settings", "completions", "man", "help"]),

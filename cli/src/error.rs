@@ -51,6 +51,11 @@ pub(crate) enum CliError {
     PipeHasNoRoute,
     #[error("no routes are given")]
     NoRoutes,
+    #[error("no route in {at} reads a table (from_table)")]
+    NoChains { at: String },
+    /// Of one route; the result is printed.
+    #[error("{said}")]
+    Chain { said: String, hint: Option<String>, bad_input: bool },
     #[error("an option contradicts the routes: {0}")]
     ContradictsRoute(String),
     /// The result is printed.
@@ -261,6 +266,7 @@ impl CliError {
             | Self::NoContract
             | Self::PipeHasNoRoute
             | Self::NoRoutes
+            | Self::NoChains { .. }
             | Self::ContradictsRoute(_)
             | Self::ContractExists { .. }
             | Self::Split(
@@ -296,6 +302,7 @@ impl CliError {
             Self::Split(error) if error.is_bad_input() => 3,
             Self::NoRoute(_)
             | Self::Chunks { bad_input: true, .. }
+            | Self::Chain { bad_input: true, .. }
             | Self::Pipe { .. }
             | Self::NoJob { .. }
             | Self::NoRows { .. }
@@ -339,6 +346,7 @@ impl CliError {
             | Self::ContractWrite(_)
             | Self::NotSaved { .. }
             | Self::Chunks { bad_input: false, .. }
+            | Self::Chain { bad_input: false, .. }
             | Self::TableLost { .. }
             | Self::AreaLost { .. }
             | Self::Undo(_)

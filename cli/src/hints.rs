@@ -11,7 +11,7 @@ use crate::error::CliError;
 /// What may help.
 pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
     let of_cause = match error {
-        CliError::Chunks { hint, .. } => hint.as_deref().map(Cow::Borrowed),
+        CliError::Chunks { hint, .. } | CliError::Chain { hint, .. } => hint.as_deref().map(Cow::Borrowed),
         CliError::Table(cause) | CliError::Maintain(cause) | CliError::Undo(cause) => cause.hint().map(Cow::Owned),
         CliError::Split(cause) => cause.hint(),
         CliError::Sources(cause) => cause.hint().map(Cow::Borrowed),

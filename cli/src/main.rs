@@ -3,6 +3,7 @@
 mod account;
 mod areas;
 mod args;
+mod chain;
 mod command_line;
 mod contract;
 mod dlq;
@@ -104,6 +105,7 @@ async fn run(args: &Args, output: Output) -> Done {
         Command::Route(RouteArgs { command: RouteCommand::Check(args) }) => route::check(args, output).await,
         Command::Route(RouteArgs { command: RouteCommand::List(args) }) => route::list(args, output).await,
         Command::Route(RouteArgs { command: RouteCommand::Test(args) }) => route::test(args, output).await,
+        Command::Chain(args) => Box::pin(chain::run(args, output)).await,
         Command::Tune(args) => tune::run(args, output).await,
         Command::TuneStage(stage) => tune::run_stage(stage).await,
         Command::Split(args) => split::run(args, output).await,

@@ -104,11 +104,13 @@ pub use receipt::{ChunkReceipt, Receipt, Rows};
 pub use rejected::{RejectedRecord, RejectedRecords, rejected_schema};
 pub use resume_point::{MemberState, ResumePoint};
 pub use routes::at::{RoutesAt, RoutesTable};
-pub use routes::dynamodb::{RoutesTableError, routes_of_table};
+pub use routes::chain::{Chain, ChainStart, UpstreamChanges};
+pub use routes::dynamodb::RoutesTableError;
+pub use routes::given::RouteKey;
 pub use routes::pinned::{PinnedRoute, routes_at};
+pub use routes::read::{RoutesReadError, routes_text};
 pub use routes::terms::{
-    ExpectedRoute, NO_ROUTE, Route, RouteError, RouteExample, RouteFate, RouteKey, RouteProblem, RouteTarget, Routes,
-    RoutesError,
+    ExpectedRoute, NO_ROUTE, Route, RouteError, RouteExample, RouteFate, RouteProblem, RouteTarget, Routes, RoutesError,
 };
 pub use row_hash::RowHash;
 pub use run::{Moment, Run, VERSION};

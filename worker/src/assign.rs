@@ -86,6 +86,7 @@ async fn assign_chunk(
         quarantine: Some(area.load_quarantine(identity.index)),
         messages: messages.to_vec(),
         receives: None,
+        step: None,
         origin: Some(Origin {
             identity,
             replaced: replaced(&job, &area),
@@ -135,6 +136,7 @@ async fn assign_bare(
         app_id: format!("sluice/{name}"),
         messages: messages.to_vec(),
         receives: None,
+        step: None,
         at,
     })
 }

@@ -37,12 +37,55 @@ pub(crate) struct AssignedChunk {
     pub(crate) messages: Vec<usize>,
     /// Times that its message was received; none where it has no message.
     pub(crate) receives: Option<u32>,
+    /// The step of a chain that it is, where its rows come from another table.
+    pub(crate) step: Option<ChainStep>,
 }
+
+/// A step of a chain: a version of another table, whose rows go into this one. The transaction of such a chunk is the same for all
+/// steps from that table: it is the cursor, whose version is that of the last step.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainStep {
+    /// Where the cursor has to be: the version of the step before; none for the first one.
+    pub(crate) after: Option<i64>,
+    /// Where it goes.
+    pub(crate) version: i64,
+    /// Ids of the tables that the rows came through, the last of them first.
+    pub(crate) hops: Vec<String>,
+}
+
+/// How it stands with a chunk by the transaction that its table has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is not in the table.
+    Open,
+    /// It is.
+    There,
+    /// It is a step, and the one before it is not in the table.
+    Early,
+}
+
+/// Version of a chunk's transaction: there is only one.
+pub(crate) const CHUNK_VERSION: i64 = 1;
 
 impl AssignedChunk {
     /// Whether it goes into the table together with all others of its file.
     pub(crate) fn waits(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.commit == CommitMode::File)
+    }
+
+    /// Version of the transaction that it is committed with.
+    pub(crate) fn txn_version(&self) -> i64 {
+        self.step.as_ref().map_or(CHUNK_VERSION, |step| step.version)
+    }
+
+    /// How it stands with it where its table has this version of its transaction, or none.
+    pub(crate) fn standing(&self, there: Option<i64>) -> Standing {
+        match (&self.step, there) {
+            (None, there) => there.map_or(Standing::Open, |_| Standing::There),
+            (Some(step), there) if there == step.after => Standing::Open,
+            (Some(step), Some(there)) if there >= step.version => Standing::There,
+            (Some(_), _) => Standing::Early,
+        }
     }
 }
 
@@ -98,5 +141,51 @@ impl Origin {
     /// The same of the jobs whose rejected records these are.
     pub(crate) fn replayed_seal_ids(&self) -> impl Iterator<Item = String> {
         self.replay_of.iter().map(|of| job_app_id(&of.job_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(step: Option<ChainStep>) -> AssignedChunk {
+        let at: Location = "s3://lake/bronze/_delta_log/5.json".parse().unwrap();
+        AssignedChunk {
+            table: at.clone(),
+            at,
+            origin: None,
+            from: LoadedFrom { job_id: None, source: String::new() },
+            stat: None,
+            app_id: "sluice/chain/x".to_owned(),
+            shaping: Shaping::default(),
+            partition_by: Vec::new(),
+            bad_records: BadRecords::Fail,
+            expectations: None,
+            parquet_source: None,
+            quarantine: None,
+            messages: Vec::new(),
+            receives: None,
+            step,
+        }
+    }
+
+    #[test]
+    fn a_step_follows_on_the_one_before_it() {
+        let step = |after| chunk(Some(ChainStep { after, version: 5, hops: Vec::new() }));
+        for (after, there, expected) in [
+            (None, None, Standing::Open),
+            (None, Some(3), Standing::Early),
+            (None, Some(5), Standing::There),
+            (Some(3), Some(3), Standing::Open),
+            (Some(3), Some(4), Standing::Early),
+            (Some(3), Some(2), Standing::Early),
+            (Some(3), None, Standing::Early),
+            (Some(3), Some(5), Standing::There),
+            (Some(3), Some(9), Standing::There),
+        ] {
+            assert_eq!(step(after).standing(there), expected, "{after:?} {there:?}");
+        }
+        assert_eq!((step(None).txn_version(), chunk(None).txn_version()), (5, 1));
+        assert_eq!((chunk(None).standing(None), chunk(None).standing(Some(1))), (Standing::Open, Standing::There));
     }
 }

@@ -308,6 +308,28 @@ pub enum LoadError {
         /// What is missing.
         reason: String,
     },
+    /// What another table has does not go on to this one.
+    #[error("rows of table {from} do not go on to table {table}: {reason}")]
+    Upstream {
+        /// The table that is read.
+        from: Box<Location>,
+        /// The table that they would go to.
+        table: Location,
+        /// What stands in the way, with the version.
+        reason: String,
+        /// What may help.
+        hint: &'static str,
+    },
+    /// Versions of another table, or files of them, went before they were read.
+    #[error("rows of table {from} do not go on to table {table}: {what} gone, and never read")]
+    UpstreamGone {
+        /// The table that is read.
+        from: Box<Location>,
+        /// The table that they would go to.
+        table: Location,
+        /// What is gone, with its verb.
+        what: String,
+    },
     /// The program failed.
     #[error("loading {what} stopped on a bug of the worker: {reason}")]
     Bug {

@@ -7,6 +7,7 @@
 mod already_loaded;
 mod assign;
 mod batch;
+mod chain;
 mod chunk;
 mod commit;
 mod conclude;
@@ -29,6 +30,7 @@ mod undo;
 mod verdict;
 mod verify;
 
+pub use chain::{Followed, Following, follow};
 pub use commit::tables::Tables;
 pub use context::LoadContext;
 pub use delta::former_uris::FormerUris;

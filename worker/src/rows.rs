@@ -2,6 +2,7 @@
 
 pub(crate) mod conform;
 pub(crate) mod judge;
+pub(crate) mod of_table;
 pub(crate) mod partition;
 pub(crate) mod quarantine;
 pub(crate) mod record_numbers;

@@ -102,6 +102,12 @@ impl LoadError {
     /// The same where the table itself stands in the way.
     fn hint_on_table(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Upstream { hint, .. } => *hint,
+            Self::UpstreamGone { .. } => {
+                "restore them from a backup; or load their rows in another way, and run `sluice chain` once with --accept-loss, which goes on \
+                 without them. A table that is read has to keep log and files for longer than a chain may stand still \
+                 (delta.logRetentionDuration, delta.deletedFileRetentionDuration)"
+            }
             Self::Unsupported { .. } => UNSUPPORTED_HINT,
             Self::UnknownAction { .. } => UNKNOWN_ACTION_HINT,
             Self::Log { .. } => {
@@ -172,6 +178,8 @@ impl LoadError {
                 | Self::BadRow { .. }
                 | Self::Unexpected { .. }
                 | Self::TooManyPartitions { .. }
+                | Self::Upstream { .. }
+                | Self::UpstreamGone { .. }
         )
     }
 
@@ -211,6 +219,8 @@ impl LoadError {
             | Self::Log { .. }
             | Self::Memory { .. }
             | Self::TooManyPartitions { .. }
+            | Self::Upstream { .. }
+            | Self::UpstreamGone { .. }
             | Self::Mingled { .. } => Outlook::Never,
         }
     }

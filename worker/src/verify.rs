@@ -14,11 +14,12 @@ use crate::delta::snapshot::TableSnapshot;
 use crate::delta::tags::is_merged;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
+use crate::rows::of_table::as_in_table;
 use crate::rows::row_hash::row_hash;
 use crate::schema::write_schema::WriteSchema;
 pub use judge::Finding;
 use judge::{deleted, judge};
-use read_back::{ReadBack, as_in_table};
+use read_back::ReadBack;
 use tally::{ByChunk, as_one, compare};
 pub use tally::{DifferingChunk, Tally};
 

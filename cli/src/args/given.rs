@@ -51,6 +51,8 @@ commands! {
     RouteCheck = "route check";
     /// `sluice route list`.
     RouteList = "route list";
+    /// `sluice chain`.
+    Chain = "chain";
     /// `sluice jobs`.
     Jobs = "jobs";
     /// `sluice status`.

@@ -22,6 +22,14 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("route check", &["sluice route check s3://landing/crm/orders/a.csv --routes routes.toml"]),
     ("route list", &["sluice route list --routes routes.toml"]),
     ("route test", &["sluice route test routes.toml"]),
+    (
+        "chain",
+        &[
+            "sluice chain --routes routes.toml",
+            "sluice chain --routes routes.toml --dry-run",
+            "sluice chain --routes s3://config/routes.toml --every 1m",
+        ],
+    ),
     ("tune", &["sluice tune orders.csv", "sluice tune s3://drops/orders.csv --sizes 64,128 --html tune.html"]),
     (
         "jobs",

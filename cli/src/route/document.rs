@@ -1,7 +1,7 @@
 //! What routes say, for people and machines.
 
 use serde::Serialize;
-use shared::{Location, Route, RouteExample, RouteFate, RouteKey, RouteTarget, Routes};
+use shared::{Chain, Location, Route, RouteExample, RouteFate, RouteKey, RouteTarget, Routes};
 
 /// What routes say of an object.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,22 @@ pub(super) struct ListDocument {
     pub(super) version: String,
     /// The most specific first.
     pub(super) routes: Vec<RouteDocument>,
+    /// Those that read a table, in the order in which they run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) chains: Vec<ChainDocument>,
+}
+
+/// A route that reads a table.
+#[derive(Debug, Serialize)]
+pub(super) struct ChainDocument {
+    pub(super) name: String,
+    pub(super) line: usize,
+    pub(super) from_table: Location,
+    pub(super) table: Location,
+    pub(super) start: String,
+    pub(super) upstream_changes: String,
+    /// Keys that are settings, with their values.
+    pub(super) settings: Vec<(String, String)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,7 +136,17 @@ impl ListDocument {
             settings: settings(&route.given),
         };
         let (at, version) = (routes.at.to_string(), routes.version.clone());
-        Self { at, version, routes: routes.routes.iter().map(document).collect() }
+        let chain = |chain: &Chain| ChainDocument {
+            name: chain.name.clone(),
+            line: chain.line,
+            from_table: chain.from.clone(),
+            table: chain.table.clone(),
+            start: chain.start.to_string(),
+            upstream_changes: chain.upstream_changes.to_string(),
+            settings: settings(&chain.given),
+        };
+        let chains = routes.chains.iter().map(chain).collect();
+        Self { at, version, routes: routes.routes.iter().map(document).collect(), chains }
     }
 }
 

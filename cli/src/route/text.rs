@@ -1,6 +1,6 @@
 //! What routes say, as text.
 
-use super::document::{CheckDocument, ListDocument, RouteDocument, TargetDocument, TestDocument};
+use super::document::{ChainDocument, CheckDocument, ListDocument, RouteDocument, TargetDocument, TestDocument};
 use crate::numbers::counted;
 
 /// Characters of a setting's value that are shown, at most: SQL can be long.
@@ -27,7 +27,7 @@ pub(super) fn check(document: &CheckDocument) -> String {
 }
 
 pub(super) fn list(document: &ListDocument) -> String {
-    let count = u64::try_from(document.routes.len()).unwrap_or(u64::MAX);
+    let count = u64::try_from(document.routes.len() + document.chains.len()).unwrap_or(u64::MAX);
     let mut lines = vec![format!("{} in {}, version {}", counted(count, "route"), document.at, document.version)];
     for RouteDocument { name, line, bucket, key, suffix, also, table, settings } in &document.routes {
         let bucket = bucket.as_ref().map_or_else(String::new, |bucket| format!("s3://{bucket}/"));
@@ -35,6 +35,14 @@ pub(super) fn list(document: &ListDocument) -> String {
         let also = if *also { ", beside the route that wins" } else { "" };
         lines.push(format!("  {name}  (line {line}{also})"));
         lines.push(format!("    takes    {bucket}{key}{suffix}"));
+        lines.push(format!("    table    {table}"));
+        if !settings.is_empty() {
+            lines.push(format!("    gives    {}", listed(settings)));
+        }
+    }
+    for ChainDocument { name, line, from_table, table, start, upstream_changes, settings } in &document.chains {
+        lines.push(format!("  {name}  (line {line})"));
+        lines.push(format!("    reads    {from_table}  (start {start}, upstream_changes {upstream_changes})"));
         lines.push(format!("    table    {table}"));
         if !settings.is_empty() {
             lines.push(format!("    gives    {}", listed(settings)));

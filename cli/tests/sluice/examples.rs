@@ -8,7 +8,7 @@ use shared::testing::{emulator_python, readers_python};
 use crate::support::Place;
 
 /// What each script prints, among other things.
-const SHOWN: [(&str, &[&str]); 5] = [
+const SHOWN: [(&str, &[&str]); 6] = [
     (
         "load.sh",
         &["committed    3", ": already done, nothing was added", "the table has the very rows that were committed"],
@@ -16,6 +16,17 @@ const SHOWN: [(&str, &[&str]); 5] = [
     ("rejected.sh", &["quarantined  1", "record 2, byte 18: 2,-", "replayed     what orders-"]),
     ("corrected.sh", &["removed      2 rows in 1 file", ": undone", ": looked after"]),
     ("routes.sh", &["2 of 2 examples in ", "(also by route archive, ", "filtered     1", "lake/archive/shop"]),
+    (
+        "three-zones.sh",
+        &[
+            "to read      1 version in 1 file",
+            "2 read, 3 committed, 1 made by SQL",
+            "3 read, 2 committed, 1 filtered",
+            "2 read, 1 committed, 1 filtered",
+            "cursor       version 2 of 2",
+            "lake/gold/fruit=plum",
+        ],
+    ),
     ("sql.sh", &["committed    2", "filtered     1", "lake/orders/day=2026-11-29"]),
 ];
 

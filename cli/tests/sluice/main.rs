@@ -11,6 +11,7 @@
 mod bad_input;
 mod begun_again;
 mod bounds;
+mod chains;
 mod checkpoints;
 mod columns;
 mod commands;

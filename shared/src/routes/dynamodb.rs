@@ -49,7 +49,7 @@ pub enum RoutesTableError {
 
 /// The items of a table, written as a routes file. All of them are read as they are now (a consistent scan), by the usual AWS
 /// environment variables, profiles and `AWS_ENDPOINT_URL`.
-pub async fn routes_of_table(table: &RoutesTable) -> Result<String, RoutesTableError> {
+pub(super) async fn routes_of_table(table: &RoutesTable) -> Result<String, RoutesTableError> {
     scanned(aws_settings().await, table).await
 }
 

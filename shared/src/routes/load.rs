@@ -7,18 +7,29 @@ use crate::location::Location;
 use crate::settings::{Settings, Variable};
 
 use super::at::RoutesAt;
+use super::chain::{Chain, ChainStart, UpstreamChanges, in_order};
+use super::given::RouteKey;
 use super::parse::{Key, Keys, RouteTable, Text};
 use super::pattern::KeyPattern;
 #[cfg(feature = "checks")]
 use super::query;
 use super::template::TableTemplate;
-use super::terms::{ExpectedRoute, Route, RouteExample, RouteKey, RouteProblem, Routes, RoutesError};
+use super::terms::{ExpectedRoute, Route, RouteExample, RouteProblem, Routes, RoutesError};
 
 /// Settings that have the name of their option in the file, where the variable's would be a word for where something lies.
 const SHORT: &[(&str, &str)] = &[("sql", "TRANSFORM_SQL"), ("contract", "CONTRACT_URI")];
 
 /// Keys of a route that are no settings.
 const OWN: &[&str] = &["name", "bucket", "key", "suffix", "also", "table"];
+
+/// The key by which a route reads a table rather than dropped files.
+const FROM: &str = "from_table";
+
+/// Keys that such a route has instead.
+const OWN_OF_CHAIN: &[&str] = &["name", FROM, "table", "start", "upstream_changes"];
+
+/// Settings that it may give: all else is about files.
+const OF_CHAIN: &[&str] = &["TRANSFORM_SQL", "PARTITION_BY", "BAD_RECORDS"];
 
 impl Routes {
     /// Reads the file of routes that lies at `at`, and checks all of it but SQL: a version that was in use stays as it is. The error has
@@ -36,22 +47,26 @@ impl Routes {
         let failed = |problems| RoutesError { at: at.clone(), problems };
         let (text, file) = Text::read(bytes).map_err(|problem| failed(vec![problem]))?;
         let mut loader = Loader { text, checks_sql, problems: Vec::new(), examples: Vec::new() };
-        let mut routes: Vec<Route> = file.route.into_iter().filter_map(|table| loader.route(table)).collect();
+        let is_chain = |table: &RouteTable| table.keys.keys().any(|key| key.get_ref() == FROM);
+        let (chains, tables): (Vec<RouteTable>, Vec<RouteTable>) = file.route.into_iter().partition(is_chain);
+        let mut routes: Vec<Route> = tables.into_iter().filter_map(|table| loader.route(table)).collect();
+        let chains: Vec<Chain> = chains.into_iter().filter_map(|table| loader.chain(table)).collect();
         for keys in file.example {
             loader.example(keys, None);
         }
-        if routes.is_empty() && loader.problems.is_empty() {
+        if routes.is_empty() && chains.is_empty() && loader.problems.is_empty() {
             loader.problem(1, None, "[[route]]", "there is none");
         }
-        loader.check_names(&routes);
+        loader.check_names(&routes, &chains);
         loader.check_ranks(&routes);
+        let chains = loader.check_chains(chains);
         routes.sort_by_key(|route| std::cmp::Reverse(route.rank()));
         let Loader { mut problems, examples, .. } = loader;
         if !problems.is_empty() {
             problems.sort_by_key(|problem| problem.line);
             return Err(failed(problems));
         }
-        Ok(Self { at: at.clone(), version: version(bytes), routes, examples })
+        Ok(Self { at: at.clone(), version: version(bytes), routes, chains, examples })
     }
 }
 
@@ -102,7 +117,7 @@ impl Loader<'_> {
         let template = find("table").filter(|_| pattern.is_some()).and_then(|key| {
             self.or_note(name_of, key, key.text().and_then(|text| TableTemplate::parse(&text, &captures)))
         });
-        let given = self.given(name_of, &keys);
+        let given = self.given(name_of, &keys, OWN);
         if self.checks_sql {
             self.check_sql(name_of, &given, &captures, find("key").map_or(line, |key| key.line));
         }
@@ -112,6 +127,58 @@ impl Loader<'_> {
         let (name, key, table) = (name?, pattern?, template?);
         let is_whole = self.problems.len() == before;
         is_whole.then_some(Route { name, line, bucket, suffixes, also, given, key, table })
+    }
+
+    /// A route from table to table.
+    fn chain(&mut self, table: RouteTable) -> Option<Chain> {
+        let before = self.problems.len();
+        let RouteTable { keys, examples } = table;
+        let keys = self.text.keys(keys);
+        let find = |name: &str| keys.iter().find(|key| key.name == name);
+        let line = keys.first().map_or(1, |key| key.line);
+        let name =
+            find("name").and_then(|key| self.or_note(None, key, key.text().and_then(|name| checked_name(&name))));
+        let name_of = name.as_deref();
+        for needed in ["name", "table"] {
+            if find(needed).is_none() {
+                self.problem(line, name_of, needed, "the route does not have it");
+            }
+        }
+        for key in
+            keys.iter().filter(|key| OWN.contains(&key.name.as_str()) && !OWN_OF_CHAIN.contains(&key.name.as_str()))
+        {
+            self.problem(
+                key.line,
+                name_of,
+                &key.name,
+                format!("a route with {FROM} reads a table, and no dropped files"),
+            );
+        }
+        if !examples.is_empty() {
+            self.problem(line, name_of, "[[route.example]]", format!("a route with {FROM} takes no objects"));
+        }
+        let plain = |key: &Key| {
+            let text = key.text()?;
+            TableTemplate::parse(&text, &[])?.table(&[])
+        };
+        let from = find(FROM).and_then(|key| self.or_note(name_of, key, plain(key)));
+        let table = find("table").and_then(|key| self.or_note(name_of, key, plain(key)));
+        let start = find("start").map(|key| self.or_note(name_of, key, key.setting().and_then(|text| text.parse())));
+        let changes = find("upstream_changes");
+        let changes = changes.map(|key| self.or_note(name_of, key, key.text().and_then(|text| text.parse())));
+        let given = self.given(name_of, &keys, OWN_OF_CHAIN);
+        for key in given.iter().filter(|key| !OF_CHAIN.contains(&key.variable)) {
+            let reason = format!("a route with {FROM} gives no more than sql, partition_by and bad_records");
+            self.problem(key.line, name_of, &key.key, reason);
+        }
+        if self.checks_sql {
+            self.check_sql(name_of, &given, &[], line);
+        }
+        let (start, upstream_changes) =
+            (start.unwrap_or(Some(ChainStart::Version(0)))?, changes.unwrap_or(Some(UpstreamChanges::Fail))?);
+        let (name, from, table) = (name?, from?, table?);
+        let is_whole = self.problems.len() == before;
+        is_whole.then_some(Chain { name, line, from, table, start, upstream_changes, given })
     }
 
     /// SQL that a route gives, with its captures as parameters; `line` is that of the pattern.
@@ -134,9 +201,9 @@ impl Loader<'_> {
     fn check_sql(&mut self, _: Option<&str>, _: &[RouteKey], _: &[&str], _: usize) {}
 
     /// The settings that a route gives, each checked by itself and then together.
-    fn given(&mut self, route: Option<&str>, keys: &[Key]) -> Vec<RouteKey> {
+    fn given(&mut self, route: Option<&str>, keys: &[Key], own: &[&str]) -> Vec<RouteKey> {
         let mut given: Vec<RouteKey> = Vec::new();
-        for key in keys.iter().filter(|key| !OWN.contains(&key.name.as_str())) {
+        for key in keys.iter().filter(|key| !own.contains(&key.name.as_str()) && !OWN.contains(&key.name.as_str())) {
             let read = variable(&key.name).and_then(|variable| Ok((variable.name, key.setting()?)));
             let Some((variable, value)) = self.or_note(route, key, read) else { continue };
             let alone = Settings::from_lookup(|name| (name == variable).then(|| value.clone()));
@@ -181,13 +248,37 @@ impl Loader<'_> {
         }
     }
 
-    fn check_names(&mut self, routes: &[Route]) {
-        for (place, route) in routes.iter().enumerate() {
-            if let Some(first) = routes.iter().take(place).find(|first| first.name == route.name) {
-                let reason = format!("the route of line {} has this name too", first.line);
-                self.problem(route.line, Some(&route.name), "name", reason);
+    fn check_names(&mut self, routes: &[Route], chains: &[Chain]) {
+        let chains = chains.iter().map(|chain| (chain.line, chain.name.as_str()));
+        let mut named: Vec<_> = routes.iter().map(|route| (route.line, route.name.as_str())).chain(chains).collect();
+        named.sort_unstable();
+        for (place, (line, name)) in named.iter().enumerate() {
+            if let Some((first, _)) = named.iter().take(place).find(|(_, first)| first == name) {
+                let reason = format!("the route of line {first} has this name too");
+                self.problem(*line, Some(name), "name", reason);
             }
         }
+    }
+
+    /// Refuses what would add the same rows twice, or for ever; gives the chains in the order in which they are run.
+    fn check_chains(&mut self, chains: Vec<Chain>) -> Vec<Chain> {
+        for (place, chain) in chains.iter().enumerate() {
+            let is_same = |first: &&Chain| first.from == chain.from && first.table == chain.table;
+            if let Some(first) = chains.iter().take(place).find(is_same) {
+                let reason = format!(
+                    "the route of line {} goes from {} to {} too: UNION ALL in one sql makes both kinds of rows",
+                    first.line, chain.from, chain.table
+                );
+                self.problem(chain.line, Some(&chain.name), FROM, reason);
+            }
+        }
+        let first = chains.iter().map(|chain| (chain.line, chain.name.clone())).min();
+        in_order(chains).unwrap_or_else(|tables| {
+            let (line, name) = first.unwrap_or_default();
+            let tables = tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
+            self.problem(line, Some(&name), FROM, format!("routes go in a loop: {tables}"));
+            Vec::new()
+        })
     }
 
     /// Of two routes that take the same object, one has to be more specific.
@@ -221,7 +312,7 @@ fn variable(key: &str) -> Result<&'static Variable, String> {
     }
     let Some(variable) = Variable::find(short.unwrap_or(&upper)) else {
         return Err(format!(
-            "a route has no such key: it has {}, and settings by their names in lower case",
+            "a route has no such key: it has {}, {FROM}, and settings by their names in lower case",
             OWN.join(", ")
         ));
     };

@@ -6,6 +6,8 @@ use crate::location::Location;
 use crate::settings::{Settings, SettingsError};
 
 use super::at::RoutesAt;
+use super::chain::Chain;
+use super::given::RouteKey;
 use super::pattern::KeyPattern;
 use super::pinned::PinnedRoute;
 use super::rank::Rank;
@@ -20,6 +22,8 @@ pub struct Routes {
     pub version: String,
     /// The most specific first.
     pub routes: Vec<Route>,
+    /// Those whose source is a table, in the order in which they are run: each after those that write what it reads.
+    pub chains: Vec<Chain>,
     /// What the file says that should come of some objects.
     pub examples: Vec<RouteExample>,
 }
@@ -41,19 +45,6 @@ pub struct Route {
     pub given: Vec<RouteKey>,
     pub(super) key: KeyPattern,
     pub(super) table: TableTemplate,
-}
-
-/// A setting that a route gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteKey {
-    /// As the file has it.
-    pub key: String,
-    /// The variable that it stands for.
-    pub variable: &'static str,
-    /// Its value, as the variable would have it.
-    pub value: String,
-    /// Its line in the file, from 1.
-    pub line: usize,
 }
 
 /// What should come of an object.

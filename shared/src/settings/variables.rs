@@ -120,7 +120,7 @@ const LOAD_OR_PLAN: &[&str] = &["ingest", "plan"];
 const LOAD_PLAN_OR_TUNE: &[&str] = &["ingest", "plan", "tune"];
 const TRANSFORM: &[&str] = &["ingest", "plan", "tune", "quarantine replay"];
 /// Commands that read a source by a route, or look into routes.
-const ROUTES: &[&str] = &["ingest", "plan", "route check", "route list", "enqueue"];
+const ROUTES: &[&str] = &["ingest", "plan", "route check", "route list", "chain", "enqueue"];
 /// Commands that look into a table.
 const TABLE: &[&str] = &[
     "ingest",

@@ -1,6 +1,8 @@
 //! The integration tests of `shared`: every storage and every queue against its contract, on AWS as the emulator has it.
 
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod emulator;

@@ -49,7 +49,7 @@ fn what_is_wrong_is_named_with_line_and_route() {
         (
             "[[route]]\ncolour = 1\nname = \"x\"\nchunk_size_mb = 0\nchunk_bucket = \"b\"\nSQL = \"x\"\n",
             "line 3, route 'x', key: the route does not have it; line 3, route 'x', table: the route does not have it; \
-             line 3, route 'x', colour: a route has no such key: it has name, bucket, key, suffix, also, table, and settings \
+             line 3, route 'x', colour: a route has no such key: it has name, bucket, key, suffix, also, table, from_table, and settings \
              by their names in lower case; line 5, route 'x', chunk_size_mb: '0' cannot be used: it must be a whole number \
              from 1 to 5120; line 6, route 'x', chunk_bucket: this setting is one of the whole deployment, not of a route; \
              line 7, route 'x', SQL: write it in lower case: sql",

@@ -1,7 +1,7 @@
 //! Routes: read from their store.
 
 use bytes::Bytes;
-use shared::{Routes, RoutesAt, RoutesTableError, Storage, routes_of_table};
+use shared::{Routes, RoutesAt, RoutesReadError, RoutesTableError, Storage, routes_text};
 
 use crate::error::SplitError;
 
@@ -12,12 +12,10 @@ pub async fn read_routes(storage: &dyn Storage, at: &RoutesAt) -> Result<Routes,
 
 /// The same with the bytes of their file, or of the file that the items of a table make.
 pub(super) async fn read(storage: &dyn Storage, at: &RoutesAt) -> Result<(Routes, Bytes), SplitError> {
-    let text = match at {
-        RoutesAt::File(file) => storage.get(file).await.map_err(SplitError::RoutesStore)?,
-        RoutesAt::DynamoDb(table) => routes_of_table(table).await.map(Bytes::from).map_err(|error| match error {
-            RoutesTableError::Routes(error) => error.into(),
-            error => SplitError::RoutesTable(error),
-        })?,
-    };
+    let text = routes_text(storage, at).await.map_err(|error| match error {
+        RoutesReadError::Store(error) => SplitError::RoutesStore(error),
+        RoutesReadError::Table(RoutesTableError::Routes(error)) => error.into(),
+        RoutesReadError::Table(error) => SplitError::RoutesTable(error),
+    })?;
     Routes::parse_new(&text, at).map(|routes| (routes, text)).map_err(SplitError::from)
 }

@@ -13,7 +13,7 @@ use deltalake::kernel::{Action, StructField, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use shared::{Backoff, JobId, Seal};
 
-use crate::chunk::{Origin, Replaced};
+use crate::chunk::{CHUNK_VERSION, Origin, Replaced, Standing};
 use crate::commit::lost::are_lost;
 use crate::commit::names::new_names;
 use crate::commit::offers::{self, Offered, Offers, Seen};
@@ -22,14 +22,11 @@ use crate::commit::replace::Outgoing;
 use crate::commit::seals;
 use crate::context::LoadContext;
 use crate::delta::commit_error::{Loss, loss};
-use crate::delta::commit_info::{commit_data, loaded};
+use crate::delta::commit_info::{commit_data, loaded, with_hops};
 use crate::delta::snapshot::TableSnapshot;
 use crate::error::LoadError;
 use crate::schema::write_schema::{Comparison, evolve};
 use crate::verdict::Patience;
-
-/// Version of a chunk's transaction: there is only one.
-const CHUNK_VERSION: i64 = 1;
 
 /// A commit under way.
 #[derive(Debug)]
@@ -213,10 +210,10 @@ impl<'a> Commit<'a> {
             self.snapshot.table().settle_log().await?;
         }
         for (chunk, there) in std::mem::take(&mut self.open).into_iter().zip(there) {
-            if there.is_some() {
-                self.settle(chunk).await;
-            } else {
-                self.open.push(chunk);
+            match chunk.chunk.standing(there) {
+                Standing::There => self.settle(chunk).await,
+                Standing::Open => self.open.push(chunk),
+                Standing::Early => self.decided.push(Decided { chunk, outcome: CommitOutcome::Outdated }),
             }
         }
         Ok(())
@@ -333,6 +330,8 @@ impl<'a> Commit<'a> {
         let transactions = self.new_transactions(&offered).into_iter().chain(outgoing.seals).chain(names).collect();
         let own = self.open.iter().map(|chunk| &chunk.chunk.from);
         let about = loaded(own.chain(offered.iter().filter_map(|chunk| chunk.from.as_ref())));
+        let about =
+            with_hops(about, self.open.iter().find_map(|chunk| chunk.chunk.step.as_ref()).map(|step| &*step.hops));
         let data = commit_data(files, operation, about, metadata, transactions);
         let error = match self.snapshot.put(&data).await {
             Ok(version) => {
@@ -367,14 +366,15 @@ impl<'a> Commit<'a> {
     fn new_transactions(&self, offered: &[Offered]) -> Vec<Transaction> {
         let now = crate::delta::log::now();
         let new = |id: &String, version| Transaction::new_with_last_update(id, version, Some(now));
-        let ids = self.open.iter().map(|chunk| &chunk.chunk.app_id).chain(offered.iter().map(|chunk| &chunk.app_id));
+        let own = self.open.iter().map(|chunk| (&chunk.chunk.app_id, chunk.chunk.txn_version()));
+        let ids = own.chain(offered.iter().map(|chunk| (&chunk.app_id, CHUNK_VERSION)));
         let own = self.open.iter().filter_map(|chunk| chunk.chunk.origin.as_ref());
         let seals: BTreeMap<String, i64> = own
             .flat_map(new_seals)
             .filter(|(id, _)| !self.seals.contains_key(id))
             .chain(offered.iter().filter_map(|chunk| chunk.seal.clone()))
             .collect();
-        ids.map(|id| new(id, CHUNK_VERSION)).chain(seals.iter().map(|(id, seal)| new(id, *seal))).collect()
+        ids.map(|(id, version)| new(id, version)).chain(seals.iter().map(|(id, seal)| new(id, *seal))).collect()
     }
 
     /// Deletes the files of a chunk that no commit can name any more.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::iter;
 
 use deltalake::kernel::transaction::CommitData;
-use deltalake::kernel::{Action, Transaction};
+use deltalake::kernel::{Action, CommitInfo, Transaction};
 use deltalake::protocol::DeltaOperation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -60,6 +60,23 @@ pub(crate) fn loaded<'a>(chunks: impl Iterator<Item = &'a LoadedFrom>) -> Value 
         .map(|(from, chunks)| json!({ "job_id": from.job_id, "source": from.source, "chunks": chunks }))
         .collect();
     json!({ "text": format!("loaded from {}", named.join(", ")), "jobs": jobs })
+}
+
+/// Where, in what a commit says, the tables stand that its rows came through.
+const HOPS: &str = "hops";
+
+/// The same for rows that came through other tables, by their ids, the last of them first.
+pub(crate) fn with_hops(mut about: Value, hops: Option<&[String]>) -> Value {
+    if let (Some(about), Some(hops)) = (about.as_object_mut(), hops) {
+        about.insert(HOPS.to_owned(), json!(hops));
+    }
+    about
+}
+
+/// Ids of the tables that the rows of a commit came through; none for rows that came from elsewhere.
+pub(crate) fn hops_of(info: &CommitInfo) -> Vec<String> {
+    let hops = info.info.get("sluice").and_then(|about| about.get(HOPS)).and_then(Value::as_array);
+    hops.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// What was removed, as an entry of a commit's metadata.

@@ -1,5 +1,7 @@
 //! Data files of a table, read back a row group at a time.
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::ObjectStoreExt;
@@ -7,7 +9,8 @@ use deltalake::{DeltaResult, DeltaTableError, Path};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use shared::{Location, Memory, MemoryShare, page_sizes as size};
+use parquet::file::metadata::ParquetMetaData;
+use shared::{Location, Memory, MemoryShare, error_chain, page_sizes as size};
 
 use super::pages;
 use super::row_group_bytes::{Beside, RowGroupBytes, batch_bytes, extent};
@@ -29,10 +32,28 @@ pub(crate) struct StoredFile {
 impl StoredFile {
     /// Reads the footer of a file, as it is now, whatever the log says of its length.
     pub(crate) async fn open(table: &Table, at: Path, memory: &Memory) -> DeltaResult<Self> {
+        let as_arrow_does = |footer| Ok(ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())?);
+        Self::open_as(table, at, memory, as_arrow_does).await
+    }
+
+    /// The same of a file that any writer may have made, as chunks are read: `INT96` is an instant in a Delta table.
+    pub(crate) async fn open_of_others(table: &Table, at: Path, memory: &Memory) -> DeltaResult<Self> {
+        let as_chunks_are = |footer| {
+            shared::arrow_metadata(&footer, true).map_err(|error| DeltaTableError::generic(error_chain(&error)))
+        };
+        Self::open_as(table, at, memory, as_chunks_are).await
+    }
+
+    async fn open_as(
+        table: &Table,
+        at: Path,
+        memory: &Memory,
+        read: impl FnOnce(Arc<ParquetMetaData>) -> DeltaResult<ArrowReaderMetadata>,
+    ) -> DeltaResult<Self> {
         let store = table.object_store();
         let length = store.head(&at).await?.size;
         let footer = read_footer(store.as_ref(), &at, length).await?;
-        let metadata = ArrowReaderMetadata::try_new(footer.into(), ArrowReaderOptions::new())?;
+        let metadata = read(footer.into())?;
         Ok(Self { table: table.uri().clone(), store, at, length, metadata, memory: memory.clone() })
     }
 

@@ -62,6 +62,12 @@ impl Shaping {
         Self::new(settings.load.sql.clone(), &[], &settings.load.provenance, about)
     }
 
+    /// As the rows of a version of another table are, which was made at this time in milliseconds since 1970.
+    pub(crate) fn of_version(settings: &Settings, table: String, made: Option<i64>) -> Self {
+        let about = About { source: Some(table), ingested_at: made, ..About::default() };
+        Self::new(settings.load.sql.clone(), &[], &[], about)
+    }
+
     /// The same for another chunk of the job.
     pub(crate) fn of_chunk(&self, chunk: u32) -> Self {
         let mut shaping = self.clone();

@@ -5,13 +5,10 @@
 )]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{FieldRef, Schema};
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use deltalake::kernel::{DataType, LogicalFileView};
+use arrow::record_batch::RecordBatch;
+use deltalake::kernel::LogicalFileView;
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::{DeltaTableError, ObjectStoreError};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -26,7 +23,7 @@ use crate::delta::snapshot::TableSnapshot;
 use crate::delta::tags::{CHECKSUM_TAG, chunk_of, is_merged, is_of};
 use crate::error::LoadError;
 use crate::fetch::data_file::StoredFile;
-use crate::rows::conform::carry::carry;
+use crate::rows::of_table::{as_in_table, partition_values};
 use crate::rows::row_hash::row_hash;
 use crate::schema::write_schema::WriteSchema;
 
@@ -121,7 +118,7 @@ async fn read_file(
     let failed = |error: DeltaTableError| unread(snapshot, view, &error);
     let file = StoredFile::open(snapshot.table(), view.object_store_path(), memory).await.map_err(failed)?;
     let _share = file.take_memory(|_| 0).await?;
-    let constants = partition_values(write_schema, view).map_err(failed)?;
+    let constants = partition_values(write_schema, &view.partition_values_map()).map_err(failed)?;
     let vector = view.deletion_vector_descriptor();
     let deleted = deleted_rows(snapshot.table(), vector.as_ref()).await.map_err(failed)?;
     let (mut found, mut stored) = (Tally::default(), Tally::default());
@@ -145,57 +142,4 @@ async fn read_file(
         }
     }
     Ok((found, stored))
-}
-
-/// Columns that a data file has no values of, each with its value in all rows.
-fn partition_values(
-    write_schema: &WriteSchema,
-    view: &LogicalFileView,
-) -> Result<Vec<(FieldRef, ArrayRef)>, DeltaTableError> {
-    let texts = view.partition_values_map();
-    let mut values = Vec::new();
-    for ((field, column), of_file) in
-        write_schema.fields().iter().zip(write_schema.schema().fields()).zip(write_schema.file_fields())
-    {
-        let (true, DataType::Primitive(data_type)) =
-            (write_schema.partition_by().contains(field.name()), field.data_type())
-        else {
-            continue;
-        };
-        if let Some(text) = texts.get(of_file.name()).and_then(Option::as_ref) {
-            let value = data_type.parse_scalar(text).and_then(|value| value.to_array(1));
-            values.push((Arc::clone(column), value.map_err(DeltaTableError::from)?));
-        }
-    }
-    Ok(values)
-}
-
-/// Rows of a data file in the columns and types of the table, as far as it has them.
-pub(super) fn as_in_table(
-    write_schema: &WriteSchema,
-    constants: &[(FieldRef, ArrayRef)],
-    batch: &RecordBatch,
-) -> Result<RecordBatch, ArrowError> {
-    let batch = &write_schema.of_file(batch)?;
-    let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for field in write_schema.schema().fields() {
-        let constant = constants.iter().find(|(constant, _)| constant.name() == field.name());
-        let values = match (constant, batch.column_by_name(field.name())) {
-            (Some((_, value)), _) => arrow::compute::take(value, &zeros(batch.num_rows()), None)?,
-            (None, Some(values)) => Arc::clone(values),
-            (None, None) => continue,
-        };
-        columns.push(if values.data_type() == field.data_type() {
-            values
-        } else {
-            carry(&values, field.data_type())?.values
-        });
-        fields.push(field.as_ref().clone().with_nullable(true));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
-}
-
-fn zeros(rows: usize) -> arrow::array::UInt64Array {
-    std::iter::repeat_n(0, rows).collect()
 }
