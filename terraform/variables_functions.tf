@@ -194,6 +194,22 @@ variable "queue_retention_days" {
 
 # When tables are looked after
 
+variable "chain_schedule" {
+  description = "When the worker takes what is new in the tables that routes read (from_table) to the tables that they write, as rate(...) or cron(...), no more often than it takes; null for never."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.chain_schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.chain_schedule))
+    error_message = "chain_schedule must be a rate(...) or cron(...) expression, or null."
+  }
+
+  validation {
+    condition     = var.chain_schedule == null || var.routes_file != null
+    error_message = "chain_schedule is for routes with from_table, which a routes_file has."
+  }
+}
+
 variable "maintain_schedule" {
   description = "When the worker looks after its tables (checkpoint, expired log, vacuum, chunks of finished jobs), as rate(...) or cron(...); null for never."
   type        = string

@@ -161,6 +161,15 @@ resource "aws_iam_role_policy" "worker" {
         Action   = "s3:DeleteObject"
         Resource = "${local.chunk_bucket_arn}/${var.chunk_prefix}/*"
       }],
+      # Chains are followed by the routes as they are now.
+      [
+        for uri in compact([local.routes_file_uri]) : {
+          Sid      = "ReadRoutes"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"
+        } if var.chain_schedule != null
+      ],
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

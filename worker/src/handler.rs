@@ -1,5 +1,5 @@
 //! The worker as a Lambda function behind an SQS queue: answers with the messages that are to come again. A schedule calls it
-//! with an event of its own, to have tables looked after.
+//! with events of its own, to have tables looked after, and chains followed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,11 +9,12 @@ use serde_json::Value;
 use shared::metrics::metrics;
 use shared::settings::Function;
 use shared::{
-    ChunkTask, Location, Message, NoMessageId, Progress, Queue, Requeue, Settings, SqsQueue, Storage, Stores, Verdict,
-    batch_answer, batch_messages,
+    ChunkTask, Location, Message, NoMessageId, Progress, Queue, Requeue, Routes, RoutesError, RoutesReadError,
+    Settings, SettingsError, SqsQueue, Storage, Stores, Verdict, batch_answer, batch_messages, routes_text,
 };
 use tracing::Instrument;
 
+use crate::chain::{Followed, Following, follow};
 use crate::context::LoadContext;
 use crate::delta::table_store::TableStore;
 use crate::error::LoadError;
@@ -41,6 +42,26 @@ pub enum HandlerError {
     /// The event of a schedule cannot be read.
     #[error("the event of the schedule cannot be read")]
     Maintain(#[source] serde_json::Error),
+    /// Chains are to be followed, and there are no routes.
+    #[error("chains are to be followed, and ROUTES_URI is not set")]
+    NoRoutes,
+    /// The routes cannot be read.
+    #[error("the routes cannot be read")]
+    RoutesRead(#[from] RoutesReadError),
+    /// The routes cannot be used.
+    #[error(transparent)]
+    Routes(#[from] RoutesError),
+    /// A route has settings that cannot be used together with those of the function.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Some chains are not up to date; the log says why.
+    #[error("{failed} of {all} chains not followed")]
+    NotFollowed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
     /// What was done cannot be told.
     #[error("the answer cannot be written")]
     Answer(#[source] serde_json::Error),
@@ -94,6 +115,10 @@ impl Handler {
             print_metrics(function, &context.progress);
             return serde_json::to_value(done?).map_err(HandlerError::Answer);
         }
+        if event.get("chain").is_some_and(|asked| !asked.is_null()) {
+            let done = follow_chains(&context).await?;
+            return serde_json::to_value(done).map_err(HandlerError::Answer);
+        }
         let records = event.get("Records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let messages = batch_messages(records)?;
         Ok(batch_answer(self.load_batch(&context, messages, function, left).await))
@@ -136,6 +161,29 @@ fn print_metrics(function: &str, progress: &Progress) {
     if let Some(line) = metrics(Function::Worker, function, SystemTime::now(), &progress.take()) {
         println!("{line}");
     }
+}
+
+/// Follows one chain after the other. One that fails does not keep the others from it; the call then fails at its end.
+async fn follow_chains(context: &LoadContext) -> Result<Vec<Followed>, HandlerError> {
+    let at = context.settings.routes.as_ref().ok_or(HandlerError::NoRoutes)?;
+    let text = routes_text(context.storage.as_ref(), at).await?;
+    let routes = Routes::parse_new(&text, at)?;
+    let (mut done, mut failed) = (Vec::new(), 0);
+    for chain in &routes.chains {
+        let settings = chain.settings(&context.settings, &routes.version)?;
+        let context = LoadContext { settings, ..context.clone() };
+        let (followed, stopped) = Box::pin(follow(&context, chain, Following::default())).await;
+        let report = serde_json::to_string(&followed).map_err(HandlerError::Answer)?;
+        match stopped {
+            Some(Verdict::Retry { reason, .. } | Verdict::Reject { reason, .. }) => {
+                tracing::error!(route = chain.name, report, reason, "chain not followed to its end");
+                failed += 1;
+            }
+            Some(Verdict::Done) | None => tracing::info!(route = chain.name, report, "chain followed"),
+        }
+        done.push(followed);
+    }
+    if failed > 0 { Err(HandlerError::NotFollowed { failed, all: done.len() }) } else { Ok(done) }
 }
 
 /// Looks after one table after the other. One that fails does not keep the others from it; the call then fails at its end.
