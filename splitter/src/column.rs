@@ -13,9 +13,9 @@ use shared::ColumnType;
 
 use self::cell::{Cell, Cells, ColumnRef, FIRST_ROWS, STRIP};
 use self::reader::{Builder, Reader};
-use crate::column::batch::{Keyed, Sparse, Values};
 use crate::column::dictionary::Dictionary;
 use crate::column::invalid_values::{InvalidValues, Note};
+use shared::values::{Keyed, Sparse, Values};
 
 /// Decodes all columns.
 pub(crate) fn decode<'a>(

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 
 use shared::{Column, ColumnType, NdjsonPolicy, OtherKeys};
 
-use crate::column::batch::Values;
 use crate::column::cell::Cell;
 use crate::column::decode_some;
 use crate::column::invalid_values::InvalidValues;
@@ -26,6 +25,7 @@ use crate::records::rejects::Fault;
 use crate::records::rows::{Row, Rows};
 use crate::records::span::Span;
 use crate::records::unterminated::UnterminatedFaults;
+use shared::values::Values;
 
 /// The objects of a block, as far as they are made of the known keys.
 #[derive(Debug)]

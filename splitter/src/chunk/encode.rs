@@ -18,12 +18,12 @@ use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::ColumnPath;
 
 use crate::chunk::assemble::file_bytes;
-use crate::chunk::column_chunk::{ColumnChunk, Compressor};
 use crate::chunk::row_group::ChunkSchema;
 use crate::chunk::row_group::MAGIC;
 use crate::chunk::row_group::Payload;
 use crate::chunk::row_group::RowGroup;
 use crate::column::batch::Batch;
+use shared::column_chunk::{ColumnChunk, Compressor};
 
 /// Version of what decides a chunk's bytes besides the policy. To be raised with every change that makes other bytes of the same
 /// rows: an attempt that cuts a job otherwise than the one before it would double rows, or lose them.
@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::chunk::assemble::footer;
-    use crate::column::batch::{Keyed, Values};
+    use shared::values::{Keyed, Values};
 
     /// Columns of every type that text is decoded to, made of the same few numbers.
     fn columns(numbers: &[Option<i64>]) -> Vec<ArrayRef> {

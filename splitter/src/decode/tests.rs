@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use shared::{Column, ColumnType, CsvPolicy, Dialect};
 
 use super::*;
-use crate::column::batch::Values;
 use crate::column::cell::Cells;
 use crate::column::types::schema;
 use crate::records::unterminated::UnterminatedLines;
+use shared::values::Values;
 
 #[test]
 fn text_is_utf_8_value_by_value() {

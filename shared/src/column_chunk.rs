@@ -1,9 +1,9 @@
 //! A column of a row group, encoded: at most one dictionary page, and one data page.
 //!
 //! Why not the `parquet` crate's own writer? It takes a value for each row, builds its dictionary by hashing them, and compares
-//! each with the least and the greatest so far. All of that is known here: the keys of a [`Dictionary`](crate::column::dictionary)
+//! each with the least and the greatest so far. All of that is known here: the keys of a column with a dictionary
 //! are Parquet's, so each different value is encoded and compared once, however many rows have it. That halves the time of a split.
-//! The crate's writer still encodes Parquet sources, which may hold any type (`chunk/encode.rs`).
+//! The crate's writer still encodes what may be of any type.
 //!
 //! The way of a column:
 //!
@@ -16,7 +16,9 @@
 //!    no bounds.
 //! 5. [`ColumnChunk::write`] frames the pages with the crate's page writer, and returns the metadata for the footer.
 //!
-//! If you change this: every byte counts (`ENCODER`, and `tests/splitter/golden.rs`); [`ColumnChunk::most_bytes`] must never be
+//! The splitter writes chunks by it, and the worker data files of what chunks have keys of.
+//!
+//! If you change this: every byte counts (`ENCODER` of the splitter, and its `tests/splitter/golden.rs`); [`ColumnChunk::most_bytes`] must never be
 //! less than what `write` takes, since row groups are halved by it; and other readers have to agree, which `cli/tests` checks with
 //! pyarrow, `DuckDB` and Polars.
 
@@ -26,29 +28,33 @@ mod nulls;
 mod plain;
 mod statistics;
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, is_not_null};
+use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
+use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-pub(crate) use self::compressor::Compressor;
+pub use self::compressor::Compressor;
 use self::nulls::Nulls;
-use crate::column::batch::{Keyed, Sparse, Values};
+use crate::values::{Keyed, Sparse, Values};
 
 /// Most bytes of the header of a page.
 const PAGE_HEADER_BYTES: usize = 64;
 
 /// A column, encoded.
-pub(crate) struct ColumnChunk<'a> {
+pub struct ColumnChunk<'a> {
     described: &'a ColumnDescPtr,
     rows: usize,
     statistics: Statistics,
@@ -56,8 +62,30 @@ pub(crate) struct ColumnChunk<'a> {
     pages: Vec<CompressedPage>,
 }
 
+impl fmt::Debug for ColumnChunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnChunk").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+/// Whether columns of values of a type can be encoded here.
+pub fn encodes(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Boolean
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Float64
+            | DataType::Decimal128(_, _)
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
+            | DataType::Utf8
+    )
+}
+
 impl<'a> ColumnChunk<'a> {
-    pub(crate) fn of(
+    /// Encodes a column whose type [`encodes`] names. Booleans have no keys.
+    pub fn of(
         column: &Values,
         described: &'a ColumnDescPtr,
         compressor: &mut Compressor,
@@ -69,12 +97,34 @@ impl<'a> ColumnChunk<'a> {
     }
 
     /// Most bytes that it takes in a file.
-    pub(crate) fn most_bytes(&self) -> usize {
+    pub fn most_bytes(&self) -> usize {
         self.pages.iter().map(|page| page.compressed_size() + PAGE_HEADER_BYTES).sum()
     }
 
+    /// Its bytes alone, as a writer of whole files takes them.
+    pub fn close(self) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let rows = u64::try_from(self.rows)?;
+        let mut file = TrackedWrite::new(Vec::with_capacity(self.most_bytes()));
+        let metadata = self.write(&mut file)?;
+        let bytes = Bytes::from(file.into_inner()?);
+        // The data page is the last; readers want either all columns of a file in such an index or none.
+        let mut index = OffsetIndexBuilder::new();
+        let page = metadata.data_page_offset();
+        index.append_row_count(i64::try_from(rows)?);
+        index.append_offset_and_size(page, i32::try_from(i64::try_from(bytes.len())? - page)?);
+        let closed = ColumnCloseResult {
+            bytes_written: u64::try_from(bytes.len())?,
+            rows_written: rows,
+            metadata,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: Some(index.build()),
+        };
+        Ok((bytes, closed))
+    }
+
     /// Appends it to a file, and returns what a footer says of it.
-    pub(crate) fn write(self, file: &mut TrackedWrite<Vec<u8>>) -> Result<ColumnChunkMetaData, ParquetError> {
+    pub fn write(self, file: &mut TrackedWrite<Vec<u8>>) -> Result<ColumnChunkMetaData, ParquetError> {
         let mut written = ColumnChunkMetaData::builder(Arc::clone(self.described))
             .set_num_values(i64::try_from(self.rows)?)
             .set_compression(self.compression)

@@ -2,7 +2,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
 };
 use parquet::basic::Type;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
@@ -31,6 +32,7 @@ pub(super) fn of(values: &ArrayRef, nulls: usize, described: &ColumnDescPtr) -> 
             let (some, all) = (values.true_count() > 0, values.true_count() == values.len());
             statistics!((!values.is_empty()).then_some((all, some)))
         }
+        DataType::Int32 => statistics!(extremes::<Int32Type>(values)),
         DataType::Int64 => statistics!(extremes::<Int64Type>(values)),
         DataType::Date32 => statistics!(extremes::<Date32Type>(values)),
         DataType::Timestamp(_, _) => statistics!(extremes::<TimestampMicrosecondType>(values)),

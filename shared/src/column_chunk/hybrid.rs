@@ -1,7 +1,7 @@
 //! Small numbers as runs, and in as few bits each as the largest takes: Parquet's hybrid of run lengths and bit packing.
 
+use crate::compact;
 use parquet::errors::ParquetError;
-use shared::compact;
 
 use super::nulls::Nulls;
 

@@ -2,7 +2,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::schema::types::ColumnDescPtr;
@@ -11,6 +13,7 @@ use parquet::schema::types::ColumnDescPtr;
 pub(super) fn append(values: &ArrayRef, described: &ColumnDescPtr, out: &mut Vec<u8>) -> Result<(), ParquetError> {
     match values.data_type() {
         DataType::Boolean => append_bits(values.as_boolean().values(), out),
+        DataType::Int32 => out.extend_from_slice(values.as_primitive::<Int32Type>().values().inner()),
         DataType::Int64 => out.extend_from_slice(values.as_primitive::<Int64Type>().values().inner()),
         DataType::Float64 => out.extend_from_slice(values.as_primitive::<Float64Type>().values().inner()),
         DataType::Date32 => out.extend_from_slice(values.as_primitive::<Date32Type>().values().inner()),
@@ -30,7 +33,7 @@ pub(super) fn append(values: &ArrayRef, described: &ColumnDescPtr, out: &mut Vec
                 out.extend_from_slice(value.as_bytes());
             }
         }
-        other => return Err(ParquetError::NYI(format!("no text is decoded to {other}"))),
+        other => return Err(ParquetError::NYI(format!("values of type {other} are not encoded here"))),
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Pages become smaller, where that pays.
 
+use std::fmt;
+
 use bytes::Bytes;
 use parquet::basic::Compression;
 use parquet::column::page::{CompressedPage, Page};
@@ -8,16 +10,25 @@ use parquet::errors::ParquetError;
 /// Compression that saves less than this share of a column, as a divisor, is left out: it would cost every reader.
 const LEAST_SAVED: usize = 10;
 
-/// Compresses pages, with Snappy in memory that is kept from one to the next.
-pub(crate) struct Compressor {
+/// Compresses pages, in memory that is kept from one to the next.
+pub struct Compressor {
     compression: Compression,
     snappy: snap::raw::Encoder,
     room: Vec<u8>,
+    /// Made for the first page that is compressed by zstd.
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").field("compression", &self.compression).finish_non_exhaustive()
+    }
 }
 
 impl Compressor {
-    pub(crate) fn new(compression: Compression) -> Self {
-        Self { compression, snappy: snap::raw::Encoder::new(), room: Vec::new() }
+    /// Compresses by this codec: none, Snappy, raw LZ4 or zstd. Other codecs leave pages as they are.
+    pub fn new(compression: Compression) -> Self {
+        Self { compression, snappy: snap::raw::Encoder::new(), room: Vec::new(), zstd: None }
     }
 
     /// Compresses pages, if that pays for all of them together, as a column has one codec.
@@ -46,7 +57,13 @@ impl Compressor {
         let compressed = match self.compression {
             Compression::SNAPPY => return self.compress_by_snappy(page).map(Some),
             Compression::LZ4_RAW => lz4_flex::block::compress(page),
-            Compression::ZSTD(level) => zstd::bulk::compress(page, level.compression_level())?,
+            Compression::ZSTD(level) => {
+                let zstd = match &mut self.zstd {
+                    Some(zstd) => zstd,
+                    none => none.insert(zstd::bulk::Compressor::new(level.compression_level())?),
+                };
+                zstd.compress(page)?
+            }
             _ => return Ok(None),
         };
         Ok(Some(compressed.into()))
