@@ -4,6 +4,7 @@ pub(crate) mod chunk_file;
 mod costs;
 pub(crate) mod data_file;
 mod footer;
+mod keyed_pages;
 mod object;
 mod pages;
 mod row_group_bytes;

@@ -16,6 +16,7 @@ mod delta;
 mod error;
 mod fetch;
 mod handler;
+mod keyed;
 mod ledger;
 mod load;
 mod maintain;

@@ -4,6 +4,7 @@
 //! `unnest()` over the chunk, or several such chains under `UNION ALL`; whatever looks at more than one row is refused.
 
 mod bundles;
+mod by_value;
 pub(crate) mod condition;
 mod conditions;
 mod digests;
@@ -41,6 +42,8 @@ use names::Names;
 use parameters::Parameters;
 use step::{Numbers, Step};
 
+use crate::keyed;
+
 /// A query, ready for batches of the chunk that it was made for.
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -55,6 +58,8 @@ pub(crate) struct Query {
     schema: SchemaRef,
     /// Whether it reads, as the last column of the chunk, the numbers of records.
     asks_number: bool,
+    /// Whether columns with keys are none that it was planned for as such.
+    knows_keys: bool,
 }
 
 impl Query {
@@ -90,6 +95,7 @@ impl Query {
     /// A query that is planned for all columns one by one. What is wrong with it is told in their terms.
     fn plain(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
         let (step, schema) = planned(statement, chunk)?;
+        let knows_keys = knows_keys(chunk);
         Ok(Self {
             bundles: None,
             columns: chunk.fields().len(),
@@ -97,13 +103,15 @@ impl Query {
             planned: Arc::clone(&schema),
             schema,
             asks_number: false,
+            knows_keys,
         })
     }
 
     fn bundled(statement: Statement, bundles: Bundles) -> Result<Self> {
         let (step, planned) = planned(statement, bundles.schema())?;
         let (columns, schema) = (bundles.schema().fields().len(), bundles.unbundled_schema(&planned));
-        Ok(Self { bundles: Some(bundles), columns, step, planned, schema, asks_number: false })
+        let knows_keys = knows_keys(bundles.schema());
+        Ok(Self { bundles: Some(bundles), columns, step, planned, schema, asks_number: false, knows_keys })
     }
 
     /// A query of a column for each condition, in their order. Each is one that [`Query::of_condition`] takes.
@@ -185,7 +193,8 @@ impl Query {
         (columns, self)
     }
 
-    /// What comes of the rows of a batch, in their order, batch by batch.
+    /// What comes of the rows of a batch, in their order, batch by batch. Columns may have keys ([`crate::keyed`]); what comes of them
+    /// then has some, too.
     pub(crate) fn run(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         Ok(self.run_numbered(batch, None)?.into_iter().map(|(batch, _)| batch).collect())
     }
@@ -193,8 +202,9 @@ impl Query {
     /// The same with the record number of each row, and of each that comes out. Without them, numbers that are asked for are null.
     pub(crate) fn run_numbered(&self, batch: &RecordBatch, numbers: Numbers) -> Result<Vec<(RecordBatch, Numbers)>> {
         let batch = if self.asks_number { with_number(batch, numbers.as_ref())? } else { batch.clone() };
-        let Some(bundles) = &self.bundles else { return self.step.run(&batch, numbers) };
-        let made = self.step.run(&bundles.bundle(&batch)?, numbers)?.into_iter();
+        let has_keys = self.knows_keys && batch.columns().iter().any(|column| keyed::of(column).is_some());
+        let Some(bundles) = &self.bundles else { return self.step.run(&batch, numbers, has_keys) };
+        let made = self.step.run(&bundles.bundle(&batch)?, numbers, has_keys)?.into_iter();
         made.map(|(batch, numbers)| Ok((bundles.unbundle(&batch, &self.schema)?, numbers))).collect()
     }
 }
@@ -205,6 +215,11 @@ fn planned(statement: Statement, chunk: &SchemaRef) -> Result<(Step, SchemaRef)>
     refuse::what_varies(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     Step::of(&simplified(overflow::checked(plan)?)?)
+}
+
+/// Whether columns with keys would be none that a query is planned for as such.
+fn knows_keys(chunk: &SchemaRef) -> bool {
+    !chunk.fields().iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..)))
 }
 
 /// A batch of the chunk with the numbers of records as its last column.

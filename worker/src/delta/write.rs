@@ -5,8 +5,11 @@
 
 mod files;
 mod instants;
+mod merged;
+mod order;
 mod partitions;
 mod row_group;
+mod rows;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +29,8 @@ use tokio::task::JoinHandle;
 
 use self::files::{Files, Target};
 use self::partitions::Partitions;
-use self::row_group::{Encoder, Rows};
+use self::row_group::Encoder;
+use self::rows::Rows;
 use crate::delta::data_file::DataFile;
 use crate::delta::statistics::indexed::Indexed;
 use crate::delta::statistics::numbers::NotNumbers;
@@ -49,7 +53,7 @@ const PART_OF_MEMORY: u64 = 14;
 const ROWS_PART_OF_MEMORY: u64 = 2 * PART_OF_MEMORY;
 
 /// What the place of a row takes while rows are parted by partitions.
-const PLACE_BYTES: usize = size_of::<(usize, usize)>();
+const PLACE_BYTES: usize = size_of::<(u32, u32)>() + size_of::<u32>();
 
 /// Part of the rows gathered that is written at least once they are too many: that of the largest partitions.
 const WRITTEN_PART: usize = 4;
@@ -182,7 +186,7 @@ impl<'a> DataFiles<'a> {
         }
         let rows = &self.write_schema.to_file(rows).map_err(|error| self.bug(&error))?;
         if self.not_numbers.note(rows) {
-            self.leave_out_bounds(rows).await?;
+            self.leave_out_bounds().await?;
         }
         let mut rest = rows.clone();
         while !self.is_partitioned && self.rows + rest.num_rows() >= ROW_GROUP_ROWS {
@@ -198,10 +202,10 @@ impl<'a> DataFiles<'a> {
     }
 
     /// Files with values that are not numbers have no bounds of their column, neither in the log nor of their own; those before have.
-    async fn leave_out_bounds(&mut self, rows: &RecordBatch) -> Result<(), LoadError> {
+    async fn leave_out_bounds(&mut self) -> Result<(), LoadError> {
         self.changes += 1;
         if self.changes == MOST_CHANGES {
-            self.not_numbers.suppose_all(rows.schema_ref().fields());
+            self.not_numbers.suppose_all(self.write_schema.file_schema().fields());
         }
         self.store(true).await?;
         let encoder = encoder(self.table, &self.partitions, &self.not_numbers, &self.plain)?;
@@ -229,7 +233,7 @@ impl<'a> DataFiles<'a> {
     /// closed; otherwise the smallest partitions stay, to become larger.
     async fn store(&mut self, all: bool) -> Result<(), LoadError> {
         let gathered = std::mem::take(&mut self.gathered);
-        let (rows, mut parts) = self.partitions.part(gathered);
+        let (rows, mut parts) = self.partitions.part(gathered).map_err(|error| self.bug(&error))?;
         let mut kept = None;
         if !all {
             let (written, rest) = split_off_small(&rows, parts);
@@ -346,6 +350,6 @@ fn encoder(
         own.insert(name, properties.set_column_statistics_enabled(path, EnabledStatistics::None));
     }
     let own = own.into_iter().map(|(name, properties)| (name, properties.build())).collect();
-    Encoder::new(partitions.file_columns(), base().build(), &own)
+    Encoder::new(partitions.file_columns(), base().build(), &own, plain)
         .map_err(|error| LoadError::table(table.uri(), "write data files of", error))
 }

@@ -11,6 +11,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use shared::page_sizes::unsigned;
 use shared::{
     BadRecords, Copied, EncodePool, Location, Memory, MemoryShare, MemoryTooSmall, ObjectStat, Storage, StorageError,
 };
@@ -20,9 +21,11 @@ use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::costs::Costs;
 use crate::fetch::footer::{FOOTER_TAIL, read_footer};
+use crate::fetch::keyed_pages;
 use crate::fetch::object::{Check, Object};
 use crate::fetch::pages;
 use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, extent};
+use crate::keyed;
 use crate::rows::rejected::RejectedRow;
 
 /// Decoded batches that wait for whoever consumes them.
@@ -67,6 +70,8 @@ struct Known {
 struct Decoded {
     mask: ProjectionMask,
     schema: SchemaRef,
+    /// Their places, where they may come with the keys that their pages have.
+    keyed: Option<Vec<usize>>,
 }
 
 impl ChunkFile {
@@ -230,18 +235,20 @@ impl ChunkFile {
     /// All rows. The stream ends with an error unless every row was read from bytes with the right checksum, so whoever
     /// reads it to its end has a verified chunk. Each call reads the chunk again.
     pub(crate) fn batches(self: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
-        self.decoded(Decoded { mask: ProjectionMask::all(), schema: Arc::clone(&self.schema) })
+        self.decoded(Decoded { mask: ProjectionMask::all(), schema: Arc::clone(&self.schema), keyed: None })
     }
 
-    /// The same of a chunk that the splitter encoded, with some of its columns alone, in order. All bytes are verified.
-    pub(crate) fn batches_of(
+    /// The same of a chunk that the splitter encoded, with some of its columns alone, in order, and with keys ([`keyed`]) where it has a
+    /// dictionary. All bytes are verified.
+    pub(crate) fn keyed_batches_of(
         self: &Arc<Self>,
         columns: &[usize],
     ) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
         let fields = columns.iter().filter_map(|column| self.schema.fields().get(*column)).cloned();
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let described = self.footer().file_metadata().schema_descr();
-        self.decoded(Decoded { mask: ProjectionMask::roots(described, columns.iter().copied()), schema })
+        let mask = ProjectionMask::roots(described, columns.iter().copied());
+        self.decoded(Decoded { mask, schema, keyed: self.is_own().then(|| columns.to_vec()) })
     }
 
     fn decoded(self: &Arc<Self>, decoded: Decoded) -> BoxStream<'static, Result<RecordBatch, LoadError>> {
@@ -352,6 +359,9 @@ impl ChunkFile {
             let batch = RecordBatch::try_new_with_options(Arc::clone(&columns.schema), batch, &options)?;
             Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
         };
+        if let Some((batch, rows)) = self.decode_keyed(group, bytes, columns)? {
+            return Ok(sender.blocking_send(batch).is_ok().then_some(rows));
+        }
         let at_once = self.rows_at_once(group, bytes)?;
         let mut rows = 0;
         let decoded = shared::guarded(|| {
@@ -391,6 +401,26 @@ impl ChunkFile {
                 Err(LoadError::BadPages { at: at.clone(), place, reason })
             }
         }
+    }
+
+    /// A whole row group with keys, if it is to have them, takes no more than batches may, and is as the splitter writes it.
+    fn decode_keyed(
+        &self,
+        group: usize,
+        bytes: &RowGroupBytes,
+        columns: &Decoded,
+    ) -> Result<Option<(RecordBatch, u64)>, LoadError> {
+        let metadata = self.metadata.metadata().row_group(group);
+        let (Some(places), Ok(rows)) = (&columns.keyed, usize::try_from(metadata.num_rows())) else { return Ok(None) };
+        if places.is_empty() || !self.costs().is_kept_keyed(&self.memory, metadata) {
+            return Ok(None);
+        }
+        let batch = shared::guarded(|| {
+            let values = keyed_pages::columns(bytes, metadata, places, columns.schema.fields())?;
+            Ok(values.map(|values| keyed::batch(&columns.schema, values, rows)).transpose()?)
+        });
+        // What is wrong is said by the reader of all files.
+        Ok(batch.ok().flatten().map(|batch| (batch, unsigned(metadata.num_rows()))))
     }
 
     fn damaged(&self, reason: String) -> LoadError {

@@ -6,10 +6,15 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use shared::page_sizes as size;
 use shared::{Memory, MemoryTooSmall};
 
+use crate::fetch::keyed_pages;
 use crate::fetch::row_group_bytes::{Beside, RowGroupBytes, batch_bytes};
 
 /// Most bytes of a row group that is read while the one before it is decoded.
 const MOST_AHEAD: u64 = 32 << 20;
+
+/// Batches, and the part of the memory, whose room a row group that is decoded with its keys takes at most.
+const KEYED_BATCHES: u64 = 2;
+const KEYED_PART: u64 = 12;
 
 /// What reading a chunk takes of an account, by its footer.
 pub(super) struct Costs<'a> {
@@ -62,6 +67,12 @@ impl Costs<'_> {
         Ok(size::rows_within(batch, survey.row_bytes))
     }
 
+    /// Whether a row group of the splitter's is decoded at once, with its keys: it takes not much more than a batch.
+    pub(super) fn is_kept_keyed(&self, memory: &Memory, group: &RowGroupMetaData) -> bool {
+        let most = (KEYED_BATCHES * batch_bytes(memory)).min(memory.bytes() / KEYED_PART);
+        self.is_own && keyed_pages::bytes(group) <= most
+    }
+
     fn largest(&self, memory: &Memory) -> u64 {
         let costs = self.footer.row_groups().iter().map(|group| self.of_group(memory, group));
         costs.max().unwrap_or_else(|| (self.beside)(memory))
@@ -70,7 +81,12 @@ impl Costs<'_> {
     /// What decoding a row group takes, and what is taken beside.
     fn of_group(&self, memory: &Memory, group: &RowGroupMetaData) -> u64 {
         let most = batch_bytes(memory);
-        let batch = if self.is_own { size::likely_batch(group).min(most) } else { most };
+        let batch = match self.is_own {
+            // Fewer of these are there at once: what becomes of one has the same values.
+            true if self.is_kept_keyed(memory, group) => keyed_pages::bytes(group) / 3 * 2,
+            true => size::likely_batch(group).min(most),
+            false => most,
+        };
         size::cost(group, batch).saturating_add((self.beside)(memory))
     }
 

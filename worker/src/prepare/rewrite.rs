@@ -43,8 +43,10 @@ pub(crate) async fn rewrite(
     let judge = judge.transpose().map_err(|reason| LoadError::Expectations { chunk: chunk.at.clone(), reason })?;
     let plain = plain(file, &rows.unchanged, &sources);
     let mut files = DataFiles::new(table, &write_schema, room, &plain)?;
+    let columns = Arc::clone(&rows.schema);
     let conform = Conform {
         chunk,
+        columns: &columns,
         write_schema: &write_schema,
         sources: &sources,
         checks: &checks,

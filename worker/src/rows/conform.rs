@@ -8,14 +8,15 @@ use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use deltalake::kernel::DataType as DeltaType;
-use shared::BadRecords;
+use shared::{BadRecords, column_chunk};
 
 use self::carry::{Carried, carry, present};
 use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
+use crate::keyed;
 use crate::rows::judge::{Fate, Judge};
 use crate::rows::partition::{self, Misplaced, Placed};
 use crate::rows::rejected::RejectedRow;
@@ -29,6 +30,8 @@ const SHOWN_CHARACTERS: usize = 80;
 #[derive(Debug)]
 pub(crate) struct Conform<'a> {
     pub(crate) chunk: &'a AssignedChunk,
+    /// The columns that rows come with, some of which may have keys ([`keyed`]).
+    pub(crate) columns: &'a Schema,
     pub(crate) write_schema: &'a WriteSchema,
     pub(crate) sources: &'a Sources,
     /// What the table wants of each row.
@@ -72,12 +75,16 @@ impl Conform<'_> {
             |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
         let (mut columns, mut shortened, mut emptied) =
             (Vec::with_capacity(self.sources.len()), Vec::new(), Vec::new());
-        let fates = self.judge.as_mut().map(|judge| judge.judge(batch)).unwrap_or_default();
+        let fates = match &mut self.judge {
+            Some(judge) => judge.judge(&keyed::plain_as(batch, self.columns).map_err(internal)?),
+            None => Vec::new(),
+        };
         let mut reasons = reasons_by(&fates, batch.num_rows());
         for (place, (field, source)) in self.write_schema.schema().fields().iter().zip(self.sources).enumerate() {
             let nulls = || new_null_array(&DataType::Null, batch.num_rows());
             let source = source.map_or_else(nulls, |source| batch.column(source).clone());
-            let Carried { values, invalid, shortened: cut } = carry(&source, field.data_type()).map_err(internal)?;
+            let carried = carry_column(&source, field.data_type()).map_err(internal)?;
+            let Carried { values, invalid, shortened: cut } = carried;
             let nulls_wanted = self.chunk.bad_records == BadRecords::Null && field.is_nullable();
             let Placed { values, misplaced, emptied: empty } = self.place(field, values).map_err(internal)?;
             emptied.extend(empty);
@@ -86,6 +93,8 @@ impl Conform<'_> {
                     *reason = Some((place, RejectReason::Misplaced(why)));
                 }
             }
+            let may_fail = invalid.count_set_bits() > 0 || (!field.is_nullable() && values.logical_null_count() > 0);
+            let reasons = if may_fail { reasons.as_mut_slice() } else { &mut [] };
             for (row, reason) in reasons.iter_mut().enumerate().filter(|(_, reason)| reason.is_none()) {
                 if invalid.value(row) && !nulls_wanted {
                     *reason = Some((place, RejectReason::InvalidValue));
@@ -107,8 +116,12 @@ impl Conform<'_> {
             let value = |column: usize| columns.get(column).map(|values| shown(values, row)).unwrap_or_default();
             violations.get(place).map(|violations| self.checks.reason(violations, value)).unwrap_or_default()
         };
-        let mut rejected = self.reject(batch, &reasons, violated)?;
-        rejected.extend(self.unexpected(batch, &fates));
+        let mut rejected = Vec::new();
+        if reasons.iter().any(Option::is_some) {
+            let batch = &keyed::plain_as(batch, self.columns).map_err(internal)?;
+            rejected = self.reject(batch, &reasons, violated)?;
+            rejected.extend(self.unexpected(batch, &fates));
+        }
         rejected.sort_by_key(|row| row.number);
         let dropped = fates.iter().filter(|fate| **fate == Fate::Dropped).count();
         self.dropped += u64::try_from(dropped).unwrap_or(u64::MAX);
@@ -124,16 +137,22 @@ impl Conform<'_> {
         let Some(name) = self.write_schema.folder_name(field.name()) else {
             return Ok(Placed { values, misplaced: Vec::new(), emptied: Vec::new() });
         };
-        partition::place(name, self.write_schema.partition_by().len(), &values)
+        let columns = self.write_schema.partition_by().len();
+        if let Some(keyed) = keyed::of(&values) {
+            let each = partition::place(name, columns, keyed.values())?;
+            if each.misplaced.is_empty() && each.emptied.is_empty() {
+                return Ok(Placed { values, ..each });
+            }
+        }
+        partition::place(name, columns, &keyed::plain(&values)?)
     }
 
     /// Rows that are against a constraint of the table get a reason, unless they have one.
     fn check(&self, columns: &[ArrayRef], reasons: &mut Reasons) -> Result<Vec<Violations>, LoadError> {
         let (false, Some(schema)) = (self.checks.is_empty(), self.checks.schema()) else { return Ok(Vec::new()) };
         let bug = |reason| LoadError::Bug { what: self.chunk.at.to_string(), reason };
-        let options = RecordBatchOptions::new().with_row_count(Some(reasons.len()));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(schema), columns.to_vec(), &options);
-        let rows = rows.map_err(|error| bug(error.to_string()))?;
+        let rows = keyed::batch(schema, columns.to_vec(), reasons.len());
+        let rows = rows.and_then(|rows| keyed::plain_as(&rows, schema)).map_err(|error| bug(error.to_string()))?;
         let violations = self.checks.violations(&rows).map_err(|reason| {
             let (chunk, table) = (self.chunk.at.clone(), Box::new(self.chunk.table.clone()));
             LoadError::Unfit { chunk, table, refusal: reason.into() }
@@ -153,18 +172,16 @@ impl Conform<'_> {
         columns: Vec<ArrayRef>,
         reasons: &[Option<(usize, RejectReason)>],
     ) -> Result<RecordBatch, ArrowError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(reasons.len()));
         let schema = self.write_schema.schema();
         if reasons.iter().all(Option::is_none) {
-            return RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
+            return keyed::batch(schema, columns, reasons.len());
         }
         // Columns that must not be null may be so until the faulty rows are gone.
         let lax: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(lax)), columns, &options)?;
+        let batch = keyed::batch(&Schema::new(lax), columns, reasons.len())?;
         let keep: BooleanArray = reasons.iter().map(|reason| Some(reason.is_none())).collect();
         let kept = filter_record_batch(&batch, &keep)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(schema), kept.columns().to_vec(), &options)
+        keyed::batch(schema, kept.columns().to_vec(), kept.num_rows())
     }
 
     /// The rows that expectations reject.
@@ -214,6 +231,18 @@ impl Conform<'_> {
         }
         Ok(rejected)
     }
+}
+
+/// The values of a column in the type `to`: where it has keys, each once, as long as all are carried over as they are.
+fn carry_column(values: &ArrayRef, to: &DataType) -> Result<Carried, ArrowError> {
+    let Some(keyed) = keyed::of(values).filter(|keyed| keyed.values().len() <= keyed.len()) else {
+        return carry(&keyed::plain(values)?, to);
+    };
+    let each = carry(keyed.values(), to)?;
+    if !column_chunk::encodes(to) || each.invalid.count_set_bits() + each.shortened.count_set_bits() > 0 {
+        return carry(&keyed::plain(values)?, to);
+    }
+    Ok(Carried::whole(keyed::column(keyed.keys(), &each.values)?))
 }
 
 /// A value as a reason shows it.

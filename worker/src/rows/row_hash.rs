@@ -3,7 +3,7 @@
 //! Each value is hashed with its column's name, the hashes of a row's values are added up and hashed again, and so are the
 //! rows. A null adds nothing, so columns that a table is given later change no hash.
 
-use arrow::array::{Array, ArrayAccessor, ArrayIter, ArrayRef, AsArray, MapArray, StructArray};
+use arrow::array::{Array, ArrayAccessor, ArrayIter, ArrayRef, AsArray, Int32Array, MapArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -14,6 +14,8 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_inline};
 use shared::RowHash;
+
+use crate::keyed;
 
 /// The halves of a row's hash.
 const LOW: RapidSecrets = RapidSecrets::seed(1);
@@ -33,9 +35,11 @@ pub(crate) fn row_hash(rows: &RecordBatch, partition_by: &[String]) -> Result<Ro
         let is_partition = partition_by.contains(field.name());
         let hashes = hashes(values, seed(field.name().to_lowercase().as_bytes()))?;
         let is_empty = if is_partition { empty(values)? } else { None };
-        for (row, (sum, hash)) in sums.iter_mut().zip(hashes).enumerate() {
-            if is_empty.as_ref().is_none_or(|is_empty| is_empty.get(row) != Some(&true)) {
-                *sum = sum.wrapping_add(hash);
+        match is_empty {
+            None => sums.iter_mut().zip(hashes).for_each(|(sum, hash)| *sum = sum.wrapping_add(hash)),
+            Some(is_empty) => {
+                let taken = sums.iter_mut().zip(hashes).zip(is_empty).filter(|(_, is_empty)| !is_empty);
+                taken.for_each(|((sum, hash), _)| *sum = sum.wrapping_add(hash));
             }
         }
     }
@@ -47,9 +51,14 @@ pub(crate) fn row_hash(rows: &RecordBatch, partition_by: &[String]) -> Result<Ro
     Ok(all)
 }
 
-/// Which values are empty texts; none where they are not texts.
+/// Which values are empty texts; none where they are not texts, or none of those that there are keys for is.
 fn empty(values: &ArrayRef) -> Result<Option<Vec<bool>>, ArrowError> {
     if kind(values.data_type()) != b's' {
+        return Ok(None);
+    }
+    if let Some(keyed) = keyed::of(values)
+        && empty(keyed.values())?.is_none_or(|is_empty| !is_empty.contains(&true))
+    {
         return Ok(None);
     }
     let texts = cast(values, &DataType::Utf8)?;
@@ -113,7 +122,10 @@ fn hashes(values: &ArrayRef, seed: u64) -> Result<Vec<u64>, ArrowError> {
         T::LargeBinary => each(values.as_binary::<i64>(), |value| hash(value, secrets)),
         T::BinaryView => each(values.as_binary_view(), |value| hash(value, secrets)),
         T::FixedSizeBinary(_) => each(values.as_fixed_size_binary(), |value| hash(value, secrets)),
-        T::Dictionary(_, inner) => hashes(&cast(values, inner)?, seed)?,
+        T::Dictionary(_, inner) => match keyed::of(values) {
+            Some(keyed) => of_keys(&hashes(keyed.values(), seed)?, keyed.keys()),
+            None => hashes(&cast(values, inner)?, seed)?,
+        },
         T::RunEndEncoded(_, inner) => hashes(&cast(values, inner.data_type())?, seed)?,
         T::Struct(_) => structs(values.as_struct(), seed)?,
         T::List(_) => {
@@ -129,6 +141,15 @@ fn hashes(values: &ArrayRef, seed: u64) -> Result<Vec<u64>, ArrowError> {
         }
         other => return Err(ArrowError::NotYetImplemented(format!("a hash of values of type {other}"))),
     })
+}
+
+/// The hash of each row, given that of each value.
+fn of_keys(hashes: &[u64], keys: &Int32Array) -> Vec<u64> {
+    let of_key = |key: &i32| usize::try_from(*key).ok().and_then(|key| hashes.get(key)).copied().unwrap_or_default();
+    if keys.null_count() == 0 {
+        return keys.values().iter().map(of_key).collect();
+    }
+    keys.iter().map(|key| key.as_ref().map_or(0, of_key)).collect()
 }
 
 fn each<A: ArrayAccessor>(values: A, hash: impl Fn(A::Item) -> u64) -> Vec<u64> {

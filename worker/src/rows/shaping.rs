@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use shared::{Job, JobId, Provenance, Settings, SourceObject, now_millis};
 
+use crate::keyed;
 use crate::sql::Query;
 use crate::sql::parameters::{Parameter, Parameters};
 
@@ -185,15 +186,16 @@ impl Shape {
 
     fn with_provenance(&self, batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Result<RecordBatch> {
         let rows = batch.num_rows();
+        let has_keys = batch.columns().iter().any(|values| keyed::of(values).is_some());
         let column = |origin: &Origin| match (origin, numbers) {
+            (Origin::Constant(value), _) if has_keys => Ok(keyed::constant(&value.to_array()?, rows)?),
             (Origin::Constant(value), _) => value.to_array_of_size(rows),
             (Origin::RecordNumber, Some(numbers)) => Ok(Arc::clone(numbers)),
             (Origin::RecordNumber, None) => ScalarValue::Int64(None).to_array_of_size(rows),
         };
         let added = self.provenance.iter().map(column).collect::<Result<Vec<_>>>()?;
         let columns = batch.columns().iter().cloned().chain(added).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+        Ok(keyed::batch(&self.schema, columns, rows)?)
     }
 }
 

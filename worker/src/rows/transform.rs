@@ -18,6 +18,7 @@ use crate::sql;
 
 /// Rows on their way to the table.
 pub(crate) struct Rows {
+    /// The columns, without keys ([`crate::keyed`]).
     pub(crate) schema: SchemaRef,
     /// For each column, the column of the chunk whose values it has; none for those that SQL computes.
     pub(crate) unchanged: Vec<Option<usize>>,
@@ -37,8 +38,10 @@ pub(crate) async fn transform(
     chunk: &AssignedChunk,
 ) -> Result<Rows, LoadError> {
     if chunk.shaping.is_none() {
-        let unchanged = (0..file.schema().fields().len()).map(Some).collect();
-        return Ok(Rows { schema: Arc::clone(file.schema()), unchanged, batches: file.batches() });
+        let all: Vec<usize> = (0..file.schema().fields().len()).collect();
+        let batches = if file.is_own() { file.keyed_batches_of(&all) } else { file.batches() };
+        let unchanged = all.into_iter().map(Some).collect();
+        return Ok(Rows { schema: Arc::clone(file.schema()), unchanged, batches });
     }
     let wrong = {
         let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
@@ -58,7 +61,7 @@ pub(crate) async fn transform(
     // Of what others encoded, all columns are decoded: a row with a text that is not UTF-8 is rejected whatever is asked for.
     let (batches, shape) = if file.is_own() {
         let (columns, shape) = shape.narrowed();
-        (file.batches_of(&columns), shape)
+        (file.keyed_batches_of(&columns), shape)
     } else {
         (file.batches(), shape)
     };

@@ -20,6 +20,7 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::engine::Result;
+use crate::keyed;
 
 /// Columns that are worth it.
 const LEAST_COLUMNS: usize = 64;
@@ -145,7 +146,8 @@ impl Bundles {
         let columns = self.groups.iter().zip(self.schema.fields()).map(|(group, field)| -> Result<ArrayRef> {
             match (batch.columns().get(group.clone()), field.data_type()) {
                 (Some(columns), DataType::Struct(fields)) if self.by_name.contains_key(field.name()) => {
-                    Ok(Arc::new(StructArray::try_new(fields.clone(), columns.to_vec(), None)?))
+                    let fields = fields.iter().zip(columns).map(of_type).collect::<Fields>();
+                    Ok(Arc::new(StructArray::try_new(fields, columns.to_vec(), None)?))
                 }
                 (Some([column]), _) => Ok(Arc::clone(column)),
                 _ => Err(DataFusionError::Internal("a batch has other columns than the chunk".to_owned())),
@@ -153,7 +155,8 @@ impl Bundles {
         });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+        let fields: Fields = self.schema.fields().iter().zip(&columns).map(of_type).collect();
+        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
     }
 
     /// What comes of it, each column by itself.
@@ -166,9 +169,16 @@ impl Bundles {
                 columns.push(Arc::clone(column));
             }
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+        Ok(keyed::batch(schema, columns, batch.num_rows())?)
     }
+}
+
+/// A field of the type that its values have: they may have keys.
+fn of_type((field, values): (&FieldRef, &ArrayRef)) -> FieldRef {
+    if field.data_type() == values.data_type() {
+        return Arc::clone(field);
+    }
+    Arc::new(field.as_ref().clone().with_data_type(values.data_type().clone()))
 }
 
 /// Names that a query may mean in any way, in lower case.

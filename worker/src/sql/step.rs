@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::ArrayRef;
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -14,8 +14,9 @@ use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
 use super::engine::{Result, physical};
-use super::refuse;
 use super::unnest::Unnest;
+use super::{by_value, refuse};
+use crate::keyed;
 
 /// The number of the record that each row is, if that is asked for.
 pub(crate) type Numbers = Option<ArrayRef>;
@@ -137,30 +138,36 @@ impl Step {
         }
     }
 
-    /// What comes of the rows of a batch, with the numbers of the rows that they are of, if these are given.
-    pub(super) fn run(&self, batch: &RecordBatch, numbers: Numbers) -> Result<Vec<(RecordBatch, Numbers)>> {
+    /// What comes of the rows of a batch, with the numbers of the rows that they are of, if these are given. `has_keys` says that some
+    /// columns have keys that the query does not know of.
+    pub(super) fn run(
+        &self,
+        batch: &RecordBatch,
+        numbers: Numbers,
+        has_keys: bool,
+    ) -> Result<Vec<(RecordBatch, Numbers)>> {
         match self {
             Self::Chunk(None) => Ok(vec![(batch.clone(), numbers)]),
             Self::Chunk(Some(columns)) => Ok(vec![(batch.project(columns)?, numbers)]),
             Self::Filter { from, condition } => {
-                let filtered = |(batch, numbers)| filtered(&batch, numbers, condition.as_ref());
-                from.run(batch, numbers)?.into_iter().map(filtered).collect()
+                let filtered = |(batch, numbers)| filtered(&batch, numbers, condition, has_keys);
+                from.run(batch, numbers, has_keys)?.into_iter().map(filtered).collect()
             }
             Self::Project { from, columns, schema } => {
-                let projected = |(batch, numbers)| Ok((projected(&batch, columns, schema)?, numbers));
-                from.run(batch, numbers)?.into_iter().map(projected).collect()
+                let projected = |(batch, numbers)| Ok((projected(&batch, columns, schema, has_keys)?, numbers));
+                from.run(batch, numbers, has_keys)?.into_iter().map(projected).collect()
             }
             Self::Unnest { from, unnest } => {
                 let unnested = |(batch, numbers): (_, Numbers)| unnest.run(&batch, numbers.as_ref());
-                Ok(from.run(batch, numbers)?.into_iter().map(unnested).collect::<Result<Vec<_>>>()?.concat())
+                let rows = from.run(batch, numbers, has_keys)?;
+                Ok(rows.into_iter().map(unnested).collect::<Result<Vec<_>>>()?.concat())
             }
             Self::Union { queries, schema } => {
                 let mut all = Vec::new();
                 for query in queries {
                     let renamed = |(batch, numbers)| Ok((renamed(&batch, schema)?, numbers));
-                    all.extend(
-                        query.run(batch, numbers.clone())?.into_iter().map(renamed).collect::<Result<Vec<_>>>()?,
-                    );
+                    let rows = query.run(batch, numbers.clone(), has_keys)?;
+                    all.extend(rows.into_iter().map(renamed).collect::<Result<Vec<_>>>()?);
                 }
                 Ok(all)
             }
@@ -168,20 +175,38 @@ impl Step {
     }
 }
 
-fn filtered(batch: &RecordBatch, numbers: Numbers, condition: &dyn PhysicalExpr) -> Result<(RecordBatch, Numbers)> {
-    let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
-    let is_kept: &BooleanArray = as_boolean_array(&values)?;
-    let numbers = numbers.map(|numbers| filter(&numbers, is_kept)).transpose()?;
-    Ok((filter_record_batch(batch, is_kept)?, numbers))
+fn filtered(
+    batch: &RecordBatch,
+    numbers: Numbers,
+    condition: &Arc<dyn PhysicalExpr>,
+    has_keys: bool,
+) -> Result<(RecordBatch, Numbers)> {
+    let is_kept = if has_keys {
+        by_value::truth(condition, batch)?
+    } else {
+        let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+        as_boolean_array(&values)?.clone()
+    };
+    let numbers = numbers.map(|numbers| filter(&numbers, &is_kept)).transpose()?;
+    Ok((filter_record_batch(batch, &is_kept)?, numbers))
 }
 
-fn projected(batch: &RecordBatch, columns: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef) -> Result<RecordBatch> {
+fn projected(
+    batch: &RecordBatch,
+    columns: &[Arc<dyn PhysicalExpr>],
+    schema: &SchemaRef,
+    has_keys: bool,
+) -> Result<RecordBatch> {
     let rows = batch.num_rows();
+    if has_keys {
+        let values = columns.iter().map(|column| by_value::values(column, batch)).collect::<Result<Vec<_>>>()?;
+        return Ok(keyed::batch(schema, values, rows)?);
+    }
     let values = columns.iter().map(|column| column.evaluate(batch)?.into_array(rows)).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), values, &options)?)
 }
 
 fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    Ok(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?)
+    Ok(keyed::batch(schema, batch.columns().to_vec(), batch.num_rows())?)
 }

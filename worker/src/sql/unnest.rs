@@ -10,6 +10,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion_common::{DataFusionError, Result};
 use datafusion_expr::logical_plan;
 
+use crate::keyed;
+
 /// Rows of a batch, unless one row has more values.
 const BATCH_ROWS: usize = 8192;
 
@@ -100,7 +102,8 @@ impl Unnest {
             if *column == self.list { take(values, &places, None) } else { take(from.column(*column), &rows, None) }
         });
         let numbers = numbers.map(|numbers| take(numbers, &rows, None)).transpose()?;
-        Ok((RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?)?, numbers))
+        let count = rows.len();
+        Ok((keyed::batch(&self.schema, columns.collect::<Result<_, _>>()?, count)?, numbers))
     }
 }
 

@@ -13,6 +13,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::keyed;
+
 /// Columns that hold values which are not numbers, by their paths.
 #[derive(Debug, Default)]
 pub(crate) struct NotNumbers(HashSet<Vec<String>>);
@@ -56,6 +58,7 @@ impl NotNumbers {
     fn note_column(&mut self, path: &[String], values: &ArrayRef) {
         // What lies under a null counts too: that costs a bound, and spares a look at each value.
         let has_any = match values.data_type() {
+            DataType::Dictionary(_, each) if each.is_floating() => has_key_of_no_number(values),
             DataType::Float32 => values.as_primitive::<Float32Type>().values().iter().any(|value| value.is_nan()),
             DataType::Float64 => values.as_primitive::<Float64Type>().values().iter().any(|value| value.is_nan()),
             DataType::Struct(fields) => {
@@ -70,6 +73,18 @@ impl NotNumbers {
             self.0.insert(path.to_vec());
         }
     }
+}
+
+/// Whether a row has the key of a value that is not a number: there may be values without rows.
+fn has_key_of_no_number(values: &ArrayRef) -> bool {
+    let Some(keyed) = keyed::of(values) else { return true };
+    let numbers = keyed.values().as_primitive_opt::<Float64Type>();
+    let is_number = |key: i32| {
+        let number = numbers.zip(usize::try_from(key).ok()).and_then(|(numbers, key)| numbers.values().get(key));
+        number.is_some_and(|number| !number.is_nan())
+    };
+    let are_all = numbers.is_some_and(|numbers| !numbers.values().iter().any(|number| number.is_nan()));
+    !are_all && keyed.keys().iter().flatten().any(|key| !is_number(key))
 }
 
 /// Reads columns of a file, by their places there, to find values that are not numbers.

@@ -13,8 +13,10 @@ use parquet::errors::ParquetError;
 use shared::{EncodePool, Location};
 use tokio::io::AsyncWriteExt;
 
+use super::order::Order;
 use super::partitions::{Part, Partition};
-use super::row_group::{Encoder, Order, ParquetFile, Rows, take_bytes};
+use super::row_group::{Encoder, ParquetFile, take_bytes};
+use super::rows::Rows;
 use crate::delta::data_file::DataFile;
 use crate::delta::statistics::footer::Footer;
 use crate::delta::statistics::indexed::Indexed;
@@ -57,7 +59,7 @@ pub(super) struct Files {
     target: Arc<Target>,
     encoder: Arc<Encoder>,
     /// By the number of their partition.
-    open: HashMap<usize, OpenFile>,
+    open: HashMap<u32, OpenFile>,
     written: Vec<DataFile>,
 }
 
@@ -109,7 +111,7 @@ impl Files {
     }
 
     /// The file that a part goes to, the one that is open or a new one.
-    fn file_of(&mut self, part: Part) -> Result<(usize, OpenFile, Option<Order>), LoadError> {
+    fn file_of(&mut self, part: Part) -> Result<(u32, OpenFile, Option<Order>), LoadError> {
         let file = match self.open.remove(&part.id) {
             Some(file) => file,
             None => {
@@ -124,7 +126,7 @@ impl Files {
     async fn advance(
         &mut self,
         rows: Arc<Rows>,
-        work: Vec<(usize, OpenFile, Option<Order>)>,
+        work: Vec<(u32, OpenFile, Option<Order>)>,
         all: bool,
     ) -> Result<(), LoadError> {
         let (target, encoder) = (Arc::clone(&self.target), Arc::clone(&self.encoder));
@@ -147,13 +149,13 @@ impl Files {
     }
 
     /// Takes the largest open files, as long as all hold too much together.
-    fn too_large(&mut self) -> Vec<(usize, OpenFile, Option<Order>)> {
+    fn too_large(&mut self) -> Vec<(u32, OpenFile, Option<Order>)> {
         let width = self.encoder.width();
         let mut held: usize = self.open.values().map(|file| file.held(width)).sum();
         if held <= self.target.held_bytes {
             return Vec::new();
         }
-        let mut by_size: Vec<(usize, usize)> = self.open.iter().map(|(id, file)| (file.held(width), *id)).collect();
+        let mut by_size: Vec<(usize, u32)> = self.open.iter().map(|(id, file)| (file.held(width), *id)).collect();
         by_size.sort_unstable_by(|one, other| other.cmp(one));
         let mut large = Vec::new();
         for (bytes, id) in by_size {

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, ArrayRef, Int32Array};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -16,8 +15,10 @@ use deltalake::table::state::DeltaTableState;
 use shared::Location;
 
 use super::instants::InstantStyle;
-use super::row_group::{Order, Rows};
+use super::order::Order;
+use super::rows::Rows;
 use crate::error::LoadError;
+use crate::keyed;
 use crate::schema::write_schema::WriteSchema;
 
 /// The partitions of one chunk's rows.
@@ -29,10 +30,10 @@ pub(super) struct Partitions {
     /// How instants in these are written.
     styles: Vec<InstantStyle>,
     most: usize,
-    known: HashMap<Box<[u8]>, usize>,
+    known: HashMap<Box<[u8]>, u32>,
     all: Vec<Arc<Partition>>,
     /// Of each row gathered, in order, its partition.
-    rows: Vec<usize>,
+    rows: Vec<u32>,
     columns: Vec<usize>,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Partition {
 /// Rows of one partition among those gathered.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) id: usize,
+    pub(super) id: u32,
     pub(super) partition: Arc<Partition>,
     pub(super) rows: Order,
 }
@@ -103,20 +104,50 @@ impl Partitions {
             return Ok(());
         }
         let failed = |error: ArrowError| Refusal::Failed(error.to_string());
-        let keys: Vec<ArrayRef> = self.by.iter().map(|place| Arc::clone(rows.column(*place))).collect();
-        let fields = keys.iter().map(|values| SortField::new(values.data_type().clone())).collect();
-        let converted = RowConverter::new(fields).and_then(|converter| converter.convert_columns(&keys));
-        for (row, key) in converted.map_err(failed)?.iter().enumerate() {
-            let id = match self.known.get(key.as_ref()) {
-                Some(id) => *id,
-                None => self.add(key.as_ref(), &keys, row)?,
+        if let [place] = self.by[..]
+            && let Some(keyed) = keyed::of(rows.column(place))
+        {
+            let (keys, values) = keyed::with_null(keyed).map_err(failed)?;
+            return self.note_keys(&keys, values);
+        }
+        let plain = |place: &usize| keyed::plain(rows.column(*place));
+        let keys: Vec<ArrayRef> = self.by.iter().map(plain).collect::<Result<_, _>>().map_err(failed)?;
+        for (row, key) in converted(&keys).map_err(failed)?.iter().enumerate() {
+            let id = self.id(key.as_ref(), &keys, row)?;
+            self.rows.push(id);
+        }
+        Ok(())
+    }
+
+    /// The same where there is one column, of which each value is known.
+    fn note_keys(&mut self, keys: &Int32Array, values: ArrayRef) -> Result<(), Refusal> {
+        let values = [values];
+        let converted = converted(&values).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let mut ids: Vec<Option<u32>> = vec![None; converted.num_rows()];
+        for key in keys.values() {
+            let place = usize::try_from(*key).unwrap_or_default();
+            let id = match ids.get(place).copied().flatten() {
+                Some(id) => id,
+                None => {
+                    let id = self.id(converted.row(place).as_ref(), &values, place)?;
+                    ids.get_mut(place).into_iter().for_each(|known| *known = Some(id));
+                    id
+                }
             };
             self.rows.push(id);
         }
         Ok(())
     }
 
-    fn add(&mut self, key: &[u8], values: &[ArrayRef], row: usize) -> Result<usize, Refusal> {
+    /// The partition of a row, known by its values in comparable form.
+    fn id(&mut self, key: &[u8], values: &[ArrayRef], row: usize) -> Result<u32, Refusal> {
+        match self.known.get(key) {
+            Some(id) => Ok(*id),
+            None => self.add(key, values, row),
+        }
+    }
+
+    fn add(&mut self, key: &[u8], values: &[ArrayRef], row: usize) -> Result<u32, Refusal> {
         let names = || self.by.iter().map(|place| self.schema.field(*place).name());
         if self.all.len() >= self.most {
             let columns = names().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
@@ -130,39 +161,38 @@ impl Partitions {
             texts.insert(name.clone(), (!value.is_null()).then(|| style.in_log(&value)));
         }
         let folder = Path::parse(folder.join("/")).map_err(|error| Refusal::Failed(error.to_string()))?;
-        let id = self.all.len();
+        let id = u32::try_from(self.all.len()).map_err(|error| Refusal::Failed(error.to_string()))?;
         self.all.push(Arc::new(Partition { folder, values: texts }));
         self.known.insert(key.into(), id);
         Ok(id)
     }
 
     /// Parts what was gathered.
-    pub(super) fn part(&mut self, batches: Vec<RecordBatch>) -> (Rows, Vec<Part>) {
-        let rows = Rows { batches, columns: self.columns.clone() };
-        let of = |id: usize, rows: Order| Some(Part { id, partition: Arc::clone(self.all.get(id)?), rows });
+    pub(super) fn part(&mut self, batches: Vec<RecordBatch>) -> Result<(Rows, Vec<Part>), ArrowError> {
+        let rows = Rows::new(batches, self.columns.clone())?;
+        let partition = |id: u32| self.all.get(usize::try_from(id).ok()?);
+        let of = |id: u32, rows: Order| Some(Part { id, partition: Arc::clone(partition(id)?), rows });
         let ids = std::mem::take(&mut self.rows);
         let first = ids.first().copied().unwrap_or_default();
         if ids.iter().all(|id| *id == first) {
             let count = rows.count();
             let parts = if count == 0 { None } else { of(first, Order::All(count)) };
-            return (rows, parts.into_iter().collect());
+            return Ok((rows, parts.into_iter().collect()));
         }
-        let mut counts: HashMap<usize, usize> = HashMap::new();
-        for id in &ids {
-            *counts.entry(*id).or_default() += 1;
-        }
-        let mut places: HashMap<usize, Vec<(usize, usize)>> =
-            counts.into_iter().map(|(id, rows)| (id, Vec::with_capacity(rows))).collect();
-        let all = rows.batches.iter().enumerate().flat_map(|(batch, rows)| {
-            let rows = rows.num_rows();
+        let place = |id: u32| usize::try_from(id).unwrap_or(usize::MAX);
+        let mut counts = vec![0; self.all.len()];
+        ids.iter().for_each(|id| counts.get_mut(place(*id)).into_iter().for_each(|count| *count += 1));
+        let mut places: Vec<Vec<(u32, u32)>> = counts.into_iter().map(Vec::with_capacity).collect();
+        let all = (0..).zip(rows.counts()).flat_map(|(batch, rows)| {
+            let rows = u32::try_from(rows).unwrap_or(u32::MAX);
             (0..rows).map(move |row| (batch, row))
         });
-        for (id, place) in ids.into_iter().zip(all) {
-            places.entry(id).or_default().push(place);
+        for (id, at) in ids.into_iter().zip(all) {
+            places.get_mut(place(id)).into_iter().for_each(|rows| rows.push(at));
         }
-        let mut parts: Vec<Part> = places.into_iter().filter_map(|(id, rows)| of(id, Order::Of(rows))).collect();
-        parts.sort_by_key(|part| part.id);
-        (rows, parts)
+        let parts = (0..).zip(places).filter(|(_, rows)| !rows.is_empty());
+        let parts = parts.filter_map(|(id, rows)| of(id, Order::Of(rows))).collect();
+        Ok((rows, parts))
     }
 
     /// Takes note of rows that [`collect`] has made of parts.
@@ -172,16 +202,17 @@ impl Partitions {
     }
 }
 
+/// Rows in a form in which they can be told apart as bytes.
+fn converted(keys: &[ArrayRef]) -> Result<arrow::row::Rows, ArrowError> {
+    let fields = keys.iter().map(|values| SortField::new(values.data_type().clone())).collect();
+    RowConverter::new(fields)?.convert_columns(keys)
+}
+
 /// The rows of some parts, one after the other; none when there are none.
 pub(super) fn collect(rows: &Rows, parts: &[Part]) -> Result<Option<RecordBatch>, ArrowError> {
     let places = parts.iter().filter_map(|part| match &part.rows {
         Order::All(_) => None,
         Order::Of(places) => Some(places.as_slice()),
     });
-    let places = places.collect::<Vec<_>>().concat();
-    if places.is_empty() {
-        return Ok(None);
-    }
-    let batches: Vec<&RecordBatch> = rows.batches.iter().collect();
-    interleave_record_batch(&batches, &places).map(Some)
+    rows.collect(&Order::Of(places.collect::<Vec<_>>().concat()))
 }

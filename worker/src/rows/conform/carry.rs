@@ -63,7 +63,8 @@ pub(crate) fn carry(values: &ArrayRef, to: &DataType) -> Result<Carried> {
 }
 
 impl Carried {
-    fn whole(values: ArrayRef) -> Self {
+    /// Values that all fit as they are.
+    pub(crate) fn whole(values: ArrayRef) -> Self {
         let rows = values.len();
         Self { values, invalid: BooleanBuffer::new_unset(rows), shortened: BooleanBuffer::new_unset(rows) }
     }

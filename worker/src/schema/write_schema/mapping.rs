@@ -14,6 +14,7 @@ use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use super::numbers::{Numbers, number};
 use super::types::{arrow_schema, inner};
+use crate::keyed;
 use crate::schema::features::maps_columns;
 
 /// The columns of data files, in the order of those of the table.
@@ -131,8 +132,7 @@ impl Mapping {
     pub(super) fn to_file(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let columns = rows.columns().iter().zip(self.arrow.fields());
         let columns = columns.map(|(values, field)| called(values, field.data_type())).collect::<Result<_, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.arrow), columns, &options)
+        keyed::batch(&self.arrow, columns, rows.num_rows())
     }
 }
 
@@ -143,7 +143,8 @@ pub(super) fn physical_name(field: &StructField) -> &str {
 
 /// The same values with the names of a type of the same shape.
 fn called(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-    if values.data_type() == data_type {
+    // What has keys is not nested, and has no names.
+    if values.data_type() == data_type || keyed::of(values).is_some() {
         return Ok(Arc::clone(values));
     }
     Ok(make_array(renamed(values.to_data(), data_type)?))
