@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{concat, take};
+use arrow::compute::{concat, filter, is_not_null, take};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::error::ArrowError;
 
@@ -17,7 +17,8 @@ pub(crate) fn of(column: &ArrayRef) -> Option<&DictionaryArray<Int32Type>> {
     column.as_any().downcast_ref()
 }
 
-/// A column of keys and values: without keys where there are none for such values. Whoever has the key of a null is null.
+/// A column of keys and values: without keys where there are none for such values. Whoever has the key of a null is null, and no null is left
+/// among the values: what lies under it, a zero or an empty text, would be taken for a value.
 pub(crate) fn column(keys: &Int32Array, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let data_type = values.data_type();
     if data_type.is_nested() || matches!(data_type, DataType::Boolean | DataType::Null | DataType::Dictionary(..)) {
@@ -26,9 +27,13 @@ pub(crate) fn column(keys: &Int32Array, values: &ArrayRef) -> Result<ArrayRef, A
     if values.logical_null_count() == 0 {
         return Ok(Arc::new(DictionaryArray::try_new(keys.clone(), Arc::clone(values))?));
     }
-    let present = |key: &i32| usize::try_from(*key).is_ok_and(|key| values.is_valid(key));
-    let keys: Int32Array = keys.iter().map(|key| key.filter(present)).collect();
-    Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(values))?))
+    let is_value = is_not_null(values)?;
+    let mut places = 0..;
+    let places: Vec<Option<i32>> =
+        is_value.values().iter().map(|is_value| if is_value { places.next() } else { None }).collect();
+    let place = |key: i32| usize::try_from(key).ok().and_then(|key| *places.get(key)?);
+    let keys: Int32Array = keys.iter().map(|key| key.and_then(place)).collect();
+    Ok(Arc::new(DictionaryArray::try_new(keys, filter(values, &is_value)?)?))
 }
 
 /// A column of rows that all have the value that `value` has as its only one.
@@ -68,17 +73,26 @@ pub(crate) fn plain_as(rows: &RecordBatch, schema: &Schema) -> Result<RecordBatc
     batch(schema, columns.collect::<Result<_, _>>()?, rows.num_rows())
 }
 
-/// Rows of a schema, some columns of which may have keys.
+/// Rows of a schema, some columns of which may have keys, in structs too.
 pub(crate) fn batch(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
-    let of_columns = |(field, values): (&Arc<Field>, &ArrayRef)| match of(values) {
-        Some(_) if field.data_type() != values.data_type() => {
+    let of_columns = |(field, values): (&Arc<Field>, &ArrayRef)| {
+        if field.data_type() != values.data_type() && has_keys(values.data_type()) {
             Arc::new(field.as_ref().clone().with_data_type(values.data_type().clone()))
+        } else {
+            Arc::clone(field)
         }
-        _ => Arc::clone(field),
     };
     let fields: Vec<_> = schema.fields().iter().zip(&columns).map(of_columns).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+}
+
+fn has_keys(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_keys(field.data_type())),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -95,9 +109,10 @@ mod tests {
     fn nulls_are_nulls_of_keys() {
         let made = column(&Int32Array::from(vec![Some(1), Some(0), None]), &texts(&[None, Some("a")])).unwrap();
         assert_eq!((made.null_count(), made.len()), (2, 3));
+        assert_eq!(of(&made).unwrap().values(), &texts(&[Some("a")]), "nothing lies under a null");
         assert_eq!(&plain(&made).unwrap(), &texts(&[Some("a"), None, None]));
         let (keys, values) = with_null(of(&made).unwrap()).unwrap();
-        assert_eq!((keys.null_count(), values.len()), (0, 3));
+        assert_eq!((keys.null_count(), values.len()), (0, 2));
         assert_eq!(&take(&values, &keys, None).unwrap(), &texts(&[Some("a"), None, None]));
     }
 

@@ -1,5 +1,7 @@
 //! One step of a chain: the rows of new data files of a table become data files of another one, which one commit adds.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use deltalake::kernel::Add;
 use deltalake::{DeltaTableError, ObjectStoreError, Path};
@@ -56,8 +58,10 @@ pub(super) async fn write(
     };
     let (write_schema, sources) = accommodate(table, &before, shape.schema()).await.map_err(unfit)?;
     let checks = Checks::of(&write_schema).map_err(unfit)?;
+    let of_rows = Arc::clone(shape.schema());
     let conform = Conform {
         chunk: &chunk,
+        columns: &of_rows,
         write_schema: &write_schema,
         sources: &sources,
         checks: &checks,

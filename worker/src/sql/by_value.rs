@@ -179,6 +179,28 @@ mod tests {
         assert!(kept_keys >= 10, "{kept_keys}");
     }
 
+    /// Columns that no expression names are planned as one, whatever keys they have.
+    #[test]
+    fn keys_change_no_result_of_many_columns() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["7", "x"]));
+        let column = keyed::column(&Int32Array::from(vec![Some(1), None, Some(0)]), &texts).unwrap();
+        let fields = (0..70).map(|column| Field::new(format!("c{column}"), DataType::Utf8, true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let with_keys = keyed::batch(&schema, vec![column; 70], 3).unwrap();
+        let plain = keyed::plain_as(&with_keys, &schema).unwrap();
+        for sql in [
+            "SELECT *, upper(c1) AS u FROM chunk",
+            "SELECT * FROM chunk WHERE c2 = 'x'",
+            "SELECT *, unnest(make_array(c1, 'y')) AS item FROM chunk",
+            "SELECT * FROM chunk UNION ALL SELECT * FROM chunk WHERE c3 IS NULL",
+        ] {
+            let query = Query::new(sql, plain.schema_ref()).unwrap();
+            let made = query.run(&with_keys).unwrap();
+            let made: Vec<_> = made.iter().map(|made| keyed::plain_as(made, query.schema()).unwrap()).collect();
+            assert_eq!(made, query.run(&plain).unwrap(), "{sql}");
+        }
+    }
+
     #[test]
     fn what_fails_for_a_row_fails() {
         let [plain, with_keys] = rows();

@@ -219,6 +219,24 @@ mod tests {
         assert!(Merged::of(&[&one, &plain]).unwrap().is_none());
     }
 
+    /// Under a null lies an empty text or a zero, which is no value of the column.
+    #[test]
+    fn what_lies_under_a_null_is_no_value() {
+        let column = |keys: Vec<i32>, values: ArrayRef| keyed::column(&Int32Array::from(keys), &values).unwrap();
+        let texts = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+        let numbers = |values: Vec<Option<f64>>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
+        for (one, other) in [
+            (texts(vec![None, Some("b")]), texts(vec![Some("")])),
+            (numbers(vec![None, Some(5.0)]), numbers(vec![Some(0.0)])),
+        ] {
+            let columns = [&column(vec![0, 1], Arc::clone(&one)), &column(vec![0], Arc::clone(&other))];
+            let merged = Merged::of(&columns).unwrap().unwrap();
+            let chosen = merged.choose(&columns, &Order::All(3), &mut Vec::new()).unwrap();
+            let made = take(&chosen.values, &Int32Array::from(chosen.keys), None).unwrap();
+            assert_eq!(&made, &concat(&[&one, &other]).unwrap());
+        }
+    }
+
     #[test]
     fn numbers_that_are_none_are_told_apart_by_their_bits() {
         let values: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, 0.0, -0.0, -f64::NAN]));
