@@ -263,7 +263,7 @@ fn a_chain_that_runs_on_takes_what_comes() {
         .spawn()
         .unwrap();
     python(&place, "append([1])");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while !place.path("gold/_delta_log/00000000000000000001.json").exists() {
         assert!(Instant::now() < until && child.try_wait().unwrap().is_none(), "{:?}", child.wait_with_output());
         std::thread::sleep(Duration::from_millis(100));
@@ -311,7 +311,7 @@ fn the_function_follows_chains() {
         let settings = shared::Settings::from_lookup(|name| (name == "ROUTES_URI").then(|| at.display().to_string()));
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let handler = worker::Handler::from_settings(settings.unwrap()).await;
-            handler.handle(&json!({ "chain": {} }), "worker", Duration::from_secs(120)).await
+            handler.handle(&json!({ "chain": {} }), "worker", Duration::from_mins(2)).await
         })
     };
     let done = call().unwrap();
