@@ -229,6 +229,7 @@ resource "aws_iam_role_policy" "splitter" {
         Action   = "s3:GetObject"
         Resource = [for uri in local.contract_uris : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"]
       }],
+      local.lookup_statements,
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

@@ -297,6 +297,18 @@ variable "route_contracts" {
   }
 }
 
+variable "lookup_uris" {
+  description = "Look-ups that SQL joins (LOOKUPS, or the routes), s3://bucket/path each: a file, or the root of a Delta table. Both functions may read them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for uri in var.lookup_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/*?]+)+$", uri))])
+    error_message = "lookup_uris must be s3://bucket/path, without a slash at its end."
+  }
+}
+
 variable "create_table_bucket" {
   description = "Create the bucket of table_uri, versioned; false uses one that exists."
   type        = bool

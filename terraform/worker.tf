@@ -15,6 +15,25 @@ locals {
     RUST_LOG             = local.log_filter
   }
 
+  # A file, or a Delta table and all of it. Without the list, what is missing could not be told from a missing permission.
+  lookup_statements = concat(
+    length(var.lookup_uris) == 0 ? [] : [{
+      Sid      = "ReadLookups"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = flatten([for uri in var.lookup_uris : [for end in ["", "/*"] : "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}${end}"]])
+    }],
+    [
+      for i, uri in var.lookup_uris : {
+        Sid       = "ListLookup${i}"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = "arn:${local.partition}:s3:::${regex("^s3://([^/]+)/", uri)[0]}"
+        Condition = { StringLike = { "s3:prefix" = [for end in ["", "/*"] : "${regex("^s3://[^/]+/(.+)$", uri)[0]}${end}"] } }
+      }
+    ],
+  )
+
   # A list: policies and the schedule are written for any number of tables.
   table_uris = concat(compact([var.table_uri]), var.route_tables)
 }
@@ -170,6 +189,7 @@ resource "aws_iam_role_policy" "worker" {
           Resource = "arn:${local.partition}:s3:::${trimprefix(uri, "s3://")}"
         } if var.chain_schedule != null
       ],
+      local.lookup_statements,
       local.common_statements,
       var.table_kms_key_arn == null ? [] : [{
         Sid      = "UseTableKey"

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use shared::{Progress, Settings, Stores};
 use splitter::{Gate, SplitContext, SplitError};
-use worker::Tables;
+use worker::{LoadContext, TableStore, Tables};
 
 use crate::args::{self, ContractCheckArgs};
 use crate::error::{CliError, Done};
 use crate::expected::tried;
-use crate::gate::{TableGate, not_split};
+use crate::gate::{TableGate, not_split, shaping};
 use crate::output::Output;
 use crate::stop;
 use document::{Document, Held};
@@ -40,7 +40,11 @@ pub(crate) async fn check(args: &ContractCheckArgs, output: Output) -> Done {
         Err(error) => return Err(error),
     };
     let expectations = match &held {
-        Held::Read(plan) => tried(&context.settings, plan)?,
+        Held::Read(plan) => {
+            let load = LoadContext::new(context.storage.clone(), context.settings.clone(), TableStore::from_env());
+            let shaping = shaping(&load, &plan.examination.source).await.map_err(not_split)?;
+            tried(&context.settings, plan, &shaping)?
+        }
         Held::Refused(..) => None,
     };
     let document = Document { expectations, ..Document::new(&source, &contract, held) };

@@ -288,6 +288,7 @@ impl CliError {
             | Self::SmallSample { .. }
             | Self::Prices { .. }
             | Self::NoSingleSource { .. } => 2,
+            Self::Split(SplitError::Lookup(lookup)) if lookup.source.is_none() => 2,
             Self::Split(SplitError::Stopped { .. })
             | Self::Stopped { .. }
             | Self::ReplayStopped { .. }

@@ -2,15 +2,19 @@
 
 use shared::{ExpectationResult, ExpectationResults, Rows, Settings};
 use splitter::Plan;
+use worker::Shaping;
 
 use crate::error::CliError;
 use crate::numbers::{counted, grouped};
 
 /// What comes of the first rows by what the contract expects; none if it expects nothing.
-pub(crate) fn tried(settings: &Settings, plan: &Plan) -> Result<Option<ExpectationResults>, CliError> {
+pub(crate) fn tried(
+    settings: &Settings,
+    plan: &Plan,
+    shaping: &Shaping,
+) -> Result<Option<ExpectationResults>, CliError> {
     let Some(expectations) = settings.expectations().filter(|_| !plan.examination.is_empty) else { return Ok(None) };
-    let shaping = worker::Shaping::of_settings(settings, &plan.examination.source);
-    let results = worker::try_expectations(&expectations, &shaping, &plan.examination.schema, &plan.sample);
+    let results = worker::try_expectations(&expectations, shaping, &plan.examination.schema, &plan.sample);
     results.map(Some).map_err(CliError::Expectations)
 }
 

@@ -1,7 +1,7 @@
 //! Sources that their table cannot take, refused before they are split.
 
 use async_trait::async_trait;
-use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, TableFit, WorkArea, try_get_json};
+use shared::{Drops, Format, Job, JobId, Location, OnReplace, Seal, SourceObject, TableFit, WorkArea, try_get_json};
 use splitter::{BadInput, Examination, Gate, Known, SplitContext, SplitError};
 use worker::{LoadContext, LoadError, Refusal, Shaping, TableStore, Tables};
 
@@ -131,6 +131,15 @@ fn unknown(error: LoadError) -> SplitError {
     SplitError::Gate(Box::new(error))
 }
 
+/// What rows of a source are to become, with the look-ups that SQL names.
+pub(crate) async fn shaping(load: &LoadContext, source: &SourceObject) -> Result<Shaping, SplitError> {
+    let shaping = Shaping::of_settings(&load.settings, source);
+    worker::with_lookups(load, &shaping).await.map_err(|error| match error {
+        LoadError::Lookup(error) => SplitError::Lookup(error),
+        error => unknown(error),
+    })
+}
+
 #[async_trait]
 impl Gate for TableGate {
     async fn admit(&self, found: &Examination) -> Result<Option<TableFit>, SplitError> {
@@ -139,8 +148,8 @@ impl Gate for TableGate {
             return Ok(None);
         }
         let Self { load, table, .. } = self;
-        let (shaping, partition_by) =
-            (&Shaping::of_settings(&load.settings, &found.source), &load.settings.load.partition_by);
+        let shaping = &shaping(load, &found.source).await?;
+        let partition_by = &load.settings.load.partition_by;
         if !shaping.is_none() {
             self.check_sql(shaping, found).await?;
         }

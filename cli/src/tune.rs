@@ -20,9 +20,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use shared::{Format, Location, Progress, Settings, Stores};
 use splitter::SplitContext;
 use tokio_util::sync::CancellationToken;
+use worker::{LoadContext, TableStore};
 
 use crate::args::{self, TuneArgs};
 use crate::error::{CliError, Done};
+use crate::gate::{not_split, shaping};
 use crate::output::Output;
 use crate::stop;
 use advice::advise;
@@ -81,8 +83,9 @@ async fn look_ahead(args: &TuneArgs, settings: &Settings, stop: &CancellationTok
             return Err(CliError::NoRows { source_uri: outlook.source });
         }
         if settings.load.sql.is_some() {
-            worker::check_sql(&worker::Shaping::of_settings(settings, &found.source), &found.schema)
-                .map_err(CliError::Sql)?;
+            let load = LoadContext::new(context.storage.clone(), settings.clone(), TableStore::from_env());
+            let shaping = shaping(&load, &found.source).await.map_err(not_split)?;
+            worker::check_sql(&shaping, &found.schema).map_err(CliError::Sql)?;
         }
         outlook.sizes.push((size, Whole { source_bytes: outlook.bytes, rows, chunks, chunk_bytes }));
         if chunks <= 1 {

@@ -153,6 +153,9 @@ pub struct Job {
     /// The route that it came by; none of a job that was begun without routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<PinnedRoute>,
+    /// Where its SQL and look-ups are given, if by a route, for messages: its name, and its line in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql_place: Option<String>,
     /// Digest of `policy` and `load`.
     pub seal: Seal,
 }
@@ -206,8 +209,8 @@ impl Job {
         let job = Self::named(job_id, source, generation, of.table.clone(), policy, load);
         let mut replay_of = of.replay_of.clone();
         replay_of.push(SealedJob { job_id: of.job_id.clone(), seal: of.seal });
-        let (named_for, route) = (of.named_for.clone(), of.route.clone());
-        Self { named_for, replay_of, ingested_at, route, ..job }
+        let (named_for, route, sql_place) = (of.named_for.clone(), of.route.clone(), of.sql_place.clone());
+        Self { named_for, replay_of, ingested_at, route, sql_place, ..job }
     }
 
     fn named(
@@ -239,6 +242,7 @@ impl Job {
             ingested_at: None,
             dropped_at: None,
             route: None,
+            sql_place: None,
             seal,
         }
     }

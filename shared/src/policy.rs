@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::column::Column;
 use crate::dialect::Dialect;
 use crate::expectations::Expectations;
+use crate::lookups::PinnedLookup;
 use crate::provenance::Provenance;
 use crate::text_policy::TextPolicy;
 use crate::words::words;
@@ -59,6 +60,9 @@ pub struct LoadPolicy {
     /// Columns that say where a row comes from, added after SQL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provenance: Vec<Provenance>,
+    /// Look-ups that SQL names, each in the version that all chunks see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lookups: Vec<PinnedLookup>,
 }
 
 impl LoadPolicy {
@@ -72,7 +76,7 @@ impl LoadPolicy {
 /// As it would be derived, but for what earlier jobs do not have: their seals are digests of this text.
 impl fmt::Debug for LoadPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sql, partition_by, commit, on_replace, expectations, parameters, provenance } = self;
+        let Self { sql, partition_by, commit, on_replace, expectations, parameters, provenance, lookups } = self;
         let mut shown = f.debug_struct("LoadPolicy");
         shown.field("sql", sql).field("partition_by", partition_by).field("commit", commit);
         shown.field("on_replace", on_replace);
@@ -84,6 +88,9 @@ impl fmt::Debug for LoadPolicy {
         }
         if !provenance.is_empty() {
             shown.field("provenance", provenance);
+        }
+        if !lookups.is_empty() {
+            shown.field("lookups", lookups);
         }
         shown.finish()
     }

@@ -93,13 +93,14 @@ impl Settings {
         &self,
         given: &[(&'static str, String)],
         table: Location,
-        route: PinnedRoute,
+        (route, place): (PinnedRoute, Option<String>),
         captures: Vec<(String, String)>,
     ) -> Result<Self, SettingsError> {
         let of_route = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let routed = Self::from_lookup(|name| of_route(name).or_else(|| self.given(name).map(str::to_owned)))?;
         let (work_prefix, memory) = (self.work_prefix.clone(), self.memory.clone());
-        Ok(Self { table: Some(table), route: Some(route), captures, work_prefix, memory, ..routed })
+        let load = LoadSettings { place, ..routed.load };
+        Ok(Self { table: Some(table), route: Some(route), captures, work_prefix, memory, load, ..routed })
     }
 
     /// The same with chunks of another size.
@@ -207,6 +208,7 @@ mod tests {
             ("MEMORY_MB", "all"),
             ("COMPLETION_TOPIC_ARN", "done"),
             ("COMPLETION_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:done"),
+            ("LOOKUPS", "a"),
             ("TABLE_URI", "gs://b/t"),
             ("CONTRACT_URI", "gs://b/t"),
             ("ROUTES_URI", "gs://b/routes"),

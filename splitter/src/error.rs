@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use shared::{
-    BadRecordLimit, CompletionError, ContractError, JobId, Location, MemoryTooSmall, NoticeError, QueueError,
-    RouteError, RoutesError, RoutesTableError, StorageError,
+    BadRecordLimit, CompletionError, ContractError, JobId, Location, LookupError, MemoryTooSmall, NoticeError,
+    QueueError, RouteError, RoutesError, RoutesTableError, StorageError,
 };
 
 use crate::contract::difference::Deviation;
@@ -56,6 +56,9 @@ pub enum SplitError {
     /// The table could not be asked whether it takes the source.
     #[error("cannot look into the table")]
     Gate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A look-up that SQL names cannot be used.
+    #[error(transparent)]
+    Lookup(Box<LookupError>),
     /// A chunk could not be announced; it will be when the job resumes.
     #[error("cannot announce a chunk")]
     Queue(#[source] QueueError),
@@ -242,6 +245,12 @@ impl From<Box<RouteError>> for SplitError {
     }
 }
 
+impl From<LookupError> for SplitError {
+    fn from(error: LookupError) -> Self {
+        Self::Lookup(Box::new(error))
+    }
+}
+
 impl From<CompletionError> for SplitError {
     fn from(error: CompletionError) -> Self {
         match error {
@@ -283,6 +292,7 @@ impl SplitError {
                 Some("the user or role that runs this needs dynamodb:Scan on the table of routes")
             }
             Self::Route(error) => Some(error.hint()),
+            Self::Lookup(error) => error.hint(),
             Self::AllRejected(_) => Some(
                 "`sluice quarantine show` shows more of them; read the file with other options, or set MAX_BAD_RECORDS=100% if all may be rejected",
             ),

@@ -5,9 +5,9 @@ mod same_content;
 use std::iter;
 
 use shared::{
-    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace, PutMode,
-    Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json, now_millis, put_json,
-    try_get_json,
+    CommitMode, CsvPolicy, Drops, Examined, Format, Job, JobId, LoadPolicy, Location, NdjsonPolicy, OnReplace,
+    PinnedLookup, PutMode, Seal, Settings, SourceObject, Storage, StorageError, TypeOrigin, WorkArea, get_json,
+    now_millis, put_json, try_get_json,
 };
 
 use crate::context::SplitContext;
@@ -68,16 +68,18 @@ pub(crate) async fn open(
     };
     let (drop, drop_of_target) =
         number(context, source, destination, generation).await.map_err(SplitError::WorkArea)?;
-    let load = load_policy(&context.settings);
+    let lookups = pinned_lookups(storage, &context.settings).await?;
+    let load = load_policy(&context.settings, lookups);
     let ingested_at = ingested_at(context, &load);
     let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
     let dropped_as = dropped_as.map(Location::to_string);
     let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
     let examined = Some(Examined { table: found.examined.table.clone().or(fit), ..found.examined });
-    let route = context.settings.route.clone();
+    let (route, sql_place) = (context.settings.route.clone(), context.settings.load.place.clone());
     let dropped_at = context.known.dropped_at;
     let job = Job {
         route,
+        sql_place,
         drop,
         drop_of_target,
         dropped_as,
@@ -126,7 +128,17 @@ async fn number(
     })
 }
 
-fn load_policy(settings: &Settings) -> LoadPolicy {
+/// The look-ups that SQL names, in the versions that all chunks of a job are to see.
+async fn pinned_lookups(storage: &dyn Storage, settings: &Settings) -> Result<Vec<PinnedLookup>, SplitError> {
+    let mut pinned = Vec::new();
+    for lookup in settings.load.named_lookups() {
+        let found = lookup.pin(storage).await;
+        pinned.push(found.map_err(|error| error.at(settings.load.place.as_deref()))?);
+    }
+    Ok(pinned)
+}
+
+fn load_policy(settings: &Settings, lookups: Vec<PinnedLookup>) -> LoadPolicy {
     let (sql, partition_by) = (settings.load.sql.clone(), settings.load.partition_by.clone());
     // To take the place of other rows takes all of the file at once.
     let commit = match settings.load.on_replace {
@@ -138,7 +150,7 @@ fn load_policy(settings: &Settings) -> LoadPolicy {
     // No others: the seal of a job whose SQL names none is that which earlier versions gave.
     let is_named = |name: &str| sql.as_ref().is_some_and(|sql| sql.contains(&format!("${name}")));
     let parameters = settings.captures.iter().filter(|(name, _)| is_named(name)).cloned().collect();
-    LoadPolicy { sql, partition_by, commit, on_replace, expectations, parameters, provenance }
+    LoadPolicy { sql, partition_by, commit, on_replace, expectations, parameters, provenance, lookups }
 }
 
 /// When the source of a new job was dropped, where its rows are to say it.

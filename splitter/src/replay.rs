@@ -14,8 +14,8 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use serde::Serialize;
 use shared::{
-    CommitMode, Drops, Job, LoadPolicy, Location, Manifest, ObjectVersion, OnReplace, Policy, PutMode, SourceObject,
-    Storage, StorageError, WorkArea, get_json, put_json, try_get_json,
+    CommitMode, Drops, Job, LoadPolicy, Location, Manifest, ObjectVersion, OnReplace, PinnedLookup, Policy, PutMode,
+    SourceObject, Storage, StorageError, WorkArea, get_json, put_json, try_get_json,
 };
 
 use crate::blocks::framed;
@@ -47,6 +47,16 @@ impl LeftOut {
     pub fn total(self) -> u64 {
         self.partial + self.undecodable + self.load
     }
+}
+
+/// The look-ups of a job in their present versions: what corrected records lack may be there by now.
+async fn lookups(storage: &dyn Storage, of: &Job, sql: Option<&str>) -> Result<Vec<PinnedLookup>, SplitError> {
+    let mut pinned = Vec::new();
+    for lookup in of.load.lookups.iter().filter(|_| sql.is_some()) {
+        let found = lookup.lookup().pin(storage).await;
+        pinned.push(found.map_err(|error| error.at(of.sql_place.as_deref()))?);
+    }
+    Ok(pinned)
 }
 
 /// What would become of the records of a replay.
@@ -95,7 +105,8 @@ impl Replay {
         let policy = policy::changed(&area.quarantine(), &of.policy, changes, &table.names)?;
         // One commit has all of a replay, and takes the place of what an earlier one, in another way, may yet bring in.
         let (commit, on_replace) = (CommitMode::File, OnReplace::Replace);
-        let load = LoadPolicy { sql, commit, on_replace, ..of.load.clone() };
+        let lookups = lookups(storage.as_ref(), &of, sql.as_deref()).await?;
+        let load = LoadPolicy { sql, commit, on_replace, lookups, ..of.load.clone() };
         let mut replay = Self { of, area, policy, load, records: 0, bytes: 0, left_out: LeftOut::default() };
         replay.count(storage, manifest).await.map_err(SplitError::WorkArea)?;
         Ok(replay)

@@ -199,6 +199,26 @@ run "routes" {
   }
 }
 
+run "lookups" {
+  variables {
+    lookup_uris = ["s3://example-ref/customers.parquet", "s3://example-lake/ref/countries"]
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.splitter, aws_iam_role_policy.worker] :
+      { for statement in jsondecode(policy.policy).Statement : statement.Sid => flatten([statement.Resource]) if contains(["ReadLookups", "ListLookup1"], statement.Sid) } == {
+        ReadLookups = [
+          "arn:aws:s3:::example-ref/customers.parquet", "arn:aws:s3:::example-ref/customers.parquet/*",
+          "arn:aws:s3:::example-lake/ref/countries", "arn:aws:s3:::example-lake/ref/countries/*",
+        ]
+        ListLookup1 = ["arn:aws:s3:::example-lake"]
+      }
+    ])
+    error_message = "Both functions must read the look-ups that are named."
+  }
+}
+
 run "routes_in_dynamodb" {
   variables {
     table_uri       = null

@@ -11,6 +11,7 @@ use crate::delta::former_uris::FormerUris;
 use crate::delta::snapshot::TableSnapshot;
 use crate::delta::table_store::TableStore;
 use crate::error::LoadError;
+use crate::lookups::kept::KeptLookups;
 
 /// What loading, and looking after tables, takes.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct LoadContext {
     pub former_uris: FormerUris,
     /// What this process keeps of tables between loads.
     pub tables: Tables,
+    /// Look-ups that this process keeps between chunks.
+    pub lookups: KeptLookups,
     /// When to stop trying to commit; `None` for as long as the attempts last.
     pub deadline: Option<Instant>,
     /// Where notices of jobs that are done go; none when nobody is to be told.
@@ -43,6 +46,7 @@ impl LoadContext {
             table_store,
             former_uris: FormerUris::default(),
             tables: Tables::default(),
+            lookups: KeptLookups::default(),
             deadline: None,
             topic: None,
         }

@@ -6,7 +6,8 @@ use buoyant_kernel::Error as KernelError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use shared::{
-    ChunkTaskError, CompletionError, FooterError, JobId, Location, MemoryTooSmall, NoticeError, Seal, StorageError,
+    ChunkTaskError, CompletionError, FooterError, JobId, Location, LookupError, MemoryTooSmall, NoticeError, Seal,
+    StorageError,
 };
 
 use crate::maintain::asked::LEAST_RETENTION;
@@ -104,8 +105,10 @@ pub enum LoadError {
         reason: String,
     },
     /// The SQL cannot be run on the chunk.
-    #[error("the SQL cannot be run on chunk {chunk}: {reason}")]
+    #[error("{}the SQL cannot be run on chunk {chunk}: {reason}", prefix(.place.as_deref(), ", "))]
     Sql {
+        /// Where it is given, if by a route.
+        place: Option<String>,
         /// The chunk.
         chunk: Location,
         /// What is wrong with it.
@@ -113,6 +116,23 @@ pub enum LoadError {
         /// Names of the columns of the chunk.
         columns: Vec<String>,
     },
+    /// The SQL cannot be computed for a row.
+    #[error("{}row {row} of chunk {chunk}: the SQL cannot be computed: {}{reason}", prefix(.place.as_deref(), ", "), prefix(.expression.as_deref(), ": "))]
+    SqlValue {
+        /// Where it is given, if by a route.
+        place: Option<String>,
+        /// The chunk.
+        chunk: Location,
+        /// Number of the row, from 1, among those that could be decoded.
+        row: u64,
+        /// The expression, if it is known.
+        expression: Option<String>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A look-up of the SQL cannot be used.
+    #[error(transparent)]
+    Lookup(Box<LookupError>),
     /// What the job expects of rows cannot be judged.
     #[error("the expectations cannot be judged on chunk {chunk}: {reason}")]
     Expectations {
@@ -340,6 +360,12 @@ pub enum LoadError {
     },
 }
 
+impl From<LookupError> for LoadError {
+    fn from(error: LookupError) -> Self {
+        Self::Lookup(Box::new(error))
+    }
+}
+
 impl From<CompletionError> for LoadError {
     fn from(error: CompletionError) -> Self {
         match error {
@@ -386,6 +412,11 @@ impl LoadError {
             source => Self::Storage(source),
         }
     }
+}
+
+/// What stands before a text, if there is something.
+fn prefix(what: Option<&str>, then: &str) -> String {
+    what.map(|what| format!("{what}{then}")).unwrap_or_default()
 }
 
 /// What an entry has that cannot be taken, by what the decoder says of it.

@@ -19,6 +19,7 @@ mod handler;
 mod keyed;
 mod ledger;
 mod load;
+mod lookups;
 mod maintain;
 mod outlook;
 mod prepare;
@@ -41,6 +42,8 @@ pub use error::LoadError;
 pub use handler::{Handler, HandlerError};
 pub use ledger::{Holding, Ledger, Rows as RowsOfJobs, TakenOut, has_job, table_version};
 pub use load::{batch_span, load, loading};
+pub use lookups::kept::KeptLookups;
+pub use lookups::with_lookups;
 pub use maintain::asked::{Checkpoints, Compaction, LEAST_RETENTION, Maintenance, Vacuum};
 pub use maintain::cleared::Cleared;
 pub use maintain::{

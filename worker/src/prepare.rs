@@ -20,6 +20,7 @@ use crate::delta::table::Table;
 use crate::delta::write::Room;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
+use crate::lookups;
 use crate::prepare::copy::copy_chunk;
 use crate::prepare::rewrite::rewrite;
 use crate::receipts;
@@ -76,7 +77,8 @@ pub(crate) async fn prepare(
     write_schema: &WriteSchema,
     chunk: &AssignedChunk,
 ) -> Result<((WriteSchema, Vec<DataFile>, RowCounts), Option<StagingNote>), LoadError> {
-    let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory, Room::needed).await?;
+    let beside = if chunk.shaping.lookups.is_empty() { Room::needed } else { lookups::needed };
+    let file = ChunkFile::open(&context.storage, chunk, &context.settings.memory, beside).await?;
     let prepared = match copy_chunk(context, table, write_schema, chunk, &file).await? {
         Some(prepared) => prepared,
         None => rewrite(context, table, write_schema, chunk, &file).await?,

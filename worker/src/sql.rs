@@ -9,10 +9,12 @@ pub(crate) mod condition;
 mod conditions;
 mod digests;
 mod engine;
+mod joined;
 mod names;
 mod overflow;
 pub(crate) mod parameters;
 mod pieces;
+pub(crate) mod references;
 mod refuse;
 mod step;
 mod unnest;
@@ -21,13 +23,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::DataFusionError;
 use datafusion_common::config::ConfigOptions;
 use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
@@ -40,6 +43,7 @@ use bundles::Bundles;
 use engine::{Result, Rules, optimized};
 use names::Names;
 use parameters::Parameters;
+use references::References;
 use step::{Numbers, Step};
 
 use crate::keyed;
@@ -67,34 +71,44 @@ impl Query {
     /// chunk may be loaded in more than one attempt.
     #[cfg(test)]
     pub(crate) fn new(sql: &str, chunk: &SchemaRef) -> Result<Self> {
-        Self::with_parameters(sql, chunk, &Parameters::default())
+        Self::with_parameters(sql, chunk, &Parameters::default(), &[])
     }
 
-    /// The same with parameters.
-    pub(crate) fn with_parameters(sql: &str, chunk: &SchemaRef, parameters: &Parameters) -> Result<Self> {
+    /// The same with parameters, and look-ups that it may join.
+    pub(crate) fn with_parameters(
+        sql: &str,
+        chunk: &SchemaRef,
+        parameters: &Parameters,
+        references: References<'_>,
+    ) -> Result<Self> {
         let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
         let Ok([mut statement @ Statement::Query(_)]) = <[Statement; 1]>::try_from(statements) else {
             return Err(DataFusionError::Plan("it is not one query".to_owned()));
         };
         if parameters.bind(&mut statement)? {
-            let query = Self::of_statement(statement, &parameters::with_number(chunk))?;
+            let query = Self::of_statement(statement, &parameters::with_number(chunk), references)?;
             return Ok(Self { asks_number: true, ..query });
         }
-        Self::of_statement(statement, chunk)
+        Self::of_statement(statement, chunk, references)
     }
 
     /// The same for a query that is parsed.
-    fn of_statement(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
+    fn of_statement(statement: Statement, chunk: &SchemaRef, references: References<'_>) -> Result<Self> {
         refuse::unread_clauses(&statement)?;
-        match Bundles::of(&statement, chunk) {
-            Some(bundles) => Self::bundled(statement.clone(), bundles).or_else(|_| Self::plain(statement, chunk)),
-            None => Self::plain(statement, chunk),
+        let plain = |statement| Self::plain(statement, chunk, references);
+        let query = match Bundles::of(&statement, chunk) {
+            Some(bundles) => Self::bundled(statement.clone(), bundles, references).or_else(|_| plain(statement)),
+            None => plain(statement),
+        }?;
+        if !references.is_empty() {
+            refuse::equal_names(&query.schema)?;
         }
+        Ok(query)
     }
 
     /// A query that is planned for all columns one by one. What is wrong with it is told in their terms.
-    fn plain(statement: Statement, chunk: &SchemaRef) -> Result<Self> {
-        let (step, schema) = planned(statement, chunk)?;
+    fn plain(statement: Statement, chunk: &SchemaRef, references: References<'_>) -> Result<Self> {
+        let (step, schema) = planned(statement, chunk, references)?;
         let knows_keys = knows_keys(chunk);
         Ok(Self {
             bundles: None,
@@ -107,8 +121,8 @@ impl Query {
         })
     }
 
-    fn bundled(statement: Statement, bundles: Bundles) -> Result<Self> {
-        let (step, planned) = planned(statement, bundles.schema())?;
+    fn bundled(statement: Statement, bundles: Bundles, references: References<'_>) -> Result<Self> {
+        let (step, planned) = planned(statement, bundles.schema(), references)?;
         let (columns, schema) = (bundles.schema().fields().len(), bundles.unbundled_schema(&planned));
         let knows_keys = knows_keys(bundles.schema());
         Ok(Self { bundles: Some(bundles), columns, step, planned, schema, asks_number: false, knows_keys })
@@ -119,7 +133,7 @@ impl Query {
         conditions: impl IntoIterator<Item = &'a RowCondition>,
         chunk: &SchemaRef,
     ) -> Result<Self> {
-        Self::of_statement(conditions::statement(conditions, chunk)?, chunk)
+        Self::of_statement(conditions::statement(conditions, chunk)?, chunk, &[])
     }
 
     /// A query of one column: whether a condition is true, false or null for each row of a chunk with these columns.
@@ -199,7 +213,22 @@ impl Query {
         Ok(self.run_numbered(batch, None)?.into_iter().map(|(batch, _)| batch).collect())
     }
 
-    /// The same with the record number of each row, and of each that comes out. Without them, numbers that are asked for are null.
+    /// The expression that cannot be computed for these rows, as text.
+    pub(crate) fn failing(&self, batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Option<String> {
+        let columns = batch.columns().iter().map(keyed::plain).collect::<Result<Vec<_>, _>>().ok()?;
+        let fields = batch.schema_ref().fields().iter().zip(&columns);
+        let fields = fields.map(|(field, values)| field.as_ref().clone().with_data_type(values.data_type().clone()));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options).ok()?;
+        let batch = if self.asks_number { with_number(&batch, numbers).ok()? } else { batch };
+        match &self.bundles {
+            Some(bundles) => self.step.failing(&bundles.bundle(&batch).ok()?),
+            None => self.step.failing(&batch),
+        }
+    }
+
+    /// As [`Self::run`], with the record number of each row, and of each that comes out. Without them, numbers that are asked for are null.
     pub(crate) fn run_numbered(&self, batch: &RecordBatch, numbers: Numbers) -> Result<Vec<(RecordBatch, Numbers)>> {
         let batch = if self.asks_number { with_number(batch, numbers.as_ref())? } else { batch.clone() };
         let has_keys = self.knows_keys && batch.columns().iter().any(|column| keyed::of(column).is_some());
@@ -210,8 +239,8 @@ impl Query {
 }
 
 /// The steps of a query of a chunk that has these columns, and the columns that come out.
-fn planned(statement: Statement, chunk: &SchemaRef) -> Result<(Step, SchemaRef)> {
-    let plan = pieces::planned(&Names::of(chunk), statement).map_err(refuse::explained)?;
+fn planned(statement: Statement, chunk: &SchemaRef, references: References<'_>) -> Result<(Step, SchemaRef)> {
+    let plan = pieces::planned(&Names::of(chunk, references), statement).map_err(refuse::explained)?;
     refuse::what_varies(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     Step::of(&simplified(overflow::checked(plan)?)?)
@@ -258,6 +287,7 @@ pub(crate) fn text_of(error: &DataFusionError) -> String {
 fn simplified(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rules: Rules = vec![
         Arc::new(SimplifyExpressions::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),

@@ -9,7 +9,6 @@ use shared::{ExpectationResults, Expectations, cells, type_name};
 
 use crate::rows::judge::Judge;
 use crate::rows::shaping::{Shape, Shaping};
-use crate::sql::text_of;
 
 /// What SQL makes of some rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +26,13 @@ pub struct SqlTrial {
 /// Runs SQL on rows of a source with these columns, and shows so many of the rows that come out at most. The error says why it
 /// cannot be run, on these columns or on these values.
 pub fn try_sql(shaping: &Shaping, columns: &SchemaRef, rows: &[RecordBatch], shown: usize) -> Result<SqlTrial, String> {
-    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    let shape = Shape::new(shaping, columns).map_err(|error| shaping.told(&error))?;
     let named = shape.schema().fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
     let mut trial = SqlTrial { columns: named.collect(), read: 0, made: 0, rows: Vec::new() };
     for batch in rows {
         let numbers = numbers(trial.read, batch);
         trial.read += batch.num_rows();
-        for made in shape.run(batch, Some(numbers)).map_err(|error| text_of(&error))? {
+        for made in shape.run(batch, Some(numbers)).map_err(|error| shaping.told(&error))? {
             trial.made += made.num_rows();
             let cells = cells(&made, shown - trial.rows.len()).map_err(|error| error.to_string())?;
             trial.rows.extend(cells);
@@ -50,13 +49,13 @@ pub fn try_expectations(
     columns: &SchemaRef,
     rows: &[RecordBatch],
 ) -> Result<ExpectationResults, String> {
-    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    let shape = Shape::new(shaping, columns).map_err(|error| shaping.told(&error))?;
     let mut judge = Judge::new(expectations, shape.schema())?;
     let mut read = 0;
     for batch in rows {
         let numbers = numbers(read, batch);
         read += batch.num_rows();
-        for made in shape.run(batch, Some(numbers)).map_err(|error| text_of(&error))? {
+        for made in shape.run(batch, Some(numbers)).map_err(|error| shaping.told(&error))? {
             judge.judge(&made);
         }
     }

@@ -54,6 +54,7 @@ impl LoadError {
                 "it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again"
             }
             Self::Damaged { .. } => "delete it and split the source again: the same bytes will be made",
+            Self::Lookup(error) => error.hint()?,
             Self::Sql { columns, .. } => return Some(format!("the columns of chunk are {}", columns.join(", "))),
             Self::Sealed { .. } => {
                 "give the work area of the first run with --work-dir; if that is lost, give the settings of the first run, or take \
@@ -87,6 +88,9 @@ impl LoadError {
         Some(match self {
             Self::Expectations { .. } => {
                 "change the expectation in the contract; `sluice contract check SOURCE --contract FILE` tries it on the first records"
+            }
+            Self::SqlValue { .. } => {
+                "fix the file; or write the SQL for such values, with try_cast, nullif or case: then `sluice undo` and ingest with --again"
             }
             Self::Unexpected { .. } => {
                 "fix the file, or change on or max_violations in the contract; `sluice plan SOURCE --contract FILE` counts violations in the \
@@ -176,6 +180,7 @@ impl LoadError {
                 | Self::Unsupported { .. }
                 | Self::UnknownAction { .. }
                 | Self::BadRow { .. }
+                | Self::SqlValue { .. }
                 | Self::Unexpected { .. }
                 | Self::TooManyPartitions { .. }
                 | Self::Upstream { .. }
@@ -187,6 +192,7 @@ impl LoadError {
     pub(crate) fn outlook(&self) -> Outlook {
         match self {
             Self::Storage(error) => Outlook::of_storage(error),
+            Self::Lookup(error) => error.source.as_ref().map_or(Outlook::Never, Outlook::of_storage),
             Self::Missing { source, .. } if matches!(**source, StorageError::Denied { .. }) => Outlook::Denied,
             Self::Table { source, .. } => Outlook::of_table(source),
             Self::Contention { .. } | Self::Abandoned { .. } | Self::Notice(_) => Outlook::Passes,
@@ -201,6 +207,7 @@ impl LoadError {
             | Self::Undecodable { .. }
             | Self::BadPages { .. }
             | Self::Sql { .. }
+            | Self::SqlValue { .. }
             | Self::Expectations { .. }
             | Self::Unexpected { .. }
             | Self::Unfit { .. }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, FromArgMatches};
 use shared::settings::{CliOption, Kind};
 use shared::{Settings, VARIABLES, Variable};
 
@@ -125,6 +125,8 @@ fn arg<C: Takes>(variable: &'static Variable, option: CliOption) -> Arg {
             let words = words.iter().copied().filter(|word| *word != "widen");
             arg.value_parser(PossibleValuesParser::new(words.collect::<Vec<_>>()))
         }
+        // Given once for each, and joined as the variable has them.
+        ("LOOKUPS", _) => arg.action(ArgAction::Append),
         _ => arg,
     }
 }
@@ -148,7 +150,9 @@ fn topic(name: &str) -> &'static str {
         "FORMAT" | "COMPRESSION" | "ENCODING" | "CONTRACT_URI" | "ROUTES_URI" => READING,
         "SCHEMA" | "INFER" | "COLUMN_NAMES" | "NULL_WORDS" => COLUMNS,
         "BAD_RECORDS" | "MAX_BAD_RECORDS" => REJECTED,
-        "TABLE_URI" | "TRANSFORM_SQL" | "PARTITION_BY" | "COMMIT_MODE" | "DATA_FILES" | "ON_REPLACE" => TABLE,
+        "TABLE_URI" | "TRANSFORM_SQL" | "LOOKUPS" | "PARTITION_BY" | "COMMIT_MODE" | "DATA_FILES" | "ON_REPLACE" => {
+            TABLE
+        }
         _ => LIMITS,
     }
 }
@@ -176,7 +180,10 @@ impl<C: Takes> clap::Args for Given<C> {
 
 impl<C: Takes> FromArgMatches for Given<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let value = |option: CliOption| matches.get_one::<String>(option.name).cloned();
+        let value = |option: CliOption| {
+            let values: Vec<&str> = matches.get_many::<String>(option.name)?.map(String::as_str).collect();
+            Some(values.join(","))
+        };
         let values = taken::<C>().filter_map(|(variable, option)| Some((variable.name, value(option)?))).collect();
         Ok(Self { values, command: PhantomData })
     }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    Column, ColumnNames, ColumnType, CsvPolicy, DateFormat, Format, FormatChoice, Infer, Job, LineKind, Setting,
-    Settings, TypedColumn, as_setting,
+    Column, ColumnNames, ColumnType, CsvPolicy, DateFormat, Format, FormatChoice, Infer, Job, LineKind, Lookup,
+    Setting, Settings, TypedColumn, as_setting,
 };
 
 /// What is compared.
@@ -23,6 +23,12 @@ type Compare = fn(&Said<'_>) -> Both;
 /// All settings that decide rows, in the order in which they are reported.
 pub(super) const COMPARED: &[(&str, Compare)] = &[
     ("TRANSFORM_SQL", |said| Some((or_none(said.settings.load.sql.clone()), or_none(said.job.load.sql.clone())))),
+    ("LOOKUPS", |said| {
+        let of = |lookup: &Lookup| format!("{}={}", lookup.name, lookup.from);
+        let given: Vec<String> = said.settings.load.named_lookups().map(of).collect();
+        let pinned: Vec<String> = said.job.load.lookups.iter().map(|pinned| of(&pinned.lookup())).collect();
+        Some((list(&given), list(&pinned)))
+    }),
     ("PARTITION_BY", |said| Some((list(&said.settings.load.partition_by), list(&said.job.load.partition_by)))),
     ("PROVENANCE", |said| Some((words(&said.settings.load.provenance), words(&said.job.load.provenance)))),
     ("ON_REPLACE", |said| Some((word(&said.settings.load.on_replace), word(&said.job.load.on_replace)))),

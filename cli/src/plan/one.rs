@@ -7,7 +7,7 @@ use shared::{
     TextPolicy,
 };
 use splitter::{Evidence, Gate, Layout, Plan, SplitContext};
-use worker::{Shaping, SqlTrial, Tables};
+use worker::{LoadContext, Shaping, SqlTrial, TableStore, Tables};
 
 use super::document::{
     ColumnDocument, Decided, DialectDocument, Document, EvidenceDocument, ExpectedDocument, SampleDocument,
@@ -18,7 +18,7 @@ use crate::contract::save::save;
 use crate::contract::settled;
 use crate::error::CliError;
 use crate::expected;
-use crate::gate::{TableGate, not_split, refuse_new};
+use crate::gate::{TableGate, not_split, refuse_new, shaping};
 use crate::routed::routed;
 use crate::stop;
 
@@ -49,8 +49,10 @@ pub(super) async fn planned(args: &PlanArgs, source: &str, save_at: Option<&str>
         stop: stop::on_signal(),
     };
     let plan = splitter::plan(&context, &source).await.map_err(CliError::Split)?;
-    let sql = check(&context, &plan).await?;
-    let expectations = expected::tried(&context.settings, &plan)?;
+    let load = LoadContext::new(context.storage.clone(), context.settings.clone(), TableStore::from_env());
+    let shaping = shaping(&load, &plan.examination.source).await.map_err(not_split)?;
+    let sql = check(&context, &plan, &shaping).await?;
+    let expectations = expected::tried(&context.settings, &plan, &shaping)?;
     let saved = save_at.map(args::location).transpose()?;
     if let Some(at) = &saved {
         save(&context, &plan, at, args.force).await?;
@@ -60,10 +62,8 @@ pub(super) async fn planned(args: &PlanArgs, source: &str, save_at: Option<&str>
 }
 
 /// What `ingest` would refuse before it splits; and what SQL makes of the first rows.
-async fn check(context: &SplitContext, plan: &Plan) -> Result<Option<SqlDocument>, CliError> {
-    let found = &plan.examination;
-    let (shaping, partition_by) =
-        (&Shaping::of_settings(&context.settings, &found.source), &context.settings.load.partition_by);
+async fn check(context: &SplitContext, plan: &Plan, shaping: &Shaping) -> Result<Option<SqlDocument>, CliError> {
+    let (found, partition_by) = (&plan.examination, &context.settings.load.partition_by);
     if found.is_empty {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use shared::testing::{emulator_python, readers_python};
 use crate::support::Place;
 
 /// What each script prints, among other things.
-const SHOWN: [(&str, &[&str]); 6] = [
+const SHOWN: [(&str, &[&str]); 7] = [
     (
         "load.sh",
         &["committed    3", ": already done, nothing was added", "the table has the very rows that were committed"],
@@ -27,6 +27,7 @@ const SHOWN: [(&str, &[&str]); 6] = [
             "lake/gold/fruit=plum",
         ],
     ),
+    ("lookup.sh", &["region", "committed    2", "filtered     1", "lake/orders/region=south"]),
     ("sql.sh", &["committed    2", "filtered     1", "lake/orders/day=2026-11-29"]),
 ];
 

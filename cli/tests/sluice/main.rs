@@ -31,6 +31,7 @@ mod history;
 mod killed;
 mod lasting;
 mod life;
+mod lookups;
 mod lost_files;
 mod lying_messages;
 mod maintain;

@@ -4,6 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 use crate::location::Location;
+#[cfg(feature = "checks")]
+use crate::lookups::Lookup;
 use crate::settings::{Settings, Variable};
 
 use super::at::RoutesAt;
@@ -184,8 +186,14 @@ impl Loader<'_> {
     /// SQL that a route gives, with its captures as parameters; `line` is that of the pattern.
     #[cfg(feature = "checks")]
     fn check_sql(&mut self, route: Option<&str>, given: &[RouteKey], captures: &[&str], line: usize) {
+        let lookups = given.iter().find(|key| key.variable == "LOOKUPS");
+        let named = lookups.map(|key| Lookup::list(&key.value).unwrap_or_default()).unwrap_or_default();
+        let named: Vec<&str> = named.iter().map(|lookup| lookup.name.as_str()).collect();
+        if let Some(key) = lookups.filter(|_| !given.iter().any(|key| key.variable == "TRANSFORM_SQL")) {
+            self.problem(key.line, route, &key.key, "the route has no sql that could join them");
+        }
         for key in given.iter().filter(|key| key.variable == "TRANSFORM_SQL") {
-            if let Err(reason) = query::check(&key.value, captures) {
+            if let Err(reason) = query::check(&key.value, captures, &named) {
                 self.problem(key.line, route, &key.key, format!("the SQL cannot be run: {reason}"));
             }
             let named = query::parameters(&key.value);

@@ -128,6 +128,19 @@ impl Key {
         texts.filter(|texts| !texts.is_empty()).ok_or_else(|| "its value must be a text or a list of texts".to_owned())
     }
 
+    /// A table of texts as `NAME=TEXT`, separated by commas.
+    fn named(&self, table: &toml::Table) -> Result<String, String> {
+        let pair = |(name, value): (&String, &Value)| match value.as_str() {
+            Some(text) if !text.is_empty() && !text.contains(',') => Ok(format!("{name}={text}")),
+            Some(text) => Err(format!("'{text}' is empty or holds a comma")),
+            None => Err(format!("the value of '{name}' must be a text")),
+        };
+        if table.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        Ok(table.iter().map(pair).collect::<Result<Vec<_>, _>>()?.join(","))
+    }
+
     /// Its value as the variable of a setting has it.
     pub(super) fn setting(&self) -> Result<String, String> {
         match &self.value {
@@ -138,6 +151,7 @@ impl Key {
                 Some(word) => Err(format!("'{word}' is empty or holds a comma")),
                 None => Ok(self.texts()?.join(",")),
             },
+            Value::Table(named) if self.name == "lookups" => self.named(named),
             Value::Float(_) | Value::Datetime(_) | Value::Table(_) => {
                 Err("its value must be a text, a whole number, true or false, or a list of texts".to_owned())
             }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, Visitor, visit_expressions};
+use sqlparser::ast::{
+    Expr, JoinConstraint, JoinOperator, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Value, Visit,
+    Visitor, visit_expressions,
+};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
@@ -16,8 +19,9 @@ const TABLES: [&str; 2] = ["chunk", "source"];
 /// Functions that SQL has, one a line. A test of the worker holds it against those that there are.
 const FUNCTIONS: &str = include_str!("functions.txt");
 
-/// Checks SQL that can name these captures as parameters. What depends on the columns of a file is checked when one is read.
-pub(super) fn check(sql: &str, captures: &[&str]) -> Result<(), String> {
+/// Checks SQL that can name these captures as parameters, and join these look-ups. What depends on the columns of a file is checked when
+/// one is read.
+pub(super) fn check(sql: &str, captures: &[&str], lookups: &[&str]) -> Result<(), String> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql).map_err(|error| {
         let said = error.to_string();
         said.trim_start_matches("sql parser error: ").to_owned()
@@ -25,7 +29,8 @@ pub(super) fn check(sql: &str, captures: &[&str]) -> Result<(), String> {
     let Ok([statement]) = <[Statement; 1]>::try_from(statements) else { return Err("it is not one query".to_owned()) };
     let Statement::Query(query) = &statement else { return Err("it is not a query".to_owned()) };
     has_rows_of_chunk(query)?;
-    let mut names = Names { captures, tables: TABLES.iter().map(|name| (*name).to_owned()).collect() };
+    let tables = TABLES.iter().chain(lookups).map(|name| (*name).to_owned()).collect();
+    let mut names = Names { captures, lookups, tables };
     match statement.visit(&mut names) {
         ControlFlow::Break(reason) => Err(reason),
         ControlFlow::Continue(()) => Ok(()),
@@ -47,7 +52,7 @@ pub(super) fn parameters(sql: &str) -> HashSet<String> {
     named
 }
 
-/// It takes its rows from one table.
+/// It takes its rows from the chunk, and what it joins to them are look-ups.
 fn has_rows_of_chunk(query: &Query) -> Result<(), String> {
     fn selects(body: &SetExpr) -> Vec<&Select> {
         match body {
@@ -58,21 +63,44 @@ fn has_rows_of_chunk(query: &Query) -> Result<(), String> {
         }
     }
     let all = selects(&query.body);
-    let is_join = |select: &&Select| select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
     if all.is_empty() || all.iter().any(|select| select.from.is_empty()) {
         return Err("it does not take rows FROM chunk".to_owned());
     }
-    if all.iter().any(is_join) {
-        return Err(
-            "a join does not take each row by itself, and what comes of a file must not depend on where it was cut"
-                .to_owned(),
-        );
+    all.iter().try_for_each(|select| joins_lookups(select))
+}
+
+fn joins_lookups(select: &Select) -> Result<(), String> {
+    let of_rows =
+        "a join does not take each row by itself, and what comes of a file must not depend on where it was cut";
+    if select.from.len() > 1 {
+        return Err(of_rows.to_owned());
+    }
+    for join in select.from.iter().flat_map(|from| &from.joins) {
+        let is_chunk =
+            matches!(&join.relation, TableFactor::Table { name, .. } if TABLES.contains(&plain(name).as_str()));
+        if is_chunk {
+            return Err(of_rows.to_owned());
+        }
+        match &join.join_operator {
+            JoinOperator::Join(how)
+            | JoinOperator::Inner(how)
+            | JoinOperator::Left(how)
+            | JoinOperator::LeftOuter(how)
+                if matches!(how, JoinConstraint::On(_) | JoinConstraint::Using(_)) => {}
+            _ => return Err("a look-up is joined by LEFT JOIN or JOIN, with ON or USING".to_owned()),
+        }
     }
     Ok(())
 }
 
+/// A name as the engine compares it.
+fn plain(name: &ObjectName) -> String {
+    name.to_string().trim_matches(['"', '`', '\'']).to_lowercase()
+}
+
 struct Names<'a> {
     captures: &'a [&'a str],
+    lookups: &'a [&'a str],
     /// Tables that can be named.
     tables: HashSet<String>,
 }
@@ -88,12 +116,11 @@ impl Visitor for Names<'_> {
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
-        let name = relation.to_string();
-        if self.tables.contains(&name.trim_matches(['"', '`', '\'']).to_lowercase()) {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(format!("there is no table '{name}', only 'chunk', also called 'source'"))
+        if self.tables.contains(&plain(relation)) {
+            return ControlFlow::Continue(());
         }
+        let others = self.lookups.iter().map(|name| format!(", '{name}'")).collect::<String>();
+        ControlFlow::Break(format!("there is no table '{relation}', only 'chunk', also called 'source'{others}"))
     }
 
     fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<String> {
@@ -168,7 +195,38 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(check(sql, &["system"]).err().as_deref(), expected, "{sql}");
+            assert_eq!(check(sql, &["system"], &[]).err().as_deref(), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn lookups_are_joined() {
+        for (sql, expected) in [
+            ("select c.*, k.region from chunk c left join customers k on c.id = k.id", None),
+            (
+                "select * from chunk join customers using (id) left join (select * from rates where valid) r on x = y",
+                None,
+            ),
+            (
+                "select * from chunk c join orders o on c.id = o.id",
+                Some("there is no table 'orders', only 'chunk', also called 'source', 'customers', 'rates'"),
+            ),
+            (
+                "select * from chunk c right join customers k on c.id = k.id",
+                Some("a look-up is joined by LEFT JOIN or JOIN, with ON or USING"),
+            ),
+            (
+                "select * from chunk c cross join customers k",
+                Some("a look-up is joined by LEFT JOIN or JOIN, with ON or USING"),
+            ),
+            (
+                "select * from customers k join chunk c on c.id = k.id",
+                Some(
+                    "a join does not take each row by itself, and what comes of a file must not depend on where it was cut",
+                ),
+            ),
+        ] {
+            assert_eq!(check(sql, &[], &["customers", "rates"]).err().as_deref(), expected, "{sql}");
         }
     }
 }

@@ -227,7 +227,10 @@ impl RouteTarget {
     /// Settings as the route has them for its object: what it gives comes before what is given otherwise.
     pub fn settings(&self, settings: &Settings) -> Result<Settings, SettingsError> {
         let given: Vec<_> = self.given.iter().map(|given| (given.variable, given.value.clone())).collect();
-        settings.routed(&given, self.table.clone(), self.route.clone(), self.captured.clone())
+        let of_sql = self.given.iter().find(|given| ["TRANSFORM_SQL", "LOOKUPS"].contains(&given.variable));
+        let place = of_sql.zip(settings.routes.as_ref());
+        let place = place.map(|(given, at)| format!("route '{}' ({at}, line {})", self.route.name, given.line));
+        settings.routed(&given, self.table.clone(), (self.route.clone(), place), self.captured.clone())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::column::TypedColumn;
 use crate::contract::terms::Contract;
 use crate::dialect::CsvSettings;
 use crate::location::Location;
+use crate::lookups::Lookup;
 use crate::policy::{BadRecords, ColumnNames, CommitMode, DataFileMode, FormatChoice, Infer, OnReplace};
 use crate::provenance::Provenance;
 use crate::text_policy::{Compression, Encoding};
@@ -70,8 +71,20 @@ pub struct LoadSettings {
     pub on_replace: OnReplace,
     /// `PROVENANCE`.
     pub provenance: Vec<Provenance>,
+    /// `LOOKUPS`.
+    pub lookups: Vec<Lookup>,
+    /// Where SQL and look-ups are given, if by a route: its name, and its line in the file.
+    pub place: Option<String>,
     /// `MAX_PARTITIONS`.
     pub max_partitions: usize,
+}
+
+impl LoadSettings {
+    /// The look-ups that SQL names. A word of the same letters counts as a name: one look-up too many does no harm.
+    pub fn named_lookups(&self) -> impl Iterator<Item = &Lookup> {
+        let sql = self.sql.as_ref().map(|sql| sql.to_lowercase()).unwrap_or_default();
+        self.lookups.iter().filter(move |lookup| sql.contains(&lookup.name))
+    }
 }
 
 /// Queues and topics of a deployment.

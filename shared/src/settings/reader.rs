@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backoff::BackoffSettings;
 use crate::column::{TypedColumn, typed_columns};
 use crate::dialect::{CsvSettings, Setting};
+use crate::lookups::Lookup;
 use crate::memory::{Memory, given_mb};
 use crate::provenance::Provenance;
 use crate::text_policy::Encoding;
@@ -116,6 +117,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             data_files: self.word("DATA_FILES")?,
             on_replace: self.word("ON_REPLACE")?,
             provenance: self.worded("PROVENANCE", Provenance::list)?,
+            lookups: self.worded("LOOKUPS", Lookup::list)?,
+            place: None,
             max_partitions: usize::try_from(self.number("MAX_PARTITIONS")?).unwrap_or(usize::MAX),
         })
     }

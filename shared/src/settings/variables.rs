@@ -210,6 +210,9 @@ pub const VARIABLES: &[Variable] = &[
     row("TRANSFORM_SQL", "", ANY, BOTH,
         "SQL that each chunk goes through; the chunk is the table `chunk`, or `source`")
         .option("sql", "SQL", TRANSFORM),
+    row("LOOKUPS", "", text(r"\s*[a-z_][a-z0-9_]*\s*=.+", "NAME=URI, separated by commas"), BOTH,
+        "small reference tables that SQL may join, as `customers=s3://ref/customers.parquet`, separated by commas: Parquet or CSV files, or Delta tables; the option is given once for each")
+        .option("lookup", "NAME=URI", LOAD_PLAN_OR_TUNE),
     row("PARTITION_BY", "", ANY, BOTH,
         "columns that partition a new table, separated by commas")
         .option("partition-by", "A,B", LOAD_PLAN_OR_TUNE),

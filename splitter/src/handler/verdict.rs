@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{QueueError, StorageError, Verdict, error_chain};
+use shared::{LookupProblem, QueueError, StorageError, Verdict, error_chain};
 
 use crate::error::{AllRejected, BadInput, SplitError, TooManyBad};
 
@@ -58,6 +58,12 @@ pub(super) fn verdict(error: &SplitError, announced: bool) -> Verdict {
             Verdict::Reject { reason: reason(error), bad_input: error.is_bad_input() }
         }
         SplitError::Source(StorageError::Changed { .. }) => retry(RETRY_CHANGED_AFTER),
+        SplitError::Lookup(lookup) => match lookup.problem {
+            LookupProblem::Store => retry(RETRY_AFTER),
+            // It may come yet; if it does not, the message is kept for replay.
+            LookupProblem::Missing(_) => retry(RETRY_DENIED_AFTER),
+            _ => Verdict::Reject { reason: reason(error), bad_input: false },
+        },
         // A process that has read good routes before goes on with these.
         SplitError::ContractStore(_)
         | SplitError::Routes(_)

@@ -309,7 +309,8 @@ pub(crate) async fn clustered_by(store: &LogStoreRef, version: u64) -> DeltaResu
     Ok(found.into_iter().flatten().map(|column| column.into_iter().collect()).collect())
 }
 
-async fn snapshot(store: &LogStoreRef, version: u64) -> DeltaResult<SnapshotRef> {
+/// A version of a table, as the kernel has it.
+pub(crate) async fn snapshot(store: &LogStoreRef, version: u64) -> DeltaResult<SnapshotRef> {
     let engine = store.engine(None);
     let mut url = store.root_url().clone();
     if !url.path().ends_with('/') {

@@ -12,6 +12,7 @@ use crate::delta::table::Table;
 use crate::delta::write::{DataFiles, Room};
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
+use crate::lookups::with_lookups;
 use crate::rows::conform::Conform;
 use crate::rows::judge::Judge;
 use crate::rows::quarantine::Quarantine;
@@ -32,7 +33,8 @@ pub(crate) async fn rewrite(
     let room = Room::of(&context.settings);
     // Rows are decoded as soon as they are asked for.
     let _share = file.take_memory().await?;
-    let rows = transform(context.storage.as_ref(), file, chunk).await?;
+    let shaping = with_lookups(context, &chunk.shaping).await?;
+    let rows = transform(context.storage.as_ref(), file, chunk, &shaping).await?;
     let unfit = |refusal| {
         let (chunk, table) = (chunk.at.clone(), Box::new(table.uri().clone()));
         LoadError::Unfit { chunk, table, refusal }

@@ -6,20 +6,34 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
-use shared::{Job, JobId, Provenance, Settings, SourceObject, now_millis};
+use shared::{Job, JobId, Lookup, PinnedLookup, Provenance, Settings, SourceObject, now_millis};
 
 use crate::keyed;
-use crate::sql::Query;
 use crate::sql::parameters::{Parameter, Parameters};
+use crate::sql::references::Reference;
+use crate::sql::{Query, text_of};
 
 /// What is to become of the rows of a job.
 #[derive(Clone, Debug, Default)]
 pub struct Shaping {
     pub(crate) sql: Option<String>,
     parameters: Parameters,
+    /// The look-ups that SQL names.
+    pub(crate) lookups: Vec<AskedLookup>,
+    /// The same in memory, once they are read.
+    pub(crate) references: Vec<Arc<Reference>>,
+    /// Where SQL and look-ups are given, if by a route.
+    pub(crate) place: Option<String>,
     provenance: Vec<Provenance>,
     /// What is known of rows, if they are of a job.
     about: About,
+}
+
+/// A look-up of SQL, in the version of a job if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedLookup {
+    pub(crate) lookup: Lookup,
+    pub(crate) pinned: Option<PinnedLookup>,
 }
 
 /// Where rows come from.
@@ -42,7 +56,8 @@ impl Shaping {
             chunk: Some(0),
             ingested_at: Some(now_millis()),
         };
-        Self::new(settings.load.sql.clone(), &settings.captures, &settings.load.provenance, about)
+        let (sql, provenance) = (settings.load.sql.clone(), &settings.load.provenance);
+        Self::new(sql, &settings.captures, provenance, about).with_lookups_of(settings)
     }
 
     /// As the rows of a chunk are by their job.
@@ -54,13 +69,22 @@ impl Shaping {
             chunk: Some(chunk),
             ingested_at: job.ingested_at,
         };
-        Self::new(job.load.sql.clone(), &parameters, &job.load.provenance, about)
+        let shaping = Self::new(job.load.sql.clone(), &parameters, &job.load.provenance, about);
+        let pinned = job.load.lookups.iter();
+        let lookups = pinned.map(|pinned| AskedLookup { lookup: pinned.lookup(), pinned: Some(pinned.clone()) });
+        Self { lookups: lookups.collect(), place: job.sql_place.clone(), ..shaping }
     }
 
     /// As the rows of a file are that no job describes.
     pub(crate) fn of_bare(settings: &Settings, source: String) -> Self {
         let about = About { source: Some(source), ..About::default() };
-        Self::new(settings.load.sql.clone(), &[], &settings.load.provenance, about)
+        Self::new(settings.load.sql.clone(), &[], &settings.load.provenance, about).with_lookups_of(settings)
+    }
+
+    fn with_lookups_of(self, settings: &Settings) -> Self {
+        let named = settings.load.named_lookups();
+        let lookups = named.map(|lookup| AskedLookup { lookup: lookup.clone(), pinned: None });
+        Self { lookups: lookups.collect(), place: settings.load.place.clone(), ..self }
     }
 
     /// As the rows of a version of another table are, which was made at this time in milliseconds since 1970.
@@ -89,7 +113,20 @@ impl Shaping {
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let captures = captures.iter().map(|(name, value)| (name.clone(), Parameter::Text(Some(value.clone()))));
-        Self { sql, parameters: Parameters(captures.chain(own).collect()), provenance: provenance.to_vec(), about }
+        let parameters = Parameters(captures.chain(own).collect());
+        let (lookups, references, place) = (Vec::new(), Vec::new(), None);
+        Self { sql, parameters, lookups, references, place, provenance: provenance.to_vec(), about }
+    }
+
+    /// The same with its look-ups in memory.
+    pub(crate) fn with_references(self, references: Vec<Arc<Reference>>) -> Self {
+        Self { references, ..self }
+    }
+
+    /// What the engine says of its SQL, and where that is given if by a route.
+    pub(crate) fn told(&self, error: &DataFusionError) -> String {
+        let text = text_of(error);
+        self.place.as_ref().map_or_else(|| text.clone(), |place| format!("{place}: {text}"))
     }
 
     /// Whether rows stay as they are.
@@ -114,6 +151,15 @@ pub(crate) struct Shape {
     schema: SchemaRef,
 }
 
+/// A row that SQL cannot be computed for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// Its place in the batch, from 0.
+    pub(crate) row: usize,
+    pub(crate) expression: Option<String>,
+    pub(crate) reason: String,
+}
+
 /// A column that says where rows come from.
 #[derive(Clone, Debug)]
 enum Origin {
@@ -124,7 +170,8 @@ enum Origin {
 impl Shape {
     /// For chunks with these columns.
     pub(crate) fn new(shaping: &Shaping, columns: &SchemaRef) -> Result<Self> {
-        let query = shaping.sql.as_ref().map(|sql| Query::with_parameters(sql, columns, &shaping.parameters));
+        let Shaping { sql, parameters, references, .. } = shaping;
+        let query = sql.as_ref().map(|sql| Query::with_parameters(sql, columns, parameters, references));
         let query = query.transpose()?;
         let made = query.as_ref().map_or(columns, Query::schema);
         let mut fields: Vec<_> = made.fields().iter().cloned().collect();
@@ -182,6 +229,29 @@ impl Shape {
             return Ok(made.into_iter().map(|(batch, _)| batch).collect());
         }
         made.into_iter().map(|(batch, numbers)| self.with_provenance(&batch, numbers.as_ref())).collect()
+    }
+
+    /// The first row of a batch that SQL cannot be computed for, from 0, with the expression if it is known, and why.
+    pub(crate) fn failing(&self, batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Option<Failing> {
+        let part =
+            |from: usize, rows: usize| (batch.slice(from, rows), numbers.map(|numbers| numbers.slice(from, rows)));
+        let fails = |from: usize, rows: usize| {
+            let (batch, numbers) = part(from, rows);
+            self.run(&batch, numbers).err()
+        };
+        let (mut row, mut rows) = (0, batch.num_rows());
+        while rows > 1 {
+            let half = rows / 2;
+            if fails(row, half).is_some() {
+                rows = half;
+            } else {
+                (row, rows) = (row + half, rows - half);
+            }
+        }
+        let reason = text_of(&fails(row, rows)?);
+        let (batch, numbers) = part(row, rows);
+        let expression = self.query.as_ref().and_then(|query| query.failing(&batch, numbers.as_ref()));
+        Some(Failing { row, expression, reason })
     }
 
     fn with_provenance(&self, batch: &RecordBatch, numbers: Option<&ArrayRef>) -> Result<RecordBatch> {
@@ -254,6 +324,28 @@ mod tests {
             [40, 10, 20]
         );
         assert_eq!(numbers("select * from (select a, $record_number as n from chunk) where n = 30"), [30]);
+    }
+
+    #[test]
+    fn the_row_that_fails_is_found() {
+        let mut texts = vec!["1".to_owned(); 100];
+        texts[77] = "x".to_owned();
+        let column: ArrayRef = Arc::new(arrow::array::StringArray::from(texts));
+        let chunk = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let failing = |sql: &str, rows: usize| {
+            let shaping = Shaping::new(Some(sql.to_owned()), &[], &[], About::default());
+            Shape::new(&shaping, chunk.schema_ref()).unwrap().failing(&chunk.slice(0, rows), None)
+        };
+        for sql in [
+            "select a, cast(a as bigint) as b from chunk",
+            "select a from chunk where cast(a as bigint) = 1",
+            "select a from (select a, cast(a as bigint) as b from chunk) where b > 0 union all select a from chunk",
+        ] {
+            let Failing { row, expression, reason } = failing(sql, 100).unwrap();
+            assert_eq!((row, expression.as_deref()), (77, Some("CAST(a AS Int64)")), "{sql}");
+            assert!(reason.contains("Cannot cast string 'x'"), "{reason}");
+            assert_eq!(failing(sql, 77), None);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::chunk::AssignedChunk;
 use crate::error::LoadError;
 use crate::fetch::chunk_file::ChunkFile;
 use crate::rows::record_numbers::RecordNumbers;
-use crate::rows::shaping::Shape;
+use crate::rows::shaping::{Failing, Shape, Shaping};
 use crate::sql;
 
 /// Rows on their way to the table.
@@ -31,27 +31,29 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// The rows of a chunk as its job wants them: by SQL, and with columns that say where they come from.
+/// The rows of a chunk as its job wants them: by SQL with its look-ups, and with columns that say where they come from.
 pub(crate) async fn transform(
     storage: &dyn Storage,
     file: &Arc<ChunkFile>,
     chunk: &AssignedChunk,
+    shaping: &Shaping,
 ) -> Result<Rows, LoadError> {
-    if chunk.shaping.is_none() {
+    if shaping.is_none() {
         let all: Vec<usize> = (0..file.schema().fields().len()).collect();
         let batches = if file.is_own() { file.keyed_batches_of(&all) } else { file.batches() };
         let unchanged = all.into_iter().map(Some).collect();
         return Ok(Rows { schema: Arc::clone(file.schema()), unchanged, batches });
     }
     let wrong = {
-        let (at, columns) = (chunk.at.clone(), Arc::clone(file.schema()));
+        let (at, columns, place) = (chunk.at.clone(), Arc::clone(file.schema()), shaping.place.clone());
         move |error: DataFusionError| LoadError::Sql {
+            place: place.clone(),
             chunk: at.clone(),
             reason: sql::text_of(&error),
             columns: columns.fields().iter().map(|field| field.name().clone()).collect(),
         }
     };
-    let shape = Shape::new(&chunk.shaping, file.schema()).map_err(&wrong)?;
+    let shape = Shape::new(shaping, file.schema()).map_err(&wrong)?;
     let (schema, unchanged) = (Arc::clone(shape.schema()), shape.unchanged());
     let mut numbers = None;
     if shape.asks_numbers() {
@@ -65,12 +67,22 @@ pub(crate) async fn transform(
     } else {
         (file.batches(), shape)
     };
-    let file = Arc::clone(file);
+    let (file, place, mut before) = (Arc::clone(file), shaping.place.clone(), 0);
     let batches = batches.map(move |batch| {
         let batch = batch?;
         let rows = batch.num_rows();
         let numbers = numbers.as_mut().map(|numbers| file.with_set_aside(|set_aside| numbers.next(rows, set_aside)));
-        shape.run(&batch, numbers).map_err(&wrong)
+        let made = shape.run(&batch, numbers.clone());
+        let made = made.map_err(|error| match shape.failing(&batch, numbers.as_ref()) {
+            Some(Failing { row, expression, reason }) => {
+                let row = before + u64::try_from(row).unwrap_or_default() + 1;
+                let (place, chunk) = (place.clone(), file.at().clone());
+                LoadError::SqlValue { place, chunk, row, expression, reason }
+            }
+            None => wrong(error),
+        });
+        before += u64::try_from(rows).unwrap_or_default();
+        made
     });
     Ok(Rows { schema, unchanged, batches: batches.map_ok(|made| stream::iter(made).map(Ok)).try_flatten().boxed() })
 }

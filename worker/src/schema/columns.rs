@@ -15,7 +15,6 @@ use crate::schema::definition;
 use crate::schema::features::is_append_only;
 use crate::schema::refusal::Refusal;
 use crate::schema::write_schema::{Sources, WriteSchema};
-use crate::sql::text_of;
 use crate::undo::files::jobs_with_files;
 use crate::verdict::{UNKNOWN_ACTION_HINT, UNSUPPORTED_HINT};
 
@@ -119,7 +118,7 @@ pub fn check_sql(shaping: &Shaping, columns: &SchemaRef) -> Result<(), String> {
 
 /// The same for a table that may be there.
 fn check_for(write_schema: &WriteSchema, shaping: &Shaping, columns: &SchemaRef) -> Result<(), String> {
-    let shape = Shape::new(shaping, columns).map_err(|error| text_of(&error))?;
+    let shape = Shape::new(shaping, columns).map_err(|error| shaping.told(&error))?;
     write_schema.check_names(shape.schema())
 }
 

@@ -77,7 +77,7 @@ impl Condition {
             &format!("SELECT ({condition}) AS holds FROM chunk"),
         )?)
         .map_err(|_| refused("it is not one condition"))?;
-        let names = Names::of(columns);
+        let names = Names::of(columns, &[]);
         let options = ParserOptions::new().with_parse_float_as_decimal(true);
         let plan = SqlToRel::new_with_options(&names, options).sql_statement_to_plan(statement)?;
         check_types(&plan)?;

@@ -1,4 +1,4 @@
-//! What SQL finds under a name: the chunk, and functions of one row.
+//! What SQL finds under a name: the chunk, look-ups, and functions of one row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
 use super::digests;
+use super::references::{Reference, References};
 
 /// Names under which SQL finds the chunk.
 pub(super) const TABLES: [&str; 2] = ["chunk", "source"];
@@ -17,6 +18,7 @@ pub(super) const TABLES: [&str; 2] = ["chunk", "source"];
 /// What is there to be named.
 pub(crate) struct Names {
     chunk: Arc<dyn TableSource>,
+    references: Vec<Arc<Reference>>,
     functions: HashMap<String, Arc<ScalarUDF>>,
     /// How operators and literals become calls of functions.
     planners: Vec<Arc<dyn ExprPlanner>>,
@@ -24,8 +26,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names there are for a chunk with these columns.
-    pub(crate) fn of(chunk: &SchemaRef) -> Self {
+    /// The names there are for a chunk with these columns, and these look-ups.
+    pub(crate) fn of(chunk: &SchemaRef, references: References<'_>) -> Self {
         let mut functions = HashMap::new();
         let all = datafusion_functions::all_default_functions();
         let nested = datafusion_functions_nested::all_default_nested_functions();
@@ -40,6 +42,7 @@ impl Names {
         options.sql_parser.enable_subquery_sort_elimination = false;
         Self {
             chunk: Arc::new(Chunk { schema: Arc::clone(chunk) }),
+            references: references.to_vec(),
             functions,
             planners: vec![
                 Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
@@ -64,12 +67,26 @@ impl TableSource for Chunk {
     }
 }
 
+/// A look-up as a table.
+pub(super) struct Joinable(pub(super) Arc<Reference>);
+
+impl TableSource for Joinable {
+    fn schema(&self) -> SchemaRef {
+        self.0.rows.schema()
+    }
+}
+
 impl ContextProvider for Names {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         if name.schema().is_none() && TABLES.contains(&name.table()) {
             return Ok(Arc::clone(&self.chunk));
         }
-        Err(DataFusionError::Plan(format!("there is no table '{name}', only 'chunk', also called 'source'")))
+        let named = self.references.iter().find(|reference| name.schema().is_none() && reference.name == name.table());
+        if let Some(reference) = named {
+            return Ok(Arc::new(Joinable(Arc::clone(reference))));
+        }
+        let others = self.references.iter().map(|reference| format!(", '{}'", reference.name)).collect::<String>();
+        Err(DataFusionError::Plan(format!("there is no table '{name}', only 'chunk', also called 'source'{others}")))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

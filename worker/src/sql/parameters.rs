@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::sqlparser::ast::{
     ExcludeSelectItem, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Query, Select, SelectItem, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind as Qualified, Statement, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 
 use super::names::TABLES;
@@ -137,11 +138,24 @@ impl HideNumber {
     /// Whether a relation is the chunk.
     fn is_chunk(&self, relation: &TableFactor) -> bool {
         let TableFactor::Table { name, .. } = relation else { return false };
-        let [part] = name.0.as_slice() else { return false };
-        let Some(name) = part.as_ident().map(normalized) else { return false };
+        let Some(name) = named(name) else { return false };
         let is_of = |scope: &Scope| scope.names.iter().take(scope.known).any(|of| *of == name);
         TABLES.contains(&name.as_str()) && !self.queries.iter().any(is_of)
     }
+}
+
+/// The name that a query has for a relation.
+fn name_of(relation: &TableFactor) -> Option<String> {
+    match relation {
+        TableFactor::Table { alias: Some(alias), .. } => Some(normalized(&alias.name)),
+        TableFactor::Table { name, .. } => named(name),
+        _ => None,
+    }
+}
+
+fn named(name: &ObjectName) -> Option<String> {
+    let [part] = name.0.as_slice() else { return None };
+    part.as_ident().map(normalized)
 }
 
 /// A name as the engine compares it.
@@ -168,9 +182,19 @@ impl VisitorMut for HideNumber {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
-        let is_of_chunk = select.from.iter().any(|from| self.is_chunk(&from.relation));
-        for item in select.projection.iter_mut().filter(|_| is_of_chunk) {
-            let (SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) = item else { continue };
+        let of_chunk = select.from.iter().map(|from| &from.relation).find(|relation| self.is_chunk(relation));
+        let Some(name) = of_chunk.and_then(name_of) else { return ControlFlow::Continue(()) };
+        for item in &mut select.projection {
+            let options = match item {
+                SelectItem::Wildcard(options) => options,
+                // Not that of a look-up.
+                SelectItem::QualifiedWildcard(Qualified::ObjectName(of), options)
+                    if named(of).as_ref() == Some(&name) =>
+                {
+                    options
+                }
+                _ => continue,
+            };
             let hidden = ObjectName::from(vec![number()]);
             options.opt_exclude = Some(match options.opt_exclude.take() {
                 None => ExcludeSelectItem::Single(hidden),

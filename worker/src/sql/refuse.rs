@@ -1,11 +1,13 @@
 //! What SQL must not do: look at several rows, or give other rows at another attempt.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use arrow::datatypes::Schema;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_expr::{Expr, LogicalPlan, Volatility};
-use datafusion_sql::sqlparser::ast::{Select, Statement, TableFactor, Visit, Visitor};
+use datafusion_sql::sqlparser::ast::{JoinConstraint, JoinOperator, Select, Statement, TableFactor, Visit, Visitor};
 
 /// Functions over several rows, by their usual names.
 const AGGREGATES: &[&str] = &[
@@ -60,6 +62,11 @@ impl Visitor for Clauses {
         if !select.connect_by.is_empty() {
             return ControlFlow::Break("CONNECT BY");
         }
+        // Which columns that joins by depends on those that nobody names.
+        let joins = select.from.iter().flat_map(|from| &from.joins);
+        if joins.map(|join| &join.join_operator).any(is_natural) {
+            return ControlFlow::Break("NATURAL JOIN, since USING names the columns");
+        }
         ControlFlow::Continue(())
     }
 
@@ -70,6 +77,28 @@ impl Visitor for Clauses {
             }
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+fn is_natural(operator: &JoinOperator) -> bool {
+    match operator {
+        JoinOperator::Join(how) | JoinOperator::Inner(how) | JoinOperator::Left(how) | JoinOperator::LeftOuter(how) => {
+            matches!(how, JoinConstraint::Natural)
+        }
+        _ => false,
+    }
+}
+
+/// Refuses columns of the same name, as `*` of the chunk and of a look-up may give.
+pub(crate) fn equal_names(columns: &Schema) -> Result<()> {
+    let mut seen = HashSet::new();
+    match columns.fields().iter().find(|field| !seen.insert(field.name())) {
+        Some(field) => Err(DataFusionError::Plan(format!(
+            "column '{name}' comes out twice: name columns in place of *, as c.*, k.other, or give one another name, as k.{name} as \
+             k_{name}",
+            name = field.name()
+        ))),
+        None => Ok(()),
     }
 }
 

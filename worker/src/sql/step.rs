@@ -7,13 +7,16 @@ use arrow::array::ArrayRef;
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion_common::DataFusionError;
 use datafusion_common::cast::as_boolean_array;
 use datafusion_expr::LogicalPlan;
-use datafusion_expr::logical_plan::{Filter, Projection, Union};
+use datafusion_expr::logical_plan::{Filter, Join, Projection, Union};
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
 use super::engine::{Result, physical};
+use super::joined::Joined;
+use super::names::Joinable;
 use super::unnest::Unnest;
 use super::{by_value, refuse};
 use crate::keyed;
@@ -30,44 +33,62 @@ pub(super) enum Step {
     Filter { from: Box<Self>, condition: Arc<dyn PhysicalExpr> },
     /// Other columns, computed from those there are.
     Project { from: Box<Self>, columns: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    /// Each row with that of a look-up.
+    Join { from: Box<Self>, joined: Joined },
     /// A row for each value of a list.
     Unnest { from: Box<Self>, unnest: Unnest },
     /// The rows of several queries, one query behind the other, by the names that the first gives them.
     Union { queries: Vec<Self>, schema: SchemaRef },
 }
 
+/// What a plan takes its rows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Chunk,
+    Lookup,
+}
+
 impl Step {
     /// The steps of a plan, and the columns that come out.
     pub(super) fn of(plan: &LogicalPlan) -> Result<(Self, SchemaRef)> {
+        Self::from(plan, Of::Chunk)
+    }
+
+    fn from(plan: &LogicalPlan, of: Of) -> Result<(Self, SchemaRef)> {
         refuse::subqueries(plan)?;
         match plan {
             LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none() => {
+                if of == Of::Chunk && scan.source.is::<Joinable>() {
+                    let reason = "FROM takes the chunk first, and look-ups are joined to it";
+                    return Err(DataFusionError::Plan(reason.to_owned()));
+                }
                 let all = scan.source.schema();
                 let schema = scan.projection.as_ref().map(|columns| all.project(columns)).transpose()?;
                 Ok((Self::Chunk(scan.projection.clone()), schema.map_or(all, Arc::new)))
             }
-            LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input),
-            LogicalPlan::Filter(filter) => Self::filter(filter),
-            LogicalPlan::Projection(projection) => Self::project(projection),
+            LogicalPlan::SubqueryAlias(alias) => Self::from(&alias.input, of),
+            LogicalPlan::Filter(filter) => Self::filter(filter, of),
+            LogicalPlan::Projection(projection) => Self::project(projection, of),
+            LogicalPlan::Join(join) => Self::join(join, of),
             LogicalPlan::Unnest(plan) => {
-                let (from, schema) = Self::of(&plan.input)?;
+                let (from, schema) = Self::from(&plan.input, of)?;
                 let unnest = Unnest::of(plan, &schema)?;
                 let schema = Arc::clone(unnest.schema());
                 Ok((Self::Unnest { from: Box::new(from), unnest }, schema))
             }
-            LogicalPlan::Union(union) => Self::union(union),
+            LogicalPlan::Union(union) => Self::union(union, of),
             other => Err(refuse::node(other)),
         }
     }
 
-    fn filter(filter: &Filter) -> Result<(Self, SchemaRef)> {
-        let (from, schema) = Self::of(&filter.input)?;
+    fn filter(filter: &Filter, of: Of) -> Result<(Self, SchemaRef)> {
+        let (from, schema) = Self::from(&filter.input, of)?;
         let condition = physical(&filter.predicate, filter.input.schema())?;
         Ok((Self::Filter { from: Box::new(from), condition }, schema))
     }
 
-    fn project(projection: &Projection) -> Result<(Self, SchemaRef)> {
-        let (from, input) = Self::of(&projection.input)?;
+    fn project(projection: &Projection, of: Of) -> Result<(Self, SchemaRef)> {
+        let (from, input) = Self::from(&projection.input, of)?;
         let mut columns = Vec::new();
         let mut fields = Vec::new();
         for (expression, field) in projection.expr.iter().zip(projection.schema.fields()) {
@@ -79,9 +100,19 @@ impl Step {
         Ok((Self::Project { from: Box::new(from), columns, schema: Arc::clone(&schema) }, schema))
     }
 
-    fn union(union: &Union) -> Result<(Self, SchemaRef)> {
+    fn join(join: &Join, of: Of) -> Result<(Self, SchemaRef)> {
+        let reference = Joined::reference(join)?;
+        let (from, left) = Self::from(&join.left, of)?;
+        let (made, right) = Self::from(&join.right, Of::Lookup)?;
+        let made = |rows: &RecordBatch, numbers| made.run(rows, Some(numbers), false);
+        let joined = Joined::of(join, &reference, &left, (&right, &made))?;
+        let schema = Arc::clone(joined.schema());
+        Ok((Self::Join { from: Box::new(from), joined }, schema))
+    }
+
+    fn union(union: &Union, of: Of) -> Result<(Self, SchemaRef)> {
         let (queries, schemas): (Vec<_>, Vec<_>) =
-            union.inputs.iter().map(|input| Self::of(input)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            union.inputs.iter().map(|input| Self::from(input, of)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let first = schemas.first().map(|schema| schema.fields().iter()).into_iter().flatten();
         let fields = first.zip(union.schema.fields()).map(|(field, named)| {
             let field = field.as_ref().clone();
@@ -96,7 +127,10 @@ impl Step {
         match self {
             Self::Chunk(None) => read.extend(0..all),
             Self::Chunk(Some(columns)) => read.extend(columns),
-            Self::Filter { from, .. } | Self::Project { from, .. } | Self::Unnest { from, .. } => from.read(all, read),
+            Self::Filter { from, .. }
+            | Self::Project { from, .. }
+            | Self::Join { from, .. }
+            | Self::Unnest { from, .. } => from.read(all, read),
             Self::Union { queries, .. } => queries.iter().for_each(|query| query.read(all, read)),
         }
     }
@@ -106,6 +140,7 @@ impl Step {
         match self {
             Self::Chunk(_) => true,
             Self::Project { from, .. } => from.keeps_rows(),
+            Self::Join { from, joined } => from.keeps_rows() && !joined.is_inner(),
             Self::Filter { .. } | Self::Unnest { .. } | Self::Union { .. } => false,
         }
     }
@@ -117,7 +152,10 @@ impl Step {
             Self::Chunk(Some(columns)) => {
                 *columns = columns.iter().filter_map(|column| read.binary_search(column).ok()).collect();
             }
-            Self::Filter { from, .. } | Self::Project { from, .. } | Self::Unnest { from, .. } => from.narrow(read),
+            Self::Filter { from, .. }
+            | Self::Project { from, .. }
+            | Self::Join { from, .. }
+            | Self::Unnest { from, .. } => from.narrow(read),
             Self::Union { queries, .. } => queries.iter_mut().for_each(|query| query.narrow(read)),
         }
     }
@@ -128,6 +166,11 @@ impl Step {
             Self::Chunk(None) => (0..all).map(Some).collect(),
             Self::Chunk(Some(columns)) => columns.iter().copied().map(Some).collect(),
             Self::Filter { from, .. } => from.unchanged(all),
+            Self::Join { from, joined } => {
+                let mut sources = from.unchanged(all);
+                sources.extend(vec![None; joined.added()]);
+                sources
+            }
             Self::Project { from, columns, .. } => {
                 let from = from.unchanged(all);
                 let source = |column: &Column| from.get(column.index()).copied().flatten();
@@ -157,6 +200,10 @@ impl Step {
                 let projected = |(batch, numbers)| Ok((projected(&batch, columns, schema, has_keys)?, numbers));
                 from.run(batch, numbers, has_keys)?.into_iter().map(projected).collect()
             }
+            Self::Join { from, joined } => {
+                let rows = from.run(batch, numbers, has_keys)?.into_iter();
+                rows.map(|(batch, numbers)| joined.run(&batch, numbers)).collect()
+            }
             Self::Unnest { from, unnest } => {
                 let unnested = |(batch, numbers): (_, Numbers)| unnest.run(&batch, numbers.as_ref());
                 let rows = from.run(batch, numbers, has_keys)?;
@@ -173,6 +220,45 @@ impl Step {
             }
         }
     }
+}
+
+impl Step {
+    /// The expression that cannot be computed for these rows, as text; none where it is not one by itself.
+    pub(super) fn failing(&self, batch: &RecordBatch) -> Option<String> {
+        match self {
+            Self::Chunk(_) => None,
+            Self::Filter { from, condition } => from.failing(batch).or_else(|| from.first_failing(batch, &[condition])),
+            Self::Project { from, columns, .. } => {
+                let columns: Vec<_> = columns.iter().collect();
+                from.failing(batch).or_else(|| from.first_failing(batch, &columns))
+            }
+            Self::Join { from, joined } => from.failing(batch).or_else(|| from.first_failing(batch, &joined.keys())),
+            Self::Unnest { from, .. } => from.failing(batch),
+            Self::Union { queries, .. } => queries.iter().find_map(|query| query.failing(batch)),
+        }
+    }
+
+    /// The first of these expressions that cannot be computed for what comes of some rows.
+    fn first_failing(&self, batch: &RecordBatch, expressions: &[&Arc<dyn PhysicalExpr>]) -> Option<String> {
+        let made = self.run(batch, None, false).ok()?;
+        let fails =
+            |expression: &Arc<dyn PhysicalExpr>| made.iter().any(|(rows, _)| expression.evaluate(rows).is_err());
+        let mut failing = *expressions.iter().find(|expression| fails(**expression))?;
+        while let Some(part) = failing.children().into_iter().find(|part| fails(*part)) {
+            failing = part;
+        }
+        Some(without_places(&failing.to_string()))
+    }
+}
+
+/// An expression without the places of columns, as in `CAST(a@1 AS Int64)`.
+fn without_places(text: &str) -> String {
+    let mut parts = text.split('@');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == part.len() { text + "@" + part } else { text + rest }
+    })
 }
 
 fn filtered(

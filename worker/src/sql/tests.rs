@@ -33,7 +33,7 @@ fn run(query: &Query, batch: &RecordBatch) -> RecordBatch {
 #[test]
 fn the_functions_that_routes_are_checked_by() {
     let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src/routes/functions.txt");
-    let names = Names::of(chunk().schema_ref());
+    let names = Names::of(chunk().schema_ref(), &[]);
     // `unnest()` is no function to the engine.
     let all: BTreeSet<String> =
         names.udf_names().into_iter().chain(["unnest".to_owned(), "unnest_outer".to_owned()]).collect();
@@ -137,7 +137,7 @@ fn bundled(sql: &str, chunk: &RecordBatch) -> Option<Query> {
     let [statement] =
         <[Statement; 1]>::try_from(super::Parser::parse_sql(&super::GenericDialect {}, sql).unwrap()).unwrap();
     let bundles = Bundles::made(&statement, chunk.schema_ref())?;
-    Query::bundled(statement, bundles).ok()
+    Query::bundled(statement, bundles, &[]).ok()
 }
 
 #[test]
