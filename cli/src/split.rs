@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &SplitArgs, output: Output) -> Done {
     let manifest = &outcome.manifest;
     if output.json {
         for chunk in &manifest.chunks {
-            Output::json_line(&chunk.task(&outcome.area, &outcome.job.job_id))?;
+            Output::json_line(&chunk.task(&outcome.area, &outcome.job.job_id).to_load(&outcome.job.load))?;
         }
     } else {
         let head = if outcome.was_split_before { "was split already" } else { "is split" };

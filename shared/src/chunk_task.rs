@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
 use crate::location::{Location, LocationError};
+use crate::policy::LoadPolicy;
 
 /// One chunk to load.
 ///
@@ -13,7 +14,7 @@ use crate::location::{Location, LocationError};
 /// queue, and a message that has only these two is a chunk task too: it is bound for the worker's own table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkTask {
-    /// Version of this message; 1, also when it is absent.
+    /// Version of this message; 1, also when it is absent. 2 where the job asks for what workers of version 1 would pass over.
     #[serde(default = "first_version")]
     pub version: u32,
     /// Bucket of the chunk; `file://` on a local file system.
@@ -51,6 +52,9 @@ impl fmt::Display for ChunkTask {
     }
 }
 
+/// Versions that are read, up to this one.
+const LATEST: u32 = 2;
+
 fn first_version() -> u32 {
     1
 }
@@ -63,7 +67,7 @@ pub enum ChunkTaskError {
     #[error("the message is not a chunk task")]
     Malformed(#[source] serde_json::Error),
     /// Made by a newer splitter.
-    #[error("the chunk task has version {0}, and this worker knows versions up to 1")]
+    #[error("the chunk task has version {0}, and this worker knows versions up to {latest}", latest = LATEST)]
     Version(u32),
     /// Bucket or key are not a location.
     #[error("the chunk task names no chunk")]
@@ -76,10 +80,18 @@ impl ChunkTask {
         Self { version: 1, s3_bucket: at.bucket().to_owned(), s3_object_key: at.key().to_owned(), chunk: Some(chunk) }
     }
 
+    /// The same for a chunk that is to be loaded so: workers that know nothing of expectations or look-ups refuse it, where they would
+    /// load all rows as they are.
+    #[must_use]
+    pub fn to_load(self, load: &LoadPolicy) -> Self {
+        let is_plain = load.expectations.is_none() && load.lookups.is_empty();
+        Self { version: if is_plain { 1 } else { 2 }, ..self }
+    }
+
     /// Reads the body of a message.
     pub fn parse(body: &str) -> Result<Self, ChunkTaskError> {
         let task: Self = serde_json::from_str(body).map_err(ChunkTaskError::Malformed)?;
-        if task.version != 1 {
+        if !(1..=LATEST).contains(&task.version) {
             return Err(ChunkTaskError::Version(task.version));
         }
         task.location()?;
@@ -100,6 +112,7 @@ impl ChunkTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lookups::PinnedLookup;
 
     fn task() -> ChunkTask {
         let at = "s3://b/p/j/chunks/00003.parquet".parse().unwrap();
@@ -126,7 +139,23 @@ mod tests {
         for body in ["", "{}", "[]", r#"{"s3_bucket":"b"}"#, r#"{"s3_bucket":"b","s3_object_key":""}"#] {
             assert!(ChunkTask::parse(body).is_err(), "{body}");
         }
-        let newer = r#"{"version":2,"s3_bucket":"b","s3_object_key":"k"}"#;
-        assert!(matches!(ChunkTask::parse(newer), Err(ChunkTaskError::Version(2))));
+        let newer = r#"{"version":3,"s3_bucket":"b","s3_object_key":"k"}"#;
+        assert!(matches!(ChunkTask::parse(newer), Err(ChunkTaskError::Version(3))));
+    }
+
+    #[test]
+    fn what_workers_of_version_1_would_pass_over_has_another_version() {
+        let lookup = PinnedLookup {
+            name: "k".to_owned(),
+            from: "s3://b/k.csv".parse().unwrap(),
+            table_version: None,
+            size: 1,
+            digest: String::new(),
+        };
+        let load = LoadPolicy { lookups: vec![lookup], ..LoadPolicy::default() };
+        assert_eq!(task().to_load(&LoadPolicy::default()).version, 1);
+        let task = task().to_load(&load);
+        assert_eq!(task.version, 2);
+        assert_eq!(ChunkTask::parse(&task.body().unwrap()).unwrap(), task);
     }
 }

@@ -15,7 +15,8 @@ pub(super) async fn announce(
     chunks: impl IntoIterator<Item = &ChunkEntry>,
 ) -> Result<(), SplitError> {
     let Some(queue) = &context.queue else { return Ok(()) };
-    let bodies: Result<Vec<String>, _> = chunks.into_iter().map(|chunk| chunk.task(area, &job.job_id).body()).collect();
+    let body = |chunk: &ChunkEntry| chunk.task(area, &job.job_id).to_load(&job.load).body();
+    let bodies: Result<Vec<String>, _> = chunks.into_iter().map(body).collect();
     let bodies = bodies.map_err(|error| SplitError::internal(&job.source.uri, error))?;
     queue.send(&bodies).await.map_err(SplitError::Queue)
 }
