@@ -2,9 +2,11 @@
 //! another region, or says less.
 
 use aws_sdk_s3::config::ProvideCredentials;
+use clap::ArgMatches;
 use shared::{aws_settings, error_chain};
 
 use crate::args::Command;
+use crate::config;
 use crate::error::CliError;
 
 /// Settings that may name something on S3, each with the option that comes before it.
@@ -15,10 +17,25 @@ const PLACES: [(&str, &str); 4] = [
     ("ROUTES_URI", "--routes"),
 ];
 
+/// Arguments that name something that is read or written; texts such as SQL name nothing.
+const NAMES: [&str; 11] = [
+    "sources",
+    "source",
+    "job_or_source",
+    "save",
+    "table",
+    "work-dir",
+    "work_dir",
+    "contract",
+    "routes",
+    "out",
+    "files_from",
+];
+
 /// Makes sure of a region and of credentials where a command needs them.
-pub(crate) async fn ensure(command: &Command) -> Result<(), CliError> {
-    let places = PLACES.iter().filter_map(|(name, _)| std::env::var(name).ok().map(|value| (*name, value)));
-    if !needs_aws(command, std::env::args(), places) {
+pub(crate) async fn ensure(command: &Command, matches: &ArgMatches) -> Result<(), CliError> {
+    let places = PLACES.iter().filter_map(|(name, _)| config::value(name).map(|value| (*name, value)));
+    if !needs_aws(command, &named(matches), places) {
         return Ok(());
     }
     let settings = aws_settings().await;
@@ -39,21 +56,28 @@ fn first_line(said: &str) -> String {
     line.trim_end_matches("Attempted:").trim_end_matches([' ', '.', ':']).to_owned()
 }
 
+/// What a command line names, each by the argument that it was given to.
+fn named(matches: &ArgMatches) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        for id in matches.ids().map(clap::Id::as_str).filter(|id| NAMES.contains(id)) {
+            // Of a group of arguments there are no values.
+            let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
+            found.extend(values.map(|value| (id.to_owned(), value.to_string_lossy().into_owned())));
+        }
+        level = matches.subcommand().map(|(_, below)| below);
+    }
+    found
+}
+
 fn needs_aws(
     command: &Command,
-    typed: impl Iterator<Item = String>,
+    named: &[(String, String)],
     mut places: impl Iterator<Item = (&'static str, String)>,
 ) -> bool {
     let is_s3 = |text: &str| ["s3://", "s3a://", "dynamodb://"].iter().any(|scheme| text.starts_with(scheme));
-    // Of `--table=s3://b/t` the value. What is within a word, such as a text in SQL, names nothing.
-    let value =
-        |word: &str| word.split_once('=').filter(|(name, _)| name.starts_with("--")).map(|(_, value)| value.to_owned());
-    let typed: Vec<String> = typed.skip(1).collect();
-    let is_given = |option: &str| {
-        let is_it =
-            |word: &String| word.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
-        typed.iter().any(is_it)
-    };
+    let is_given = |option: &str| named.iter().any(|(id, _)| id.replace('_', "-") == option.trim_start_matches("--"));
     let is_overridden = |place: &str| PLACES.iter().any(|(name, option)| *name == place && is_given(option));
     match command {
         Command::Work(_) | Command::Enqueue(_) | Command::Dlq(_) | Command::Doctor(_) => true,
@@ -64,7 +88,7 @@ fn needs_aws(
             // `CHUNK_BUCKET` may be the bucket alone.
             let is_bucket = |name: &str, value: &str| name == "CHUNK_BUCKET" && !value.contains('/');
             let names_s3 = |name: &str, value: &str| is_s3(value) || is_bucket(name, value) && !value.is_empty();
-            typed.iter().any(|word| is_s3(value(word).as_deref().unwrap_or(word)))
+            named.iter().any(|(_, value)| is_s3(value))
                 || places.any(|(name, value)| names_s3(name, &value) && !is_overridden(name))
         }
     }
@@ -81,9 +105,9 @@ mod tests {
     #[test]
     fn only_what_reaches_aws_needs_an_account() {
         let needs = |line: &str, places: &[(&'static str, &str)]| {
-            let words = || line.split(' ').map(str::to_owned);
-            let args = Args::from_arg_matches(&command().get_matches_from(words())).unwrap();
-            needs_aws(&args.command, words(), places.iter().map(|(name, value)| (*name, (*value).to_owned())))
+            let matches = command().get_matches_from(line.split(' '));
+            let args = Args::from_arg_matches(&matches).unwrap();
+            needs_aws(&args.command, &named(&matches), places.iter().map(|(name, value)| (*name, (*value).to_owned())))
         };
         for (line, places, expected) in [
             ("sluice plan x.csv", &[][..], false),

@@ -45,6 +45,10 @@ pub(crate) const STYLES: Styles = Styles::styled()
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Take settings that are given neither by an option nor by a variable from this file [env: SLUICE_CONFIG] [default: sluice.toml, if
+    /// it is there]
+    #[arg(long, global = true, help_heading = GENERAL, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true, help_heading = GENERAL)]
     pub(crate) json: bool,
@@ -63,7 +67,7 @@ const AFTER_HELP: &str = "\
 Exit status: 0 done, 1 failure of Sluice or its surroundings, 2 usage, 3 bad input, 4 more rejected records than \
 MAX_BAD_RECORDS allows or nothing but rejected ones, 130 stopped on request.
 
-Options that are not given are taken from environment variables: `sluice settings` lists them. NO_COLOR=1 turns colours off.";
+Options that are not given are taken from environment variables, then from sluice.toml: `sluice settings` lists them. NO_COLOR=1 turns colours off.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -9,6 +9,7 @@ use shared::{
 use splitter::{ContextError, SplitError};
 use worker::{Holding, LoadError};
 
+use crate::config::ConfigError;
 use crate::holding::held;
 use crate::numbers::{counted, grouped};
 use crate::pinned::Contradiction;
@@ -22,6 +23,8 @@ pub(crate) type Done = Result<(), CliError>;
 pub(crate) enum CliError {
     #[error(transparent)]
     Settings(SettingsError),
+    #[error(transparent)]
+    Config(ConfigError),
     #[error(transparent)]
     Location(LocationError),
     #[error("cannot write the result to stdout")]
@@ -171,6 +174,8 @@ pub(crate) enum CliError {
     Panic(String),
     #[error("a task of this process failed")]
     Bug(#[source] tokio::task::JoinError),
+    #[error("there is no job in {prefix}")]
+    NoJobs { prefix: String },
     #[error("no job is known of '{asked}' in {prefix}")]
     NoJob { asked: String, prefix: String },
     #[error(transparent)]
@@ -257,6 +262,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_)
+            | Self::Config(_)
             | Self::Location(_)
             | Self::NoTable
             | Self::NoTableOrArea
@@ -306,6 +312,7 @@ impl CliError {
             | Self::Chain { bad_input: true, .. }
             | Self::Pipe { .. }
             | Self::NoJob { .. }
+            | Self::NoJobs { .. }
             | Self::NoRows { .. }
             | Self::BoundForNoTable { .. }
             | Self::ReplayOfUndone { .. }
@@ -326,7 +333,10 @@ impl CliError {
                 | LoadError::NoDirectory { .. },
             )
             | Self::Table(
-                LoadError::Unsupported { .. } | LoadError::UnknownAction { .. } | LoadError::NoDirectory { .. },
+                LoadError::Unsupported { .. }
+                | LoadError::UnknownAction { .. }
+                | LoadError::NoDirectory { .. }
+                | LoadError::NoSuchTable { .. },
             )
             | Self::Maintain(
                 LoadError::Unsupported { .. }

@@ -14,6 +14,7 @@ pub(crate) fn hint(error: &CliError) -> Option<Cow<'_, str>> {
         CliError::Chunks { hint, .. } | CliError::Chain { hint, .. } => hint.as_deref().map(Cow::Borrowed),
         CliError::Table(cause) | CliError::Maintain(cause) | CliError::Undo(cause) => cause.hint().map(Cow::Owned),
         CliError::Split(cause) => cause.hint(),
+        CliError::Config(cause) => Some(Cow::Owned(cause.hint())),
         CliError::Sources(cause) => cause.hint().map(Cow::Borrowed),
         CliError::AllRejected { show, .. } => Some(Cow::Owned(format!(
             "`{show}` shows more of them; ingest the file with other options, or with --max-bad-records 100% if all \

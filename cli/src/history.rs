@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use shared::{Failure, JobId, Location, Moment, Storage, Stores, error_chain};
+use shared::{Failure, JobId, Location, Moment, Settings, Storage, Stores, error_chain};
+use worker::LoadError;
 
 use crate::areas::{AT_ONCE, Area, areas, belongs};
 use crate::args::{JobsArgs, work_prefix};
@@ -16,6 +17,7 @@ use crate::dlq::{Dead, dead};
 use crate::error::{CliError, Done};
 use crate::output::Output;
 use crate::stop;
+use crate::undo::context;
 
 use entry::{Entry, Failed, entry};
 use text::text;
@@ -37,9 +39,12 @@ struct History {
 pub(crate) async fn run(args: &JobsArgs, output: Output) -> Done {
     let settings = args.settings()?;
     let prefix = work_prefix(args.work_dir.as_deref(), &settings)?;
-    let table = settings.table;
+    let table = settings.table.clone();
     if !args.watch {
         let history = look(args, &prefix, table.as_ref()).await?;
+        if history.jobs.is_empty() {
+            ensure_there(&prefix, settings).await?;
+        }
         return output.result(&history, &text(&history.jobs, &prefix));
     }
     let stop = stop::on_signal();
@@ -57,6 +62,25 @@ pub(crate) async fn run(args: &JobsArgs, output: Output) -> Done {
         }
     }
     Ok(())
+}
+
+/// An error where there is neither the table that is asked for nor a job of it: its name is mistyped, perhaps.
+async fn ensure_there(prefix: &Location, settings: Settings) -> Done {
+    let context = context(settings);
+    let (storage, table) = (context.storage.as_ref(), context.settings.table.as_ref());
+    for area in areas(storage, prefix).await.map_err(CliError::WorkArea)? {
+        let job = area.job(storage).await.map_err(CliError::WorkArea)?;
+        if job.is_some_and(|job| belongs(&job, prefix, table)) {
+            return Ok(());
+        }
+    }
+    match table {
+        Some(table) => match worker::table_version(&context, table).await.map_err(CliError::Table)? {
+            Some(_) => Ok(()),
+            None => Err(CliError::Table(LoadError::NoSuchTable { table: table.clone() })),
+        },
+        None => Err(CliError::NoJobs { prefix: prefix.to_string() }),
+    }
 }
 
 async fn look(args: &JobsArgs, prefix: &Location, table: Option<&Location>) -> Result<History, CliError> {
@@ -90,9 +114,11 @@ async fn look(args: &JobsArgs, prefix: &Location, table: Option<&Location>) -> R
         entry.as_ref().is_some_and(|entry| is_recent(entry.started) && (!args.failed || entry.state.is_failure()))
     };
     let entries = stream::iter(areas).map(read).buffered(AT_ONCE).try_filter(|entry| std::future::ready(wanted(entry)));
-    let most = args.most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    let entries: Vec<Option<Entry>> = entries.take(most).try_collect().await.map_err(CliError::WorkArea)?;
-    let jobs = entries.into_iter().flatten().collect();
+    let entries: Vec<Option<Entry>> = entries.try_collect().await.map_err(CliError::WorkArea)?;
+    let mut jobs: Vec<Entry> = entries.into_iter().flatten().collect();
+    // By what the jobs' own documents say: a copy of a work area has other times of its own.
+    jobs.sort_by(|one, other| (other.started, &other.job_id).cmp(&(one.started, &one.job_id)));
+    jobs.truncate(args.most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)));
     Ok(History { table: table.cloned(), work_areas: prefix.clone(), jobs })
 }
 

@@ -5,6 +5,7 @@ mod areas;
 mod args;
 mod chain;
 mod command_line;
+mod config;
 mod contract;
 mod dlq;
 mod doctor;
@@ -48,7 +49,7 @@ mod work;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
+use clap::{ArgMatches, FromArgMatches};
 use futures::FutureExt;
 use shared::{LogFormat, init_logs};
 use tracing::Level;
@@ -67,7 +68,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = parse();
+    let (args, matches) = match parse() {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
     // What runs for long and prints nothing of its own is followed by its log.
     let is_service = matches!(args.command, Command::Work(_));
     let level = match args.verbose.saturating_add(u8::from(is_service)) {
@@ -83,7 +87,7 @@ async fn main() -> ExitCode {
         progress::hide();
     }
     let output = Output { json: args.json };
-    let done = AssertUnwindSafe(run(&args, output)).catch_unwind().await;
+    let done = AssertUnwindSafe(run(&args, &matches, output)).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(CliError::Panic(said(panic.as_ref()))));
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,8 +98,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args, output: Output) -> Done {
-    account::ensure(&args.command).await?;
+async fn run(args: &Args, matches: &ArgMatches, output: Output) -> Done {
+    // The others use no settings, or print those that there are.
+    let is_configured =
+        !matches!(args.command, Command::Settings | Command::Completions(_) | Command::Man(_) | Command::TuneStage(_));
+    if is_configured {
+        config::load(args.config.as_deref()).map_err(CliError::Config)?;
+    }
+    account::ensure(&args.command, matches).await?;
     match &args.command {
         Command::Ingest(args) => Box::pin(ingest::run(args, output)).await,
         Command::Plan(asked) => Box::pin(plan::run(asked, args.verbose > 0, output)).await,
@@ -130,11 +140,22 @@ async fn run(args: &Args, output: Output) -> Done {
     }
 }
 
-/// What the user typed; ends the process where that is not understood, or asks for help.
-fn parse() -> Args {
+/// What the user typed; the exit status where that is not understood, or asks for help.
+fn parse() -> Result<(Args, ArgMatches), ExitCode> {
     let mut command = command();
-    let matches = command.get_matches_mut();
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)));
+    parsed.map_err(|error| {
+        let error = error.format(&mut command);
+        // Nobody is left to tell when the streams are gone.
+        drop(error.print());
+        // What comes after `--` is no option.
+        let wants_json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+        if error.use_stderr() && wants_json {
+            Output::usage(&error.render().to_string());
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
 }
 
 /// What a panic says.

@@ -67,12 +67,36 @@ impl Output {
         drop(writeln!(io::stderr(), "{lines}"));
     }
 
+    /// Prints as JSON what is wrong with the command line, which its text says on stderr.
+    pub(crate) fn usage(text: &str) {
+        let (error, hint) = usage(text);
+        let document = ErrorDocument { error: &error, hint: hint.as_deref(), exit_status: 2 };
+        // The text says it, too.
+        drop(Self::json_line(&document));
+    }
+
     /// Prints the error of one of many sources with its hint.
     pub(crate) fn failure(source: &str, error: &CliError) {
         let chain = error_chain(error);
         let chain = if chain.contains(source) { chain } else { format!("{source}: {chain}") };
         drop(writeln!(io::stderr(), "{}", lines(&chain, hint(error).as_deref())));
     }
+}
+
+/// The error and the hint in what the parser of the command line prints.
+fn usage(text: &str) -> (String, Option<String>) {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = text.lines().map(line).filter(|line| !line.is_empty()).collect();
+    let is_end =
+        |line: &&String| line.starts_with("Usage:") || line.starts_with("For more") || line.starts_with("tip:");
+    let error: Vec<&str> = lines.iter().take_while(|line| !is_end(line)).map(String::as_str).collect();
+    let error = match error.join(" ").strip_prefix("error: ") {
+        Some(error) => error.to_owned(),
+        // Without a command it prints its help.
+        None => "no command is given".to_owned(),
+    };
+    let hint = lines.iter().find_map(|line| line.strip_prefix("tip: ").or_else(|| line.strip_prefix("Usage: ")));
+    (error, hint.map(str::to_owned))
 }
 
 fn lines(chain: &str, hint: Option<&str>) -> String {
@@ -113,6 +137,19 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_usage_in_one_line() {
+        let said = "error: the following required arguments were not provided:\n  --table <TABLE_URI>\n  <SOURCE>\n\n\
+                    Usage: sluice ingest <SOURCE>...\n\nFor more information, try '--help'.\n";
+        let error = "the following required arguments were not provided: --table <TABLE_URI> <SOURCE>";
+        assert_eq!(usage(said), (error.to_owned(), Some("sluice ingest <SOURCE>...".to_owned())));
+        let said =
+            "error: unexpected argument '--tabel' found\n\n  tip: a similar argument exists: '--table'\n\nUsage: x\n";
+        let hint = "a similar argument exists: '--table'";
+        assert_eq!(usage(said), ("unexpected argument '--tabel' found".to_owned(), Some(hint.to_owned())));
+        assert_eq!(usage("Takes files.\n\nUsage: sluice <COMMAND>\n").0, "no command is given");
+    }
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {

@@ -3,9 +3,10 @@
 mod document;
 mod text;
 
-use shared::{Routes, RoutesAt, Settings, Stores};
+use shared::{Routes, RoutesAt, Stores};
 
 use crate::args::{self, RouteCheckArgs, RouteListArgs, RouteTestArgs};
+use crate::config;
 use crate::error::{CliError, Done};
 use crate::output::Output;
 use document::{CheckDocument, ListDocument, TestDocument};
@@ -30,7 +31,7 @@ pub(crate) async fn list(args: &RouteListArgs, output: Output) -> Done {
 pub(crate) async fn test(args: &RouteTestArgs, output: Output) -> Done {
     let at = match &args.file {
         Some(at) => Some(args::routes_at(at)?),
-        None => Settings::from_env().map_err(CliError::Settings)?.routes,
+        None => config::settings().map_err(CliError::Settings)?.routes,
     };
     let document = TestDocument::new(&routes(at).await?);
     output.result(&document, &text::test(&document))?;

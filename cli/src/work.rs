@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{LoadContext, TableStore};
 
 use crate::args::{self, WorkArgs};
+use crate::config;
 use crate::error::{CliError, Done};
 use crate::numbers::{counted, grouped};
 use crate::output::Output;
@@ -35,7 +36,7 @@ struct Report {
 
 /// Runs the command.
 pub(crate) async fn run(args: &WorkArgs, output: Output) -> Done {
-    let settings = Settings::from_env().map_err(CliError::Settings)?;
+    let settings = config::settings().map_err(CliError::Settings)?;
     let stop = stop::on_signal();
     // Cancelled by a signal, or by the first worker that cannot begin.
     let stop = stop.child_token();

@@ -9,6 +9,7 @@ use shared::settings::{CliOption, Kind};
 use shared::{Settings, VARIABLES, Variable};
 
 use super::values::sql;
+use crate::config;
 use crate::error::CliError;
 
 /// A command that takes settings as options.
@@ -90,7 +91,7 @@ impl<C: Takes> Given<C> {
             "TRANSFORM_SQL" => sql.clone(),
             _ => self.get(name).map(str::to_owned),
         };
-        settings(|name| lookup(name).or_else(|| std::env::var(name).ok()))
+        settings(|name| lookup(name).or_else(|| config::value(name)))
     }
 
     /// SQL as it was given, or as its file has it.

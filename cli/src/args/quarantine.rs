@@ -9,6 +9,7 @@ use splitter::Changes;
 
 use super::given::{Given, QuarantineShow, TABLE, Takes, settings};
 use super::values::default_workers;
+use crate::config;
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +103,7 @@ impl QuarantineReplayArgs {
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
         settings(|name| {
             let given = self.given.get(name).filter(|_| !is_of_job(name));
-            given.map(str::to_owned).or_else(|| std::env::var(name).ok())
+            given.map(str::to_owned).or_else(|| config::value(name))
         })
     }
 

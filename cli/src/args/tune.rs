@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::Settings;
 
 use super::given::{Given, Tune};
+use crate::config;
 use crate::error::CliError;
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +102,7 @@ impl TuneArgs {
         let sql = self.given.sql(self.sql_file.as_ref())?;
         let value = |name: &'static str| {
             let option = if name == "TRANSFORM_SQL" { sql.as_deref() } else { self.given.get(name) };
-            option.map(str::to_owned).or_else(|| std::env::var(name).ok())
+            option.map(str::to_owned).or_else(|| config::value(name))
         };
         let here = |name: &'static str| match (name, value(name)) {
             (name, _) if LEFT_OUT.contains(&name) => None,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::{Failure, Location, Settings, StorageError, Stores};
+use shared::{Failure, Location, StorageError, Stores};
 
 use super::dead_message::DeadMessage;
 use crate::args;
+use crate::config;
 use crate::error::CliError;
 
 /// Notes that are read at once.
@@ -25,7 +26,7 @@ impl Reasons {
     pub(super) fn new(work_dir: Option<&str>) -> Result<Self, CliError> {
         let work_prefix = match work_dir {
             Some(dir) => Some(args::location(dir)?),
-            None => Settings::from_env().map_err(CliError::Settings)?.work_prefix,
+            None => config::settings().map_err(CliError::Settings)?.work_prefix,
         };
         Ok(Self { storage: Stores::from_env(), work_prefix })
     }

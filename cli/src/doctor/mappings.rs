@@ -14,7 +14,7 @@ pub(super) struct Mapping {
     state: String,
     batch_size: i32,
     pub(super) window_seconds: u64,
-    most_calls: Option<i32>,
+    pub(super) most_calls: Option<i32>,
     /// Whether the function says which messages of a batch failed.
     is_partial: bool,
 }

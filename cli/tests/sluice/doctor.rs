@@ -49,10 +49,11 @@ fn doctor_finds_what_terraform_deploys_healthy() {
     ok       lifecycle of s3://sluice-chunks-000000000000-eu-central-1/sluice/: chunks expire after 30 days
     ok       content of s3://example-lake/tables/orders: no table yet; the first chunk makes it
     ok       conditional writes of s3://example-lake/tables/orders/_sluice/: a second writer is refused
-    29 checks passed
+    ok       concurrency of the account: 20 calls at once of both functions, of 1000 that the account has
+    30 checks passed
     ");
     let brief = patient.doctor(&[]);
-    assert_eq!(brief.stdout, "29 checks passed\n");
+    assert_eq!(brief.stdout, "30 checks passed\n");
     let listed = patient.runtime.block_on(patient.s3.list_objects_v2().bucket("example-lake").send()).unwrap();
     assert_eq!(listed.key_count(), Some(0), "what was tried is cleared away");
 }
@@ -248,7 +249,7 @@ fn functions_vanish(patient: &mut Patient) {
 fn doctor_follows_a_topic() {
     let mut patient = Patient::new("through_sns");
     assert_eq!(patient.news(), "");
-    assert_eq!(patient.doctor(&["--source", "s3://example-drops/in/"]).stdout, "32 checks passed\n");
+    assert_eq!(patient.doctor(&["--source", "s3://example-drops/in/"]).stdout, "33 checks passed\n");
     let elsewhere = patient.doctor(&["--source", "s3://example-drops/out/"]).stdout;
     insta::assert_snapshot!(elsewhere, @r"
     problem  notification of example-drops: sluice-events is notified of objects under in/ that end in .csv and objects under in/ that end in .csv.gz, not of what is under out/
@@ -257,7 +258,7 @@ fn doctor_follows_a_topic() {
              hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
     problem  permissions of sluice-splitter: denied on arn:aws:s3:::example-drops, prefix out/*: s3:ListBucket
              hint: allow it in the splitter's role, its boundary and the account's policies: run terraform apply
-    29 checks passed
+    30 checks passed
     ");
     let topic = "arn:aws:sns:eu-central-1:000000000000:sluice-events";
     patient.runtime.block_on(async {

@@ -76,7 +76,7 @@ fn the_laptop_example_runs() {
         "does not exist; hint: it was deleted, by a lifecycle rule perhaps; splitting the source again makes it again",
         "1 message is sent back to where each came from",
         "  id=6  customer=katherine  price=8.0\n  5 rows, version ",
-        "29 checks passed",
+        "30 checks passed",
     ] {
         assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
         assert!(page.contains(shown), "docs/laptop.md should have {shown}");

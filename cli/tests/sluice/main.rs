@@ -15,6 +15,7 @@ mod chains;
 mod checkpoints;
 mod columns;
 mod commands;
+mod config;
 mod contract;
 mod deployed;
 mod dlq;
