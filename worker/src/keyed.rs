@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
+};
 use arrow::compute::{concat, filter, is_not_null, take};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
 use arrow::error::ArrowError;
 
 /// Keys and values of a column, if it has them.
@@ -52,9 +54,19 @@ pub(crate) fn with_null(column: &DictionaryArray<Int32Type>) -> Result<(Int32Arr
     Ok((keys.iter().map(|key| Some(key.unwrap_or(null))).collect(), values))
 }
 
-/// A column without keys.
+/// A column without keys; those of a struct have none either.
 pub(crate) fn plain(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    of(column).map_or_else(|| Ok(Arc::clone(column)), |keyed| take(keyed.values(), keyed.keys(), None))
+    if let Some(keyed) = of(column) {
+        return take(keyed.values(), keyed.keys(), None);
+    }
+    let Some(of_struct) = column.as_struct_opt().filter(|_| has_keys(column.data_type())) else {
+        return Ok(Arc::clone(column));
+    };
+    let columns = of_struct.columns().iter().map(plain).collect::<Result<Vec<_>, _>>()?;
+    let fields = of_struct.fields().iter().zip(&columns);
+    let fields: Fields =
+        fields.map(|(field, values)| field.as_ref().clone().with_data_type(values.data_type().clone())).collect();
+    Ok(Arc::new(StructArray::try_new(fields, columns, of_struct.nulls().cloned())?))
 }
 
 /// Rows in the types that a schema of these columns has: without keys where it has none.
@@ -97,7 +109,7 @@ fn has_keys(data_type: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, StringArray};
+    use arrow::array::StringArray;
 
     use super::*;
 

@@ -75,7 +75,7 @@ async fn read(
                 let problem = LookupProblem::Changed("the table is gone".to_owned());
                 return Ok(Err(pinned.wrong(problem)));
             }
-            let table = Table::open_head(&pinned.from, &context.table_store).await?;
+            let (table, _) = Table::opening_head(&pinned.from, &context.table_store).await?;
             delta::rows(&table, version, Arc::clone(room)).await?
         }
         None => files::rows(bytes, format, Arc::clone(room)).await,

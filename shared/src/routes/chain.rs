@@ -52,7 +52,8 @@ impl Chain {
     pub fn settings(&self, settings: &Settings, version: &str) -> Result<Settings, SettingsError> {
         let given: Vec<_> = self.given.iter().map(|given| (given.variable, given.value.clone())).collect();
         let route = PinnedRoute { name: self.name.clone(), version: version.to_owned() };
-        settings.routed(&given, self.table.clone(), route, Vec::new())
+        let place = settings.routes.as_ref().map(|at| format!("route '{}' ({at}, line {})", self.name, self.line));
+        settings.routed(&given, self.table.clone(), (route, place), Vec::new())
     }
 }
 

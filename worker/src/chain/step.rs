@@ -97,7 +97,8 @@ fn shape(chunk: &AssignedChunk, columns: &SchemaRef) -> Result<Shape, LoadError>
 
 fn wrong_sql(chunk: &AssignedChunk, columns: &SchemaRef, reason: String) -> LoadError {
     let columns = columns.fields().iter().map(|field| field.name().clone()).collect();
-    LoadError::Sql { chunk: chunk.at.clone(), reason, columns }
+    let place = chunk.shaping.place.clone();
+    LoadError::Sql { chunk: chunk.at.clone(), place, reason, columns }
 }
 
 /// Rows on their way from table to table.
