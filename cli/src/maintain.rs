@@ -65,15 +65,7 @@ fn text(maintained: &Maintained) -> String {
         ..
     } = maintained;
     let done = if *dry_run { "looked at, nothing was changed" } else { "looked after" };
-    let checkpoint = checkpoint.as_ref().map(|WrittenCheckpoint { last, broken_hint, written }| {
-        let because = broken_hint.as_ref().map(|broken| format!(", since {broken}")).unwrap_or_default();
-        match (written, dry_run, last) {
-            (true, false, _) => format!("written{because}"),
-            (true, true, _) => format!("due{because}"),
-            (false, _, Some(last)) => format!("not due, the last is of version {last}"),
-            (false, _, None) => "not due".to_owned(),
-        }
-    });
+    let checkpoint = checkpoint.as_ref().map(|checkpoint| of_checkpoint(checkpoint, *dry_run));
     let cleared = |cleared: &Option<Cleared>, noun: &str| {
         let verb = if *dry_run { "to be removed" } else { "removed" };
         cleared.map(|Cleared { objects, bytes }| format!("{} ({}) {verb}", counted(objects, noun), mebibytes(bytes)))
@@ -101,13 +93,25 @@ fn text(maintained: &Maintained) -> String {
         line("work areas", cleared(work_areas, "object").unwrap_or_else(left)),
         line("made good", completed.unwrap_or_else(left)),
         unfinished_jobs.and_then(|UnfinishedJobs { jobs, oldest_seconds }| {
-            line("not done", format!("{}, the oldest begun {oldest_seconds} s ago", counted(jobs, "job")))
+            let hours = oldest_seconds / 3600;
+            line("not done", format!("{}, the oldest begun {} ago", counted(jobs, "job"), counted(hours, "hour")))
         }),
     ]
     .into_iter()
     .flatten()
     .collect::<Vec<_>>()
     .join("\n")
+}
+
+fn of_checkpoint(checkpoint: &WrittenCheckpoint, dry_run: bool) -> String {
+    let WrittenCheckpoint { last, broken_hint, written } = checkpoint;
+    let because = broken_hint.as_ref().map(|broken| format!(", since {broken}")).unwrap_or_default();
+    match (written, dry_run, last) {
+        (true, false, _) => format!("written{because}"),
+        (true, true, _) => format!("due{because}"),
+        (false, _, Some(last)) => format!("not due, the last is of version {last}"),
+        (false, _, None) => "not due".to_owned(),
+    }
 }
 
 /// Statistics that were wrong, file by file.

@@ -22,8 +22,8 @@ pub(crate) async fn run(args: &PlanArgs, verbose: bool, output: Output) -> Done 
     } else if let [one] = named.as_slice()
         && sources::is_one(Stores::from_env().as_ref(), one).await?
     {
-        let document = planned(args, one, args.save.as_deref()).await?;
+        let document = Box::pin(planned(args, one, args.save.as_deref())).await?;
         return output.result(&document, &text::text(&document, verbose));
     }
-    many::run(args, &named, verbose, output).await
+    Box::pin(many::run(args, &named, verbose, output)).await
 }

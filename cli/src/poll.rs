@@ -175,10 +175,9 @@ impl Pollers {
 
     async fn answer(&self, message: &Message, verdict: Verdict) {
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
-        let is_load = matches!(self.work, Work::Load(_));
         let of = ChunkTask::parse(&message.body).ok().and_then(|task| task.chunk);
         let (job, chunk) = (of.as_ref().map(|of| of.job_id.as_str()), of.as_ref().map(|of| of.index));
-        let Answers { done, retried, rejected, reasons, .. } = &self.answers;
+        let Answers { done, retried, rejected, .. } = &self.answers;
         match &verdict {
             Verdict::Done => {
                 done.fetch_add(1, Ordering::Relaxed);
@@ -192,10 +191,7 @@ impl Pollers {
                 if self.requeue.is_none()
                     && (receives >= self.max_receives || matches!(verdict, Verdict::Reject { .. })) =>
             {
-                // On one machine the one who ran the command is the one who looks into dead letters.
-                let bad_input = matches!(verdict, Verdict::Reject { bad_input: true, .. });
-                let rejected = Rejected { job: job_of(message), reason: reason.clone(), bad_input };
-                reasons.lock().unwrap_or_else(PoisonError::into_inner).push(rejected);
+                self.note_rejected(message, reason, matches!(verdict, Verdict::Reject { bad_input: true, .. }));
                 return self.acknowledge(message).await;
             }
             Verdict::Retry { reason, after, .. } => {
@@ -214,15 +210,9 @@ impl Pollers {
             Verdict::Reject { reason, .. } => {
                 rejected.fetch_add(1, Ordering::Relaxed);
                 // The splitter's handler has said why, object by object.
-                if is_load {
-                    tracing::error!(
-                        message_id,
-                        receives,
-                        job,
-                        chunk,
-                        reason,
-                        "rejected, on its way to the dead letters"
-                    );
+                if matches!(self.work, Work::Load(_)) {
+                    let what = "rejected, on its way to the dead letters";
+                    tracing::error!(message_id, receives, job, chunk, reason, "{what}");
                 }
             }
         }
@@ -235,6 +225,12 @@ impl Pollers {
             }
             (None, _) => {}
         }
+    }
+
+    /// On one machine the one who ran the command is the one who looks into dead letters.
+    fn note_rejected(&self, message: &Message, reason: &str, bad_input: bool) {
+        let rejected = Rejected { job: job_of(message), reason: reason.to_owned(), bad_input };
+        self.answers.reasons.lock().unwrap_or_else(PoisonError::into_inner).push(rejected);
     }
 
     async fn acknowledge(&self, message: &Message) {

@@ -192,12 +192,12 @@ impl Lookup {
             return Err(self.wrong(LookupProblem::TooLarge(reason)));
         }
         let mut digest = Sha256::new();
-        let mut start = 0;
-        while start < stat.size {
-            let end = stat.size.min(start + PIECE_BYTES);
-            let piece = storage.get_range(at, &stat.version, start..end).await.map_err(|source| self.store(source))?;
+        let mut read = 0;
+        while read < stat.size {
+            let end = stat.size.min(read + PIECE_BYTES);
+            let piece = storage.get_range(at, &stat.version, read..end).await.map_err(|source| self.store(source))?;
             digest.update(&piece);
-            start = end;
+            read = end;
         }
         Ok((stat.size, hex(&digest.finalize(), DIGEST_BYTES)))
     }
@@ -242,12 +242,12 @@ impl PinnedLookup {
             let subject = if what.is_empty() { "it" } else { &what };
             return Err(changed(format!("{subject} has {} bytes, and had {}", stat.size, self.size)));
         }
-        let (mut bytes, mut start) = (BytesMut::new(), 0);
-        while start < stat.size {
-            let end = stat.size.min(start + PIECE_BYTES);
-            let piece = storage.get_range(&at, &stat.version, start..end).await;
+        let (mut bytes, mut read) = (BytesMut::new(), 0);
+        while read < stat.size {
+            let end = stat.size.min(read + PIECE_BYTES);
+            let piece = storage.get_range(&at, &stat.version, read..end).await;
             bytes.extend_from_slice(&piece.map_err(|source| lookup.store(source))?);
-            start = end;
+            read = end;
         }
         if hex(&Sha256::digest(&bytes), DIGEST_BYTES) != self.digest {
             return Err(changed(format!(

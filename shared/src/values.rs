@@ -81,6 +81,7 @@ impl Sparse {
 
 impl Values {
     /// So many rows, the first of them at `start`.
+    #[must_use]
     pub fn slice(&self, start: usize, rows: usize) -> Self {
         match self {
             Self::Plain(values) => Self::Plain(values.slice(start, rows)),

@@ -71,25 +71,9 @@ pub(crate) async fn open(
     let lookups = pinned_lookups(storage, &context.settings).await?;
     let load = load_policy(&context.settings, lookups);
     let ingested_at = ingested_at(context, &load);
-    let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
-    let dropped_as = dropped_as.map(Location::to_string);
-    let (is_noticed, instead_of) = (context.topic.is_some(), context.known.instead_of.clone());
     let examined = Some(Examined { table: found.examined.table.clone().or(fit), ..found.examined });
-    let (route, sql_place) = (context.settings.route.clone(), context.settings.load.place.clone());
-    let dropped_at = context.known.dropped_at;
-    let job = Job {
-        route,
-        sql_place,
-        drop,
-        drop_of_target,
-        dropped_as,
-        examined,
-        is_noticed,
-        instead_of,
-        ingested_at,
-        dropped_at,
-        ..job
-    };
+    let job = Job::new(source.clone(), destination, generation, context.table.clone(), found.policy, load);
+    let job = Job { drop, drop_of_target, examined, ingested_at, ..with_origin(context, job) };
     let job = match context.known.seal {
         Some(seal) if generation == context.known.generation => sealed_as(job, seal),
         _ => job,
@@ -97,6 +81,20 @@ pub(crate) async fn open(
     let area = WorkArea::new(&context.work_prefix, &job.job_id);
     let job = pin(storage, &area, job).await.map_err(SplitError::WorkArea)?;
     Ok((job, area))
+}
+
+/// A job with what is known of where it comes from.
+fn with_origin(context: &SplitContext, job: Job) -> Job {
+    let (known, settings) = (&context.known, &context.settings);
+    Job {
+        route: settings.route.clone(),
+        sql_place: settings.load.place.clone(),
+        dropped_as: known.dropped_as.as_ref().map(Location::to_string),
+        dropped_at: known.dropped_at,
+        is_noticed: context.topic.is_some(),
+        instead_of: known.instead_of.clone(),
+        ..job
+    }
 }
 
 /// Pins a job in its work area. Where another attempt was quicker, its policy is the job's.

@@ -33,6 +33,9 @@ const MAX_REPEATS: u32 = 5;
 const CHANGED_HINT: &str = "upstream_changes = \"ignore\" in the route passes over such versions: their new rows do not come, and the rows \
                             that they take out stay; or take the rows out of the target, and give the route a new one to read all anew";
 
+const AHEAD_HINT: &str =
+    "it was put back to an earlier state: bring back its later versions, or give the route another table to write to";
+
 const LOOP_HINT: &str = "routes of several files, or several URIs of one table, make a loop: change one of them";
 
 /// How a chain is followed.
@@ -117,7 +120,11 @@ impl Follower<'_> {
             let target = self.context.tables.handle(&self.chain.table);
             let target = target.look(&self.chain.table, &self.context.table_store).await?;
             let cursor = Cursor::find(&target, &upstream, self.following.accept_loss).await?;
-            followed.cursor = cursor.at;
+            if std::mem::replace(&mut followed.cursor, cursor.at) != cursor.at {
+                // Another run went on, which is no repeat.
+                repeats = 0;
+            }
+            self.refuse_ahead(&upstream, &cursor).await?;
             let Some(change) = self.next(&upstream, Some(&target), self.begin(&cursor), followed).await? else {
                 return Ok(());
             };
@@ -176,7 +183,7 @@ impl Follower<'_> {
             };
             self.refuse_loop(upstream, target, &change)?;
             let has_rows = !change.added.is_empty();
-            if change.removed > 0 {
+            if change.removed > 0 || change.is_rewound {
                 self.ignore(upstream, &change, followed)?;
             } else if has_rows {
                 return Ok(Some(change.after(passed)));
@@ -185,6 +192,25 @@ impl Follower<'_> {
             version += 1;
         }
         Ok(passed)
+    }
+
+    /// Refuses a cursor beyond the latest version: a table that was put back to an earlier one would be passed over, version by version.
+    async fn refuse_ahead(&self, upstream: &Upstream, cursor: &Cursor) -> Result<(), LoadError> {
+        let is_ahead = |latest: u64| cursor.at.and_then(|at| u64::try_from(at).ok()).is_some_and(|at| at > latest);
+        if !is_ahead(upstream.latest) {
+            return Ok(());
+        }
+        // Another run may have seen a later version.
+        let latest = Upstream::open(self.context, upstream.uri()).await?.map_or(0, |upstream| upstream.latest);
+        if !is_ahead(latest) {
+            return Ok(());
+        }
+        Err(LoadError::Upstream {
+            from: Box::new(upstream.uri().clone()),
+            table: self.chain.table.clone(),
+            reason: format!("it was read up to version {}, and its latest is {latest}", cursor.at.unwrap_or_default()),
+            hint: AHEAD_HINT,
+        })
     }
 
     /// Passes over versions that are gone, if that is accepted.
@@ -209,8 +235,9 @@ impl Follower<'_> {
                 from: Box::new(upstream.uri().clone()),
                 table: self.chain.table.clone(),
                 reason: format!(
-                    "version {version} ({operation}) takes {removed} of its files out, and adds {}",
-                    added.len()
+                    "version {version} ({operation}) takes {removed} of its files out, and adds {}{}",
+                    added.len(),
+                    if change.is_rewound { " that were there before" } else { "" }
                 ),
                 hint: CHANGED_HINT,
             });

@@ -117,7 +117,7 @@ pub enum LoadError {
         columns: Vec<String>,
     },
     /// The SQL cannot be computed for a row.
-    #[error("{}row {row} of chunk {chunk}: the SQL cannot be computed: {}{reason}", prefix(.place.as_deref(), ", "), prefix(.expression.as_deref(), ": "))]
+    #[error("{}row {row} of chunk {chunk}: the SQL cannot be computed: {reason}", prefix(.place.as_deref(), ", "))]
     SqlValue {
         /// Where it is given, if by a route.
         place: Option<String>,
@@ -125,9 +125,7 @@ pub enum LoadError {
         chunk: Location,
         /// Number of the row, from 1, among those that could be decoded.
         row: u64,
-        /// The expression, if it is known.
-        expression: Option<String>,
-        /// What is wrong.
+        /// The expression, if it is known, and what is wrong.
         reason: String,
     },
     /// A look-up of the SQL cannot be used.

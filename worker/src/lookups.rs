@@ -36,17 +36,14 @@ pub async fn with_lookups(context: &LoadContext, shaping: &Shaping) -> Result<Sh
             Some(pinned) => pinned.clone(),
             None => lookup.lookup.pin(context.storage.as_ref()).await.map_err(wrong)?,
         };
-        let reference = match context.lookups.get(&pinned) {
-            Some(reference) => {
-                room.take(reference.bytes()).map_err(|problem| wrong(pinned.wrong(problem)))?;
-                reference
-            }
-            None => {
-                let rows = read(context, &pinned, &room).await?.map_err(wrong)?;
-                let reference = Arc::new(Reference { name: pinned.name.clone(), from: pinned.from.clone(), rows });
-                context.lookups.keep(&context.settings.memory, pinned, &reference);
-                reference
-            }
+        let reference = if let Some(reference) = context.lookups.get(&pinned) {
+            room.take(reference.bytes()).map_err(|problem| wrong(pinned.wrong(problem)))?;
+            reference
+        } else {
+            let rows = read(context, &pinned, &room).await?.map_err(wrong)?;
+            let reference = Arc::new(Reference { name: pinned.name.clone(), from: pinned.from.clone(), rows });
+            context.lookups.keep(&context.settings.memory, pinned, &reference);
+            reference
         };
         references.push(reference);
     }

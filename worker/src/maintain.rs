@@ -18,7 +18,7 @@ use deltalake::DeltaTableError;
 use deltalake::table::config::TablePropertiesExt;
 use deltalake::table::state::DeltaTableState;
 use serde::Serialize;
-use shared::{Backoff, Location, error_chain};
+use shared::{Backoff, Location, Storage, error_chain};
 
 use crate::context::LoadContext;
 use crate::delta::hint;
@@ -118,8 +118,7 @@ async fn attempt(
         return Err(LoadError::NoSuchTable { table: table.clone() });
     };
     let mut checkpoint = checkpoint(snapshot, state, version, asked).await?;
-    let store = snapshot.table().object_store();
-    let failed = |error| LoadError::table(table, "clean up", error);
+    let (store, failed) = (snapshot.table().object_store(), |error| LoadError::table(table, "clean up", error));
     let vacuum = match files {
         Some(files) => Some(files.unnamed(snapshot, state, asked.vacuum).await.map_err(failed)?),
         None => None,
@@ -134,11 +133,7 @@ async fn attempt(
     };
     // Last what may fail for the sake of one job, or one file: the rest is done by then.
     let completed = if asked.dry_run { None } else { Some(areas.complete(context, table).await?) };
-    // A number for an alarm, for whose sake the rest is not left undone.
-    let unfinished_jobs = areas.unfinished(storage, table).await.unwrap_or_else(|error| {
-        tracing::warn!(%table, error = error_chain(&error), "unfinished jobs not counted");
-        None
-    });
+    let unfinished_jobs = unfinished_jobs(&areas, storage, table).await;
     let compaction = compact::compact(context, table, asked).await?;
     let statistics = fix_statistics::fix(context, table, asked).await?;
     let is_merged = compaction.is_some_and(|compacted| compacted.made > 0);
@@ -148,11 +143,10 @@ async fn attempt(
     } else {
         version
     };
-    let (table, dry_run) = (table.clone(), asked.dry_run);
     Ok(Maintained {
-        table,
+        table: table.clone(),
         version,
-        dry_run,
+        dry_run: asked.dry_run,
         compaction,
         statistics,
         checkpoint,
@@ -162,6 +156,14 @@ async fn attempt(
         work_areas,
         completed,
         unfinished_jobs,
+    })
+}
+
+/// Jobs whose fate is open: a number for an alarm, for whose sake the rest is not left undone.
+async fn unfinished_jobs(areas: &WorkAreas, storage: &dyn Storage, table: &Location) -> Option<UnfinishedJobs> {
+    areas.unfinished(storage, table).await.unwrap_or_else(|error| {
+        tracing::warn!(%table, error = error_chain(&error), "unfinished jobs not counted");
+        None
     })
 }
 

@@ -1,5 +1,7 @@
 //! Whether the account has room for the calls that both functions may take at once.
 
+use aws_sdk_lambda::types::AccountLimit;
+
 use super::aws::{Aws, Refusal};
 use super::findings::{Finding, Subject};
 use super::functions::Functions;
@@ -19,7 +21,7 @@ pub(super) async fn check(aws: &Aws, functions: &Functions, findings: &mut Vec<F
     let subject = Subject::new("concurrency", "the account");
     findings.push(match aws.lambda.get_account_settings().send().await {
         Ok(account) => {
-            let free = account.account_limit().and_then(|limit| limit.unreserved_concurrent_executions());
+            let free = account.account_limit().and_then(AccountLimit::unreserved_concurrent_executions);
             judge(&subject, most, free)
         }
         Err(error) => Refusal::new("lambda:GetAccountSettings", &error).finding(&subject),
@@ -33,7 +35,7 @@ fn judge(subject: &Subject, most: i32, free: Option<i32>) -> Finding {
             format!("both functions may take {most} calls at once, and all functions of the account together have {free}: messages of calls that are throttled spend receives"),
             "ask for a higher quota of concurrent executions of Lambda, or lower splitter_max_concurrency and worker_max_concurrency",
         ),
-        Some(free) => subject.ok(format!("{most} calls at once of both functions, of {free} that the account has")),
+        Some(_) => subject.ok(format!("the account has room for the {most} calls at once of both functions")),
         None => subject.unknown("AWS does not say how many calls it may have at once", "see the quotas of Lambda"),
     }
 }
@@ -46,7 +48,7 @@ mod tests {
     fn what_an_account_has_room_for() {
         let subject = Subject::new("concurrency", "the account");
         for (free, expected) in [
-            (Some(20), "ok       concurrency of the account: 20 calls at once of both functions, of 20"),
+            (Some(20), "ok       concurrency of the account: the account has room for the 20 calls"),
             (Some(10), "warning  concurrency of the account: both functions may take 20 calls at once, and all"),
             (None, "unknown  concurrency of the account: AWS does not say"),
         ] {

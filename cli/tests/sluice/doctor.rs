@@ -49,7 +49,7 @@ fn doctor_finds_what_terraform_deploys_healthy() {
     ok       lifecycle of s3://sluice-chunks-000000000000-eu-central-1/sluice/: chunks expire after 30 days
     ok       content of s3://example-lake/tables/orders: no table yet; the first chunk makes it
     ok       conditional writes of s3://example-lake/tables/orders/_sluice/: a second writer is refused
-    ok       concurrency of the account: 20 calls at once of both functions, of 1000 that the account has
+    ok       concurrency of the account: the account has room for the 20 calls at once of both functions
     30 checks passed
     ");
     let brief = patient.doctor(&[]);

@@ -129,7 +129,7 @@ impl Key {
     }
 
     /// A table of texts as `NAME=TEXT`, separated by commas.
-    fn named(&self, table: &toml::Table) -> Result<String, String> {
+    fn named(table: &toml::Table) -> Result<String, String> {
         let pair = |(name, value): (&String, &Value)| match value.as_str() {
             Some(text) if !text.is_empty() && !text.contains(',') => Ok(format!("{name}={text}")),
             Some(text) => Err(format!("'{text}' is empty or holds a comma")),
@@ -151,7 +151,7 @@ impl Key {
                 Some(word) => Err(format!("'{word}' is empty or holds a comma")),
                 None => Ok(self.texts()?.join(",")),
             },
-            Value::Table(named) if self.name == "lookups" => self.named(named),
+            Value::Table(named) if self.name == "lookups" => Self::named(named),
             Value::Float(_) | Value::Datetime(_) | Value::Table(_) => {
                 Err("its value must be a text, a whole number, true or false, or a list of texts".to_owned())
             }

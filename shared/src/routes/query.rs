@@ -119,7 +119,7 @@ impl Visitor for Names<'_> {
         if self.tables.contains(&plain(relation)) {
             return ControlFlow::Continue(());
         }
-        let others = self.lookups.iter().map(|name| format!(", '{name}'")).collect::<String>();
+        let others = self.lookups.iter().fold(String::new(), |others, name| others + ", '" + name + "'");
         ControlFlow::Break(format!("there is no table '{relation}', only 'chunk', also called 'source'{others}"))
     }
 

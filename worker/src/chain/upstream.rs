@@ -31,6 +31,8 @@ pub(super) struct Change {
     pub(super) added: Vec<Add>,
     /// Data files that were taken out, with their rows.
     pub(super) removed: usize,
+    /// Whether what it adds was there before: a `RESTORE` to an earlier version.
+    pub(super) is_rewound: bool,
     /// What its writer calls it.
     pub(super) operation: String,
     /// When it was made, in milliseconds since 1970, where its writer says.
@@ -71,14 +73,14 @@ impl Upstream {
         }
     }
 
-    /// The first version from this one on whose entry is there.
+    /// The first version from this one on whose entry is there; the one after the latest if there is none.
     pub(super) async fn first_from(&self, version: u64) -> Result<u64, LoadError> {
-        for version in version..self.latest {
+        for version in version..=self.latest {
             if self.entry(version).await?.is_some() {
                 return Ok(version);
             }
         }
-        Ok(self.latest)
+        Ok(self.latest + 1)
     }
 
     async fn entry(&self, version: u64) -> Result<Option<Bytes>, LoadError> {
@@ -103,6 +105,7 @@ impl Change {
                 _ => {}
             }
         }
+        change.is_rewound = change.operation.eq_ignore_ascii_case("RESTORE") && !change.added.is_empty();
         change
     }
 
@@ -152,5 +155,7 @@ mod tests {
         let compacted = change(&[r#"{"commitInfo":{"operation":"OPTIMIZE","sluice":"x"}}"#, MERGED, MOVED]);
         assert_eq!((compacted.added.len(), compacted.removed, compacted.hops.len()), (0, 0, 0));
         assert_eq!(change(&[NEW]).operation, "an unknown operation");
+        let restored = change(&[r#"{"commitInfo":{"operation":"RESTORE"}}"#, NEW]);
+        assert!(restored.is_rewound && !change(&[NEW]).is_rewound);
     }
 }

@@ -359,7 +359,7 @@ impl ChunkFile {
             let batch = RecordBatch::try_new_with_options(Arc::clone(&columns.schema), batch, &options)?;
             Ok::<_, ParquetError>(sender.blocking_send(batch).is_ok())
         };
-        if let Some((batch, rows)) = self.decode_keyed(group, bytes, columns)? {
+        if let Some((batch, rows)) = self.decode_keyed(group, bytes, columns) {
             return Ok(sender.blocking_send(batch).is_ok().then_some(rows));
         }
         let at_once = self.rows_at_once(group, bytes)?;
@@ -404,23 +404,18 @@ impl ChunkFile {
     }
 
     /// A whole row group with keys, if it is to have them, takes no more than batches may, and is as the splitter writes it.
-    fn decode_keyed(
-        &self,
-        group: usize,
-        bytes: &RowGroupBytes,
-        columns: &Decoded,
-    ) -> Result<Option<(RecordBatch, u64)>, LoadError> {
+    fn decode_keyed(&self, group: usize, bytes: &RowGroupBytes, columns: &Decoded) -> Option<(RecordBatch, u64)> {
         let metadata = self.metadata.metadata().row_group(group);
-        let (Some(places), Ok(rows)) = (&columns.keyed, usize::try_from(metadata.num_rows())) else { return Ok(None) };
+        let (Some(places), Ok(rows)) = (&columns.keyed, usize::try_from(metadata.num_rows())) else { return None };
         if places.is_empty() || !self.costs().is_kept_keyed(&self.memory, metadata) {
-            return Ok(None);
+            return None;
         }
         let batch = shared::guarded(|| {
             let values = keyed_pages::columns(bytes, metadata, places, columns.schema.fields())?;
             Ok(values.map(|values| keyed::batch(&columns.schema, values, rows)).transpose()?)
         });
         // What is wrong is said by the reader of all files.
-        Ok(batch.ok().flatten().map(|batch| (batch, unsigned(metadata.num_rows()))))
+        batch.ok().flatten().map(|batch| (batch, unsigned(metadata.num_rows())))
     }
 
     fn damaged(&self, reason: String) -> LoadError {

@@ -238,7 +238,8 @@ fn texts(plain: &[u8], count: usize) -> Option<ArrayRef> {
     }
     let ends = OffsetBuffer::new(ends.into());
     let texts = StringArray::try_new(ends, Buffer::from_vec(bytes), None).ok()?;
-    rest.is_empty().then(|| Arc::new(texts) as ArrayRef)
+    let texts: ArrayRef = Arc::new(texts);
+    rest.is_empty().then_some(texts)
 }
 
 #[cfg(test)]

@@ -47,17 +47,14 @@ fn read(scan: &Scan, engine: &Arc<dyn Engine>, room: &Room) -> DeltaResult<Found
         schema.get_or_insert_with(|| batch.schema());
         batches.push(batch);
     }
-    let schema = match schema {
-        Some(schema) => schema,
-        None => {
-            let schema: Result<Schema, _> = scan.logical_schema().as_ref().try_into_arrow();
-            match schema {
-                Ok(schema) => Arc::new(schema),
-                Err(error) => return Ok(Err(LookupProblem::Unusable(error.to_string()))),
-            }
-        }
-    };
-    Ok(Ok((schema, batches)))
+    if let Some(schema) = schema {
+        return Ok(Ok((schema, batches)));
+    }
+    let schema: Result<Schema, _> = scan.logical_schema().as_ref().try_into_arrow();
+    Ok(match schema {
+        Ok(schema) => Ok((Arc::new(schema), batches)),
+        Err(error) => Err(LookupProblem::Unusable(error.to_string())),
+    })
 }
 
 /// Bytes of the table's data files.

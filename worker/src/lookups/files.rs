@@ -73,7 +73,8 @@ fn csv(text: &Bytes, room: &Room) -> FoundRows {
         if count == 0 {
             return Ok((schema, batches));
         }
-        let columns: Vec<ArrayRef> = columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
+        let finished = |column: &mut StringBuilder| -> ArrayRef { Arc::new(column.finish()) };
+        let columns: Vec<ArrayRef> = columns.iter_mut().map(finished).collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
         let batch = batch.map_err(|error| LookupProblem::Unusable(error.to_string()))?;
         room.take(bytes(&batch))?;

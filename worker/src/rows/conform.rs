@@ -68,6 +68,13 @@ fn reasons_by(fates: &[Fate], rows: usize) -> Reasons {
     (0..rows).map(|row| reason(row).then_some((0, RejectReason::Unexpected))).collect()
 }
 
+/// Gives rows without a reason what is wrong with them.
+fn note(reasons: &mut Reasons, wrong: impl Fn(usize) -> Option<(usize, RejectReason)>) {
+    for (row, reason) in reasons.iter_mut().enumerate().filter(|(_, reason)| reason.is_none()) {
+        *reason = wrong(row);
+    }
+}
+
 impl Conform<'_> {
     /// The rows that fit, with exactly the columns of the schema, and the rows that do not.
     pub(crate) fn conform(&mut self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<RejectedRow>), LoadError> {
@@ -93,18 +100,17 @@ impl Conform<'_> {
                     *reason = Some((place, RejectReason::Misplaced(why)));
                 }
             }
-            let may_fail = invalid.count_set_bits() > 0 || (!field.is_nullable() && values.logical_null_count() > 0);
-            let reasons = if may_fail { reasons.as_mut_slice() } else { &mut [] };
-            for (row, reason) in reasons.iter_mut().enumerate().filter(|(_, reason)| reason.is_none()) {
+            let wrong = |row: usize| {
                 if invalid.value(row) && !nulls_wanted {
-                    *reason = Some((place, RejectReason::InvalidValue));
-                } else if !field.is_nullable() && values.is_null(row) {
-                    *reason = Some((place, RejectReason::Null));
+                    Some((place, RejectReason::InvalidValue))
+                } else {
+                    (!field.is_nullable() && values.is_null(row)).then_some((place, RejectReason::Null))
                 }
+            };
+            if invalid.count_set_bits() > 0 || (!field.is_nullable() && values.logical_null_count() > 0) {
+                note(&mut reasons, wrong);
             }
-            if cut.count_set_bits() > 0 {
-                shortened.push(cut);
-            }
+            shortened.extend(Some(cut).filter(|cut| cut.count_set_bits() > 0));
             columns.push(values);
         }
         let violations = self.check(&columns, &mut reasons)?;
@@ -116,20 +122,31 @@ impl Conform<'_> {
             let value = |column: usize| columns.get(column).map(|values| shown(values, row)).unwrap_or_default();
             violations.get(place).map(|violations| self.checks.reason(violations, value)).unwrap_or_default()
         };
-        let mut rejected = Vec::new();
-        if reasons.iter().any(Option::is_some) {
-            let batch = &keyed::plain_as(batch, self.columns).map_err(internal)?;
-            rejected = self.reject(batch, &reasons, violated)?;
-            rejected.extend(self.unexpected(batch, &fates));
-        }
-        rejected.sort_by_key(|row| row.number);
+        let rejected = self.rejected(batch, &reasons, &fates, violated)?;
         let dropped = fates.iter().filter(|fate| **fate == Fate::Dropped).count();
         self.dropped += u64::try_from(dropped).unwrap_or(u64::MAX);
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
-        let taken = self
-            .taken(columns, &reasons)
-            .map_err(|error| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() })?;
-        Ok((taken, rejected))
+        Ok((self.taken(columns, &reasons).map_err(internal)?, rejected))
+    }
+
+    /// The rows that are not taken, in order.
+    fn rejected(
+        &self,
+        batch: &RecordBatch,
+        reasons: &Reasons,
+        fates: &[Fate],
+        violated: impl Fn(usize, usize) -> String,
+    ) -> Result<Vec<RejectedRow>, LoadError> {
+        if reasons.iter().all(Option::is_none) {
+            return Ok(Vec::new());
+        }
+        let internal =
+            |error: ArrowError| LoadError::Bug { what: self.chunk.at.to_string(), reason: error.to_string() };
+        let batch = &keyed::plain_as(batch, self.columns).map_err(internal)?;
+        let mut rejected = self.reject(batch, reasons, violated)?;
+        rejected.extend(self.unexpected(batch, fates));
+        rejected.sort_by_key(|row| row.number);
+        Ok(rejected)
     }
 
     /// Values that a partition can have, if the column is one that the table is partitioned by.

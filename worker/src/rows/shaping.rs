@@ -90,7 +90,7 @@ impl Shaping {
     /// As the rows of a version of another table are, which was made at this time in milliseconds since 1970.
     pub(crate) fn of_version(settings: &Settings, table: String, made: Option<i64>) -> Self {
         let about = About { source: Some(table), ingested_at: made, ..About::default() };
-        Self::new(settings.load.sql.clone(), &[], &[], about)
+        Self { place: settings.load.place.clone(), ..Self::new(settings.load.sql.clone(), &[], &[], about) }
     }
 
     /// The same for another chunk of the job.

@@ -77,7 +77,8 @@ pub(crate) async fn transform(
             Some(Failing { row, expression, reason }) => {
                 let row = before + u64::try_from(row).unwrap_or_default() + 1;
                 let (place, chunk) = (place.clone(), file.at().clone());
-                LoadError::SqlValue { place, chunk, row, expression, reason }
+                let reason = expression.map_or(reason.clone(), |expression| format!("{expression}: {reason}"));
+                LoadError::SqlValue { place, chunk, row, reason }
             }
             None => wrong(error),
         });

@@ -85,7 +85,8 @@ impl ContextProvider for Names {
         if let Some(reference) = named {
             return Ok(Arc::new(Joinable(Arc::clone(reference))));
         }
-        let others = self.references.iter().map(|reference| format!(", '{}'", reference.name)).collect::<String>();
+        let others =
+            self.references.iter().fold(String::new(), |others, reference| others + ", '" + &reference.name + "'");
         Err(DataFusionError::Plan(format!("there is no table '{name}', only 'chunk', also called 'source'{others}")))
     }
 

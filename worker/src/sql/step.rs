@@ -243,8 +243,8 @@ impl Step {
         let made = self.run(batch, None, false).ok()?;
         let fails =
             |expression: &Arc<dyn PhysicalExpr>| made.iter().any(|(rows, _)| expression.evaluate(rows).is_err());
-        let mut failing = *expressions.iter().find(|expression| fails(**expression))?;
-        while let Some(part) = failing.children().into_iter().find(|part| fails(*part)) {
+        let mut failing = *expressions.iter().find(|expression| fails(expression))?;
+        while let Some(part) = failing.children().into_iter().find(|part| fails(part)) {
             failing = part;
         }
         Some(without_places(&failing.to_string()))

@@ -41,7 +41,7 @@ impl Merged {
         let Some(columns) = columns.iter().map(|column| keyed::of(column)).collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        let Some((places, different)) = numbered(&columns)? else { return Ok(None) };
+        let Some((places, different)) = numbered(&columns) else { return Ok(None) };
         let all: Vec<&dyn Array> = columns.iter().map(|column| column.values().as_ref()).collect();
         let mut values = interleave(&all, &different)?;
         let has_null = columns.iter().any(|column| column.null_count() > 0);
@@ -136,15 +136,15 @@ impl<'a> Batch<'a> {
 type Numbered = (Vec<Vec<i32>>, Vec<(usize, usize)>);
 
 /// Numbers the different values; none where they are of a type that has no keys in files.
-fn numbered(columns: &[&DictionaryArray<Int32Type>]) -> Result<Option<Numbered>, ArrowError> {
+fn numbered(columns: &[&DictionaryArray<Int32Type>]) -> Option<Numbered> {
     macro_rules! primitives {
         ($type:ty, $bits:expr) => {
             number(columns.iter().map(|column| column.values().as_primitive::<$type>().values().iter().map($bits)))
         };
     }
-    let Some(first) = columns.first() else { return Ok(None) };
+    let first = columns.first()?;
     if columns.iter().any(|column| column.values().data_type() != first.values().data_type()) {
-        return Ok(None);
+        return None;
     }
     let numbered = match first.values().data_type() {
         DataType::Int32 => primitives!(Int32Type, |value| *value),
@@ -159,9 +159,9 @@ fn numbered(columns: &[&DictionaryArray<Int32Type>]) -> Result<Option<Numbered>,
             let texts = column.values().as_string::<i32>();
             (0..texts.len()).map(move |place| texts.value(place).as_bytes())
         })),
-        _ => return Ok(None),
+        _ => return None,
     };
-    Ok(Some(numbered))
+    Some(numbered)
 }
 
 fn number<K: Eq + Hash>(columns: impl Iterator<Item = impl Iterator<Item = K>>) -> Numbered {

@@ -126,13 +126,12 @@ impl Partitions {
         let mut ids: Vec<Option<u32>> = vec![None; converted.num_rows()];
         for key in keys.values() {
             let place = usize::try_from(*key).unwrap_or_default();
-            let id = match ids.get(place).copied().flatten() {
-                Some(id) => id,
-                None => {
-                    let id = self.id(converted.row(place).as_ref(), &values, place)?;
-                    ids.get_mut(place).into_iter().for_each(|known| *known = Some(id));
-                    id
-                }
+            let id = if let Some(id) = ids.get(place).copied().flatten() {
+                id
+            } else {
+                let id = self.id(converted.row(place).as_ref(), &values, place)?;
+                ids.get_mut(place).into_iter().for_each(|known| *known = Some(id));
+                id
             };
             self.rows.push(id);
         }
@@ -181,7 +180,9 @@ impl Partitions {
         }
         let place = |id: u32| usize::try_from(id).unwrap_or(usize::MAX);
         let mut counts = vec![0; self.all.len()];
-        ids.iter().for_each(|id| counts.get_mut(place(*id)).into_iter().for_each(|count| *count += 1));
+        for id in &ids {
+            counts.get_mut(place(*id)).into_iter().for_each(|count| *count += 1);
+        }
         let mut places: Vec<Vec<(u32, u32)>> = counts.into_iter().map(Vec::with_capacity).collect();
         let all = (0..).zip(rows.counts()).flat_map(|(batch, rows)| {
             let rows = u32::try_from(rows).unwrap_or(u32::MAX);

@@ -133,7 +133,7 @@ impl Encoder {
         if !self.plain.contains(field.name()) && !columns.first().is_some_and(|values| differs(values)) {
             return Ok(None);
         }
-        let bytes: usize = columns.iter().map(|values| values.get_array_memory_size()).sum();
+        let bytes: usize = columns.iter().copied().map(Array::get_array_memory_size).sum();
         let share = bytes / rows.count().max(1) * order.len();
         if share > PAGE_BYTES { Ok(None) } else { Ok(Some(Values::Plain(rows.plain(column, order)?))) }
     }

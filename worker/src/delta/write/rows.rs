@@ -73,12 +73,11 @@ impl Rows {
     ) -> Result<Option<Chosen>, ArrowError> {
         let columns = self.column(column);
         let Some(of_column) = self.merged.get(column) else { return Ok(None) };
-        let merged = match of_column.get() {
-            Some(merged) => merged,
-            None => {
-                let merged = Merged::of(&columns)?;
-                of_column.get_or_init(|| merged)
-            }
+        let merged = if let Some(merged) = of_column.get() {
+            merged
+        } else {
+            let merged = Merged::of(&columns)?;
+            of_column.get_or_init(|| merged)
         };
         merged.as_ref().map(|merged| merged.choose(&columns, order, numbers)).transpose()
     }

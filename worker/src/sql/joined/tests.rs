@@ -102,6 +102,10 @@ fn each_row_meets_one_at_most() {
     +----+--------+---------+
     "
     );
+}
+
+#[test]
+fn further_conditions_and_queries_of_look_ups() {
     insta::assert_snapshot!(
         shown("select c.id, k.region from chunk c left join customers k on c.id = k.id and length(k.region) > c.id + 3"),
         @r"
@@ -168,7 +172,10 @@ fn numbers_go_with_their_rows() {
 #[test]
 fn wide_chunks_are_planned_in_bundles() {
     let wide: Vec<(String, ArrayRef)> = (0..100_i64)
-        .map(|column| (format!("c{column}"), Arc::new(Int64Array::from(vec![column, 1])) as ArrayRef))
+        .map(|column| {
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![column, 1]));
+            (format!("c{column}"), values)
+        })
         .collect();
     let wide = RecordBatch::try_from_iter(wide).unwrap();
     for (sql, columns) in [
