@@ -7,9 +7,9 @@
 //!
 //! The way of a column:
 //!
-//! 1. [`Content::of`] brings the three forms of a column (`Plain`, `Keyed`, `Sparse`) to values without nulls, keys, and nulls. Values
+//! 1. `Content::of` brings the three forms of a column (`Plain`, `Keyed`, `Sparse`) to values without nulls, keys, and nulls. Values
 //!    that no row has are left out, since a reader may take the dictionary page for the set of values.
-//! 2. [`Content::pages`] encodes: `plain` the values, `hybrid` the keys and the definition levels (runs and bit-packed groups,
+//! 2. `Content::pages` encodes: `plain` the values, `hybrid` the keys and the definition levels (runs and bit-packed groups,
 //!    Parquet's RLE hybrid). With keys, the values are the dictionary page, and the data page has only keys.
 //! 3. `compressor` compresses the pages, unless that saves less than a tenth of the column.
 //! 4. `statistics` has the null count and the bounds. Long texts are cut, and rounded up for the greatest. A column with a NaN gets

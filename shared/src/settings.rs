@@ -148,6 +148,23 @@ mod tests {
     }
 
     #[test]
+    fn sql_names_look_ups_by_words() {
+        let named = |sql: &str| {
+            let lookups = "rate=/ref/rates.csv,c=/ref/c.csv";
+            let variable = |name: &str| match name {
+                "LOOKUPS" => Some(lookups.to_owned()),
+                "TRANSFORM_SQL" => Some(sql.to_owned()),
+                _ => None,
+            };
+            let settings = Settings::from_lookup(variable).unwrap();
+            settings.load.named_lookups().map(|lookup| lookup.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(named("select separate, rate_of from chunk"), Vec::<String>::new());
+        assert_eq!(named("select x from chunk join Rate on rate.id = x"), ["rate"]);
+        assert_eq!(named("select c.x, \"rate\".y from chunk"), ["rate", "c"]);
+    }
+
+    #[test]
     fn texts_name_the_values() {
         for Variable { name, kind, about, .. } in VARIABLES {
             let named = match kind {

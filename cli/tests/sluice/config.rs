@@ -60,7 +60,10 @@ fn a_mistyped_table_has_no_jobs() {
     let place = Place::new();
     let ran = place.run(&["jobs", "--table", "lake/ordres"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (3, ""), "{ran:?}");
-    assert_eq!(ran.stderr.lines().next(), Some("error: cannot look into the table: there is no table [place]/lake/ordres"));
+    assert_eq!(
+        ran.stderr.lines().next(),
+        Some("error: cannot look into the table: there is no table [place]/lake/ordres")
+    );
     let ran = place.run(&["jobs", "--work-dir", "wrok"]);
     assert_eq!(ran.status, 3, "{ran:?}");
     assert_eq!(ran.stderr.lines().next(), Some("error: there is no job in [place]/wrok"));

@@ -80,10 +80,11 @@ pub struct LoadSettings {
 }
 
 impl LoadSettings {
-    /// The look-ups that SQL names. A word of the same letters counts as a name: one look-up too many does no harm.
+    /// The look-ups that SQL names. A column or a word in a text counts as a name, a part of a word does not.
     pub fn named_lookups(&self) -> impl Iterator<Item = &Lookup> {
         let sql = self.sql.as_ref().map(|sql| sql.to_lowercase()).unwrap_or_default();
-        self.lookups.iter().filter(move |lookup| sql.contains(&lookup.name))
+        let is_between = |letter: char| !letter.is_alphanumeric() && letter != '_';
+        self.lookups.iter().filter(move |lookup| sql.split(is_between).any(|word| word == lookup.name))
     }
 }
 
