@@ -62,7 +62,7 @@ fn named(matches: &ArgMatches) -> Vec<(String, String)> {
     let mut level = Some(matches);
     while let Some(matches) = level {
         for id in matches.ids().map(clap::Id::as_str).filter(|id| NAMES.contains(id)) {
-            // Of a group of arguments there are no values.
+            // A group of arguments has no values.
             let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
             found.extend(values.map(|value| (id.to_owned(), value.to_string_lossy().into_owned())));
         }

@@ -29,7 +29,7 @@ pub(super) struct ChainDocument {
 pub(super) struct RouteDocument {
     #[serde(flatten)]
     pub(super) followed: Followed,
-    /// Versions of the table that is read that are not passed yet; none while there is no such table.
+    /// How many versions of the source table are not read yet; none while there is no source table.
     pub(super) behind: Option<u64>,
     /// What ended it before it was up to date.
     #[serde(skip_serializing_if = "Option::is_none")]
